@@ -1,0 +1,10 @@
+//! Seatrial: a discrete-event simulator of a Kubernetes cluster.
+//!
+//! It reads the manifests that people already have, decides as the real control plane decides, in
+//! virtual time, and measures scheduling, scaling and zero-downtime rollouts down to the single
+//! failed request. `ARCHITECTURE.md` draws the way of the data and the rooms of the house.
+
+pub mod base;
+pub mod report;
+pub mod sim;
+pub mod tree;
