@@ -1,1 +1,20 @@
-//! The room `base`.
+//! The room `base`: value types that know nothing of Kubernetes' policy.
+//!
+//! Time, quantities, units, ids, names, look-up maps, portable arithmetic, distributions and
+//! statistics. Everything here is deterministic: the same input gives the same bits on every
+//! platform.
+
+pub mod cast;
+pub mod ids;
+pub mod interner;
+pub mod maps;
+pub mod time;
+pub mod units;
+
+pub use ids::{Id, IdVec, Ref, Slots};
+pub use interner::{Interner, Symbol};
+pub use maps::{LookupMap, LookupSet};
+pub use time::{Duration, SimTime};
+pub use units::{Bytes, MilliCpu, Money, Ratio};
+
+pub(crate) use ids::id_type;
