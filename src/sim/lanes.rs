@@ -1,0 +1,188 @@
+//! Lanes and cursors: sources that are sorted already and never enter the future's order.
+//!
+//! A lane is a first-in-first-out row of events that all wait the same delay. A cursor is the one
+//! next arrival of a sorted stream; the engine sets the following one when it has popped. A
+//! tournament over the heads of all sources (a tree of minima) tells which is next: two or three
+//! steps for a few sources, ten for a thousand.
+
+use std::collections::VecDeque;
+
+use super::queue_future::{Entry, KEEP_LEN, NEVER};
+
+/// A constant-delay lane of one [`EventQueue`](super::EventQueue).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneId(u32);
+
+/// A cursor of one [`EventQueue`](super::EventQueue).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CursorId(u32);
+
+#[derive(Debug)]
+enum Source<E> {
+    Lane { delay: u64, row: VecDeque<Entry<E>> },
+    Cursor(Option<Entry<E>>),
+}
+
+/// All lanes and cursors.
+#[derive(Debug)]
+pub(super) struct Sources<E> {
+    sources: Vec<Source<E>>,
+    heads: Tournament,
+    len: usize,
+}
+
+impl<E: Copy> Sources<E> {
+    pub(super) fn new() -> Self {
+        Self { sources: Vec::new(), heads: Tournament::new(), len: 0 }
+    }
+
+    /// The number of events that wait in lanes and cursors.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The earliest time; `NEVER` when nothing waits.
+    #[inline]
+    pub(super) fn min(&self) -> u64 {
+        self.heads.min()
+    }
+
+    pub(super) fn add_lane(&mut self, delay: u64) -> LaneId {
+        LaneId(self.add(Source::Lane { delay, row: VecDeque::new() }))
+    }
+
+    pub(super) fn add_cursor(&mut self) -> CursorId {
+        CursorId(self.add(Source::Cursor(None)))
+    }
+
+    fn add(&mut self, source: Source<E>) -> u32 {
+        let id = u32::try_from(self.sources.len()).expect("fewer than 2^32 sources");
+        self.sources.push(source);
+        self.heads.grow(self.sources.len());
+        id
+    }
+
+    /// The delay of a lane in nanoseconds.
+    #[inline]
+    pub(super) fn delay(&self, lane: LaneId) -> u64 {
+        match &self.sources[lane.0 as usize] {
+            Source::Lane { delay, .. } => *delay,
+            Source::Cursor(_) => unreachable!("{lane:?} is a cursor of another queue"),
+        }
+    }
+
+    /// Adds to the end of a lane. `entry.at` is now plus the lane's delay, so it is never before
+    /// the entries that wait.
+    #[inline]
+    pub(super) fn push_lane(&mut self, lane: LaneId, entry: Entry<E>) {
+        let Source::Lane { row, .. } = &mut self.sources[lane.0 as usize] else {
+            unreachable!("{lane:?} is a cursor of another queue")
+        };
+        if row.is_empty() {
+            self.heads.set(lane.0 as usize, entry.at);
+        }
+        row.push_back(entry);
+        self.len += 1;
+    }
+
+    #[inline]
+    pub(super) fn set_cursor(&mut self, cursor: CursorId, entry: Entry<E>) {
+        let Source::Cursor(waiting) = &mut self.sources[cursor.0 as usize] else {
+            unreachable!("{cursor:?} is a lane of another queue")
+        };
+        assert!(
+            waiting.is_none(),
+            "{cursor:?} is set to {} ns while an arrival waits in it",
+            entry.at
+        );
+        *waiting = Some(entry);
+        self.heads.set(cursor.0 as usize, entry.at);
+        self.len += 1;
+    }
+
+    /// Takes an entry whose time is `at`, the earliest. Of several sources any may come first.
+    #[inline]
+    pub(super) fn pop_at(&mut self, at: u64) -> Option<Entry<E>> {
+        if self.heads.min() != at {
+            return None;
+        }
+        let winner = self.heads.winner();
+        self.len -= 1;
+        match &mut self.sources[winner] {
+            Source::Lane { row, .. } => {
+                let entry = row.pop_front();
+                self.heads.set(winner, row.front().map_or(NEVER, |next| next.at));
+                if row.is_empty() && row.capacity() > KEEP_LEN {
+                    row.shrink_to(0);
+                }
+                entry
+            }
+            Source::Cursor(waiting) => {
+                self.heads.set(winner, NEVER);
+                waiting.take()
+            }
+        }
+    }
+}
+
+/// A complete binary tree of minima: node `i` is the lesser of `2i` and `2i + 1`, the leaves are
+/// the heads of the sources.
+#[derive(Debug)]
+struct Tournament {
+    nodes: Vec<u64>,
+}
+
+impl Tournament {
+    fn new() -> Self {
+        Self { nodes: vec![NEVER; 2] }
+    }
+
+    fn leaves(&self) -> usize {
+        self.nodes.len() / 2
+    }
+
+    #[inline]
+    fn min(&self) -> u64 {
+        self.nodes[1]
+    }
+
+    /// Makes room for `len` leaves, all kept.
+    fn grow(&mut self, len: usize) {
+        let old = self.leaves();
+        if len <= old {
+            return;
+        }
+        let leaves = len.next_power_of_two();
+        let mut nodes = vec![NEVER; 2 * leaves];
+        nodes[leaves..leaves + old].copy_from_slice(&self.nodes[old..]);
+        for node in (1..leaves).rev() {
+            nodes[node] = nodes[2 * node].min(nodes[2 * node + 1]);
+        }
+        self.nodes = nodes;
+    }
+
+    #[inline]
+    fn set(&mut self, leaf: usize, at: u64) {
+        let mut node = self.leaves() + leaf;
+        self.nodes[node] = at;
+        while node > 1 {
+            let min = self.nodes[node].min(self.nodes[node ^ 1]);
+            node /= 2;
+            if self.nodes[node] == min {
+                return;
+            }
+            self.nodes[node] = min;
+        }
+    }
+
+    /// The first leaf that holds the minimum.
+    #[inline]
+    fn winner(&self) -> usize {
+        let (min, leaves) = (self.min(), self.leaves());
+        let mut node = 1;
+        while node < leaves {
+            node = 2 * node + usize::from(self.nodes[2 * node] != min);
+        }
+        node - leaves
+    }
+}
