@@ -33,7 +33,11 @@ pub(super) struct Sources<E> {
 
 impl<E: Copy> Sources<E> {
     pub(super) fn new() -> Self {
-        Self { sources: Vec::new(), heads: Tournament::new(), len: 0 }
+        Self {
+            sources: Vec::new(),
+            heads: Tournament::new(),
+            len: 0,
+        }
     }
 
     /// The number of events that wait in lanes and cursors.
@@ -48,7 +52,10 @@ impl<E: Copy> Sources<E> {
     }
 
     pub(super) fn add_lane(&mut self, delay: u64) -> LaneId {
-        LaneId(self.add(Source::Lane { delay, row: VecDeque::new() }))
+        LaneId(self.add(Source::Lane {
+            delay,
+            row: VecDeque::new(),
+        }))
     }
 
     pub(super) fn add_cursor(&mut self) -> CursorId {
@@ -111,7 +118,8 @@ impl<E: Copy> Sources<E> {
         match &mut self.sources[winner] {
             Source::Lane { row, .. } => {
                 let entry = row.pop_front();
-                self.heads.set(winner, row.front().map_or(NEVER, |next| next.at));
+                self.heads
+                    .set(winner, row.front().map_or(NEVER, |next| next.at));
                 if row.is_empty() && row.capacity() > KEEP_LEN {
                     row.shrink_to(0);
                 }
@@ -134,7 +142,9 @@ struct Tournament {
 
 impl Tournament {
     fn new() -> Self {
-        Self { nodes: vec![NEVER; 2] }
+        Self {
+            nodes: vec![NEVER; 2],
+        }
     }
 
     fn leaves(&self) -> usize {

@@ -42,7 +42,7 @@ const LEVELS: usize = 64usize.div_ceil(BITS as usize);
 /// Words of a level's map of slots in use.
 const WORDS: usize = SLOTS / 64;
 /// Entries of a block.
-const BLOCK: usize = 16;
+const BLOCK: u32 = 16;
 /// No block.
 const NIL: u32 = u32::MAX;
 /// A refill sorts at most so many entries, except those of one single instant.
@@ -63,7 +63,12 @@ struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Self = Self { min: NEVER, head: NIL, tail: NIL, len: 0 };
+    const EMPTY: Self = Self {
+        min: NEVER,
+        head: NIL,
+        tail: NIL,
+        len: 0,
+    };
 }
 
 /// Blocks of entries, chained by index.
@@ -76,7 +81,11 @@ struct Arena<E> {
 
 impl<E: Copy> Arena<E> {
     const fn new() -> Self {
-        Self { entries: Vec::new(), next: Vec::new(), free: NIL }
+        Self {
+            entries: Vec::new(),
+            next: Vec::new(),
+            free: NIL,
+        }
     }
 
     /// A block without a successor; `fill` only initialises new memory.
@@ -84,7 +93,8 @@ impl<E: Copy> Arena<E> {
         let block = self.free;
         if block == NIL {
             let block = u32::try_from(self.next.len()).expect("fewer than 2^32 blocks");
-            self.entries.resize(self.entries.len() + BLOCK, fill);
+            self.entries
+                .resize(self.entries.len() + BLOCK as usize, fill);
             self.next.push(NIL);
             return block;
         }
@@ -98,7 +108,7 @@ impl<E: Copy> Arena<E> {
     }
 
     fn append(&mut self, slot: &mut Slot, entry: Entry<E>) {
-        let offset = slot.len as usize % BLOCK;
+        let offset = slot.len % BLOCK;
         if offset == 0 {
             let block = self.alloc(entry);
             if slot.len == 0 {
@@ -108,20 +118,29 @@ impl<E: Copy> Arena<E> {
             }
             slot.tail = block;
         }
-        self.entries[slot.tail as usize * BLOCK + offset] = entry;
-        slot.len = slot.len.checked_add(1).expect("fewer than 2^32 events in a slot");
+        self.entries[slot.tail as usize * BLOCK as usize + offset as usize] = entry;
+        slot.len = slot
+            .len
+            .checked_add(1)
+            .expect("fewer than 2^32 events in a slot");
         slot.min = slot.min.min(entry.at);
     }
 
     /// Takes the first block off a chain: its entries, to be read before the next `append`.
     fn shift(&mut self, slot: &mut Slot) -> (u32, std::ops::Range<usize>) {
         let block = slot.head;
-        let start = block as usize * BLOCK;
-        let len = BLOCK.min(slot.len as usize);
+        let start = block as usize * BLOCK as usize;
+        let len = BLOCK.min(slot.len) as usize;
         slot.head = self.next[block as usize];
-        slot.len = slot.len.saturating_sub(BLOCK as u32);
+        slot.len = slot.len.saturating_sub(BLOCK);
         (block, start..start + len)
     }
+}
+
+/// The digit of a time that a level resolves.
+#[inline]
+fn digit(at: u64, level: u32) -> usize {
+    (at >> (level * BITS)).to_le_bytes()[0].into()
 }
 
 /// All later events, by (time, sequence).
@@ -163,7 +182,9 @@ impl<E: Copy> Future<E> {
     pub(super) fn min(&self) -> u64 {
         match self.near.last() {
             Some(entry) => entry.at,
-            None => self.first_slot().map_or(NEVER, |(level, slot)| self.slot(level, slot).min),
+            None => self
+                .first_slot()
+                .map_or(NEVER, |(level, slot)| self.slot(level, slot).min),
         }
     }
 
@@ -197,36 +218,42 @@ impl<E: Copy> Future<E> {
         self.near.pop_if(|entry| entry.at == at)
     }
 
-    fn slot(&self, level: usize, slot: usize) -> &Slot {
-        &self.slots[level * SLOTS + slot]
+    fn slot(&self, level: u32, slot: usize) -> &Slot {
+        &self.slots[level as usize * SLOTS + slot]
     }
 
     /// The lowest level in use and its first slot.
     #[inline]
-    fn first_slot(&self) -> Option<(usize, usize)> {
+    fn first_slot(&self) -> Option<(u32, usize)> {
         if self.levels == 0 {
             return None;
         }
-        let level = self.levels.trailing_zeros() as usize;
-        let word = self.maps[level].iter().position(|&word| word != 0)?;
-        Some((level, word * 64 + self.maps[level][word].trailing_zeros() as usize))
+        let level = self.levels.trailing_zeros();
+        let word = self.maps[level as usize]
+            .iter()
+            .position(|&word| word != 0)?;
+        Some((
+            level,
+            word * 64 + self.maps[level as usize][word].trailing_zeros() as usize,
+        ))
     }
 
     #[inline]
     fn place(&mut self, entry: Entry<E>) {
-        let level = ((63 - ((entry.at ^ self.base) | 1).leading_zeros()) / BITS) as usize;
-        let slot = (entry.at >> (level as u32 * BITS)) as usize % SLOTS;
-        self.arena.append(&mut self.slots[level * SLOTS + slot], entry);
-        self.maps[level][slot / 64] |= 1 << (slot % 64);
+        let level = ((entry.at ^ self.base) | 1).ilog2() / BITS;
+        let slot = digit(entry.at, level);
+        self.arena
+            .append(&mut self.slots[level as usize * SLOTS + slot], entry);
+        self.maps[level as usize][slot / 64] |= 1 << (slot % 64);
         self.levels |= 1 << level;
         self.wheel_len += 1;
     }
 
     /// Empties a slot of the wheel and hands over its chain.
-    fn take_slot(&mut self, level: usize, slot: usize) -> Slot {
-        let chain = std::mem::replace(&mut self.slots[level * SLOTS + slot], Slot::EMPTY);
-        self.maps[level][slot / 64] &= !(1 << (slot % 64));
-        if self.maps[level] == [0; WORDS] {
+    fn take_slot(&mut self, level: u32, slot: usize) -> Slot {
+        let chain = std::mem::replace(&mut self.slots[level as usize * SLOTS + slot], Slot::EMPTY);
+        self.maps[level as usize][slot / 64] &= !(1 << (slot % 64));
+        if self.maps[level as usize] == [0; WORDS] {
             self.levels &= !(1 << level);
         }
         self.wheel_len -= chain.len as usize;
@@ -251,14 +278,10 @@ impl<E: Copy> Future<E> {
             }
             self.spread(level, slot);
         }
-        self.near_last = NEVER;
-        if self.arena.entries.len() > KEEP_LEN {
-            self.arena = Arena::new();
-        }
     }
 
     /// Spreads a big slot over the levels below.
-    fn spread(&mut self, level: usize, slot: usize) {
+    fn spread(&mut self, level: u32, slot: usize) {
         let mut chain = self.take_slot(level, slot);
         while chain.len > 0 {
             let (block, range) = self.arena.shift(&mut chain);
@@ -271,7 +294,7 @@ impl<E: Copy> Future<E> {
     }
 
     /// Sorts a slot into `near`, and the slots after it while they fit.
-    fn gather(&mut self, level: usize, first: usize) {
+    fn gather(&mut self, level: u32, first: usize) {
         let mut last = first;
         self.gather_slot(level, first);
         while let Some((next_level, slot)) = self.first_slot() {
@@ -282,7 +305,7 @@ impl<E: Copy> Future<E> {
             self.gather_slot(level, slot);
             last = slot;
         }
-        let shift = level as u32 * BITS;
+        let shift = level * BITS;
         let digits_above = self.base.checked_shr(shift + BITS).unwrap_or(0) << BITS;
         self.near_last = ((digits_above | last as u64) << shift) | ((1 << shift) - 1);
         self.sort_near();
@@ -294,10 +317,13 @@ impl<E: Copy> Future<E> {
             self.gather_slot(level, slot);
         }
         self.near_last = NEVER;
+        if self.arena.entries.len() > KEEP_LEN {
+            self.arena = Arena::new();
+        }
         self.sort_near();
     }
 
-    fn gather_slot(&mut self, level: usize, slot: usize) {
+    fn gather_slot(&mut self, level: u32, slot: usize) {
         let mut chain = self.take_slot(level, slot);
         while chain.len > 0 {
             let (block, range) = self.arena.shift(&mut chain);
@@ -307,7 +333,8 @@ impl<E: Copy> Future<E> {
     }
 
     fn sort_near(&mut self) {
-        self.near.sort_unstable_by_key(|entry| std::cmp::Reverse((entry.at, entry.seq)));
+        self.near
+            .sort_unstable_by_key(|entry| std::cmp::Reverse((entry.at, entry.seq)));
     }
 
     /// Puts a `near` that has grown too long back into the wheel.
