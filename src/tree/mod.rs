@@ -1,1 +1,35 @@
-//! The room `tree`.
+//! YAML and JSON as trees of values that know where they were written, and messages about them.
+//!
+//! ```text
+//! bytes ─ add_bytes ─► Sources ─ parse ─► Tree ─ root ─► Value ─► lowering code, serde
+//!                          ▲                              │ span
+//!                          └── draw ◄── Diagnostics ◄─────┘
+//! ```
+//!
+//! For those who lower values into types of their own:
+//!
+//! - read with [`Value`] (`get`, `field`, `items`, `entries`, `as_str`, …);
+//! - report with `found.push(Diagnostic::error(value.span(), "…").with_hint("…"))` and go on:
+//!   all errors are shown at once, in the order of the text;
+//! - keep a [`Span`] (12 bytes) where a later check may have to point back.
+//!
+//! Knows nothing of Kubernetes' objects; only how Kubernetes reads scalars.
+
+mod arena;
+mod build;
+mod diagnostic;
+mod json;
+mod parse;
+mod path;
+mod scalar;
+mod source;
+mod suggest;
+mod value;
+mod yaml;
+
+pub use arena::{NodeId, Tree};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use parse::{Limits, ParseOptions, Parsed, add_bytes, parse};
+pub use source::{FileId, LineColumn, SourceFile, Sources, Span};
+pub use suggest::closest;
+pub use value::{Entry, Kind, Value};
