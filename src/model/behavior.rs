@@ -1,0 +1,156 @@
+//! What containers do: the part that no manifest tells.
+
+use crate::base::{Bytes, Distribution, Duration, MilliCpu, Symbol};
+
+use super::ids::{ObjectName, Workload};
+
+/// What a container does. All distributions of time are in seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Behavior {
+    /// From the start of the process until it can serve.
+    pub start: Distribution,
+    /// What it does on the stop signal.
+    pub shutdown: Shutdown,
+    /// How it serves calls; `None`: it serves none.
+    pub serve: Option<Serve>,
+    /// Calls that it makes while it serves one, in order.
+    pub calls: Vec<Downstream>,
+    /// How long it runs before it exits 0; `None`: for ever. Init containers: how long they take.
+    pub run: Option<Distribution>,
+    /// CPU that it uses without any call.
+    pub cpu_idle: MilliCpu,
+    /// Memory that it uses.
+    pub memory: Bytes,
+    /// How long its exec hooks take when their command does not say.
+    pub hook: Duration,
+    /// Compressed size of its image.
+    pub image_size: Bytes,
+}
+
+/// What a container does on the stop signal (rule N426).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shutdown {
+    /// It goes on accepting calls for this long.
+    pub accept: Duration,
+    /// Then it stops accepting and finishes the accepted ones, for at most this long; zero cuts
+    /// them at once.
+    pub drain: Duration,
+    /// It does not hear the signal at all (rule N127) and lives until the end of the grace.
+    pub ignores_signal: bool,
+}
+
+/// How a container serves calls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Serve {
+    /// How long a call is in service.
+    pub hold: Distribution,
+    /// CPU time that a call uses.
+    pub cpu: Duration,
+    /// How many calls are in service at once.
+    pub concurrency: u32,
+    /// How many calls wait at most; more are refused with 503.
+    pub backlog: u32,
+    /// Part of the calls that it answers with an error of its own, from 0 to 1.
+    pub errors: f64,
+}
+
+/// Calls that a container makes while it serves one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Downstream {
+    /// To which Service.
+    pub to: ObjectName,
+    /// How many, one after another.
+    pub times: u32,
+    /// How long each is waited for.
+    pub timeout: Duration,
+}
+
+/// Which containers a behaviour is for. Later entries win over earlier ones, field by field, which
+/// `scenario` has done: here each entry is whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BehaviorRule {
+    /// Of this workload only.
+    pub workload: Option<Workload>,
+    /// Of the container of this name only.
+    pub container: Option<Symbol>,
+    /// Of images that match this pattern only (`*` stands for any text).
+    pub image: Option<String>,
+    /// What is changed.
+    pub change: BehaviorChange,
+}
+
+/// What an entry of `behaviors` changes; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BehaviorChange {
+    /// See [`Behavior::start`].
+    pub start: Option<Distribution>,
+    /// See [`Behavior::shutdown`].
+    pub shutdown: Option<Shutdown>,
+    /// See [`Behavior::serve`].
+    pub serve: Option<Serve>,
+    /// See [`Behavior::calls`].
+    pub calls: Option<Vec<Downstream>>,
+    /// See [`Behavior::run`].
+    pub run: Option<Distribution>,
+    /// See [`Behavior::cpu_idle`].
+    pub cpu_idle: Option<MilliCpu>,
+    /// See [`Behavior::memory`].
+    pub memory: Option<Bytes>,
+    /// See [`Behavior::hook`].
+    pub hook: Option<Duration>,
+    /// See [`Behavior::image_size`].
+    pub image_size: Option<Bytes>,
+}
+
+impl BehaviorChange {
+    /// Lays the change over a behaviour.
+    pub fn apply(&self, to: &mut Behavior) {
+        fn set<T: Clone>(to: &mut T, from: Option<&T>) {
+            if let Some(value) = from {
+                to.clone_from(value);
+            }
+        }
+        set(&mut to.start, self.start.as_ref());
+        set(&mut to.shutdown, self.shutdown.as_ref());
+        if self.serve.is_some() {
+            to.serve.clone_from(&self.serve);
+        }
+        set(&mut to.calls, self.calls.as_ref());
+        if self.run.is_some() {
+            to.run.clone_from(&self.run);
+        }
+        set(&mut to.cpu_idle, self.cpu_idle.as_ref());
+        set(&mut to.memory, self.memory.as_ref());
+        set(&mut to.hook, self.hook.as_ref());
+        set(&mut to.image_size, self.image_size.as_ref());
+    }
+}
+
+/// Whether text matches a pattern in which `*` stands for any text.
+#[must_use]
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or("");
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(matches_pattern("*:v2", "shop/checkout:v2"));
+        assert!(!matches_pattern("*:v2", "shop/checkout:v21"));
+        assert!(matches_pattern("shop/*:v*", "shop/checkout:v2"));
+        assert!(matches_pattern("shop/checkout:v2", "shop/checkout:v2"));
+        assert!(!matches_pattern("ab*ba", "aba"));
+    }
+}

@@ -1,0 +1,79 @@
+//! The dense ids of everything that a run keeps in a table, and the names of things.
+
+use crate::base::{Ref, Symbol, id_type};
+
+id_type!(PodId, "A slot in the table of pods; used again, so what outlives the pod holds a [`PodRef`].");
+id_type!(NodeId, "A node, numbered in the order of creation.");
+id_type!(DeploymentId, "A Deployment.");
+id_type!(ReplicaSetId, "A slot in the table of ReplicaSets; used again.");
+id_type!(ServiceId, "A Service.");
+id_type!(HpaId, "A HorizontalPodAutoscaler.");
+id_type!(TemplateId, "A slot in the table of pod templates: all pods of one template share it.");
+id_type!(SourceId, "A source of calls (an entry of `traffic`, or an entry of `calls`).");
+id_type!(GeneratorId, "A generator or trace of bare pods (an entry of `workload`).");
+
+/// A pod that may be gone: stale when the slot has begun another life.
+pub type PodRef = Ref<PodId>;
+/// A ReplicaSet that may be gone.
+pub type ReplicaSetRef = Ref<ReplicaSetId>;
+
+/// Namespace and name of an object, interned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    /// The namespace; of an object without one (a Node), the empty symbol.
+    pub namespace: Symbol,
+    /// The name.
+    pub name: Symbol,
+}
+
+/// Which object of the control plane: what a controller's work queue holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKey {
+    /// A Deployment.
+    Deployment(DeploymentId),
+    /// A ReplicaSet (the slot; whoever wakes looks whether it still lives).
+    ReplicaSet(ReplicaSetId),
+    /// A Service.
+    Service(ServiceId),
+    /// A HorizontalPodAutoscaler.
+    Hpa(HpaId),
+    /// A Node.
+    Node(NodeId),
+    /// A pod (the slot).
+    Pod(PodId),
+}
+
+/// The workload that a pod template belongs to: what `for:` of a behaviour names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Workload {
+    /// What kind of object it is.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: ObjectName,
+}
+
+/// The kinds of object that own a pod template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkloadKind {
+    /// A Deployment.
+    Deployment,
+    /// A ReplicaSet without a Deployment.
+    ReplicaSet,
+    /// A bare pod.
+    Pod,
+    /// An entry of `workload` in the scenario.
+    Generator,
+}
+
+impl WorkloadKind {
+    /// The lower-case name, as in `deployment/checkout`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployment",
+            Self::ReplicaSet => "replicaset",
+            Self::Pod => "pod",
+            Self::Generator => "workload",
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The named latencies of a cluster: how long the machinery takes.
+
+use crate::base::{Distribution, Duration};
+
+/// Every modelled lag by name; distributions are in seconds. In `ideal` all are zero and what
+/// follows from an instant happens at that instant; `measured` has the defaults of rules N300
+/// to N310 by the size of the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latencies {
+    /// `ideal`, `measured` or `custom`, for the report.
+    pub profile: &'static str,
+    /// Delivery of a change to one watcher.
+    pub watch: Distribution,
+    /// One mutating call to the API server.
+    pub api_write: Distribution,
+    /// From the start of a scheduling cycle to the binding in the API.
+    pub schedule: Distribution,
+    /// What one scheduling cycle occupies the scheduler's loop.
+    pub schedule_cycle: Duration,
+    /// From binding to the kubelet's first sync of the pod.
+    pub kubelet_sync: Distribution,
+    /// Wait for local volumes (rule N52).
+    pub volumes: Duration,
+    /// Sandbox and network of a pod.
+    pub sandbox: Distribution,
+    /// Create and start one container.
+    pub container_start: Distribution,
+    /// Fixed part of an image pull.
+    pub pull: Distribution,
+    /// Bytes a second of an image pull; infinite in `ideal`.
+    pub pull_rate: f64,
+    /// The period of the kubelet's relist: how late it notices an exit that it did not cause
+    /// (rule N4); zero: at once.
+    pub relist: Duration,
+    /// From the deletion in the API to the kubelet's kill.
+    pub kill: Distribution,
+    /// Stop of the sandbox after the last container.
+    pub sandbox_stop: Distribution,
+    /// From there to the final delete in the API (rule N130).
+    pub finalize: Distribution,
+    /// Work of the EndpointSlice controller for one change.
+    pub endpoints: Distribution,
+    /// Minimum time between two runs of one node's proxy (rule N150).
+    pub proxy_period: Duration,
+    /// How long one run of a proxy takes (rule N152).
+    pub proxy_run: Distribution,
+    /// One way between two pods or a caller and a pod.
+    pub hop: Distribution,
+    /// Period of the metrics pipeline (rule A62).
+    pub metrics_period: Duration,
+    /// Kubelet's status writes: GET and PATCH (rule N10).
+    pub status_write: Distribution,
+    /// From a node's death to its NotReady (rule N401).
+    pub node_lost: Distribution,
+}
+
+impl Latencies {
+    /// No latency at all: what follows from an instant happens at that instant.
+    #[must_use]
+    pub fn ideal() -> Self {
+        let zero = Distribution::Constant(0.0);
+        Self {
+            profile: "ideal",
+            watch: zero.clone(),
+            api_write: zero.clone(),
+            schedule: zero.clone(),
+            schedule_cycle: Duration::ZERO,
+            kubelet_sync: zero.clone(),
+            volumes: Duration::ZERO,
+            sandbox: zero.clone(),
+            container_start: zero.clone(),
+            pull: zero.clone(),
+            pull_rate: f64::INFINITY,
+            relist: Duration::ZERO,
+            kill: zero.clone(),
+            sandbox_stop: zero.clone(),
+            finalize: zero.clone(),
+            endpoints: zero.clone(),
+            proxy_period: Duration::ZERO,
+            proxy_run: zero.clone(),
+            hop: zero.clone(),
+            metrics_period: Duration::secs(15),
+            status_write: zero.clone(),
+            node_lost: Distribution::Constant(50.0),
+        }
+    }
+}

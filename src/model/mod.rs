@@ -1,0 +1,29 @@
+//! The model: all that a run needs to know, checked, immutable, with defaults filled.
+//!
+//! Owned by nobody and shared by all runs of an experiment. It knows no file formats (`api` and
+//! `scenario` make it) and nothing that changes during a run (`cluster` keeps that). Ids here are
+//! the order of sorted names: the order of files decides nothing.
+
+mod behavior;
+mod ids;
+mod labels;
+mod latency;
+mod node;
+mod pod;
+mod resources;
+mod settings;
+mod timeline;
+mod traffic;
+mod workload;
+
+pub use behavior::*;
+pub use ids::*;
+pub use labels::*;
+pub use latency::*;
+pub use node::*;
+pub use pod::*;
+pub use resources::*;
+pub use settings::*;
+pub use timeline::*;
+pub use traffic::*;
+pub use workload::*;

@@ -1,0 +1,306 @@
+//! A pod as its template describes it, defaults filled.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::base::{Bytes, Duration, MilliCpu, Symbol};
+
+use super::behavior::Behavior;
+use super::ids::Workload;
+use super::labels::{Labels, Requirement};
+use super::node::Toleration;
+use super::resources::Resources;
+
+/// What all pods of one template share: labels, specification and what was computed from them.
+///
+/// Two templates are the same revision when their `source` trees are equal (rule C26).
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Whose template it is; behaviours are found by it.
+    pub workload: Workload,
+    /// The labels of its pods.
+    pub labels: Labels,
+    /// `controller.kubernetes.io/pod-deletion-cost`; 0 if absent or invalid (rule C74).
+    pub deletion_cost: i32,
+    /// The specification.
+    pub spec: Arc<PodSpec>,
+    /// The whole template as a value tree with defaults, without the hash label.
+    pub source: Arc<serde_json::Value>,
+    /// What the containers do: init containers first, then the others, in the order of the spec.
+    pub behaviors: Arc<[Arc<Behavior>]>,
+    /// Which of `spec.containers` serves calls.
+    pub server: Option<u8>,
+}
+
+impl Template {
+    /// The behaviour of an init container.
+    #[must_use]
+    pub fn init_behavior(&self, index: usize) -> &Behavior {
+        &self.behaviors[index]
+    }
+
+    /// The behaviour of a container.
+    #[must_use]
+    pub fn behavior(&self, index: usize) -> &Behavior {
+        &self.behaviors[self.spec.init_containers.len() + index]
+    }
+}
+
+/// The specification of a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodSpec {
+    /// Init containers, sidecars (`restart_always`) among them, in order.
+    pub init_containers: Vec<Container>,
+    /// Containers, in order; at least one.
+    pub containers: Vec<Container>,
+    /// What happens when a container exits.
+    pub restart_policy: RestartPolicy,
+    /// `terminationGracePeriodSeconds`.
+    pub grace: Duration,
+    /// `activeDeadlineSeconds`.
+    pub active_deadline: Option<Duration>,
+    /// A node written by hand: no scheduling.
+    pub node_name: Option<Symbol>,
+    /// Which scheduler is to place it.
+    pub scheduler_name: Symbol,
+    /// Priority, resolved from the class.
+    pub priority: i32,
+    /// `preemptionPolicy: Never`.
+    pub preempts_never: bool,
+    /// Names of `schedulingGates`.
+    pub scheduling_gates: Vec<Symbol>,
+    /// `nodeSelector` as labels.
+    pub node_selector: Labels,
+    /// Node affinity.
+    pub node_affinity: NodeAffinity,
+    /// Tolerations, in order.
+    pub tolerations: Vec<Toleration>,
+    /// Whether it lives in the node's network.
+    pub host_network: bool,
+    /// What scheduling counts (rules S80 to S83): the aggregate of containers, init containers,
+    /// sidecars, pod-level requests and overhead.
+    pub requests: Resources,
+    /// CPU and memory with the scheduler's defaults for containers without (rule S85).
+    pub nonzero_requests: (MilliCpu, Bytes),
+    /// Host ports that it wants, each once.
+    pub host_ports: Vec<HostPort>,
+    /// Quality of service.
+    pub qos: QosClass,
+    /// ConfigMaps and Secrets that must be there before a container starts: name and kind.
+    pub config_refs: Vec<ConfigRef>,
+    /// Condition types of `readinessGates`.
+    pub readiness_gates: Vec<Symbol>,
+    /// How long this pod runs before its containers exit 0; for pods of generators and traces.
+    pub lifetime: Option<Duration>,
+}
+
+/// A ConfigMap or Secret that a pod needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConfigRef {
+    /// Whether it is a Secret (else a ConfigMap).
+    pub is_secret: bool,
+    /// Its name.
+    pub name: Symbol,
+}
+
+/// What happens when a container exits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// It is started again.
+    Always,
+    /// It is started again if it failed.
+    OnFailure,
+    /// It stays down.
+    Never,
+}
+
+/// Quality of service class (rule N96).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QosClass {
+    /// Limits equal requests everywhere.
+    Guaranteed,
+    /// Something is asked for.
+    Burstable,
+    /// Nothing is asked for.
+    BestEffort,
+}
+
+/// A port on the node that a pod wants for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// Address; the empty symbol for all.
+    pub ip: Symbol,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Number.
+    pub port: u16,
+}
+
+/// Transport protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// Its name.
+    pub name: Symbol,
+    /// Its image.
+    pub image: Symbol,
+    /// When the image is pulled.
+    pub pull_policy: PullPolicy,
+    /// Ports that it declares.
+    pub ports: Vec<ContainerPort>,
+    /// Its own requests.
+    pub requests: Resources,
+    /// Its CPU limit.
+    pub cpu_limit: Option<MilliCpu>,
+    /// Its memory limit.
+    pub memory_limit: Option<Bytes>,
+    /// Whether it is a sidecar: an init container that keeps running.
+    pub restart_always: bool,
+    /// Readiness probe.
+    pub readiness: Option<Probe>,
+    /// Liveness probe.
+    pub liveness: Option<Probe>,
+    /// Startup probe.
+    pub startup: Option<Probe>,
+    /// What runs before the stop signal.
+    pub pre_stop: Option<Hook>,
+    /// What runs after the start.
+    pub post_start: Option<Hook>,
+}
+
+/// When an image is pulled (rule N61).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// The registry is asked at each start.
+    Always,
+    /// Only if the node lacks it.
+    IfNotPresent,
+    /// It must be there.
+    Never,
+}
+
+/// A port that a container declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContainerPort {
+    /// Its name; the empty symbol if it has none.
+    pub name: Symbol,
+    /// Number.
+    pub port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+}
+
+/// A probe, defaults filled (rule N80).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Probe {
+    /// How it asks.
+    pub how: ProbeKind,
+    /// Not before this long after the start of the container.
+    pub initial_delay: Duration,
+    /// From one to the next.
+    pub period: Duration,
+    /// How long it waits for an answer.
+    pub timeout: Duration,
+    /// Successes in a row that turn it good.
+    pub success_threshold: u32,
+    /// Failures in a row that turn it bad.
+    pub failure_threshold: u32,
+    /// Grace of the kill that a liveness or startup failure brings; `None`: the pod's.
+    pub grace: Option<Duration>,
+}
+
+/// How a probe asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// HTTP GET.
+    Http,
+    /// A TCP connection.
+    Tcp,
+    /// The gRPC health service.
+    Grpc,
+    /// A command in the container.
+    Exec,
+}
+
+/// A lifecycle hook.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Hook {
+    /// `sleep`.
+    Sleep(Duration),
+    /// A command; `sleep N` in it is understood, other commands take what the behaviour says.
+    Exec(Option<Duration>),
+    /// An HTTP request to the container.
+    Http,
+}
+
+/// Node affinity of a pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeAffinity {
+    /// Required terms, one of which must match; `None` if there is no requirement, empty matches
+    /// nothing (rule S97).
+    pub required: Option<Vec<NodeSelectorTerm>>,
+    /// Preferred terms with their weights.
+    pub preferred: Vec<(i32, NodeSelectorTerm)>,
+}
+
+/// One term of node affinity: all of it must match; without anything it matches nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeSelectorTerm {
+    /// On labels.
+    pub expressions: Vec<Requirement>,
+    /// On the field `metadata.name`.
+    pub fields: SmallVec<[Requirement; 1]>,
+}
+
+impl NodeSelectorTerm {
+    /// Whether a node of this name and these labels matches.
+    ///
+    /// Source: kubernetes v1.36.3
+    /// component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go `nodeSelectorTerm.match`
+    /// (rules S97, S98).
+    #[must_use]
+    pub fn matches(&self, name: Symbol, labels: &Labels, names: &crate::base::Names) -> bool {
+        if self.expressions.is_empty() && self.fields.is_empty() {
+            return false;
+        }
+        let field = |requirement: &Requirement| {
+            let listed = requirement.values.contains(&name);
+            match requirement.operator {
+                super::Operator::In => listed,
+                super::Operator::NotIn => !listed,
+                super::Operator::Exists
+                | super::Operator::DoesNotExist
+                | super::Operator::Gt
+                | super::Operator::Lt => false,
+            }
+        };
+        self.expressions.iter().all(|r| r.matches(labels, names)) && self.fields.iter().all(field)
+    }
+}
+
+/// Whether `nodeSelector` and required node affinity let the pod on a node (rule S97).
+#[must_use]
+pub fn matches_node(
+    selector: &Labels,
+    affinity: &NodeAffinity,
+    name: Symbol,
+    labels: &Labels,
+    names: &crate::base::Names,
+) -> bool {
+    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+        && affinity
+            .required
+            .as_ref()
+            .is_none_or(|terms| terms.iter().any(|term| term.matches(name, labels, names)))
+}

@@ -1,0 +1,191 @@
+//! The whole model and the settings of a run.
+
+use std::sync::Arc;
+
+use crate::base::{Duration, Interner, SimTime, Symbol};
+
+use super::behavior::{Behavior, BehaviorRule, matches_pattern};
+use super::ids::{ObjectName, Workload};
+use super::latency::Latencies;
+use super::node::NodeSpec;
+use super::pod::Template;
+use super::timeline::TimelineEntry;
+use super::traffic::{GeneratorSpec, TrafficSpec};
+use super::workload::{DeploymentSpec, HpaSpec, PodObject, ReplicaSetSpec, ServiceSpec};
+
+/// All that a run needs to know.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Name of the scenario.
+    pub name: String,
+    /// What it asks, in the author's words.
+    pub about: String,
+    /// All names; a run adds its own in a layer above.
+    pub names: Arc<Interner>,
+    /// Nodes, in order of creation.
+    pub nodes: Vec<NodeSpec>,
+    /// How the scheduler lists the nodes at its start.
+    pub node_order: NodeOrder,
+    /// Deployments, by namespace and name.
+    pub deployments: Vec<DeploymentSpec>,
+    /// ReplicaSets written by hand, by namespace and name.
+    pub replica_sets: Vec<ReplicaSetSpec>,
+    /// Bare pods, by namespace and name.
+    pub pods: Vec<PodObject>,
+    /// Services, by namespace and name.
+    pub services: Vec<ServiceSpec>,
+    /// Autoscalers, by namespace and name.
+    pub hpas: Vec<HpaSpec>,
+    /// ConfigMaps that are there.
+    pub config_maps: Vec<ObjectName>,
+    /// Secrets that are there.
+    pub secrets: Vec<ObjectName>,
+    /// What containers do when no rule says otherwise.
+    pub behavior: Behavior,
+    /// What the scenario says of them, later ones over earlier ones.
+    pub behavior_rules: Vec<BehaviorRule>,
+    /// Sources of calls, by name.
+    pub traffic: Vec<TrafficSpec>,
+    /// Generators and traces of pods, by name.
+    pub generators: Vec<GeneratorSpec>,
+    /// What happens when, sorted by time, then as written.
+    pub timeline: Vec<TimelineEntry>,
+    /// How long the machinery takes.
+    pub latencies: Latencies,
+    /// How the scheduler is set.
+    pub scheduler: SchedulerSettings,
+    /// Horizon, seed and the like.
+    pub run: RunSettings,
+}
+
+impl Model {
+    /// What a container of this image and name in this workload does.
+    #[must_use]
+    pub fn resolve_behavior(&self, workload: Workload, container: Symbol, image: &str) -> Behavior {
+        let mut behavior = self.behavior.clone();
+        let applies = |rule: &&BehaviorRule| {
+            rule.workload.is_none_or(|w| w == workload)
+                && rule.container.is_none_or(|c| c == container)
+                && rule.image.as_deref().is_none_or(|pattern| matches_pattern(pattern, image))
+        };
+        for rule in self.behavior_rules.iter().filter(applies) {
+            rule.change.apply(&mut behavior);
+        }
+        behavior
+    }
+
+    /// All templates that stand in the model, in the order of their tables.
+    pub fn templates(&self) -> impl Iterator<Item = &Arc<Template>> {
+        let mixes = self.generators.iter().flat_map(|g| g.mix.iter().map(|(_, t)| &t.0));
+        (self.deployments.iter().map(|d| &d.template))
+            .chain(self.replica_sets.iter().map(|r| &r.template))
+            .chain(self.pods.iter().map(|p| &p.template))
+            .chain(mixes)
+    }
+}
+
+/// How the scheduler lists the nodes at its start (rule S12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeOrder {
+    /// By name.
+    ByName,
+    /// Shuffled with the run's seed, as a real scheduler of 1.35 and later would find them.
+    Seeded,
+    /// As written.
+    Given,
+}
+
+/// How the scheduler is set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchedulerSettings {
+    /// How nodes are scored.
+    pub scoring: Scoring,
+    /// `percentageOfNodesToScore`; 0: adaptive (rule S21).
+    pub percentage_of_nodes_to_score: u8,
+    /// First back-off (rule S135).
+    pub backoff_initial: Duration,
+    /// Longest back-off.
+    pub backoff_max: Duration,
+    /// Weights of the score plugins.
+    pub weights: ScoreWeights,
+}
+
+impl Default for SchedulerSettings {
+    fn default() -> Self {
+        Self {
+            scoring: Scoring::LeastAllocated,
+            percentage_of_nodes_to_score: 0,
+            backoff_initial: Duration::secs(1),
+            backoff_max: Duration::secs(10),
+            weights: ScoreWeights::default(),
+        }
+    }
+}
+
+/// The strategy of NodeResourcesFit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scoring {
+    /// Emptier nodes first.
+    LeastAllocated,
+    /// Fuller nodes first.
+    MostAllocated,
+}
+
+/// Weights of the score plugins; the defaults are those of the default profile (rule S70).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScoreWeights {
+    /// TaintToleration.
+    pub taint_toleration: i64,
+    /// NodeAffinity.
+    pub node_affinity: i64,
+    /// NodeResourcesFit.
+    pub resources_fit: i64,
+    /// NodeResourcesBalancedAllocation.
+    pub balanced_allocation: i64,
+}
+
+impl Default for ScoreWeights {
+    fn default() -> Self {
+        Self { taint_toleration: 3, node_affinity: 2, resources_fit: 1, balanced_allocation: 1 }
+    }
+}
+
+/// Horizon, seed and the like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSettings {
+    /// The horizon: what would happen at it does not happen.
+    pub until: Option<SimTime>,
+    /// The experiment's seed.
+    pub seed: u64,
+    /// How many replications.
+    pub replications: u32,
+    /// What is measured of calls before this does not count.
+    pub warmup: Duration,
+    /// Wall clock at zero, in seconds since 1970-01-01T00:00:00Z.
+    pub start_unix: i64,
+    /// From one sample of the series to the next.
+    pub sample: Duration,
+    /// Events per run at most.
+    pub events_max: u64,
+    /// Events per instant at most.
+    pub events_per_instant_max: u64,
+    /// Objects of one kind alive at once at most.
+    pub objects_max: u64,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            until: None,
+            seed: 1,
+            replications: 1,
+            warmup: Duration::ZERO,
+            // Monday, 2026-01-05T00:00:00Z.
+            start_unix: 1_767_571_200,
+            sample: Duration::secs(1),
+            events_max: 20_000_000_000,
+            events_per_instant_max: 50_000_000,
+            objects_max: 10_000_000,
+        }
+    }
+}
