@@ -1,8 +1,12 @@
 //! What containers do: the part that no manifest tells.
 
-use crate::base::{Bytes, Distribution, Duration, MilliCpu, Symbol};
+use std::sync::Arc;
+
+use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Symbol};
 
 use super::ids::{ObjectName, Workload};
+use super::labels::Labels;
+use super::pod::{Container, PodSpec, Template};
 
 /// What a container does. All distributions of time are in seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,6 +127,75 @@ impl BehaviorChange {
         set(&mut to.memory, self.memory.as_ref());
         set(&mut to.hook, self.hook.as_ref());
         set(&mut to.image_size, self.image_size.as_ref());
+    }
+}
+
+/// What containers do: the standard, and what the scenario says otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Behaviors {
+    /// What a container does when no rule says otherwise.
+    pub standard: Behavior,
+    /// What the scenario says; later ones win over earlier ones, field by field.
+    pub rules: Vec<BehaviorRule>,
+}
+
+/// A pod template as `api` lowers it from its tree: a [`Template`] without what the scenario adds.
+#[derive(Clone, Debug)]
+pub struct PodTemplate {
+    /// The labels of its pods.
+    pub labels: Labels,
+    /// `controller.kubernetes.io/pod-deletion-cost`; 0 if absent or invalid (rule C74).
+    pub deletion_cost: i32,
+    /// The specification.
+    pub spec: Arc<PodSpec>,
+    /// The whole template as a value tree with defaults, without the hash label.
+    pub source: Arc<serde_json::Value>,
+}
+
+impl Behaviors {
+    /// What a container of this name and image in this workload does, and whether a rule says how
+    /// it serves.
+    #[must_use]
+    pub fn resolve(&self, workload: Workload, container: Symbol, image: &str) -> (Behavior, bool) {
+        let mut behavior = self.standard.clone();
+        let mut serves = false;
+        let applies = |rule: &&BehaviorRule| {
+            rule.workload.is_none_or(|w| w == workload)
+                && rule.container.is_none_or(|c| c == container)
+                && rule.image.as_deref().is_none_or(|pattern| matches_pattern(pattern, image))
+        };
+        for rule in self.rules.iter().filter(applies) {
+            serves |= rule.change.serve.is_some();
+            rule.change.apply(&mut behavior);
+        }
+        (behavior, serves)
+    }
+
+    /// The template with what its containers do.
+    ///
+    /// The container that serves calls is the first for which a rule says how it serves, else the
+    /// first that declares a port, else the first.
+    #[must_use]
+    pub fn template(&self, workload: Workload, pod: PodTemplate, names: &Interner) -> Template {
+        let spec = &pod.spec;
+        let resolve = |c: &Container| self.resolve(workload, c.name, names.resolve(c.image));
+        let all: Vec<(Behavior, bool)> =
+            spec.init_containers.iter().chain(&spec.containers).map(resolve).collect();
+        let own = &all[spec.init_containers.len()..];
+        let server = (own.iter().position(|(_, serves)| *serves))
+            .or_else(|| spec.containers.iter().position(|c| !c.ports.is_empty()))
+            .unwrap_or(0);
+        let server = own.get(server).filter(|(b, _)| b.serve.is_some()).map(|_| server);
+        let PodTemplate { labels, deletion_cost, spec, source } = pod;
+        Template {
+            workload,
+            labels,
+            deletion_cost,
+            spec,
+            source,
+            behaviors: all.into_iter().map(|(behavior, _)| Arc::new(behavior)).collect(),
+            server: server.and_then(|index| u8::try_from(index).ok()),
+        }
     }
 }
 

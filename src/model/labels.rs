@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::base::{Names, Symbol};
+use crate::base::{Interner, Symbol};
 
 /// Labels of one object: key and value, sorted by key's symbol, each key once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,7 +90,7 @@ impl Requirement {
     /// Source: kubernetes v1.36.3 apimachinery/pkg/labels/selector.go `Requirement.Matches`
     /// (rule S98).
     #[must_use]
-    pub fn matches(&self, labels: &Labels, names: &Names) -> bool {
+    pub fn matches(&self, labels: &Labels, names: &Interner) -> bool {
         let value = labels.get(self.key);
         match self.operator {
             Operator::In => value.is_some_and(|v| self.values.contains(&v)),
@@ -101,8 +101,8 @@ impl Requirement {
         }
     }
 
-    fn compares(&self, value: Symbol, names: &Names) -> bool {
-        let number = |symbol: Symbol| names.text(symbol).parse::<i64>().ok();
+    fn compares(&self, value: Symbol, names: &Interner) -> bool {
+        let number = |symbol: Symbol| names.resolve(symbol).parse::<i64>().ok();
         let (Some(left), Some(right)) =
             (number(value), self.values.first().and_then(|s| number(*s)))
         else {
@@ -120,7 +120,7 @@ pub struct Selector(pub Vec<Requirement>);
 impl Selector {
     /// Whether the labels are selected.
     #[must_use]
-    pub fn matches(&self, labels: &Labels, names: &Names) -> bool {
+    pub fn matches(&self, labels: &Labels, names: &Interner) -> bool {
         self.0.iter().all(|requirement| requirement.matches(labels, names))
     }
 

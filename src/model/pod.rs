@@ -270,7 +270,7 @@ impl NodeSelectorTerm {
     /// component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go `nodeSelectorTerm.match`
     /// (rules S97, S98).
     #[must_use]
-    pub fn matches(&self, name: Symbol, labels: &Labels, names: &crate::base::Names) -> bool {
+    pub fn matches(&self, name: Symbol, labels: &Labels, names: &crate::base::Interner) -> bool {
         if self.expressions.is_empty() && self.fields.is_empty() {
             return false;
         }
@@ -296,7 +296,7 @@ pub fn matches_node(
     affinity: &NodeAffinity,
     name: Symbol,
     labels: &Labels,
-    names: &crate::base::Names,
+    names: &crate::base::Interner,
 ) -> bool {
     selector.iter().all(|(key, value)| labels.get(key) == Some(value))
         && affinity

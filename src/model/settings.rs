@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::base::{Duration, Interner, SimTime, Symbol};
+use crate::base::{Duration, Interner, SimTime};
 
-use super::behavior::{Behavior, BehaviorRule, matches_pattern};
-use super::ids::{ObjectName, Workload};
+use super::behavior::Behaviors;
+use super::ids::ObjectName;
 use super::latency::Latencies;
 use super::node::NodeSpec;
 use super::pod::Template;
@@ -40,10 +40,8 @@ pub struct Model {
     pub config_maps: Vec<ObjectName>,
     /// Secrets that are there.
     pub secrets: Vec<ObjectName>,
-    /// What containers do when no rule says otherwise.
-    pub behavior: Behavior,
-    /// What the scenario says of them, later ones over earlier ones.
-    pub behavior_rules: Vec<BehaviorRule>,
+    /// What containers do.
+    pub behaviors: Behaviors,
     /// Sources of calls, by name.
     pub traffic: Vec<TrafficSpec>,
     /// Generators and traces of pods, by name.
@@ -59,21 +57,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// What a container of this image and name in this workload does.
-    #[must_use]
-    pub fn resolve_behavior(&self, workload: Workload, container: Symbol, image: &str) -> Behavior {
-        let mut behavior = self.behavior.clone();
-        let applies = |rule: &&BehaviorRule| {
-            rule.workload.is_none_or(|w| w == workload)
-                && rule.container.is_none_or(|c| c == container)
-                && rule.image.as_deref().is_none_or(|pattern| matches_pattern(pattern, image))
-        };
-        for rule in self.behavior_rules.iter().filter(applies) {
-            rule.change.apply(&mut behavior);
-        }
-        behavior
-    }
-
     /// All templates that stand in the model, in the order of their tables.
     pub fn templates(&self) -> impl Iterator<Item = &Arc<Template>> {
         let mixes = self.generators.iter().flat_map(|g| g.mix.iter().map(|(_, t)| &t.0));

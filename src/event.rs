@@ -1,0 +1,207 @@
+//! All that can happen: the table of contents of the simulated world.
+//!
+//! An event is plain data of at most 16 bytes. What can restart is named by a reference with its
+//! life, and a handler's first line drops an event about a life that is over.
+
+use crate::base::{Ref, id_type};
+use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef, SourceId};
+
+id_type!(ControllerId, "A controller, by its place in the registry.");
+id_type!(WriteId, "A write on its way to the API server.");
+id_type!(CallId, "A slot in the table of calls under way.");
+
+/// A call that may be over.
+pub type CallRef = Ref<CallId>;
+
+/// All that can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A delayed write lands at the API server.
+    Write(WriteId),
+    /// Something on a node.
+    Kubelet {
+        /// Whose pod.
+        pod: PodRef,
+        /// What.
+        step: KubeletStep,
+    },
+    /// Something with a node as a whole.
+    Node {
+        /// Which.
+        node: NodeId,
+        /// What.
+        step: NodeStep,
+    },
+    /// Something with calls.
+    Traffic(TrafficEvent),
+    /// An entry of the timeline, by its index.
+    Timeline(u32),
+    /// The next pod of a generator.
+    Generator(GeneratorId),
+    /// The metrics pipeline samples all pods.
+    Metrics,
+    /// A controller looks at an object.
+    Reconcile {
+        /// Which controller.
+        controller: ControllerId,
+        /// Which object.
+        key: ObjectKey,
+    },
+    /// Something with the scheduler.
+    Scheduler(SchedulerEvent),
+    /// A sample of the series.
+    Sample,
+}
+
+/// What happens to a pod on its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KubeletStep {
+    /// The kubelet sees the pod and looks whether it takes it.
+    Admit,
+    /// Volumes are there.
+    VolumesReady,
+    /// Sandbox and IP are there.
+    SandboxReady,
+    /// An image is there. Containers are counted from the first init container on.
+    Pulled(u8),
+    /// A container's process runs.
+    Started(u8),
+    /// A container's process is able to serve.
+    Able(u8),
+    /// A container's postStart hook is done.
+    PostStarted(u8),
+    /// A container's process ends by itself.
+    Exited(u8),
+    /// The kubelet notices the end of a container.
+    ExitSeen(u8),
+    /// A container is due to be started again.
+    Restart(u8),
+    /// A readiness probe is due.
+    Readiness(u8),
+    /// A liveness probe is due.
+    Liveness(u8),
+    /// A startup probe is due.
+    Startup(u8),
+    /// A status lands in the API.
+    StatusWrite,
+    /// The kubelet begins to stop the pod.
+    Kill,
+    /// A container's preStop hook is done.
+    PreStopped(u8),
+    /// A container stops to accept calls.
+    AcceptEnds(u8),
+    /// A container's own drain is over: it exits.
+    DrainEnds(u8),
+    /// The grace of a container is over: SIGKILL.
+    GraceEnds(u8),
+    /// The sandbox is gone.
+    SandboxStopped,
+    /// The pod object can go.
+    Finalize,
+    /// `activeDeadlineSeconds` is over.
+    Deadline,
+}
+
+/// What happens to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeStep {
+    /// The control plane takes it for lost (rule N401).
+    Lost,
+    /// Its pods' toleration of that is over (rule N403).
+    Evict,
+    /// The pull that occupies its puller ends (rule N60).
+    PullEnds,
+}
+
+/// What happens to calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficEvent {
+    /// The next call of a source starts.
+    Start(SourceId),
+    /// A call reaches the pod.
+    Arrive(CallRef),
+    /// A call's time in service ends.
+    HoldEnds(CallRef),
+    /// A downstream call starts, or the answer of one is back.
+    Continue(CallRef),
+    /// A call's answer reaches the caller, or it gives up.
+    Answer(CallRef),
+    /// A call is waited for no longer.
+    Timeout(CallRef),
+    /// A retry starts.
+    Retry(CallRef),
+    /// Whether a draining server has become idle.
+    IdleCheck(PodRef),
+}
+
+/// What happens to the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchedulerEvent {
+    /// It sees a new pod without a node.
+    PodSeen(PodRef),
+    /// Something changed that may let pods fit (rules S141 to S150).
+    Changed {
+        /// What.
+        what: ClusterEvent,
+        /// On which node, if on one.
+        node: Option<NodeId>,
+    },
+    /// The loop takes the next pod.
+    ScheduleOne,
+    /// A binding lands.
+    Bind(PodRef),
+    /// Pods whose back-off is over leave the queue of those that back off.
+    FlushBackoff,
+    /// Pods that have waited long are tried again (rule S139).
+    FlushUnschedulable,
+}
+
+/// The cluster events of the scheduler's queue that the modelled plugins register for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterEvent {
+    /// A node is new.
+    NodeAdd,
+    /// A node's allocatable grew or shrank.
+    NodeAllocatable,
+    /// A node's labels changed.
+    NodeLabel,
+    /// A node's taints changed, or it was uncordoned.
+    NodeTaint,
+    /// A pod that had a node is gone or has ended.
+    AssignedPodDelete,
+}
+
+const _: () = assert!(size_of::<Event>() <= 16);
+
+/// An event's place within its instant: less is earlier. Ends before beginnings, facts before
+/// decisions, sampling last.
+#[must_use]
+pub const fn rank(event: &Event) -> u8 {
+    match event {
+        Event::Write(_) => 0,
+        Event::Node { .. } => 1,
+        Event::Kubelet { .. } => 2,
+        Event::Traffic(event) => match event {
+            TrafficEvent::HoldEnds(_) => 3,
+            TrafficEvent::Continue(_)
+            | TrafficEvent::Answer(_)
+            | TrafficEvent::Timeout(_)
+            | TrafficEvent::IdleCheck(_) => 4,
+            TrafficEvent::Arrive(_) => 5,
+            TrafficEvent::Start(_) | TrafficEvent::Retry(_) => 6,
+        },
+        Event::Timeline(_) => 7,
+        Event::Generator(_) => 8,
+        Event::Metrics => 9,
+        Event::Reconcile { .. } => 10,
+        Event::Scheduler(event) => match event {
+            SchedulerEvent::Bind(_) => 11,
+            SchedulerEvent::PodSeen(_)
+            | SchedulerEvent::Changed { .. }
+            | SchedulerEvent::FlushBackoff
+            | SchedulerEvent::FlushUnschedulable => 12,
+            SchedulerEvent::ScheduleOne => 13,
+        },
+        Event::Sample => 14,
+    }
+}

@@ -1,0 +1,375 @@
+//! All that did happen: facts, written by a run and never read by it.
+
+use crate::base::{Duration, SimTime, Symbol};
+use crate::model::{DeploymentId, HpaId, ObjectName, ServiceId, SourceId, Workload};
+
+/// The name of a pod, made only when somebody reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodName {
+    /// As written in a manifest.
+    Fixed(Symbol),
+    /// `<prefix>-` and five characters (rule C7), here as a number below 27⁵.
+    Generated {
+        /// The owner's name.
+        prefix: Symbol,
+        /// The five characters as a number.
+        suffix: u32,
+    },
+    /// `<prefix>-<number>`: a pod of a generator.
+    Numbered {
+        /// The generator's name.
+        prefix: Symbol,
+        /// Its number, from 0.
+        number: u64,
+    },
+}
+
+/// The alphabet of generated names: no vowels, nothing that looks like something else.
+///
+/// Source: kubernetes v1.36.3 apimachinery/pkg/util/rand/rand.go (rule C7).
+const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
+impl PodName {
+    /// How many different suffixes there are.
+    pub const SUFFIXES: u32 = 27 * 27 * 27 * 27 * 27;
+
+    /// The name as text.
+    #[must_use]
+    pub fn text(self, names: &crate::base::Interner) -> String {
+        match self {
+            Self::Fixed(name) => names.resolve(name).to_owned(),
+            Self::Numbered { prefix, number } => format!("{}-{number}", names.resolve(prefix)),
+            Self::Generated { prefix, mut suffix } => {
+                let prefix = names.resolve(prefix);
+                let cut = prefix.len().min(57);
+                let mut text = format!("{}-", &prefix[..prefix.floor_char_boundary(cut)]);
+                for _ in 0..5 {
+                    text.push(char::from(ALPHABET[(suffix % 27) as usize]));
+                    suffix /= 27;
+                }
+                text
+            }
+        }
+    }
+}
+
+/// The whole life of a pod: a row of `pods.csv`, written when it is gone or the run ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodRecord {
+    /// Its number in the run, in order of creation.
+    pub serial: u64,
+    /// Its namespace.
+    pub namespace: Symbol,
+    /// Its name.
+    pub name: PodName,
+    /// Whose template it has.
+    pub workload: Workload,
+    /// Revision of that template; 0 where there are none.
+    pub revision: u32,
+    /// Where it was placed.
+    pub node: Option<Symbol>,
+    /// When it was created.
+    pub created: SimTime,
+    /// When it was bound to a node.
+    pub scheduled: Option<SimTime>,
+    /// When its first container ran.
+    pub started: Option<SimTime>,
+    /// When it was ready first.
+    pub ready: Option<SimTime>,
+    /// When its deletion was asked for.
+    pub deleted: Option<SimTime>,
+    /// When it ended by itself (phase Succeeded or Failed).
+    pub finished: Option<SimTime>,
+    /// When the object was gone; `None`: it was there at the end of the run.
+    pub gone: Option<SimTime>,
+    /// How often its containers were started again.
+    pub restarts: u32,
+    /// How it ended, or why it does not run.
+    pub reason: &'static str,
+    /// Message of the last failed attempt to place it, if it was never placed.
+    pub message: Option<String>,
+}
+
+/// A Kubernetes Event: a row of `events.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventRecord {
+    /// When.
+    pub at: SimTime,
+    /// Whether it is a warning (else normal).
+    pub is_warning: bool,
+    /// Reason, as Kubernetes' component names it.
+    pub reason: &'static str,
+    /// About what.
+    pub about: About,
+    /// The text.
+    pub message: String,
+}
+
+/// What an event or record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A pod: namespace and name.
+    Pod(Symbol, PodName),
+    /// A node.
+    Node(Symbol),
+    /// Any other object: its kind as in the API, and its name.
+    Object(&'static str, ObjectName),
+    /// The whole cluster.
+    Cluster,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// Answered in time.
+    Ok,
+    /// The connection was refused.
+    Refused,
+    /// The connection broke while the call was under way.
+    Reset,
+    /// No answer in time.
+    TimedOut,
+    /// The Service had no endpoint.
+    NoEndpoint,
+    /// The server answered with an error (5xx).
+    ServerError,
+}
+
+impl Fate {
+    /// All fates, in the order of columns.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Refused, Self::Reset, Self::TimedOut, Self::NoEndpoint, Self::ServerError];
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::NoEndpoint => "no_endpoint",
+            Self::ServerError => "server_error",
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// It did not fail.
+    None,
+    /// A proxy still sent to a pod that had stopped (rule N460).
+    StaleProxy,
+    /// The pod was in rotation before it could serve: no readiness probe (rule N467).
+    NotYetServing,
+    /// A pod in rotation had no running process (it crashed, or was restarted).
+    ProcessDown,
+    /// It was in service when the pod stopped.
+    CutByStop,
+    /// It waited in the pod's backlog when the pod stopped.
+    CutWaiting,
+    /// A kept connection broke as the pod stopped (rule N465).
+    ConnectionClosed,
+    /// The pod's node was down: nothing answered.
+    NodeDown,
+    /// It waited too long in the backlog.
+    WaitedTooLong,
+    /// It was in service for too long.
+    SlowService,
+    /// The backlog was full.
+    BacklogFull,
+    /// No pod of the Service was ready.
+    NoReadyPod,
+    /// A call that it depended on failed.
+    Downstream,
+    /// The server's own errors.
+    ServerFault,
+}
+
+impl Cause {
+    /// All causes, in the order of columns.
+    pub const ALL: [Self; 14] = [
+        Self::None,
+        Self::StaleProxy,
+        Self::NotYetServing,
+        Self::ProcessDown,
+        Self::CutByStop,
+        Self::CutWaiting,
+        Self::ConnectionClosed,
+        Self::NodeDown,
+        Self::WaitedTooLong,
+        Self::SlowService,
+        Self::BacklogFull,
+        Self::NoReadyPod,
+        Self::Downstream,
+        Self::ServerFault,
+    ];
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::StaleProxy => "stale_proxy",
+            Self::NotYetServing => "not_yet_serving",
+            Self::ProcessDown => "process_down",
+            Self::CutByStop => "cut_by_stop",
+            Self::CutWaiting => "cut_waiting",
+            Self::ConnectionClosed => "connection_closed",
+            Self::NodeDown => "node_down",
+            Self::WaitedTooLong => "waited_too_long",
+            Self::SlowService => "slow_service",
+            Self::BacklogFull => "backlog_full",
+            Self::NoReadyPod => "no_ready_pod",
+            Self::Downstream => "downstream",
+            Self::ServerFault => "server_fault",
+        }
+    }
+
+    /// What a person reads.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::None => "did not fail",
+            Self::StaleProxy => "a proxy still sent to a pod that had stopped",
+            Self::NotYetServing => "sent to a pod that could not serve yet",
+            Self::ProcessDown => "sent to a pod whose process was down",
+            Self::CutByStop => "reset in flight when the pod stopped",
+            Self::CutWaiting => "reset in the pod's backlog when it stopped",
+            Self::ConnectionClosed => "a kept connection closed as the pod stopped",
+            Self::NodeDown => "sent to a pod on a node that was down",
+            Self::WaitedTooLong => "waited too long in a pod's backlog",
+            Self::SlowService => "the answer took too long",
+            Self::BacklogFull => "the pod's backlog was full",
+            Self::NoReadyPod => "no pod of the service was ready",
+            Self::Downstream => "a call it depended on failed",
+            Self::ServerFault => "the server answered with an error",
+        }
+    }
+}
+
+/// The end of a call (of all its attempts together).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CallRecord {
+    /// Who called; `None`: a pod, while it served another call.
+    pub source: Option<SourceId>,
+    /// Which Service was called.
+    pub service: ServiceId,
+    /// When it started.
+    pub start: SimTime,
+    /// How long the caller waited.
+    pub latency: Duration,
+    /// How it ended.
+    pub fate: Fate,
+    /// Why it failed.
+    pub cause: Cause,
+    /// How many attempts were made after the first.
+    pub retries: u32,
+    /// The pod that the last attempt went to, by serial.
+    pub pod: Option<u64>,
+}
+
+/// A decision of an autoscaler that changed the number of replicas: a row of `scaling.csv`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScaleRecord {
+    /// When.
+    pub at: SimTime,
+    /// Which autoscaler.
+    pub hpa: HpaId,
+    /// From how many pods.
+    pub from: u32,
+    /// To how many.
+    pub to: u32,
+    /// What the metrics asked for, before stabilisation and limits.
+    pub raw: u32,
+    /// CPU utilisation of the requests in percent, if that metric decided.
+    pub utilization: Option<i32>,
+    /// Why, as the event says.
+    pub reason: &'static str,
+}
+
+/// A step of a Deployment's rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RolloutRecord {
+    /// When.
+    pub at: SimTime,
+    /// Which Deployment.
+    pub deployment: DeploymentId,
+    /// The revision that it leads to.
+    pub revision: u32,
+    /// What happened.
+    pub step: RolloutStep,
+}
+
+/// What happened in a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutStep {
+    /// A new template was seen.
+    Started,
+    /// All pods are of the new template and available (rule C57).
+    Completed,
+    /// The progress deadline passed (rule C59).
+    DeadlineExceeded,
+}
+
+/// A command of the timeline, and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandRecord {
+    /// When.
+    pub at: SimTime,
+    /// As written.
+    pub text: String,
+    /// Why it was refused; `None`: it was carried out.
+    pub refused: Option<String>,
+}
+
+/// A sample of the whole cluster: a row of `series.csv`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// When.
+    pub at: SimTime,
+    /// Pods without a node.
+    pub pods_pending: u32,
+    /// Pods that run.
+    pub pods_running: u32,
+    /// Pods that are ready.
+    pub pods_ready: u32,
+    /// Pods that are being deleted.
+    pub pods_terminating: u32,
+    /// Nodes that are ready.
+    pub nodes_ready: u32,
+    /// Allocatable CPU of all ready nodes, in cores.
+    pub cpu_allocatable_cores: f64,
+    /// Requested CPU of all placed pods, in cores.
+    pub cpu_requested_cores: f64,
+    /// CPU in use at the last sample of the metrics pipeline, in cores.
+    pub cpu_used_cores: f64,
+    /// Allocatable memory, in bytes.
+    pub memory_allocatable_bytes: f64,
+    /// Requested memory, in bytes.
+    pub memory_requested_bytes: f64,
+    /// The least and the greatest part of CPU that is requested on one ready node, 0 to 1.
+    pub cpu_requested_range: (f64, f64),
+    /// What all nodes cost an hour, in USD.
+    pub cost_usd_per_hour: f64,
+    /// Ready and unready pods by revision: one entry a living ReplicaSet.
+    pub replicas: Vec<ReplicaSample>,
+}
+
+/// The pods of one revision of one workload at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaSample {
+    /// Whose.
+    pub workload: Workload,
+    /// Revision.
+    pub revision: u32,
+    /// Pods that are not being deleted.
+    pub pods: u32,
+    /// Of them ready.
+    pub ready: u32,
+    /// Pods that are being deleted.
+    pub terminating: u32,
+    /// How many the workload wants in all.
+    pub wanted: u32,
+}
