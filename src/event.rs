@@ -109,8 +109,6 @@ pub enum NodeStep {
     Lost,
     /// Its pods' toleration of that is over (rule N403).
     Evict,
-    /// The pull that occupies its puller ends (rule N60).
-    PullEnds,
 }
 
 /// What happens to calls.

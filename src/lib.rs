@@ -5,6 +5,11 @@
 //! failed request. `ARCHITECTURE.md` draws the way of the data and the rooms of the house.
 
 pub mod base;
+pub mod cluster;
+pub mod event;
+pub mod model;
+pub mod record;
+pub mod recorder;
 pub mod report;
 pub mod sim;
 pub mod tree;

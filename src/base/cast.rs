@@ -82,6 +82,22 @@ pub const fn u32_of(value: usize) -> u32 {
     narrow
 }
 
+/// A small count as `i32`.
+///
+/// # Panics
+/// When it does not fit: a text or a table of two thousand million entries.
+pub fn i32_of(value: u32) -> i32 {
+    i32::try_from(value).expect("a small count")
+}
+
+/// A small length as `i32`.
+///
+/// # Panics
+/// When it does not fit: a text or a table of two thousand million entries.
+pub fn i32_of_usize(value: usize) -> i32 {
+    i32::try_from(value).expect("a small length")
+}
+
 /// A `u32` as an index; never loses anything on the platforms we build for.
 pub const fn usize_of(value: u32) -> usize {
     value as usize

@@ -2,11 +2,6 @@
 //!
 //! They offer no iteration, so the order of a hash table can never reach a result.
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "the one place: nothing here iterates"
-)]
-
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;

@@ -5,13 +5,17 @@
 //! platform.
 
 pub mod cast;
+pub mod dist;
 pub mod ids;
+pub mod int_or_string;
 pub mod interner;
 pub mod maps;
 pub mod time;
 pub mod units;
 
+pub use dist::Distribution;
 pub use ids::{Id, IdVec, Ref, Slots};
+pub use int_or_string::IntOrString;
 pub use interner::{Interner, Symbol};
 pub use maps::{LookupMap, LookupSet};
 pub use time::{Duration, SimTime};

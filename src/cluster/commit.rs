@@ -1,0 +1,301 @@
+//! How the cluster is built from the model, and how plans are carried out.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::base::{Id, IdVec, Interner, LookupMap, SimTime, Slots};
+use crate::model::{
+    Labels, Model, NodeId, NodeSpec, ObjectName, ReplicaSetSpec, ServiceId, Template, TemplateId,
+};
+use crate::recorder::Recorder;
+use crate::sim::Streams;
+
+use super::{
+    Change, Cluster, Deployment, DeploymentStatus, EndpointLog, EndpointSet, Hpa, HpaStatus,
+    NewPod, Node, NodeChange, ObjectChange, Plan, ReplicaSet, ReplicaSetStatus, Service,
+    TemplateRow, Write,
+};
+use crate::record::PodName;
+
+impl Cluster {
+    /// The cluster at the beginning of a run: all objects of the model are there, none has been
+    /// looked at. `changes` gets one `Added` for each, in order of kind and id.
+    #[must_use]
+    pub fn new(model: &Arc<Model>, streams: &Streams, changes: &mut Vec<Change>) -> Self {
+        let mut names = Interner::layered(Arc::clone(&model.names));
+        let hash_label = names.intern("pod-template-hash");
+        let mut cluster = Self {
+            model: Arc::clone(model),
+            seed: streams.seed ^ (u64::from(streams.replication) << 32),
+            names,
+            now: SimTime::ZERO,
+            nodes: IdVec::new(),
+            pods: Slots::new(),
+            serving: IdVec::new(),
+            metrics: IdVec::new(),
+            metrics_at: None,
+            templates: Slots::new(),
+            unused_templates: Vec::new(),
+            deployments: IdVec::new(),
+            replica_sets: Slots::new(),
+            services: IdVec::new(),
+            hpas: IdVec::new(),
+            log: EndpointLog::default(),
+            generator_templates: IdVec::new(),
+            node_by_name: LookupMap::new(),
+            service_by_name: LookupMap::new(),
+            deployment_by_name: LookupMap::new(),
+            pods_created: 0,
+            replica_sets_created: 0,
+            hash_label,
+        };
+        cluster.add_objects(model, changes);
+        cluster
+    }
+
+    fn add_objects(&mut self, model: &Model, changes: &mut Vec<Change>) {
+        for spec in &model.nodes {
+            let node = self.add_node(spec.clone());
+            changes.push(Change::Node { node, what: NodeChange::Added });
+        }
+        for spec in &model.services {
+            let empty = Arc::new(EndpointSet::empty());
+            self.log.add_service(Arc::clone(&empty));
+            let service = Service { spec: Arc::new(spec.clone()), endpoints: empty };
+            let service = self.services.push(Some(service));
+            self.service_by_name.insert(spec.name, service);
+            changes.push(Change::Service { service, what: ObjectChange::Added });
+        }
+        for spec in &model.deployments {
+            let row = Deployment {
+                replicas: spec.replicas,
+                spec: Arc::new(spec.clone()),
+                created: SimTime::ZERO,
+                generation: 1,
+                revision: 0,
+                replica_sets: Vec::new(),
+                status: DeploymentStatus::default(),
+            };
+            let deployment = self.deployments.push(Some(row));
+            self.deployment_by_name.insert(spec.name, deployment);
+            changes.push(Change::Deployment { deployment, what: ObjectChange::Added });
+        }
+        for spec in &model.hpas {
+            let status = HpaStatus::default();
+            let row = Hpa { spec: Arc::new(spec.clone()), created: SimTime::ZERO, status };
+            let hpa = self.hpas.push(Some(row));
+            changes.push(Change::Hpa { hpa, what: ObjectChange::Added });
+        }
+        for spec in &model.replica_sets {
+            self.add_bare_replica_set(spec, changes);
+        }
+        for generator in &model.generators {
+            let mix = generator.mix.iter();
+            let ids = mix.map(|(_, t)| self.use_template(&t.0, t.0.labels.clone())).collect();
+            self.generator_templates.push(ids);
+        }
+        for pod in &model.pods {
+            let template = self.use_template(&pod.template, pod.template.labels.clone());
+            let new = NewPod {
+                namespace: pod.name.namespace,
+                name: PodName::Fixed(pod.name.name),
+                template,
+                owner: None,
+                origin: pod.template.workload.kind,
+                revision: 0,
+                lifetime: pod.template.spec.lifetime,
+            };
+            self.create_pod(&new, changes);
+            self.drop_template(template);
+        }
+    }
+
+    fn add_node(&mut self, spec: NodeSpec) -> NodeId {
+        let name = spec.name;
+        let node = self.nodes.push(Node {
+            spec,
+            created: self.now,
+            ready: true,
+            is_up: true,
+            pods: Vec::new(),
+            requested: crate::model::Resources::default(),
+            nonzero_requested: Default::default(),
+            host_ports: Vec::new(),
+        });
+        self.node_by_name.insert(name, node);
+        node
+    }
+
+    fn add_bare_replica_set(&mut self, spec: &ReplicaSetSpec, changes: &mut Vec<Change>) {
+        let template = self.use_template(&spec.template, spec.template.labels.clone());
+        let row = ReplicaSet {
+            name: spec.name,
+            owner: None,
+            template,
+            selector: spec.selector.clone(),
+            replicas: spec.replicas,
+            min_ready: spec.min_ready,
+            revision: 0,
+            desired: None,
+            max: None,
+            created: self.now,
+            serial: self.replica_sets_created,
+            pods: Vec::new(),
+            status: ReplicaSetStatus::default(),
+        };
+        self.replica_sets_created += 1;
+        let replica_set = self.replica_sets.insert(row);
+        changes.push(Change::ReplicaSet { replica_set, owner: None, what: ObjectChange::Added });
+    }
+
+    /// Carries out a plan, write by write, and says what changed. Empties the plan.
+    ///
+    /// # Panics
+    /// If time goes back, or a write is impossible (a pod bound twice): a bug of its writer.
+    pub fn commit(
+        &mut self,
+        plan: &mut Plan,
+        now: SimTime,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        assert!(now >= self.now, "a commit at {now} after one at {}", self.now);
+        self.now = now;
+        self.free_templates();
+        for write in plan.writes.drain(..) {
+            self.carry_out(write, changes, recorder);
+        }
+    }
+
+    fn carry_out(&mut self, write: Write, changes: &mut Vec<Change>, recorder: &mut Recorder) {
+        match write {
+            Write::CreatePod(new) => self.create_pod_if_owned(&new, changes),
+            Write::BindPod { pod, node } => self.bind_pod(pod, node, changes),
+            Write::Unschedulable { pod, message } => self.set_unschedulable(pod, message),
+            Write::PodStatus { pod, status } => self.set_pod_status(pod, status, changes),
+            Write::DeletePod { pod, grace } => self.delete_pod(pod, grace, changes, recorder),
+            Write::RemovePod { pod } => self.remove_pod(pod, changes, recorder),
+            Write::Serving { pod, state } => self.set_serving(pod, state, changes),
+            Write::ServerIdle { pod } => {
+                if self.pods.contains(pod) {
+                    changes.push(Change::ServerIdle { pod });
+                }
+            }
+            Write::CreateReplicaSet(new) => self.create_replica_set(new, changes),
+            Write::ScaleReplicaSet { replica_set, replicas, desired, max } => {
+                self.scale_replica_set(replica_set, replicas, (desired, max), changes);
+            }
+            Write::ReviseReplicaSet { replica_set, revision, min_ready } => {
+                self.revise_replica_set(replica_set, revision, min_ready, changes);
+            }
+            Write::ReplicaSetStatus { replica_set, status } => {
+                self.set_replica_set_status(replica_set, status, changes);
+            }
+            Write::DeleteReplicaSet { replica_set } => {
+                self.delete_replica_set(replica_set, changes, recorder);
+            }
+            Write::UpdateDeployment { deployment, spec } => {
+                self.update_deployment(deployment, spec, changes);
+            }
+            Write::ScaleDeployment { deployment, replicas } => {
+                self.scale_deployment(deployment, replicas, changes);
+            }
+            Write::DeploymentStatus { deployment, status, revision } => {
+                self.set_deployment_status(deployment, status, revision, changes);
+            }
+            Write::DeleteDeployment { deployment } => {
+                self.delete_deployment(deployment, changes, recorder);
+            }
+            Write::HpaStatus { hpa, status } => self.set_hpa_status(hpa, status, changes),
+            Write::DeleteHpa { hpa } => self.delete_hpa(hpa, changes),
+            Write::Endpoints { service, endpoints } => {
+                self.set_endpoints(service, endpoints, changes);
+            }
+            Write::DeleteService { service } => self.delete_service(service, changes),
+            Write::Cordon { node, unschedulable } => self.cordon(node, unschedulable, changes),
+            Write::Taints { node, taints } => {
+                self.nodes[node].spec.taints = taints;
+                changes.push(Change::Node { node, what: NodeChange::Taints });
+            }
+            Write::NodeReady { node, ready } => self.set_node_ready(node, ready, changes),
+            Write::NodeUp { node, is_up } => {
+                self.nodes[node].is_up = is_up;
+                let what = if is_up { NodeChange::Up } else { NodeChange::Down };
+                changes.push(Change::Node { node, what });
+            }
+            Write::Metrics(sample) => self.publish_metrics(&sample),
+        }
+    }
+
+    fn cordon(&mut self, node: NodeId, unschedulable: bool, changes: &mut Vec<Change>) {
+        if self.nodes[node].spec.unschedulable == unschedulable {
+            return;
+        }
+        self.nodes[node].spec.unschedulable = unschedulable;
+        let what = if unschedulable { NodeChange::Cordoned } else { NodeChange::Uncordoned };
+        changes.push(Change::Node { node, what });
+    }
+
+    /// Takes a template into use once more and gives its row: the same row for the same template
+    /// with the same labels.
+    pub(super) fn use_template(&mut self, template: &Arc<Template>, labels: Labels) -> TemplateId {
+        let same = |row: &TemplateRow| Arc::ptr_eq(&row.template, template) && row.labels == labels;
+        let known = self.templates.iter().find(|(_, row)| same(row)).map(|(id, _)| id);
+        if let Some(id) = known {
+            self.templates[id].users += 1;
+            return id;
+        }
+        let services = self.services_of(&labels, template);
+        let row = TemplateRow { template: Arc::clone(template), labels, services, users: 1 };
+        self.templates.insert(row).id
+    }
+
+    fn services_of(&self, labels: &Labels, template: &Template) -> SmallVec<[ServiceId; 2]> {
+        let namespace = template.workload.name.namespace;
+        let selects = |service: &Service| {
+            let selector = service.spec.selector.as_ref();
+            service.spec.name.namespace == namespace
+                && selector.is_some_and(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)))
+        };
+        let live = self.services.enumerate().filter_map(|(id, s)| s.as_ref().map(|s| (id, s)));
+        live.filter(|(_, service)| selects(service)).map(|(id, _)| id).collect()
+    }
+
+    /// Gives a template back; a row without users is freed at the next commit.
+    pub(super) fn drop_template(&mut self, id: TemplateId) {
+        let row = &mut self.templates[id];
+        row.users -= 1;
+        if row.users == 0 {
+            self.unused_templates.push(id);
+        }
+    }
+
+    fn free_templates(&mut self) {
+        for id in std::mem::take(&mut self.unused_templates) {
+            if self.templates.at(id).is_some_and(|row| row.users == 0) {
+                self.templates.remove(id);
+            }
+        }
+    }
+
+    /// Name of a Deployment or the like in a namespace.
+    pub(super) fn name_in(&mut self, of: ObjectName, text: &str) -> ObjectName {
+        ObjectName { namespace: of.namespace, name: self.names.intern(text) }
+    }
+}
+
+/// Mixes a number into one without order (splitmix64's finaliser): stands for a random uid.
+pub(super) const fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Grows a table beside the pods' slots to hold `id`.
+pub(super) fn cover<I: Id, T: Default + Clone>(table: &mut IdVec<I, T>, id: I) {
+    while table.len() <= id.index() {
+        table.push(T::default());
+    }
+}

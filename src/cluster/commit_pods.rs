@@ -1,0 +1,304 @@
+//! Writes about pods and nodes.
+
+use crate::base::{Duration, SimTime, cast};
+use crate::model::{NodeId, PodId, PodRef, WorkloadKind};
+use crate::record::PodRecord;
+use crate::recorder::Recorder;
+
+use super::commit::{cover, mix};
+use super::{
+    Change, Cluster, Deletion, NewPod, NodeChange, Phase, Pod, PodChange, PodMetrics, PodStatus,
+    Serving,
+};
+
+impl Cluster {
+    /// Creates a pod unless its owner is gone by now.
+    pub(super) fn create_pod_if_owned(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
+        if new.owner.is_none_or(|owner| self.replica_sets.contains(owner)) {
+            self.create_pod(new, changes);
+        }
+    }
+
+    /// Creates a pod.
+    pub(super) fn create_pod(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
+        let serial = self.pods_created;
+        self.pods_created += 1;
+        self.templates[new.template].users += 1;
+        let pod = self.pods.insert(Pod {
+            serial,
+            uid: mix(self.seed ^ mix(serial)),
+            namespace: new.namespace,
+            name: new.name,
+            template: new.template,
+            owner: new.owner,
+            origin: new.origin,
+            revision: new.revision,
+            lifetime: new.lifetime,
+            created: self.now,
+            node: None,
+            bound: None,
+            status: PodStatus::NEW,
+            ready_changed: self.now,
+            ready_first: None,
+            deletion: None,
+            unschedulable: None,
+        });
+        cover(&mut self.serving, pod.id);
+        cover(&mut self.metrics, pod.id);
+        self.serving[pod.id] = Serving::Absent;
+        self.metrics[pod.id] = PodMetrics::default();
+        if let Some(owner) = new.owner {
+            self.replica_sets[owner.id].pods.push(pod.id);
+        }
+        changes.push(Change::PodAdded { pod, owner: new.owner });
+        self.bind_by_hand(pod, changes);
+    }
+
+    /// A pod whose template names a node is bound to it at once, without a scheduler.
+    fn bind_by_hand(&mut self, pod: PodRef, changes: &mut Vec<Change>) {
+        let name = self.templates[self.pods[pod.id].template].template.spec.node_name;
+        if let Some(node) = name.and_then(|name| self.node_named(name)) {
+            self.bind_pod(pod, node, changes);
+        }
+    }
+
+    /// Binds a pod.
+    ///
+    /// # Panics
+    /// If it is bound already: the writer did not look.
+    pub(super) fn bind_pod(&mut self, pod: PodRef, node: NodeId, changes: &mut Vec<Change>) {
+        let now = self.now;
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        assert!(row.node.is_none(), "pod {} is bound a second time", row.serial);
+        if row.deletion.is_some() {
+            return;
+        }
+        row.node = Some(node);
+        row.bound = Some(now);
+        row.unschedulable = None;
+        let owner = row.owner;
+        let spec = &self.templates[row.template].template.spec;
+        let to = &mut self.nodes[node];
+        to.pods.push(pod.id);
+        to.requested.add(&spec.requests);
+        to.nonzero_requested.0 += spec.nonzero_requests.0;
+        to.nonzero_requested.1 += spec.nonzero_requests.1;
+        to.host_ports.extend_from_slice(&spec.host_ports);
+        changes.push(Change::PodBound { pod, node, owner });
+    }
+
+    /// Notes why a pod could not be placed.
+    pub(super) fn set_unschedulable(&mut self, pod: PodRef, message: Box<str>) {
+        if let Some(row) = self.pods.get_mut(pod) {
+            row.unschedulable = Some(message);
+        }
+    }
+
+    /// Takes over the kubelet's status.
+    pub(super) fn set_pod_status(
+        &mut self,
+        pod: PodRef,
+        status: PodStatus,
+        changes: &mut Vec<Change>,
+    ) {
+        let now = self.now;
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        let before = row.status;
+        if before == status || (row.is_terminal() && status.phase < Phase::Succeeded) {
+            return;
+        }
+        let was_terminal = row.is_terminal();
+        row.status = status;
+        if before.ready != status.ready {
+            row.ready_changed = now;
+            if status.ready && row.ready_first.is_none() {
+                row.ready_first = Some(now);
+            }
+        }
+        let what = PodChange {
+            ready: before.ready != status.ready,
+            phase: before.phase != status.phase,
+            ended: !was_terminal && row.is_terminal(),
+            ip: before.has_ip != status.has_ip,
+        };
+        let (node, owner) = (row.node, row.owner);
+        if what.ended {
+            self.free_node(pod.id);
+        }
+        changes.push(Change::PodStatus { pod, node, owner, what });
+    }
+
+    /// Takes a pod off its node's sums: it has ended or is gone.
+    fn free_node(&mut self, id: PodId) {
+        let row = &self.pods[id];
+        let Some(node) = row.node else { return };
+        let spec = &self.templates[row.template].template.spec;
+        let from = &mut self.nodes[node];
+        let Some(at) = from.pods.iter().position(|p| *p == id) else { return };
+        from.pods.remove(at);
+        from.requested.subtract(&spec.requests);
+        from.nonzero_requested.0 -= spec.nonzero_requests.0;
+        from.nonzero_requested.1 -= spec.nonzero_requests.1;
+        for port in &spec.host_ports {
+            if let Some(at) = from.host_ports.iter().position(|p| p == port) {
+                from.host_ports.swap_remove(at);
+            }
+        }
+    }
+
+    /// The API's DELETE.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`
+    /// (rules C6, N120). Differs: a grace of 0 keeps the object until the containers are dead,
+    /// with the kubelet's effective grace of 1 s (rule N121), where the real object goes at once.
+    pub(super) fn delete_pod(
+        &mut self,
+        pod: PodRef,
+        grace: Option<Duration>,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        let Some(row) = self.pods.get(pod) else { return };
+        let (terminal, owner) = (row.is_terminal(), row.owner);
+        let Some(node) = row.node.filter(|_| !terminal) else {
+            return self.remove_pod(pod, changes, recorder);
+        };
+        let own = self.templates[row.template].template.spec.grace;
+        let grace = grace.unwrap_or(own).max(Duration::secs(1));
+        let now = self.now;
+        let row = &mut self.pods[pod.id];
+        let deadline = now + grace;
+        match row.deletion {
+            Some(earlier) if earlier.requested + earlier.grace <= deadline => return,
+            Some(earlier) => {
+                let grace = deadline - earlier.requested;
+                row.deletion = Some(Deletion { requested: earlier.requested, grace });
+            }
+            None => row.deletion = Some(Deletion { requested: now, grace }),
+        }
+        changes.push(Change::PodDeleting { pod, node, owner });
+    }
+
+    /// Removes a pod object and records its life.
+    pub(super) fn remove_pod(
+        &mut self,
+        pod: PodRef,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        let Some(row) = self.pods.get(pod) else { return };
+        let freed = row.node.is_some() && !row.is_terminal();
+        if freed {
+            self.free_node(pod.id);
+        }
+        recorder.pod(&self.pod_record(pod.id, Some(self.now)));
+        let before = self.serving[pod.id];
+        let row = self.pods.remove(pod.id);
+        self.serving[pod.id] = Serving::Gone;
+        if before != Serving::Gone {
+            changes.push(Change::Serving { pod, from: before, to: Serving::Gone });
+        }
+        if let Some(owner) = row.owner.and_then(|owner| self.replica_sets.get_mut(owner)) {
+            owner.pods.retain(|p| *p != pod.id);
+        }
+        self.drop_template(row.template);
+        let (node, owner, template) = (row.node, row.owner, row.template);
+        changes.push(Change::PodRemoved { pod, node, owner, template, freed });
+    }
+
+    /// The whole life of a pod so far.
+    #[must_use]
+    pub fn pod_record(&self, id: PodId, gone: Option<SimTime>) -> PodRecord {
+        let row = &self.pods[id];
+        let reason = match row.status.phase {
+            _ if row.deletion.is_some() => "Deleted",
+            _ if !row.status.reason.is_empty() => row.status.reason,
+            Phase::Succeeded => "Completed",
+            Phase::Failed => "Error",
+            Phase::Running => "Running",
+            Phase::Pending if row.node.is_none() => "Unschedulable",
+            Phase::Pending => "Starting",
+        };
+        PodRecord {
+            serial: row.serial,
+            namespace: row.namespace,
+            name: row.name,
+            workload: self.templates[row.template].template.workload,
+            revision: row.revision,
+            node: row.node.map(|node| self.nodes[node].spec.name),
+            created: row.created,
+            scheduled: row.bound,
+            started: row.status.started,
+            ready: row.ready_first,
+            deleted: row.deletion.map(|deletion| deletion.requested),
+            finished: row.status.finished,
+            gone,
+            restarts: row.status.restarts,
+            reason,
+            message: row.unschedulable.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// Sets the state of a pod's server.
+    pub(super) fn set_serving(&mut self, pod: PodRef, to: Serving, changes: &mut Vec<Change>) {
+        if !self.pods.contains(pod) || self.serving[pod.id] == to {
+            return;
+        }
+        let from = std::mem::replace(&mut self.serving[pod.id], to);
+        changes.push(Change::Serving { pod, from, to });
+    }
+
+    /// Sets a node's condition Ready; a node that is lost takes its pods' Ready along (rule N402).
+    pub(super) fn set_node_ready(&mut self, node: NodeId, ready: bool, changes: &mut Vec<Change>) {
+        if self.nodes[node].ready == ready {
+            return;
+        }
+        self.nodes[node].ready = ready;
+        changes.push(Change::Node { node, what: NodeChange::Ready });
+        if ready {
+            return;
+        }
+        for id in self.nodes[node].pods.clone() {
+            let status = PodStatus { ready: false, ..self.pods[id].status };
+            self.set_pod_status(self.pods.refer(id), status, changes);
+        }
+    }
+
+    /// Publishes a sample of the metrics pipeline: the value is what the last two points give.
+    ///
+    /// Source: metrics-server pkg/storage/pod.go `GetMetrics`, storage/types.go `resourceUsage`
+    /// (rules A63, A64, A65).
+    pub(super) fn publish_metrics(&mut self, sample: &[(PodId, Duration, i64)]) {
+        let now = self.now;
+        self.metrics_at = Some(now);
+        for (id, spent, memory) in sample {
+            let Some(pod) = self.pods.at(*id) else { continue };
+            let metrics = &mut self.metrics[*id];
+            metrics.points[0] = metrics.points[1];
+            metrics.points[1] = Some((now, *spent));
+            metrics.memory_bytes = *memory;
+            let age = pod.status.started.map_or(Duration::ZERO, |at| now - at);
+            let synthetic = pod.status.started.filter(|_| age >= Duration::secs(10));
+            let from = metrics.points[0].or(synthetic.map(|at| (at, Duration::ZERO)));
+            let Some((at, before)) = from.filter(|(at, _)| *at < now) else { continue };
+            let window = now - at;
+            let used = spent.saturating_sub(before);
+            metrics.cpu_milli = Some(milli_rate(used, window));
+            metrics.at = now;
+            metrics.window = window;
+        }
+    }
+
+    /// Whether nobody but its submitter cares for a pod: it came from a generator (decision 12).
+    #[must_use]
+    pub fn is_generated(&self, pod: &Pod) -> bool {
+        pod.origin == WorkloadKind::Generator
+    }
+}
+
+/// CPU time over a window in millicores: whole nanocores first, as metrics-server has them, then
+/// rounded up, as the autoscaler's client does (rules A21, A63).
+fn milli_rate(used: Duration, window: Duration) -> i64 {
+    let nano = u128::from(used.as_nanos()) * 1_000_000_000 / u128::from(window.as_nanos());
+    cast::i64_saturating(i128::try_from(nano.div_ceil(1_000_000)).unwrap_or(i128::MAX))
+}

@@ -1,0 +1,240 @@
+//! The cluster: what the API server and the nodes' data planes hold, in tables by id.
+//!
+//! Everything reads it; only [`Cluster::commit`] changes it, by a [`Plan`]. It owns the rows, the
+//! indexes between them and the names that a run adds. It knows no policy: who is placed where,
+//! how many pods there shall be and when a container is ready is decided elsewhere.
+//!
+//! Slots of pods, templates and ReplicaSets are used again, so memory is O(alive). What outlives
+//! its thing holds a reference with a life.
+
+mod commit;
+mod commit_pods;
+mod commit_workloads;
+mod dataplane;
+mod endpoints;
+mod invariants;
+mod node;
+mod plan;
+mod pod;
+mod roles;
+mod workload;
+
+use std::sync::Arc;
+
+use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
+use crate::model::{
+    DeploymentId, GeneratorId, HpaId, Model, NodeId, NodeOrder, ObjectName, PodId, PodRef,
+    ReplicaSetId, ServiceId, TemplateId,
+};
+use crate::sim::Streams;
+
+pub use dataplane::{PodMetrics, Serving};
+pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
+pub use node::Node;
+pub use plan::{
+    Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Write,
+};
+pub use pod::{Deletion, Phase, Pod, PodStatus};
+pub use roles::{
+    Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole, Off,
+    Requeue, SchedulerRole, TrafficRole,
+};
+pub use workload::{
+    Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaSet,
+    ReplicaSetStatus, Service, TemplateRow,
+};
+
+/// The state of the cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    model: Arc<Model>,
+    seed: u64,
+    names: Interner,
+    now: SimTime,
+    nodes: IdVec<NodeId, Node>,
+    pods: Slots<PodId, Pod>,
+    serving: IdVec<PodId, Serving>,
+    metrics: IdVec<PodId, PodMetrics>,
+    metrics_at: Option<SimTime>,
+    templates: Slots<TemplateId, TemplateRow>,
+    unused_templates: Vec<TemplateId>,
+    deployments: IdVec<DeploymentId, Option<Deployment>>,
+    replica_sets: Slots<ReplicaSetId, ReplicaSet>,
+    services: IdVec<ServiceId, Option<Service>>,
+    hpas: IdVec<HpaId, Option<Hpa>>,
+    log: EndpointLog,
+    generator_templates: IdVec<GeneratorId, Vec<TemplateId>>,
+    node_by_name: LookupMap<Symbol, NodeId>,
+    service_by_name: LookupMap<ObjectName, ServiceId>,
+    deployment_by_name: LookupMap<ObjectName, DeploymentId>,
+    pods_created: u64,
+    replica_sets_created: u64,
+    hash_label: Symbol,
+}
+
+impl Cluster {
+    /// The model this run is of.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// All names, those of the model and those that the run has added.
+    #[must_use]
+    pub const fn names(&self) -> &Interner {
+        &self.names
+    }
+
+    /// Adds a name; what a command of the timeline brings in is not in the model's.
+    pub fn names_mut(&mut self) -> &mut Interner {
+        &mut self.names
+    }
+
+    /// When the last commit was.
+    #[must_use]
+    pub const fn committed_at(&self) -> SimTime {
+        self.now
+    }
+
+    /// All nodes by id, in order of creation.
+    #[must_use]
+    pub const fn nodes(&self) -> &IdVec<NodeId, Node> {
+        &self.nodes
+    }
+
+    /// A node by name.
+    #[must_use]
+    pub fn node_named(&self, name: Symbol) -> Option<NodeId> {
+        self.node_by_name.get(&name).copied()
+    }
+
+    /// All pods that are there.
+    #[must_use]
+    pub const fn pods(&self) -> &Slots<PodId, Pod> {
+        &self.pods
+    }
+
+    /// A pod, if it is still there.
+    #[must_use]
+    pub fn pod(&self, pod: PodRef) -> Option<&Pod> {
+        self.pods.get(pod)
+    }
+
+    /// The state of a pod's server; [`Serving::Gone`] if the pod is no longer there.
+    #[must_use]
+    pub fn serving(&self, pod: PodRef) -> Serving {
+        if self.pods.contains(pod) { self.serving[pod.id] } else { Serving::Gone }
+    }
+
+    /// What the metrics pipeline says of a pod.
+    #[must_use]
+    pub fn metrics(&self, pod: PodId) -> &PodMetrics {
+        &self.metrics[pod]
+    }
+
+    /// When the metrics pipeline published last.
+    #[must_use]
+    pub const fn metrics_at(&self) -> Option<SimTime> {
+        self.metrics_at
+    }
+
+    /// All templates in use.
+    #[must_use]
+    pub const fn templates(&self) -> &Slots<TemplateId, TemplateRow> {
+        &self.templates
+    }
+
+    /// The template of a pod.
+    #[must_use]
+    pub fn template_of(&self, pod: &Pod) -> &TemplateRow {
+        &self.templates[pod.template]
+    }
+
+    /// The template of an entry of a generator's mix.
+    #[must_use]
+    pub fn generator_template(&self, generator: GeneratorId, entry: usize) -> TemplateId {
+        self.generator_templates[generator][entry]
+    }
+
+    /// A Deployment; `None` once deleted.
+    #[must_use]
+    pub fn deployment(&self, id: DeploymentId) -> Option<&Deployment> {
+        self.deployments[id].as_ref()
+    }
+
+    /// A Deployment by name.
+    #[must_use]
+    pub fn deployment_named(&self, name: ObjectName) -> Option<DeploymentId> {
+        let id = self.deployment_by_name.get(&name).copied()?;
+        self.deployment(id).map(|_| id)
+    }
+
+    /// The ids of all Deployments of the model, deleted ones too.
+    pub fn deployment_ids(&self) -> impl Iterator<Item = DeploymentId> + use<> {
+        self.deployments.ids()
+    }
+
+    /// All ReplicaSets that are there.
+    #[must_use]
+    pub const fn replica_sets(&self) -> &Slots<ReplicaSetId, ReplicaSet> {
+        &self.replica_sets
+    }
+
+    /// A Service; `None` once deleted.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.services[id].as_ref()
+    }
+
+    /// A Service by name.
+    #[must_use]
+    pub fn service_named(&self, name: ObjectName) -> Option<ServiceId> {
+        self.service_by_name.get(&name).copied()
+    }
+
+    /// The ids of all Services of the model, deleted ones too.
+    pub fn service_ids(&self) -> impl Iterator<Item = ServiceId> + use<> {
+        self.services.ids()
+    }
+
+    /// An autoscaler; `None` once deleted.
+    #[must_use]
+    pub fn hpa(&self, id: HpaId) -> Option<&Hpa> {
+        self.hpas[id].as_ref()
+    }
+
+    /// The ids of all autoscalers of the model, deleted ones too.
+    pub fn hpa_ids(&self) -> impl Iterator<Item = HpaId> + use<> {
+        self.hpas.ids()
+    }
+
+    /// The versions of all Services' endpoints.
+    #[must_use]
+    pub const fn endpoint_log(&self) -> &EndpointLog {
+        &self.log
+    }
+
+    /// How many pods have been created so far.
+    #[must_use]
+    pub const fn pods_created(&self) -> u64 {
+        self.pods_created
+    }
+
+    /// The order in which a scheduler that starts now finds the nodes (rule S12).
+    #[must_use]
+    pub fn initial_node_order(&self, streams: &Streams) -> Vec<NodeId> {
+        let mut order: Vec<NodeId> = self.nodes.ids().collect();
+        match self.model.node_order {
+            NodeOrder::Given => {}
+            NodeOrder::ByName => {
+                order.sort_by_key(|id| self.names.resolve(self.nodes[*id].spec.name));
+            }
+            NodeOrder::Seeded => {
+                use rand::seq::SliceRandom;
+                order.sort_by_key(|id| self.names.resolve(self.nodes[*id].spec.name));
+                order.shuffle(&mut streams.open("scheduler-node-order", ""));
+            }
+        }
+        order
+    }
+}

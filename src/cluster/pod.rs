@@ -1,0 +1,128 @@
+//! The row of a pod.
+
+use crate::base::{Duration, SimTime, Symbol};
+use crate::model::{NodeId, ReplicaSetRef, TemplateId, WorkloadKind};
+use crate::record::PodName;
+
+/// A pod as the API server keeps it.
+///
+/// ```text
+/// created ──bind──► bound ──first container──► running ──exit──► succeeded | failed
+///    │                │                           │                     │
+///    └────────────────┴──delete──► deletion set ──┴──kubelet is done──► removed
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Its number in the run, in order of creation, never used again.
+    pub serial: u64,
+    /// Stands for the uid where its order matters: a hash of seed and serial.
+    pub uid: u64,
+    /// Its namespace.
+    pub namespace: Symbol,
+    /// Its name.
+    pub name: PodName,
+    /// Its template.
+    pub template: TemplateId,
+    /// The ReplicaSet that owns it.
+    pub owner: Option<ReplicaSetRef>,
+    /// Which kind of object made it.
+    pub origin: WorkloadKind,
+    /// Revision of its template; 0 where there are none.
+    pub revision: u32,
+    /// How long its containers run before they exit 0; `None`: as their behaviours say.
+    pub lifetime: Option<Duration>,
+    /// When it was created.
+    pub created: SimTime,
+    /// Where it is bound.
+    pub node: Option<NodeId>,
+    /// When it was bound.
+    pub bound: Option<SimTime>,
+    /// What the kubelet says of it.
+    pub status: PodStatus,
+    /// When `status.ready` changed last.
+    pub ready_changed: SimTime,
+    /// When it was ready first.
+    pub ready_first: Option<SimTime>,
+    /// Its deletion, once asked for.
+    pub deletion: Option<Deletion>,
+    /// Why it could not be placed at the last attempt.
+    pub unschedulable: Option<Box<str>>,
+}
+
+/// The status that a kubelet writes, whole at each write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodStatus {
+    /// Phase.
+    pub phase: Phase,
+    /// Condition Ready.
+    pub ready: bool,
+    /// Whether its IP is published; the number itself is the node's and slot's (see
+    /// [`Pod::ip_text`]).
+    pub has_ip: bool,
+    /// `status.startTime`: when the kubelet took it.
+    pub start_time: Option<SimTime>,
+    /// When its first container ran.
+    pub started: Option<SimTime>,
+    /// When it ended.
+    pub finished: Option<SimTime>,
+    /// How often containers were started again.
+    pub restarts: u32,
+    /// Reason, as Kubernetes words it; empty if there is none.
+    pub reason: &'static str,
+}
+
+/// The phase of a pod (rule N89).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Not all containers have run yet.
+    Pending,
+    /// At least one container runs or will run again.
+    Running,
+    /// All ended with 0.
+    Succeeded,
+    /// Ended otherwise.
+    Failed,
+}
+
+/// A deletion that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// When.
+    pub requested: SimTime,
+    /// The grace.
+    pub grace: Duration,
+}
+
+impl PodStatus {
+    /// Of a pod that no kubelet has seen.
+    pub const NEW: Self = Self {
+        phase: Phase::Pending,
+        ready: false,
+        has_ip: false,
+        start_time: None,
+        started: None,
+        finished: None,
+        restarts: 0,
+        reason: "",
+    };
+}
+
+impl Pod {
+    /// Whether its phase is terminal.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self.status.phase, Phase::Succeeded | Phase::Failed)
+    }
+
+    /// Whether controllers count it: not terminal and not being deleted.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        !self.is_terminal() && self.deletion.is_none()
+    }
+
+    /// Whether it has been ready for `min_ready` (rule C9).
+    #[must_use]
+    pub fn is_available(&self, min_ready: Duration, now: SimTime) -> bool {
+        self.status.ready && self.ready_changed + min_ready <= now
+    }
+}

@@ -1,0 +1,100 @@
+//! The roles of the world: what each component must be able to do, so that a test can put a
+//! scripted one in its place.
+
+use crate::base::Duration;
+use crate::event::{KubeletStep, NodeStep, SchedulerEvent, TrafficEvent};
+use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef};
+use crate::sim::Ctx;
+
+use super::{Change, Cluster, Plan};
+
+/// A component of the world that handles events of the kind `E`.
+///
+/// It changes only its own fields; what it wants of the cluster it puts into the plan, which is
+/// committed when `handle` returns.
+pub trait Component<E> {
+    /// The run begins: the cluster holds all objects of the model. Schedules first events.
+    fn start(&mut self, _cluster: &Cluster, _plan: &mut Plan, _ctx: &mut Ctx<'_>) {}
+
+    /// Is told of each change as it is committed, by itself or others. Here a component notes and
+    /// schedules events, with the delay of its watch; it does not act.
+    fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>);
+
+    /// Something of its own happens.
+    fn handle(&mut self, event: E, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>);
+}
+
+/// What happens on nodes: a pod and a step.
+pub type KubeletEvent = (PodRef, KubeletStep);
+/// What happens to a node as a whole.
+pub type NodeEvent = (NodeId, NodeStep);
+
+/// The scheduler's role.
+pub trait SchedulerRole: Component<SchedulerEvent> {}
+impl<T: Component<SchedulerEvent>> SchedulerRole for T {}
+
+/// The role of all kubelets together.
+pub trait KubeletRole: Component<KubeletEvent> {}
+impl<T: Component<KubeletEvent>> KubeletRole for T {}
+
+/// The role of whoever watches over nodes.
+pub trait NodeRole: Component<NodeEvent> {}
+impl<T: Component<NodeEvent>> NodeRole for T {}
+
+/// The role of whoever submits pods.
+pub trait GeneratorRole: Component<GeneratorId> {}
+impl<T: Component<GeneratorId>> GeneratorRole for T {}
+
+/// The role of callers and servers.
+pub trait TrafficRole: Component<TrafficEvent> {
+    /// CPU time that a pod's server has spent on calls since the pod's first process.
+    fn cpu_spent(&self, pod: PodRef, ctx: &Ctx<'_>) -> Duration;
+}
+
+/// A component that does nothing: a role that is off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Off;
+
+impl<E> Component<E> for Off {
+    fn observe(&mut self, _change: &Change, _cluster: &Cluster, _ctx: &mut Ctx<'_>) {}
+    fn handle(&mut self, _event: E, _cluster: &Cluster, _plan: &mut Plan, _ctx: &mut Ctx<'_>) {}
+}
+
+impl TrafficRole for Off {
+    fn cpu_spent(&self, _pod: PodRef, _ctx: &Ctx<'_>) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// When a controller wants to look at an object again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requeue {
+    /// When something changes.
+    Never,
+    /// After this long, unless something wakes it earlier.
+    After(Duration),
+}
+
+/// A control loop. Looks at the cluster, asks for changes; running it twice is harmless.
+pub trait Controller {
+    /// Its name, as in kube-controller-manager.
+    fn name(&self) -> &'static str;
+
+    /// Which objects it must look at because of a change; they are looked at after the delay of
+    /// its watch, once however often they are named.
+    fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>);
+
+    /// How long after a wake it looks (in place of at once); the autoscaler has its sync period.
+    fn wake_delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Looks at one object.
+    fn reconcile(
+        &mut self,
+        key: ObjectKey,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) -> Requeue;
+}
