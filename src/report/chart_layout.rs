@@ -1,0 +1,702 @@
+//! Layout: what stands where in a figure, so that no text is cut or meets another.
+//!
+//! ```text
+//! title                                   wrapped
+//! subtitle
+//! y label               ▬ legend ▬ entry  one row if it fits, else rows of its own
+//!        │ marker labels, staggered
+//!  tick ─┼───────────────────────────┐
+//!        │           plot            │    one such block a panel
+//!      0 ┼────┬─────┬─────┬─────┬────┘
+//!           tick labels, x label          below the last panel
+//! note
+//! ```
+
+use super::chart::{Axis, Figure, Layer, Marker, Panel, Scale, Unit};
+use super::chart_layers::{self as layers, Frame, Key, Swatch};
+use super::chart_math::{Span, count};
+use super::chart_paint::{Align, Drawing, Group, Mark, Paint, Rect};
+use super::chart_scale::{self as scale, Ends, Fitted, Map};
+use super::font::{self, Weight};
+
+const WIDTH: f64 = 1000.0;
+const PAD: f64 = 18.0;
+const RIGHT: f64 = WIDTH - 30.0;
+const TITLE_EM: f64 = 18.0;
+const LABEL_EM: f64 = 13.0;
+const TEXT_EM: f64 = 12.5;
+const SMALL_EM: f64 = 12.0;
+const LINE: f64 = 19.0;
+const SWATCH: f64 = 24.0;
+const NAME_ROOM: f64 = 280.0;
+/// Marker labels are stacked at most so high; further ones are left out.
+const MARKER_ROWS: usize = 6;
+
+const GREY_TEXT: Paint = Paint::solid((0x55, 0x55, 0x55));
+const GRID: Paint = Paint::solid((0xE6, 0xE6, 0xE6));
+const AXIS: Paint = Paint::solid((0x66, 0x66, 0x66));
+
+/// The figure as marks in pixels; both ways out draw these.
+pub(super) fn lay_out(figure: &Figure) -> Drawing {
+    let empty = [Panel::new(Axis::new("", Unit::Number))];
+    let panels = if figure.panels.is_empty() {
+        &empty
+    } else {
+        figure.panels.as_slice()
+    };
+    let plan = Plan::of(figure, panels);
+    let mut page = Page {
+        groups: Vec::new(),
+        y: PAD,
+    };
+    page.header(figure);
+    for (i, panel) in panels.iter().enumerate() {
+        let through: &[Marker] = &figure.markers;
+        page.panel(panel, &plan.panels[i], &plan, through, i == 0);
+    }
+    page.x_axis(&plan);
+    page.note(figure);
+    Drawing {
+        width: WIDTH,
+        height: (page.y + PAD - 6.0).ceil(),
+        title: figure.title.clone(),
+        groups: page.groups,
+    }
+}
+
+/// What must be known of all panels before the first is drawn.
+struct Plan {
+    x: Fitted,
+    /// Whether x is an axis of names, which has no grid and no zero.
+    x_named: bool,
+    left: f64,
+    right: f64,
+    panels: Vec<PanelPlan>,
+}
+
+struct PanelPlan {
+    y: Fitted,
+    height: f64,
+    keys: Vec<Key>,
+    row_texts: Vec<(usize, String)>,
+    empty: bool,
+}
+
+impl Plan {
+    fn of(figure: &Figure, panels: &[Panel]) -> Self {
+        let x_log = figure.x.scale == Scale::Log;
+        let mut all = Span::default();
+        let mut plans = Vec::new();
+        for panel in panels {
+            let (x, y) = layers::extent(panel, x_log);
+            x.0.into_iter().for_each(|(lo, hi)| {
+                all.add(lo);
+                all.add(hi);
+            });
+            let height = plot_height(panel, panels.len());
+            plans.push(PanelPlan {
+                y: scale::fit(&panel.y, y.0, Ends::Ticks, y_ticks(panel, height)),
+                height,
+                keys: layers::keys(panel, x_log),
+                row_texts: layers::row_texts(panel, &figure.x.unit),
+                empty: y.0.is_none() || x.0.is_none() && !only_levels(panel),
+            });
+        }
+        let tick_width = |p: &PanelPlan| {
+            p.y.ticks
+                .iter()
+                .map(|t| text_width(&t.label))
+                .fold(30.0, f64::max)
+        };
+        let left = PAD
+            + plans
+                .iter()
+                .map(tick_width)
+                .fold(0.0, f64::max)
+                .min(NAME_ROOM)
+            + 10.0;
+        let texts = plans
+            .iter()
+            .flat_map(|p| &p.row_texts)
+            .map(|(_, t)| text_width(t));
+        let right = RIGHT - texts.map(|w| w + 4.0).fold(0.0, f64::max).min(WIDTH / 3.0);
+        Self {
+            x: fit_x(&figure.x, all.0, right - left),
+            x_named: matches!(figure.x.unit, Unit::Names(_)),
+            left,
+            right,
+            panels: plans,
+        }
+    }
+}
+
+fn only_levels(panel: &Panel) -> bool {
+    panel
+        .layers
+        .iter()
+        .all(|layer| matches!(layer, Layer::Level { .. }))
+}
+
+fn plot_height(panel: &Panel, panels: usize) -> f64 {
+    match &panel.y.unit {
+        Unit::Names(names) => 30.0 * count(names.len().max(2)) + 8.0,
+        _ if panels == 1 => 300.0,
+        _ => 190.0,
+    }
+}
+
+/// Decades of a log axis may stand closer than linear ticks.
+fn y_ticks(panel: &Panel, height: f64) -> usize {
+    let apart = if panel.y.scale == Scale::Log {
+        26.0
+    } else {
+        42.0
+    };
+    super::chart_math::index(height / apart)
+}
+
+/// As many ticks as have room for their labels.
+fn fit_x(axis: &Axis, extent: Option<(f64, f64)>, room: f64) -> Fitted {
+    let with = |target| scale::fit(axis, extent, Ends::Exact, target);
+    let fits = |fitted: &Fitted| {
+        let ends: Vec<(f64, f64)> = fitted
+            .ticks
+            .iter()
+            .filter_map(|t| tick_span(t, &fitted.map, room))
+            .collect();
+        ends.windows(2).all(|pair| pair[0].1 + 14.0 <= pair[1].0)
+    };
+    (2..=12)
+        .rev()
+        .map(with)
+        .find(fits)
+        .unwrap_or_else(|| with(2))
+}
+
+fn tick_span(tick: &scale::Tick, map: &Map, room: f64) -> Option<(f64, f64)> {
+    let middle = map.place(tick.at)? * room;
+    let half = text_width(&tick.label) / 2.0;
+    Some((middle - half, middle + half))
+}
+
+fn text_width(text: &str) -> f64 {
+    font::width(text, TEXT_EM, Weight::Regular)
+}
+
+/// A page being filled from top to bottom.
+struct Page {
+    groups: Vec<Group>,
+    /// Where the next thing begins.
+    y: f64,
+}
+
+impl Page {
+    fn group(&mut self, class: &'static str, marks: Vec<Mark>) {
+        if !marks.is_empty() {
+            self.groups.push(Group {
+                class,
+                marks,
+                ..Group::default()
+            });
+        }
+    }
+
+    fn header(&mut self, figure: &Figure) {
+        let room = WIDTH - 2.0 * PAD;
+        let mut marks = Vec::new();
+        for line in font::wrap(&figure.title, TITLE_EM, Weight::Bold, room) {
+            self.y += TITLE_EM;
+            marks.push(text((PAD, self.y), line, TITLE_EM, Weight::Bold));
+            self.y += 6.0;
+        }
+        for line in font::wrap(
+            figure.subtitle.as_deref().unwrap_or(""),
+            LABEL_EM,
+            Weight::Regular,
+            room,
+        ) {
+            self.y += LABEL_EM;
+            marks.push(grey((PAD, self.y), line, LABEL_EM, Align::Start));
+            self.y += 5.0;
+        }
+        self.group("header", marks);
+    }
+
+    fn panel(
+        &mut self,
+        panel: &Panel,
+        plan: &PanelPlan,
+        whole: &Plan,
+        through: &[Marker],
+        first: bool,
+    ) {
+        self.y += 12.0;
+        self.head(plan, whole);
+        let own = panel.markers.iter();
+        let labelled: Vec<&Marker> = if first {
+            through.iter().chain(own).collect()
+        } else {
+            own.collect()
+        };
+        let flags = flags(&labelled, whole);
+        let rows = flags.iter().map(|flag| flag.row + 1).max().unwrap_or(0);
+        self.y += 8.0 + 16.0 * count(rows);
+        let rect = Rect {
+            x: whole.left,
+            y: self.y,
+            w: whole.right - whole.left,
+            h: plan.height,
+        };
+        let frame = Frame {
+            rect,
+            x: whole.x.map,
+            y: plan.y.map,
+        };
+        let lines: Vec<&Marker> = through.iter().chain(&panel.markers).collect();
+        self.shades(&lines, &frame);
+        self.grid(panel, plan, whole, &frame);
+        if plan.empty {
+            let middle = (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0 + 5.0);
+            self.group(
+                "empty",
+                vec![grey(middle, "no data".to_owned(), 15.0, Align::Middle)],
+            );
+        } else {
+            self.groups.extend(layers::draw(panel, &frame));
+        }
+        self.axes(&frame, plan, whole);
+        self.marker_lines(&lines, &flags, &frame);
+        self.y += plan.height;
+    }
+
+    /// The y label and the legend; on one row if both fit.
+    fn head(&mut self, plan: &PanelPlan, whole: &Plan) {
+        let label = font::fit(&plan.y.label, LABEL_EM, Weight::Bold, WIDTH - 2.0 * PAD);
+        let label_width = font::width(&label, LABEL_EM, Weight::Bold);
+        let widths: Vec<f64> = plan.keys.iter().map(key_width).collect();
+        let total: f64 = widths.iter().sum();
+        let baseline = self.y + LABEL_EM;
+        let beside = PAD + label_width + 30.0 + total <= RIGHT;
+        if label.is_empty() && plan.keys.is_empty() {
+            return;
+        }
+        if !label.is_empty() {
+            self.group(
+                "label",
+                vec![text((PAD, baseline), label.clone(), LABEL_EM, Weight::Bold)],
+            );
+        }
+        let (mut x, mut y) = if beside {
+            (RIGHT - total, baseline)
+        } else {
+            (whole.left, baseline + LINE)
+        };
+        if label.is_empty() && !beside {
+            y = baseline;
+        }
+        let begin = x;
+        for (key, width) in plan.keys.iter().zip(widths) {
+            if x > begin && x + width > RIGHT + 18.0 {
+                (x, y) = (begin, y + LINE);
+            }
+            self.key(key, x, y);
+            x += width;
+        }
+        self.y = y.max(baseline) + 4.0;
+    }
+
+    fn key(&mut self, key: &Key, x: f64, baseline: f64) {
+        let paint = Paint::solid(key.role.rgb());
+        let middle = baseline - 4.5;
+        let across = vec![(x + 1.0, middle), (x + SWATCH - 1.0, middle)];
+        let stroke = key.role.stroke();
+        let square = Rect {
+            x: x + 6.0,
+            y: middle - 6.0,
+            w: 12.0,
+            h: 12.0,
+        };
+        let wide = Rect {
+            x,
+            y: middle - 6.0,
+            w: SWATCH,
+            h: 12.0,
+        };
+        let swatch = match key.swatch {
+            Swatch::Line => vec![Mark::Path {
+                points: across,
+                width: stroke.width,
+                paint,
+            }],
+            Swatch::Box => vec![Mark::Rect {
+                rect: square,
+                paint,
+            }],
+            Swatch::Band => vec![Mark::Rect {
+                rect: wide,
+                paint: Paint::sheer(key.role.rgb(), 0.22),
+            }],
+            Swatch::Dot => vec![
+                Mark::Path {
+                    points: across,
+                    width: 1.6,
+                    paint,
+                },
+                Mark::Dot {
+                    at: (x + SWATCH / 2.0, middle),
+                    radius: 4.5,
+                    paint,
+                },
+            ],
+        };
+        let dash = if key.swatch == Swatch::Line {
+            stroke.dash
+        } else {
+            &[]
+        };
+        self.groups.push(Group {
+            class: "swatch",
+            dash,
+            marks: swatch,
+            ..Group::default()
+        });
+        let name = key_name(key);
+        self.group(
+            "key",
+            vec![text(
+                (x + SWATCH + 6.0, baseline),
+                name,
+                TEXT_EM,
+                Weight::Regular,
+            )],
+        );
+    }
+
+    fn shades(&mut self, markers: &[&Marker], frame: &Frame) {
+        let shade = |marker: &&Marker| {
+            let ends = [marker.at, marker.until?].map(|v| v.clamp(frame.x.lo, frame.x.hi));
+            let (x0, x1) = (frame.x(ends[0])?, frame.x(ends[1])?);
+            let rect = Rect {
+                x: x0,
+                w: (x1 - x0).max(0.0),
+                ..frame.rect
+            };
+            (x1 > x0).then_some(Mark::Rect {
+                rect,
+                paint: Paint::sheer((0x60, 0x50, 0x40), 0.10),
+            })
+        };
+        let marks = markers.iter().filter_map(shade).collect();
+        self.group("shade", marks);
+    }
+
+    /// The plot's place with what a script needs, grid lines, y tick labels.
+    fn grid(&mut self, panel: &Panel, plan: &PanelPlan, whole: &Plan, frame: &Frame) {
+        let Rect { x, y, w, h } = frame.rect;
+        let named = matches!(panel.y.unit, Unit::Names(_));
+        let mut marks = Vec::new();
+        let mut labels = Vec::new();
+        for tick in &plan.y.ticks {
+            let Some(at) = frame.y(tick.at) else { continue };
+            let label = font::fit(&tick.label, TEXT_EM, Weight::Regular, NAME_ROOM);
+            labels.push(Mark::Text {
+                at: (x - 8.0, at + 4.5),
+                text: label,
+                em: TEXT_EM,
+                weight: Weight::Regular,
+                align: Align::End,
+                paint: if named { Paint::ink() } else { GREY_TEXT },
+            });
+            marks.push(level(x, at, w, GRID));
+        }
+        if plan.y.map.scale == Scale::Log {
+            marks.extend(
+                plan.y
+                    .minor
+                    .iter()
+                    .filter_map(|v| Some(level(x - 3.0, frame.y(*v)?, 3.0, AXIS))),
+            );
+        }
+        if !whole.x_named {
+            marks.extend(
+                whole
+                    .x
+                    .ticks
+                    .iter()
+                    .filter_map(|t| Some(upright(frame.x(t.at)?, y, h, GRID))),
+            );
+        }
+        for (row, note) in &plan.row_texts {
+            let Some(at) = frame.y(count(*row)) else {
+                continue;
+            };
+            let note = font::fit(note, TEXT_EM, Weight::Regular, RIGHT - whole.right);
+            labels.push(text(
+                (whole.right + 10.0, at + 4.5),
+                note,
+                TEXT_EM,
+                Weight::Regular,
+            ));
+        }
+        self.groups.push(Group {
+            class: "plot",
+            data: plot_data(frame),
+            marks,
+            ..Group::default()
+        });
+        self.group("ticks", labels);
+    }
+
+    /// In front of the data: the base line, the zero lines, the x tick marks.
+    fn axes(&mut self, frame: &Frame, plan: &PanelPlan, whole: &Plan) {
+        let Rect { x, y, w, h } = frame.rect;
+        let mut marks = vec![level(x, y + h, w, AXIS)];
+        let within = |map: &Map| map.scale == Scale::Linear && map.spans(0.0);
+        if let (true, Some(at), false) = (
+            within(&plan.y.map),
+            frame.y(0.0),
+            plan.y.map.lo > plan.y.map.hi,
+        ) {
+            marks.push(level(x, at, w, AXIS));
+        }
+        let zero = frame
+            .x(0.0)
+            .filter(|at| *at > x + 1.0 && within(&whole.x.map) && !whole.x_named);
+        marks.extend(zero.map(|at| upright(at, y, h, AXIS)));
+        let ticks = whole
+            .x
+            .ticks
+            .iter()
+            .filter_map(|t| Some(upright(frame.x(t.at)?, y + h, 5.0, AXIS)));
+        marks.extend(ticks);
+        marks.extend(
+            whole
+                .x
+                .minor
+                .iter()
+                .filter_map(|v| Some(upright(frame.x(*v)?, y + h, 3.0, AXIS))),
+        );
+        self.group("axes", marks);
+    }
+
+    fn marker_lines(&mut self, markers: &[&Marker], flags: &[Flag], frame: &Frame) {
+        let Rect { y, h, .. } = frame.rect;
+        let mut lines = Vec::new();
+        for marker in markers {
+            for at in [Some(marker.at), marker.until].into_iter().flatten() {
+                let Some(x) = frame.x(at).filter(|_| frame.x.spans(at)) else {
+                    continue;
+                };
+                let is_start = at.total_cmp(&marker.at).is_eq();
+                let flag = flags
+                    .iter()
+                    .find(|flag| is_start && (flag.x - x).abs() < 1e-6);
+                let top = flag.map_or(y, |flag| y - 16.0 * count(flag.row) - 14.0);
+                lines.push(Mark::Path {
+                    points: vec![(x, y + h), (x, top)],
+                    width: 1.2,
+                    paint: AXIS,
+                });
+            }
+        }
+        self.groups.push(Group {
+            class: "markers",
+            dash: &[5.0, 3.0],
+            marks: lines,
+            ..Group::default()
+        });
+        let label = |flag: &Flag| {
+            let at = (flag.span.0, y - 16.0 * count(flag.row) - 5.0);
+            text(at, flag.label.clone(), SMALL_EM, Weight::Regular)
+        };
+        self.group("marker-labels", flags.iter().map(label).collect());
+    }
+
+    fn x_axis(&mut self, plan: &Plan) {
+        let room = plan.right - plan.left;
+        let mut marks = Vec::new();
+        let slot = room / count(plan.x.ticks.len().max(1)) - 8.0;
+        for tick in &plan.x.ticks {
+            let Some(share) = plan.x.map.place(tick.at) else {
+                continue;
+            };
+            let label = if plan.x_named {
+                font::fit(&tick.label, TEXT_EM, Weight::Regular, slot)
+            } else {
+                tick.label.clone()
+            };
+            let half = text_width(&label) / 2.0;
+            let x =
+                (plan.left + share * room).clamp(half + 4.0, (WIDTH - half - 4.0).max(half + 4.0));
+            marks.push(grey((x, self.y + 19.0), label, TEXT_EM, Align::Middle));
+        }
+        self.y += if marks.is_empty() { 8.0 } else { 22.0 };
+        if !plan.x.label.is_empty() {
+            let label = font::fit(&plan.x.label, LABEL_EM, Weight::Bold, WIDTH - 2.0 * PAD);
+            let half = font::width(&label, LABEL_EM, Weight::Bold) / 2.0;
+            let x =
+                (plan.left + room / 2.0).clamp(PAD + half, (WIDTH - PAD - half).max(PAD + half));
+            self.y += 17.0;
+            marks.push(Mark::Text {
+                at: (x, self.y),
+                text: label,
+                em: LABEL_EM,
+                weight: Weight::Bold,
+                align: Align::Middle,
+                paint: Paint::ink(),
+            });
+        }
+        self.y += 6.0;
+        self.group("ticks", marks);
+    }
+
+    fn note(&mut self, figure: &Figure) {
+        let Some(note) = &figure.note else { return };
+        let mut marks = Vec::new();
+        self.y += 4.0;
+        for line in font::wrap(note, SMALL_EM, Weight::Regular, WIDTH - 2.0 * PAD) {
+            self.y += SMALL_EM;
+            marks.push(grey((PAD, self.y), line, SMALL_EM, Align::Start));
+            self.y += 4.0;
+        }
+        self.group("note", marks);
+    }
+}
+
+fn plot_data(frame: &Frame) -> Vec<(&'static str, String)> {
+    let name = |map: &Map| {
+        if map.scale == Scale::Log {
+            "log"
+        } else {
+            "linear"
+        }
+        .to_owned()
+    };
+    let Rect { x, y, w, h } = frame.rect;
+    vec![
+        ("left", format!("{x:.1}")),
+        ("top", format!("{y:.1}")),
+        ("width", format!("{w:.1}")),
+        ("height", format!("{h:.1}")),
+        ("x0", frame.x.lo.to_string()),
+        ("x1", frame.x.hi.to_string()),
+        ("y0", frame.y.lo.to_string()),
+        ("y1", frame.y.hi.to_string()),
+        ("xscale", name(&frame.x)),
+        ("yscale", name(&frame.y)),
+    ]
+}
+
+fn key_name(key: &Key) -> String {
+    font::fit(&key.name, TEXT_EM, Weight::Regular, RIGHT - PAD - 140.0)
+}
+
+fn key_width(key: &Key) -> f64 {
+    SWATCH + 6.0 + text_width(&key_name(key)) + 18.0
+}
+
+fn text(at: (f64, f64), text: String, em: f64, weight: Weight) -> Mark {
+    Mark::Text {
+        at,
+        text,
+        em,
+        weight,
+        align: Align::Start,
+        paint: Paint::ink(),
+    }
+}
+
+fn grey(at: (f64, f64), text: String, em: f64, align: Align) -> Mark {
+    Mark::Text {
+        at,
+        text,
+        em,
+        weight: Weight::Regular,
+        align,
+        paint: GREY_TEXT,
+    }
+}
+
+fn level(x: f64, y: f64, length: f64, paint: Paint) -> Mark {
+    Mark::Rect {
+        rect: Rect {
+            x,
+            y: y - 0.5,
+            w: length,
+            h: 1.0,
+        },
+        paint,
+    }
+}
+
+fn upright(x: f64, y: f64, length: f64, paint: Paint) -> Mark {
+    Mark::Rect {
+        rect: Rect {
+            x: x - 0.5,
+            y,
+            w: 1.0,
+            h: length,
+        },
+        paint,
+    }
+}
+
+/// The label of a marker: in which row above the plot, and from where to where.
+#[derive(Clone, Debug)]
+struct Flag {
+    x: f64,
+    span: (f64, f64),
+    row: usize,
+    label: String,
+}
+
+/// From right to left, each label takes the lowest row in which it meets neither another label nor
+/// the line of a marker to its right.
+fn flags(markers: &[&Marker], plan: &Plan) -> Vec<Flag> {
+    let room = plan.right - plan.left;
+    let mut places: Vec<(f64, &str)> = Vec::new();
+    for marker in markers {
+        let share = plan
+            .x
+            .map
+            .place(marker.at)
+            .filter(|_| plan.x.map.spans(marker.at));
+        places.extend(share.map(|share| (plan.left + share * room, marker.label.as_str())));
+    }
+    places.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut merged: Vec<(f64, String)> = Vec::new();
+    for (x, label) in places {
+        match merged.last_mut().filter(|(last, _)| last - x < 1.0) {
+            Some((_, labels)) => *labels = format!("{label}, {labels}"),
+            None => merged.push((x, label.to_owned())),
+        }
+    }
+    let mut flags: Vec<Flag> = Vec::new();
+    for (x, label) in merged {
+        let label = font::fit(&label, SMALL_EM, Weight::Regular, WIDTH / 2.0);
+        let span = label_span(x, &label);
+        let meets =
+            |flag: &&Flag| flag.span.0 - 8.0 < span.1 && span.0 < flag.span.1.max(flag.x) + 8.0;
+        let row = flags
+            .iter()
+            .filter(meets)
+            .map(|flag| flag.row + 1)
+            .max()
+            .unwrap_or(0);
+        flags.push(Flag {
+            x,
+            span,
+            row,
+            label,
+        });
+    }
+    flags.retain(|flag| flag.row < MARKER_ROWS);
+    flags
+}
+
+/// To the right of its line; near the right edge, as far left as needed.
+fn label_span(x: f64, label: &str) -> (f64, f64) {
+    let width = font::width(label, SMALL_EM, Weight::Regular);
+    let start = (x + 5.0).min(WIDTH - 6.0 - width).max(4.0);
+    (start, start + width)
+}
