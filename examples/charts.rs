@@ -60,8 +60,8 @@ fn replicas() -> Figure {
     ];
     let replicas = Panel::new(Axis::new("replicas of checkout", Unit::Count))
         .layer(Layer::stacked(x, stack))
-        .layer(Layer::step("ready", Role::Series(6), ready))
-        .layer(Layer::level("wanted", Role::Reference, 6.0));
+        .layer(Layer::level("wanted", Role::Reference, 6.0))
+        .layer(Layer::step("ready", Role::Total, ready));
     Figure::new(
         "Replicas of deployment/checkout by revision",
         Axis::clock().range(0.0, 300.0),
@@ -90,7 +90,6 @@ fn calls() -> Figure {
         (0..600).map(value).collect()
     };
     let stack = vec![
-        Stack::new("ok", Role::Ok, rate(1.0, 0, 0, 600)),
         Stack::new("reset in flight", Role::Failure(0), rate(0.02, 1, 60, 175)),
         Stack::new(
             "proxy sent to a stopped pod",
@@ -98,6 +97,7 @@ fn calls() -> Figure {
             rate(0.12, 2, 60, 175),
         ),
         Stack::new("timed out", Role::Failure(2), rate(0.05, 3, 300, 360)),
+        Stack::new("ok", Role::Ok, rate(1.0, 0, 0, 600)),
     ];
     let latency = |median: f64, salt: u32| -> Vec<(f64, f64)> {
         let slow = |i: u32| if (60..175).contains(&i) { 1.6 } else { 1.0 };

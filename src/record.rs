@@ -137,8 +137,14 @@ pub enum Fate {
 
 impl Fate {
     /// All fates, in the order of columns.
-    pub const ALL: [Self; 6] =
-        [Self::Ok, Self::Refused, Self::Reset, Self::TimedOut, Self::NoEndpoint, Self::ServerError];
+    pub const ALL: [Self; 6] = [
+        Self::Ok,
+        Self::Refused,
+        Self::Reset,
+        Self::TimedOut,
+        Self::NoEndpoint,
+        Self::ServerError,
+    ];
 
     /// Its name in files.
     #[must_use]

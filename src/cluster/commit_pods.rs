@@ -14,7 +14,10 @@ use super::{
 impl Cluster {
     /// Creates a pod unless its owner is gone by now.
     pub(super) fn create_pod_if_owned(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
-        if new.owner.is_none_or(|owner| self.replica_sets.contains(owner)) {
+        if new
+            .owner
+            .is_none_or(|owner| self.replica_sets.contains(owner))
+        {
             self.create_pod(new, changes);
         }
     }
@@ -50,13 +53,19 @@ impl Cluster {
         if let Some(owner) = new.owner {
             self.replica_sets[owner.id].pods.push(pod.id);
         }
-        changes.push(Change::PodAdded { pod, owner: new.owner });
+        changes.push(Change::PodAdded {
+            pod,
+            owner: new.owner,
+        });
         self.bind_by_hand(pod, changes);
     }
 
     /// A pod whose template names a node is bound to it at once, without a scheduler.
     fn bind_by_hand(&mut self, pod: PodRef, changes: &mut Vec<Change>) {
-        let name = self.templates[self.pods[pod.id].template].template.spec.node_name;
+        let name = self.templates[self.pods[pod.id].template]
+            .template
+            .spec
+            .node_name;
         if let Some(node) = name.and_then(|name| self.node_named(name)) {
             self.bind_pod(pod, node, changes);
         }
@@ -68,8 +77,14 @@ impl Cluster {
     /// If it is bound already: the writer did not look.
     pub(super) fn bind_pod(&mut self, pod: PodRef, node: NodeId, changes: &mut Vec<Change>) {
         let now = self.now;
-        let Some(row) = self.pods.get_mut(pod) else { return };
-        assert!(row.node.is_none(), "pod {} is bound a second time", row.serial);
+        let Some(row) = self.pods.get_mut(pod) else {
+            return;
+        };
+        assert!(
+            row.node.is_none(),
+            "pod {} is bound a second time",
+            row.serial
+        );
         if row.deletion.is_some() {
             return;
         }
@@ -102,7 +117,9 @@ impl Cluster {
         changes: &mut Vec<Change>,
     ) {
         let now = self.now;
-        let Some(row) = self.pods.get_mut(pod) else { return };
+        let Some(row) = self.pods.get_mut(pod) else {
+            return;
+        };
         let before = row.status;
         if before == status || (row.is_terminal() && status.phase < Phase::Succeeded) {
             return;
@@ -125,7 +142,12 @@ impl Cluster {
         if what.ended {
             self.free_node(pod.id);
         }
-        changes.push(Change::PodStatus { pod, node, owner, what });
+        changes.push(Change::PodStatus {
+            pod,
+            node,
+            owner,
+            what,
+        });
     }
 
     /// Takes a pod off its node's sums: it has ended or is gone.
@@ -134,7 +156,9 @@ impl Cluster {
         let Some(node) = row.node else { return };
         let spec = &self.templates[row.template].template.spec;
         let from = &mut self.nodes[node];
-        let Some(at) = from.pods.iter().position(|p| *p == id) else { return };
+        let Some(at) = from.pods.iter().position(|p| *p == id) else {
+            return;
+        };
         from.pods.remove(at);
         from.requested.subtract(&spec.requests);
         from.nonzero_requested.0 -= spec.nonzero_requests.0;
@@ -158,7 +182,9 @@ impl Cluster {
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
-        let Some(row) = self.pods.get(pod) else { return };
+        let Some(row) = self.pods.get(pod) else {
+            return;
+        };
         let (terminal, owner) = (row.is_terminal(), row.owner);
         let Some(node) = row.node.filter(|_| !terminal) else {
             return self.remove_pod(pod, changes, recorder);
@@ -172,9 +198,17 @@ impl Cluster {
             Some(earlier) if earlier.requested + earlier.grace <= deadline => return,
             Some(earlier) => {
                 let grace = deadline - earlier.requested;
-                row.deletion = Some(Deletion { requested: earlier.requested, grace });
+                row.deletion = Some(Deletion {
+                    requested: earlier.requested,
+                    grace,
+                });
             }
-            None => row.deletion = Some(Deletion { requested: now, grace }),
+            None => {
+                row.deletion = Some(Deletion {
+                    requested: now,
+                    grace,
+                })
+            }
         }
         changes.push(Change::PodDeleting { pod, node, owner });
     }
@@ -186,7 +220,9 @@ impl Cluster {
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
-        let Some(row) = self.pods.get(pod) else { return };
+        let Some(row) = self.pods.get(pod) else {
+            return;
+        };
         let freed = row.node.is_some() && !row.is_terminal();
         if freed {
             self.free_node(pod.id);
@@ -196,14 +232,24 @@ impl Cluster {
         let row = self.pods.remove(pod.id);
         self.serving[pod.id] = Serving::Gone;
         if before != Serving::Gone {
-            changes.push(Change::Serving { pod, from: before, to: Serving::Gone });
+            changes.push(Change::Serving {
+                pod,
+                from: before,
+                to: Serving::Gone,
+            });
         }
         if let Some(owner) = row.owner.and_then(|owner| self.replica_sets.get_mut(owner)) {
             owner.pods.retain(|p| *p != pod.id);
         }
         self.drop_template(row.template);
         let (node, owner, template) = (row.node, row.owner, row.template);
-        changes.push(Change::PodRemoved { pod, node, owner, template, freed });
+        changes.push(Change::PodRemoved {
+            pod,
+            node,
+            owner,
+            template,
+            freed,
+        });
     }
 
     /// The whole life of a pod so far.
@@ -254,12 +300,18 @@ impl Cluster {
             return;
         }
         self.nodes[node].ready = ready;
-        changes.push(Change::Node { node, what: NodeChange::Ready });
+        changes.push(Change::Node {
+            node,
+            what: NodeChange::Ready,
+        });
         if ready {
             return;
         }
         for id in self.nodes[node].pods.clone() {
-            let status = PodStatus { ready: false, ..self.pods[id].status };
+            let status = PodStatus {
+                ready: false,
+                ..self.pods[id].status
+            };
             self.set_pod_status(self.pods.refer(id), status, changes);
         }
     }
@@ -272,7 +324,9 @@ impl Cluster {
         let now = self.now;
         self.metrics_at = Some(now);
         for (id, spent, memory) in sample {
-            let Some(pod) = self.pods.at(*id) else { continue };
+            let Some(pod) = self.pods.at(*id) else {
+                continue;
+            };
             let metrics = &mut self.metrics[*id];
             metrics.points[0] = metrics.points[1];
             metrics.points[1] = Some((now, *spent));
@@ -280,7 +334,9 @@ impl Cluster {
             let age = pod.status.started.map_or(Duration::ZERO, |at| now - at);
             let synthetic = pod.status.started.filter(|_| age >= Duration::secs(10));
             let from = metrics.points[0].or(synthetic.map(|at| (at, Duration::ZERO)));
-            let Some((at, before)) = from.filter(|(at, _)| *at < now) else { continue };
+            let Some((at, before)) = from.filter(|(at, _)| *at < now) else {
+                continue;
+            };
             let window = now - at;
             let used = spent.saturating_sub(before);
             metrics.cpu_milli = Some(milli_rate(used, window));

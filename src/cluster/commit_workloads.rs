@@ -17,7 +17,9 @@ impl Cluster {
     /// Creates a ReplicaSet of a Deployment, unless that is gone: name, labels and selector get
     /// the hash (rule C27).
     pub(super) fn create_replica_set(&mut self, new: NewReplicaSet, changes: &mut Vec<Change>) {
-        let Some(row) = self.deployments[new.deployment].as_ref() else { return };
+        let Some(row) = self.deployments[new.deployment].as_ref() else {
+            return;
+        };
         let spec = Arc::clone(&row.spec);
         let text = format!("{}-{}", self.names.resolve(spec.name.name), new.hash);
         let name = self.name_in(spec.name, &text);
@@ -51,12 +53,20 @@ impl Cluster {
             row.replica_sets.push(replica_set.id);
         }
         let owner = Some(new.deployment);
-        changes.push(Change::ReplicaSet { replica_set, owner, what: ObjectChange::Added });
+        changes.push(Change::ReplicaSet {
+            replica_set,
+            owner,
+            what: ObjectChange::Added,
+        });
     }
 
     fn told(&self, replica_set: ReplicaSetRef, what: ObjectChange) -> Change {
         let owner = self.replica_sets[replica_set.id].owner;
-        Change::ReplicaSet { replica_set, owner, what }
+        Change::ReplicaSet {
+            replica_set,
+            owner,
+            what,
+        }
     }
 
     /// Sets size and annotations of a ReplicaSet.
@@ -67,7 +77,9 @@ impl Cluster {
         (desired, max): (Option<u32>, Option<u32>),
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = self.replica_sets.get_mut(replica_set) else { return };
+        let Some(row) = self.replica_sets.get_mut(replica_set) else {
+            return;
+        };
         if (row.replicas, row.desired, row.max) == (replicas, desired, max) {
             return;
         }
@@ -83,7 +95,9 @@ impl Cluster {
         min_ready: Duration,
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = self.replica_sets.get_mut(replica_set) else { return };
+        let Some(row) = self.replica_sets.get_mut(replica_set) else {
+            return;
+        };
         (row.revision, row.min_ready) = (revision, min_ready);
         changes.push(self.told(replica_set, ObjectChange::Spec));
     }
@@ -95,7 +109,9 @@ impl Cluster {
         status: ReplicaSetStatus,
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = self.replica_sets.get_mut(replica_set) else { return };
+        let Some(row) = self.replica_sets.get_mut(replica_set) else {
+            return;
+        };
         if row.status != status {
             row.status = status;
             changes.push(self.told(replica_set, ObjectChange::Status));
@@ -130,13 +146,18 @@ impl Cluster {
         spec: Arc<DeploymentSpec>,
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = &mut self.deployments[deployment] else { return };
+        let Some(row) = &mut self.deployments[deployment] else {
+            return;
+        };
         if *row.spec.source == *spec.source {
             return;
         }
         row.spec = spec;
         row.generation += 1;
-        changes.push(Change::Deployment { deployment, what: ObjectChange::Spec });
+        changes.push(Change::Deployment {
+            deployment,
+            what: ObjectChange::Spec,
+        });
     }
 
     /// Sets `spec.replicas`.
@@ -146,11 +167,16 @@ impl Cluster {
         replicas: u32,
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = &mut self.deployments[deployment] else { return };
+        let Some(row) = &mut self.deployments[deployment] else {
+            return;
+        };
         if row.replicas != replicas {
             row.replicas = replicas;
             row.generation += 1;
-            changes.push(Change::Deployment { deployment, what: ObjectChange::Spec });
+            changes.push(Change::Deployment {
+                deployment,
+                what: ObjectChange::Spec,
+            });
         }
     }
 
@@ -162,10 +188,15 @@ impl Cluster {
         revision: u32,
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = &mut self.deployments[deployment] else { return };
+        let Some(row) = &mut self.deployments[deployment] else {
+            return;
+        };
         if (row.status, row.revision) != (status, revision) {
             (row.status, row.revision) = (status, revision);
-            changes.push(Change::Deployment { deployment, what: ObjectChange::Status });
+            changes.push(Change::Deployment {
+                deployment,
+                what: ObjectChange::Status,
+            });
         }
     }
 
@@ -176,8 +207,13 @@ impl Cluster {
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
-        let Some(row) = self.deployments[deployment].take() else { return };
-        changes.push(Change::Deployment { deployment, what: ObjectChange::Removed });
+        let Some(row) = self.deployments[deployment].take() else {
+            return;
+        };
+        changes.push(Change::Deployment {
+            deployment,
+            what: ObjectChange::Removed,
+        });
         for id in row.replica_sets {
             self.delete_replica_set(self.replica_sets.refer(id), changes, recorder);
         }
@@ -190,17 +226,25 @@ impl Cluster {
         status: HpaStatus,
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = &mut self.hpas[hpa] else { return };
+        let Some(row) = &mut self.hpas[hpa] else {
+            return;
+        };
         if row.status != status {
             row.status = status;
-            changes.push(Change::Hpa { hpa, what: ObjectChange::Status });
+            changes.push(Change::Hpa {
+                hpa,
+                what: ObjectChange::Status,
+            });
         }
     }
 
     /// Deletes an autoscaler.
     pub(super) fn delete_hpa(&mut self, hpa: HpaId, changes: &mut Vec<Change>) {
         if self.hpas[hpa].take().is_some() {
-            changes.push(Change::Hpa { hpa, what: ObjectChange::Removed });
+            changes.push(Change::Hpa {
+                hpa,
+                what: ObjectChange::Removed,
+            });
         }
     }
 
@@ -212,7 +256,9 @@ impl Cluster {
         changes: &mut Vec<Change>,
     ) {
         let now = self.now;
-        let Some(row) = &mut self.services[service] else { return };
+        let Some(row) = &mut self.services[service] else {
+            return;
+        };
         if *row.endpoints.endpoints == *endpoints {
             return;
         }
@@ -228,7 +274,10 @@ impl Cluster {
             for id in self.templates.ids().collect::<Vec<_>>() {
                 self.templates[id].services.retain(|s| *s != service);
             }
-            changes.push(Change::Service { service, what: ObjectChange::Removed });
+            changes.push(Change::Service {
+                service,
+                what: ObjectChange::Removed,
+            });
         }
     }
 }

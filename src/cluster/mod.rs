@@ -31,9 +31,7 @@ use crate::sim::Streams;
 pub use dataplane::{PodMetrics, Serving};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
 pub use node::Node;
-pub use plan::{
-    Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Write,
-};
+pub use plan::{Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Write};
 pub use pod::{Deletion, Phase, Pod, PodStatus};
 pub use roles::{
     Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole, Off,
@@ -123,7 +121,11 @@ impl Cluster {
     /// The state of a pod's server; [`Serving::Gone`] if the pod is no longer there.
     #[must_use]
     pub fn serving(&self, pod: PodRef) -> Serving {
-        if self.pods.contains(pod) { self.serving[pod.id] } else { Serving::Gone }
+        if self.pods.contains(pod) {
+            self.serving[pod.id]
+        } else {
+            Serving::Gone
+        }
     }
 
     /// What the metrics pipeline says of a pod.

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use crate::base::{Duration, Symbol};
 use crate::model::{
-    DeploymentId, DeploymentSpec, HpaId, NodeId, PodId, PodRef, ReplicaSetRef,
-    ServiceId, Taint, Template, TemplateId, WorkloadKind,
+    DeploymentId, DeploymentSpec, HpaId, NodeId, PodId, PodRef, ReplicaSetRef, ServiceId, Taint,
+    Template, TemplateId, WorkloadKind,
 };
 use crate::record::PodName;
 
-use super::{
-    DeploymentStatus, Endpoint, HpaStatus, PodStatus, ReplicaSetStatus, Serving,
-};
+use super::{DeploymentStatus, Endpoint, HpaStatus, PodStatus, ReplicaSetStatus, Serving};
 
 /// Changes that a component asks for, carried out in order by `Cluster::commit`.
 #[derive(Debug, Default)]

@@ -53,13 +53,19 @@ impl Rate {
     /// The same rate for ever, in calls a second.
     #[must_use]
     pub fn constant(per_second: f64) -> Self {
-        Self { points: Arc::from([(SimTime::ZERO, per_second)]), is_linear: false, repeat: None }
+        Self {
+            points: Arc::from([(SimTime::ZERO, per_second)]),
+            is_linear: false,
+            repeat: None,
+        }
     }
 
     /// The highest rate of all points, in calls a second.
     #[must_use]
     pub fn max(&self) -> f64 {
-        self.points.iter().fold(0.0, |max, (_, rate)| max.max(*rate))
+        self.points
+            .iter()
+            .fold(0.0, |max, (_, rate)| max.max(*rate))
     }
 
     /// The rate at an instant, in calls a second.
@@ -72,7 +78,9 @@ impl Rate {
             _ => now,
         };
         let next = self.points.partition_point(|(at, _)| *at <= now);
-        let Some((from, rate)) = next.checked_sub(1).map(|i| self.points[i]) else { return 0.0 };
+        let Some((from, rate)) = next.checked_sub(1).map(|i| self.points[i]) else {
+            return 0.0;
+        };
         match self.points.get(next) {
             Some((to, target)) if self.is_linear => {
                 let part = (now - from).as_secs_f64() / (*to - from).as_secs_f64();

@@ -5,10 +5,10 @@
 use super::chart::{Bar, Estimate, Layer, Panel, Role, Scale, Shape, Stack, Unit};
 use super::chart_math::{Span, count};
 use super::chart_paint::{Group, Mark, Paint, Point, Rect, area};
-use super::chart_scale::Map;
+use super::chart_scale::{Map, estimate_text};
 
-/// Half a pixel: what is thinner than this is thinned.
-const COLUMN: f64 = 0.5;
+/// Width in pixels of the columns to which long series are thinned.
+const COLUMN: f64 = 1.0;
 /// What is above zero is at least this high in a stack, in pixels.
 const THIN: f64 = 1.0;
 /// A line longer than this many plot widths is too restless for dashes.
@@ -214,18 +214,12 @@ pub(super) fn draw(panel: &Panel, frame: &Frame) -> Vec<Group> {
 
 /// What is printed at the right of each row of estimates.
 pub(super) fn row_texts(panel: &Panel, unit: &Unit) -> Vec<(usize, String)> {
-    let text = |v: f64| super::chart_scale::value_text(unit, v);
     let rows = panel.layers.iter().flat_map(|layer| match layer {
         Layer::Estimates { rows, .. } => rows.as_slice(),
         _ => &[],
     });
     rows.filter(|r| r.value.is_finite())
-        .map(|r| {
-            (
-                r.row,
-                format!("{}  [{} – {}]", text(r.value), text(r.low), text(r.high)),
-            )
-        })
+        .map(|r| (r.row, estimate_text(unit, (r.value, r.low, r.high))))
         .collect()
 }
 
@@ -323,7 +317,7 @@ fn runs(points: impl Iterator<Item = Option<Point>>) -> Vec<Vec<Point>> {
     runs
 }
 
-/// Keeps first, lowest, highest and last of each half pixel, in their order.
+/// Keeps first, lowest, highest and last of each column, in their order.
 fn thin(points: &[Point]) -> Vec<Point> {
     let mut kept = Vec::new();
     for column in columns(points.len(), |i| points[i].0) {
@@ -338,7 +332,7 @@ fn thin(points: &[Point]) -> Vec<Point> {
     kept
 }
 
-/// Runs of indices that fall into one half pixel.
+/// Runs of indices that fall into one column.
 fn columns(len: usize, x: impl Fn(usize) -> f64) -> Vec<std::ops::Range<usize>> {
     let column = |i: usize| (x(i) / COLUMN).floor();
     let mut out = Vec::new();
@@ -398,7 +392,7 @@ fn stack(x: &[f64], series: &[Stack], shape: Shape, frame: &Frame) -> Vec<Group>
     groups
 }
 
-/// Of each half pixel the first and last point, and where each series is greatest.
+/// Of each column the first and last point, and where each series is greatest.
 fn stack_columns(placed: &[(usize, f64)], series: &[Stack]) -> Vec<(usize, f64)> {
     let mut kept = Vec::new();
     for column in columns(placed.len(), |i| placed[i].1) {
@@ -649,7 +643,7 @@ mod tests {
             })
             .collect();
         let kept = thin(&points);
-        assert!(kept.len() <= 4 * 201, "{}", kept.len());
+        assert!(kept.len() <= 4 * 101, "{}", kept.len());
         assert!(kept.iter().any(|p| p.1 > 8.0));
     }
 

@@ -14,6 +14,7 @@
 
 use super::chart::{Axis, Figure, Layer, Marker, Panel, Scale, Unit};
 use super::chart_layers::{self as layers, Frame, Key, Swatch};
+use super::chart_markers::{Flag, flags};
 use super::chart_math::{Span, count};
 use super::chart_paint::{Align, Drawing, Group, Mark, Paint, Rect};
 use super::chart_scale::{self as scale, Ends, Fitted, Map};
@@ -25,12 +26,12 @@ const RIGHT: f64 = WIDTH - 30.0;
 const TITLE_EM: f64 = 18.0;
 const LABEL_EM: f64 = 13.0;
 const TEXT_EM: f64 = 12.5;
-const SMALL_EM: f64 = 12.0;
+pub(super) const SMALL_EM: f64 = 12.0;
 const LINE: f64 = 19.0;
 const SWATCH: f64 = 24.0;
-const NAME_ROOM: f64 = 280.0;
-/// Marker labels are stacked at most so high; further ones are left out.
-const MARKER_ROWS: usize = 6;
+const BOX: f64 = 12.0;
+const KEY_GAP: f64 = 18.0;
+const NAME_ROOM: f64 = 320.0;
 
 const GREY_TEXT: Paint = Paint::solid((0x55, 0x55, 0x55));
 const GRID: Paint = Paint::solid((0xE6, 0xE6, 0xE6));
@@ -230,7 +231,7 @@ impl Page {
         through: &[Marker],
         first: bool,
     ) {
-        self.y += 12.0;
+        self.y += 14.0;
         self.head(plan, whole);
         let own = panel.markers.iter();
         let labelled: Vec<&Marker> = if first {
@@ -238,9 +239,13 @@ impl Page {
         } else {
             own.collect()
         };
-        let flags = flags(&labelled, whole);
+        let flags = flags(&labelled, &whole.x.map, (whole.left, whole.right), WIDTH);
         let rows = flags.iter().map(|flag| flag.row + 1).max().unwrap_or(0);
-        self.y += 8.0 + 16.0 * count(rows);
+        self.y += if rows == 0 {
+            13.0
+        } else {
+            8.0 + 16.0 * count(rows)
+        };
         let rect = Rect {
             x: whole.left,
             y: self.y,
@@ -257,10 +262,18 @@ impl Page {
         self.grid(panel, plan, whole, &frame);
         if plan.empty {
             let middle = (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0 + 5.0);
-            self.group(
-                "empty",
-                vec![grey(middle, "no data".to_owned(), 15.0, Align::Middle)],
-            );
+            let blank = Rect {
+                x: middle.0 - 45.0,
+                y: middle.1 - 18.0,
+                w: 90.0,
+                h: 26.0,
+            };
+            let white = Mark::Rect {
+                rect: blank,
+                paint: Paint::solid((0xFF, 0xFF, 0xFF)),
+            };
+            let words = grey(middle, "no data".to_owned(), 15.0, Align::Middle);
+            self.group("empty", vec![white, words]);
         } else {
             self.groups.extend(layers::draw(panel, &frame));
         }
@@ -276,7 +289,7 @@ impl Page {
         let widths: Vec<f64> = plan.keys.iter().map(key_width).collect();
         let total: f64 = widths.iter().sum();
         let baseline = self.y + LABEL_EM;
-        let beside = PAD + label_width + 30.0 + total <= RIGHT;
+        let beside = PAD + label_width + 30.0 + total <= RIGHT + KEY_GAP;
         if label.is_empty() && plan.keys.is_empty() {
             return;
         }
@@ -287,7 +300,7 @@ impl Page {
             );
         }
         let (mut x, mut y) = if beside {
-            (RIGHT - total, baseline)
+            (RIGHT + KEY_GAP - total, baseline)
         } else {
             (whole.left, baseline + LINE)
         };
@@ -296,7 +309,7 @@ impl Page {
         }
         let begin = x;
         for (key, width) in plan.keys.iter().zip(widths) {
-            if x > begin && x + width > RIGHT + 18.0 {
+            if x > begin && x + width > RIGHT + KEY_GAP {
                 (x, y) = (begin, y + LINE);
             }
             self.key(key, x, y);
@@ -364,7 +377,7 @@ impl Page {
         self.group(
             "key",
             vec![text(
-                (x + SWATCH + 6.0, baseline),
+                (x + swatch_width(key) + 6.0, baseline),
                 name,
                 TEXT_EM,
                 Weight::Regular,
@@ -591,8 +604,16 @@ fn key_name(key: &Key) -> String {
     font::fit(&key.name, TEXT_EM, Weight::Regular, RIGHT - PAD - 140.0)
 }
 
+fn swatch_width(key: &Key) -> f64 {
+    if key.swatch == Swatch::Box {
+        BOX
+    } else {
+        SWATCH
+    }
+}
+
 fn key_width(key: &Key) -> f64 {
-    SWATCH + 6.0 + text_width(&key_name(key)) + 18.0
+    swatch_width(key) + 6.0 + text_width(&key_name(key)) + KEY_GAP
 }
 
 fn text(at: (f64, f64), text: String, em: f64, weight: Weight) -> Mark {
@@ -639,64 +660,4 @@ fn upright(x: f64, y: f64, length: f64, paint: Paint) -> Mark {
         },
         paint,
     }
-}
-
-/// The label of a marker: in which row above the plot, and from where to where.
-#[derive(Clone, Debug)]
-struct Flag {
-    x: f64,
-    span: (f64, f64),
-    row: usize,
-    label: String,
-}
-
-/// From right to left, each label takes the lowest row in which it meets neither another label nor
-/// the line of a marker to its right.
-fn flags(markers: &[&Marker], plan: &Plan) -> Vec<Flag> {
-    let room = plan.right - plan.left;
-    let mut places: Vec<(f64, &str)> = Vec::new();
-    for marker in markers {
-        let share = plan
-            .x
-            .map
-            .place(marker.at)
-            .filter(|_| plan.x.map.spans(marker.at));
-        places.extend(share.map(|share| (plan.left + share * room, marker.label.as_str())));
-    }
-    places.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut merged: Vec<(f64, String)> = Vec::new();
-    for (x, label) in places {
-        match merged.last_mut().filter(|(last, _)| last - x < 1.0) {
-            Some((_, labels)) => *labels = format!("{label}, {labels}"),
-            None => merged.push((x, label.to_owned())),
-        }
-    }
-    let mut flags: Vec<Flag> = Vec::new();
-    for (x, label) in merged {
-        let label = font::fit(&label, SMALL_EM, Weight::Regular, WIDTH / 2.0);
-        let span = label_span(x, &label);
-        let meets =
-            |flag: &&Flag| flag.span.0 - 8.0 < span.1 && span.0 < flag.span.1.max(flag.x) + 8.0;
-        let row = flags
-            .iter()
-            .filter(meets)
-            .map(|flag| flag.row + 1)
-            .max()
-            .unwrap_or(0);
-        flags.push(Flag {
-            x,
-            span,
-            row,
-            label,
-        });
-    }
-    flags.retain(|flag| flag.row < MARKER_ROWS);
-    flags
-}
-
-/// To the right of its line; near the right edge, as far left as needed.
-fn label_span(x: f64, label: &str) -> (f64, f64) {
-    let width = font::width(label, SMALL_EM, Weight::Regular);
-    let start = (x + 5.0).min(WIDTH - 6.0 - width).max(4.0);
-    (start, start + width)
 }

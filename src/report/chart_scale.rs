@@ -162,7 +162,12 @@ fn fit_linear(axis: &Axis, (lo, hi): (f64, f64), ends: Ends, target: usize) -> F
         hi = lo + 1.0;
     }
     let step = step(&axis.unit, hi - lo, hi.abs().max(lo.abs()), target);
-    if ends == Ends::Ticks || axis.unit == Unit::Change && axis.range.is_none() {
+    if ends == Ends::Exact && axis.unit == Unit::Change && axis.range.is_none() {
+        let room = 0.04 * (hi - lo);
+        lo = if lo < 0.0 { lo - room } else { lo };
+        hi = if hi > 0.0 { hi + room } else { hi };
+    }
+    if ends == Ends::Ticks {
         let whole_share = axis.unit == Unit::Share && hi <= 1.0;
         let room = 0.02 * (hi - lo);
         hi = if hi > 0.0 {
@@ -359,6 +364,17 @@ fn log_text(unit: &Unit, v: f64) -> String {
         Unit::Bytes => in_unit(v, v, byte_unit(v)),
         Unit::Count | Unit::Number | Unit::Change | Unit::Names(_) => number(v, decimals(v)),
     }
+}
+
+/// An estimate with its interval; a relative difference names its unit once.
+pub(super) fn estimate_text(unit: &Unit, (value, low, high): (f64, f64, f64)) -> String {
+    if *unit == Unit::Change {
+        let places = if high - low < 0.1 { 1 } else { 0 };
+        let text = |v: f64| format!("{}{}", plus(v), number(v * 100.0, places));
+        return format!("{} %  [{}, {}]", text(value), text(low), text(high));
+    }
+    let text = |v: f64| value_text(unit, v);
+    format!("{}  [{} – {}]", text(value), text(low), text(high))
 }
 
 /// A value by itself, to about three digits.

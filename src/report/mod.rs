@@ -3,6 +3,7 @@
 pub mod chart;
 mod chart_layers;
 mod chart_layout;
+mod chart_markers;
 mod chart_math;
 mod chart_paint;
 mod chart_scale;
