@@ -4,21 +4,27 @@
 //! statistics. Everything here is deterministic: the same input gives the same bits on every
 //! platform.
 
+mod big;
 pub mod cast;
 pub mod dist;
+pub mod go_time;
 pub mod ids;
 pub mod int_or_string;
 pub mod interner;
 pub mod maps;
+pub mod math;
+pub mod quantity;
 pub mod time;
 pub mod units;
 
 pub use dist::Distribution;
+pub use go_time::{DurationError, Timestamp, TimestampError};
 pub use ids::{Id, IdVec, Ref, Slots};
-pub use int_or_string::IntOrString;
+pub use int_or_string::{IntOrString, IntOrStringError, surge_and_unavailable};
 pub use interner::{Interner, Symbol};
 pub use maps::{LookupMap, LookupSet};
+pub use quantity::{Format, Quantity, QuantityError};
 pub use time::{Duration, SimTime};
-pub use units::{Bytes, MilliCpu, Money, Ratio};
+pub use units::{Bytes, MilliCpu, Money, MoneyError, Ratio};
 
 pub(crate) use ids::id_type;

@@ -5,6 +5,7 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 
 use super::cast;
+use super::quantity::{Format, Quantity, QuantityError};
 use super::time::Duration;
 
 /// Whole-number units share their arithmetic; overflow panics in every build.
@@ -122,6 +123,14 @@ impl MilliCpu {
         Self(count * 1_000)
     }
 
+    /// Reads Kubernetes' text (`500m`, `2`, `0.5`); finer than a milli is rounded up (rule S80).
+    ///
+    /// # Errors
+    /// What is no quantity.
+    pub fn parse(text: &str) -> Result<Self, QuantityError> {
+        Quantity::parse(text).map(|quantity| Self(quantity.milli_value()))
+    }
+
     /// Cores, to the nearest float.
     pub const fn as_cores(self) -> f64 {
         cast::f64_of_i64(self.0) / 1_000.0
@@ -139,13 +148,48 @@ impl Bytes {
         Self(count << 30)
     }
 
+    /// Reads Kubernetes' text (`2Gi`, `128974848`, `129M`); fractions are rounded up (rule S80).
+    ///
+    /// # Errors
+    /// What is no quantity.
+    pub fn parse(text: &str) -> Result<Self, QuantityError> {
+        Quantity::parse(text).map(|quantity| Self(quantity.value()))
+    }
+
     /// Gibibytes, to the nearest float.
     pub const fn as_gib(self) -> f64 {
         cast::f64_of_i64(self.0) / cast::f64_of_i64(1 << 30)
     }
 }
 
+/// Why a text is no amount of money.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not an amount of money: {0:?} (write 0.192 or 0.192 USD)")]
+pub struct MoneyError(Box<str>);
+
 impl Money {
+    /// Reads `0.192` or `0.192 USD`, to the millionth; finer digits are refused.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, MoneyError> {
+        let error = || MoneyError(text.into());
+        let number = text.strip_suffix("USD").unwrap_or(text).trim_end();
+        let unsigned = number.strip_prefix('-').unwrap_or(number);
+        let (whole, part) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+        let digits = format!("{whole}{part:0<6}");
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || part.is_empty() || part.len() > 6 || !is_number {
+            return Err(error());
+        }
+        let micros: i64 = digits.parse().map_err(|_| error())?;
+        Ok(Self(if number.len() == unsigned.len() {
+            micros
+        } else {
+            -micros
+        }))
+    }
+
     /// Dollars, rounded to the nearest millionth.
     pub fn usd(dollars: f64) -> Self {
         Self(cast::i64_trunc((dollars * 1e6).round()))
@@ -195,26 +239,17 @@ impl fmt::Display for Ratio {
     }
 }
 
+/// Kubernetes' canonical text: `500m`, `2`.
 impl fmt::Display for MilliCpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 % 1_000 == 0 {
-            return f.pad(&(self.0 / 1_000).to_string());
-        }
-        f.pad(&format!("{}m", self.0))
+        f.pad(&Quantity::from_milli(self.0, Format::DecimalSI).canonical())
     }
 }
 
+/// Kubernetes' canonical text: `2Gi`, `1536Mi`.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut number = self.0;
-        let mut suffix = "";
-        for next in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
-            if number == 0 || number % 1_024 != 0 {
-                break;
-            }
-            (number, suffix) = (number / 1_024, next);
-        }
-        f.pad(&format!("{number}{suffix}"))
+        f.pad(&Quantity::from_value(self.0, Format::BinarySI).canonical())
     }
 }
 
@@ -229,6 +264,11 @@ mod tests {
         assert_eq!(Bytes::gib(2).to_string(), "2Gi");
         assert_eq!(Bytes(1_000).to_string(), "1000");
         assert_eq!(Bytes(1_536 << 20).to_string(), "1536Mi");
+        assert_eq!(MilliCpu::parse("0.5"), Ok(MilliCpu(500)));
+        assert_eq!(MilliCpu::parse("1u"), Ok(MilliCpu(1)));
+        assert_eq!(Bytes::parse("1.5Gi"), Ok(Bytes::mib(1_536)));
+        assert_eq!(Bytes::parse("129M"), Ok(Bytes(129_000_000)));
+        assert!(Bytes::parse("1GB").is_err());
     }
 
     #[test]
@@ -236,6 +276,11 @@ mod tests {
         // 0.192 USD/h for 10 min = 0.032 USD
         let price = Money::usd(0.192);
         assert_eq!(price.per_hour_over(Duration::mins(10)), Money(32_000));
+        assert_eq!(Money::parse("0.192"), Ok(price));
+        assert_eq!(Money::parse("-12 USD"), Ok(Money(-12_000_000)));
+        for text in ["", ".5", "1.", "0.0000001", "1,5", "abc", "--1"] {
+            assert!(Money::parse(text).is_err(), "{text}");
+        }
         assert_eq!(Money::usd(0.92).to_string(), "0.92 USD");
         assert_eq!(Money(32_000).to_string(), "0.0320 USD");
     }

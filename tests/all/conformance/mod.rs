@@ -1,0 +1,3 @@
+//! Agreement with what the real components decided, a file an area.
+
+mod objects;
