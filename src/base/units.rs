@@ -262,7 +262,8 @@ mod tests {
         assert_eq!(MilliCpu(500).to_string(), "500m");
         assert_eq!(MilliCpu::cores(2).to_string(), "2");
         assert_eq!(Bytes::gib(2).to_string(), "2Gi");
-        assert_eq!(Bytes(1_000).to_string(), "1000");
+        // below 1024 a binary quantity is written as a decimal one
+        assert_eq!(Bytes(1_000).to_string(), "1k");
         assert_eq!(Bytes(1_536 << 20).to_string(), "1536Mi");
         assert_eq!(MilliCpu::parse("0.5"), Ok(MilliCpu(500)));
         assert_eq!(MilliCpu::parse("1u"), Ok(MilliCpu(1)));
