@@ -14,16 +14,19 @@ pub mod interner;
 pub mod maps;
 pub mod math;
 pub mod quantity;
+pub mod stats;
+pub mod text;
 pub mod time;
 pub mod units;
 
-pub use dist::Distribution;
+pub use dist::{Distribution, DistributionError, Empirical};
 pub use go_time::{DurationError, Timestamp, TimestampError};
 pub use ids::{Id, IdVec, Ref, Slots};
 pub use int_or_string::{IntOrString, IntOrStringError, surge_and_unavailable};
 pub use interner::{Interner, Symbol};
 pub use maps::{LookupMap, LookupSet};
 pub use quantity::{Format, Quantity, QuantityError};
+pub use stats::{Histogram, Summary, Tally, TimeAverage};
 pub use time::{Duration, SimTime};
 pub use units::{Bytes, MilliCpu, Money, MoneyError, Ratio};
 
