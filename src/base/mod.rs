@@ -8,6 +8,7 @@ mod big;
 pub mod cast;
 pub mod dist;
 pub mod go_time;
+pub mod histogram;
 pub mod ids;
 pub mod int_or_string;
 pub mod interner;
@@ -21,12 +22,13 @@ pub mod units;
 
 pub use dist::{Distribution, DistributionError, Empirical};
 pub use go_time::{DurationError, Timestamp, TimestampError};
+pub use histogram::Histogram;
 pub use ids::{Id, IdVec, Ref, Slots};
 pub use int_or_string::{IntOrString, IntOrStringError, surge_and_unavailable};
 pub use interner::{Interner, Symbol};
 pub use maps::{LookupMap, LookupSet};
 pub use quantity::{Format, Quantity, QuantityError};
-pub use stats::{Histogram, Summary, Tally, TimeAverage};
+pub use stats::{Summary, Tally, TimeAverage};
 pub use time::{Duration, SimTime};
 pub use units::{Bytes, MilliCpu, Money, MoneyError, Ratio};
 
