@@ -1,0 +1,326 @@
+//! The engine: the world with one field a role, the one `match`, the work queues of controllers,
+//! the limits, and the run to the horizon or until nothing more will happen.
+//!
+//! It knows no files, no arguments and no policy. A test puts a scripted component in place of any
+//! role by filling the field of [`Roles`] with it.
+
+mod client;
+mod commands;
+mod sampling;
+mod work_queues;
+
+use std::sync::Arc;
+
+use crate::base::SimTime;
+use crate::cluster::{
+    Change, Cluster, Controller, GeneratorRole, KubeletRole, NodeRole, Plan, SchedulerRole,
+    TrafficRole,
+};
+use crate::controllers::{DeploymentController, EndpointSliceController, ReplicaSetController};
+use crate::event::Event;
+use crate::model::Model;
+use crate::recorder::Recorder;
+use crate::sim::{Ctx, EventQueue, Streams};
+
+use work_queues::WorkQueues;
+
+/// Who plays which role.
+pub struct Roles {
+    /// Places pods.
+    pub scheduler: Box<dyn SchedulerRole>,
+    /// Runs pods on their nodes.
+    pub kubelet: Box<dyn KubeletRole>,
+    /// Watches over nodes.
+    pub nodes: Box<dyn NodeRole>,
+    /// Calls and serves.
+    pub traffic: Box<dyn TrafficRole>,
+    /// Submits pods without a controller.
+    pub generators: Box<dyn GeneratorRole>,
+    /// The control loops, in the order in which they are woken.
+    pub controllers: Vec<Box<dyn Controller>>,
+}
+
+impl Roles {
+    /// The real ones: a registry with one row a controller.
+    #[must_use]
+    pub fn real(model: &Model, streams: &Streams) -> Self {
+        Self {
+            scheduler: Box::new(crate::scheduler::Scheduler::new(model, streams)),
+            kubelet: Box::new(crate::kubelet::Kubelet::new(model, streams)),
+            nodes: Box::new(crate::faults::NodeWatch::new(model, streams)),
+            traffic: Box::new(crate::traffic::Traffic::new(model, streams)),
+            generators: Box::new(crate::generators::Generators::new(model, streams)),
+            controllers: vec![
+                Box::new(DeploymentController::new(model, streams)),
+                Box::new(ReplicaSetController::new(model, streams)),
+                Box::new(EndpointSliceController::new(model, streams)),
+                Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
+            ],
+        }
+    }
+}
+
+/// A limit was passed, or the model asks for what cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SimError {
+    /// An instant that does not end.
+    #[error("more than {limit} events at {at}: last {event}")]
+    EventsPerInstant {
+        /// When.
+        at: SimTime,
+        /// The limit.
+        limit: u64,
+        /// The last event.
+        event: String,
+    },
+    /// A run that does not end.
+    #[error("more than {limit} events in the run, at {at}: last {event}")]
+    Events {
+        /// When.
+        at: SimTime,
+        /// The limit.
+        limit: u64,
+        /// The last event.
+        event: String,
+    },
+    /// A cluster that grows without end.
+    #[error("more than {limit} pods alive at {at}: last {event}")]
+    Objects {
+        /// When.
+        at: SimTime,
+        /// The limit.
+        limit: u64,
+        /// The last event.
+        event: String,
+    },
+}
+
+/// What a run leaves besides what the recorder took.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The recorder, with all facts.
+    pub recorder: Recorder,
+    /// The cluster at the end.
+    pub cluster: Cluster,
+    /// When the run ended.
+    pub ended: SimTime,
+    /// How many events happened.
+    pub events: u64,
+}
+
+/// One run: a cluster, what will happen to it, and who acts.
+pub struct World {
+    cluster: Cluster,
+    queue: EventQueue<Event>,
+    streams: Streams,
+    recorder: Recorder,
+    roles: Roles,
+    work: WorkQueues,
+    plan: Plan,
+    changes: Vec<Change>,
+    sampler: sampling::Sampler,
+    checks: bool,
+    last: (SimTime, Event),
+}
+
+impl World {
+    /// A world with the real components.
+    #[must_use]
+    pub fn new(model: &Arc<Model>, replication: u32, recorder: Recorder) -> Self {
+        let streams = Streams { seed: model.run.seed, replication };
+        let roles = Roles::real(model, &streams);
+        Self::with_roles(model, streams, roles, recorder)
+    }
+
+    /// A world with these components.
+    #[must_use]
+    pub fn with_roles(
+        model: &Arc<Model>,
+        streams: Streams,
+        roles: Roles,
+        recorder: Recorder,
+    ) -> Self {
+        let mut changes = Vec::new();
+        let cluster = Cluster::new(model, &streams, &mut changes);
+        let work = WorkQueues::new(&roles.controllers, model, &streams);
+        Self {
+            cluster,
+            queue: EventQueue::new(model.run.events_per_instant_max),
+            streams,
+            recorder,
+            roles,
+            work,
+            plan: Plan::default(),
+            changes,
+            sampler: sampling::Sampler::default(),
+            checks: false,
+            last: (SimTime::ZERO, Event::Sample),
+        }
+    }
+
+    /// Checks all invariants after every commit.
+    #[must_use]
+    pub const fn with_checks(mut self) -> Self {
+        self.checks = true;
+        self
+    }
+
+    /// Runs to the horizon, or until nothing more will happen.
+    ///
+    /// # Errors
+    /// If a limit is passed.
+    pub fn run(mut self) -> Result<Outcome, SimError> {
+        let model = Arc::clone(self.cluster.model());
+        let horizon = model.run.until.unwrap_or(SimTime::MAX);
+        self.start(&model);
+        while let Some((at, event)) = self.queue.pop_before(horizon) {
+            self.last = (at, event);
+            self.dispatch(event);
+            self.settle();
+            self.check_limits(&model)?;
+        }
+        if let Err(passed) = self.queue.outcome() {
+            let limit = model.run.events_per_instant_max;
+            return Err(SimError::EventsPerInstant {
+                at: passed.at,
+                limit,
+                event: format!("{:?}", self.last.1),
+            });
+        }
+        Ok(self.finish(model.run.until))
+    }
+
+    fn start(&mut self, model: &Model) {
+        let Self { cluster, queue, streams, recorder, plan, roles, .. } = self;
+        let ctx = &mut Ctx { queue, streams, recorder };
+        roles.scheduler.start(cluster, plan, ctx);
+        roles.kubelet.start(cluster, plan, ctx);
+        roles.nodes.start(cluster, plan, ctx);
+        roles.traffic.start(cluster, plan, ctx);
+        roles.generators.start(cluster, plan, ctx);
+        for (index, entry) in (0..).zip(&model.timeline) {
+            ctx.at(entry.at, Event::Timeline(index));
+        }
+        self.tell();
+        self.settle();
+        sampling::start(model, &mut self.queue);
+    }
+
+    /// The one match: each event goes to its role.
+    fn dispatch(&mut self, event: Event) {
+        let Self { cluster, queue, streams, recorder, plan, roles, work, sampler, .. } = self;
+        let ctx = &mut Ctx { queue, streams, recorder };
+        match event {
+            Event::Write(id) => work.land(id, plan, ctx),
+            Event::Kubelet { pod, step } => roles.kubelet.handle((pod, step), cluster, plan, ctx),
+            Event::Node { node, step } => roles.nodes.handle((node, step), cluster, plan, ctx),
+            Event::Traffic(event) => roles.traffic.handle(event, cluster, plan, ctx),
+            Event::Timeline(index) => commands::run(index, cluster, plan, ctx),
+            Event::Generator(generator) => roles.generators.handle(generator, cluster, plan, ctx),
+            Event::Metrics => sampling::metrics(&*roles.traffic, cluster, plan, ctx),
+            Event::Reconcile { controller, key } => {
+                work.reconcile((controller, key), &mut roles.controllers, cluster, plan, ctx);
+            }
+            Event::Scheduler(event) => roles.scheduler.handle(event, cluster, plan, ctx),
+            Event::Sample => sampler.sample(cluster, ctx),
+        }
+    }
+
+    /// Commits what was asked for and tells everybody.
+    fn settle(&mut self) {
+        if self.plan.is_empty() {
+            return;
+        }
+        let now = self.queue.now();
+        self.cluster.commit(&mut self.plan, now, &mut self.changes, &mut self.recorder);
+        if self.checks {
+            self.cluster.check_invariants();
+        }
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let Self { cluster, queue, streams, recorder, roles, work, changes, .. } = self;
+        let ctx = &mut Ctx { queue, streams, recorder };
+        for change in changes.drain(..) {
+            roles.kubelet.observe(&change, cluster, ctx);
+            roles.traffic.observe(&change, cluster, ctx);
+            roles.nodes.observe(&change, cluster, ctx);
+            roles.generators.observe(&change, cluster, ctx);
+            work.wake(&change, &roles.controllers, cluster, ctx);
+            roles.scheduler.observe(&change, cluster, ctx);
+        }
+    }
+
+    fn check_limits(&self, model: &Model) -> Result<(), SimError> {
+        let (at, event) = self.last;
+        if self.queue.events_popped() > model.run.events_max {
+            let limit = model.run.events_max;
+            return Err(SimError::Events { at, limit, event: format!("{event:?}") });
+        }
+        if self.cluster.pods().len() as u64 > model.run.objects_max {
+            let limit = model.run.objects_max;
+            return Err(SimError::Objects { at, limit, event: format!("{event:?}") });
+        }
+        Ok(())
+    }
+
+    /// Records the pods that are still there, in order of their creation.
+    fn finish(mut self, until: Option<SimTime>) -> Outcome {
+        let ended = until.unwrap_or_else(|| self.queue.now());
+        let mut left: Vec<_> = self.cluster.pods().iter().map(|(id, p)| (p.serial, id)).collect();
+        left.sort_unstable();
+        for (_, id) in left {
+            self.recorder.pod(&self.cluster.pod_record(id, None));
+        }
+        let events = self.queue.events_popped();
+        let recorder = std::mem::take(&mut self.recorder);
+        let streams = Streams { seed: 0, replication: 0 };
+        let mut none = Vec::new();
+        let empty = Cluster::new(self.cluster.model(), &streams, &mut none);
+        let cluster = std::mem::replace(&mut self.cluster, empty);
+        Outcome { recorder, cluster, ended, events }
+    }
+
+    /// The cluster as it is now.
+    #[must_use]
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Starts the run without going on: for tests that step.
+    pub fn begin(&mut self) {
+        let model = Arc::clone(self.cluster.model());
+        self.start(&model);
+    }
+
+    /// Lets everything happen that is due before `until`; true while something is left after it.
+    pub fn step_until(&mut self, until: SimTime) -> bool {
+        while let Some((at, event)) = self.queue.pop_before(until) {
+            self.last = (at, event);
+            self.dispatch(event);
+            self.settle();
+        }
+        !self.queue.is_empty()
+    }
+
+    /// Adds a change from outside, at the present instant: for tests that play kubectl.
+    pub fn apply(&mut self, fill: impl FnOnce(&Cluster, &mut Plan)) {
+        fill(&self.cluster, &mut self.plan);
+        self.settle();
+    }
+}
+
+/// A panic is a bug of ours: it tells what repeats it.
+impl Drop for World {
+    #[expect(clippy::print_stderr, reason = "a bug's last words, in no normal run")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (at, event) = self.last;
+            let Streams { seed, replication } = self.streams;
+            let name = &self.cluster.model().name;
+            eprintln!("bug at {at} of \"{name}\", last event {event:?}");
+            eprintln!("repeat it: --seed {seed}, replication {replication}");
+        }
+    }
+}

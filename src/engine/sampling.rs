@@ -1,0 +1,131 @@
+//! Samples: the series of the whole cluster, and the metrics pipeline.
+
+use crate::base::{Duration, cast};
+use crate::cluster::{Cluster, Phase, Plan, Pod, ReplicaSet, TrafficRole, Write};
+use crate::event::Event;
+use crate::model::{Model, PodId};
+use crate::record::{ReplicaSample, Sample};
+use crate::sim::{Ctx, EventQueue};
+
+/// Arms the first samples.
+pub(super) fn start(model: &Model, queue: &mut EventQueue<Event>) {
+    queue.push(queue.now(), Event::Sample);
+    if !model.hpas.is_empty() || !model.traffic.is_empty() {
+        queue.push_after(model.latencies.metrics_period, Event::Metrics);
+    }
+}
+
+/// Takes the samples of the series; keeps its buffer.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    sample: Sample,
+}
+
+impl Sampler {
+    /// Takes one, and arms the next while anything else is still to happen.
+    pub(super) fn sample(&mut self, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let model = cluster.model();
+        let sample = &mut self.sample;
+        sample.at = ctx.now();
+        count_pods(cluster, sample);
+        sum_nodes(cluster, sample);
+        sample.replicas.clear();
+        for (_, replica_set) in cluster.replica_sets().iter() {
+            sample.replicas.push(count_replicas(cluster, replica_set));
+        }
+        ctx.recorder.sample(sample);
+        if !ctx.queue.is_empty() || model.run.until.is_some() {
+            ctx.after(model.run.sample, Event::Sample);
+        }
+    }
+}
+
+fn count_pods(cluster: &Cluster, sample: &mut Sample) {
+    let counts = cluster.pod_counts();
+    sample.pods_pending = counts.unbound;
+    sample.pods_running = counts.running;
+    sample.pods_ready = counts.ready;
+    sample.pods_terminating = counts.terminating;
+}
+
+fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
+    let (mut ready, mut allocatable, mut requested) = (0, 0, 0);
+    let (mut memory, mut memory_requested) = (0, 0);
+    let (mut low, mut high) = (1.0_f64, 0.0_f64);
+    let mut cost = 0.0;
+    for node in cluster.nodes() {
+        cost += node.spec.price_per_hour.as_usd();
+        requested += node.requested.cpu.0;
+        memory_requested += node.requested.memory.0;
+        if !node.ready {
+            continue;
+        }
+        ready += 1;
+        allocatable += node.spec.allocatable.cpu.0;
+        memory += node.spec.allocatable.memory.0;
+        if node.spec.allocatable.cpu.0 > 0 {
+            let part = node.requested.cpu.as_cores() / node.spec.allocatable.cpu.as_cores();
+            (low, high) = (low.min(part), high.max(part));
+        }
+    }
+    let cores = |milli: i64| cast::f64_of_i64(milli) / 1000.0;
+    sample.nodes_ready = ready;
+    sample.cpu_allocatable_cores = cores(allocatable);
+    sample.cpu_requested_cores = cores(requested);
+    sample.cpu_used_cores = cores(cluster.cpu_used_milli());
+    sample.memory_allocatable_bytes = cast::f64_of_i64(memory);
+    sample.memory_requested_bytes = cast::f64_of_i64(memory_requested);
+    sample.cpu_requested_range = if high < low { (0.0, 0.0) } else { (low, high) };
+    sample.cost_usd_per_hour = cost;
+}
+
+fn count_replicas(cluster: &Cluster, replica_set: &ReplicaSet) -> ReplicaSample {
+    let row = &cluster.templates()[replica_set.template];
+    let wanted = (replica_set.owner.and_then(|id| cluster.deployment(id)))
+        .map_or(replica_set.replicas, |deployment| deployment.replicas);
+    let mut counted = ReplicaSample {
+        workload: row.template.workload,
+        revision: replica_set.revision,
+        pods: 0,
+        ready: 0,
+        terminating: 0,
+        wanted,
+    };
+    for pod in replica_set.pods.iter().filter_map(|id| cluster.pods().at(*id)) {
+        if pod.is_terminal() {
+            continue;
+        }
+        counted.terminating += u32::from(pod.deletion.is_some());
+        counted.pods += u32::from(pod.deletion.is_none());
+        counted.ready += u32::from(pod.deletion.is_none() && pod.status.ready);
+    }
+    counted
+}
+
+/// The metrics pipeline takes a sample of every running pod on a node that answers, and publishes
+/// it (rules A62 to A65). Differs: all nodes are asked at one instant.
+pub(super) fn metrics(
+    traffic: &dyn TrafficRole,
+    cluster: &Cluster,
+    plan: &mut Plan,
+    ctx: &mut Ctx<'_>,
+) {
+    let answers = |pod: &&(PodId, &Pod)| {
+        let node = pod.1.node.map(|id| &cluster.nodes()[id]);
+        pod.1.status.phase == Phase::Running && node.is_some_and(|node| node.is_up)
+    };
+    let running: Vec<(PodId, &Pod)> = cluster.pods().iter().collect();
+    let sample = running.iter().filter(answers).map(|(id, pod)| {
+        let pod_ref = cluster.pods().refer(*id);
+        let age = pod.status.started.map_or(Duration::ZERO, |at| ctx.now() - at);
+        let behaviors = &cluster.template_of(pod).template.behaviors;
+        let idle: i64 = behaviors.iter().map(|b| b.cpu_idle.0).sum();
+        let memory: i64 = behaviors.iter().map(|b| b.memory.0).sum();
+        let spent = traffic.cpu_spent(pod_ref, ctx) + age.scale(cast::f64_of_i64(idle) / 1000.0);
+        (*id, spent, memory)
+    });
+    plan.push(Write::Metrics(sample.collect()));
+    if !ctx.queue.is_empty() || cluster.model().run.until.is_some() {
+        ctx.after(cluster.model().latencies.metrics_period, Event::Metrics);
+    }
+}

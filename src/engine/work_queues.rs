@@ -1,0 +1,139 @@
+//! The controllers' work queues, and their writes on the way to the API server.
+//!
+//! A key waits once; of two delayed adds the earlier deadline counts (rule C15). A key whose own
+//! writes are still under way is looked at again only when they have landed (rule C20).
+
+use crate::base::{Id, LookupMap, SimTime};
+use crate::cluster::{Change, Cluster, Controller, Plan, Requeue, Write};
+use crate::event::{ControllerId, Event, WriteId};
+use crate::model::{Model, ObjectKey};
+use crate::sim::{Ctx, Streams};
+
+use super::client::Client;
+
+type Key = (ControllerId, ObjectKey);
+
+/// The work queues of all controllers.
+#[derive(Debug)]
+pub(super) struct WorkQueues {
+    clients: Vec<Client>,
+    due: LookupMap<Key, SimTime>,
+    in_flight: LookupMap<Key, InFlight>,
+    writes: Vec<Option<(Key, Write)>>,
+    free: Vec<WriteId>,
+    woken: Vec<ObjectKey>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct InFlight {
+    writes: u32,
+    look_again: bool,
+}
+
+impl WorkQueues {
+    pub(super) fn new(
+        controllers: &[Box<dyn Controller>],
+        model: &Model,
+        streams: &Streams,
+    ) -> Self {
+        let client = |c: &Box<dyn Controller>| Client::new(c.name(), &model.latencies, streams);
+        Self {
+            clients: controllers.iter().map(client).collect(),
+            due: LookupMap::new(),
+            in_flight: LookupMap::new(),
+            writes: Vec::new(),
+            free: Vec::new(),
+            woken: Vec::new(),
+        }
+    }
+
+    /// Wakes the controllers that a change concerns.
+    pub(super) fn wake(
+        &mut self,
+        change: &Change,
+        controllers: &[Box<dyn Controller>],
+        cluster: &Cluster,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let mut woken = std::mem::take(&mut self.woken);
+        for (index, controller) in controllers.iter().enumerate() {
+            controller.wakes(change, cluster, &mut woken);
+            for key in woken.drain(..) {
+                let delay = controller.wake_delay() + self.clients[index].watch_delay();
+                self.add((ControllerId::from_index(index), key), ctx.now() + delay, ctx);
+            }
+        }
+        self.woken = woken;
+    }
+
+    fn add(&mut self, key: Key, at: SimTime, ctx: &mut Ctx<'_>) {
+        if self.due.get(&key).is_some_and(|due| *due <= at) {
+            return;
+        }
+        self.due.insert(key, at);
+        ctx.at(at, Event::Reconcile { controller: key.0, key: key.1 });
+    }
+
+    /// Lets a controller look at an object, if that is still due now.
+    pub(super) fn reconcile(
+        &mut self,
+        key: Key,
+        controllers: &mut [Box<dyn Controller>],
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        if self.due.get(&key) != Some(&ctx.now()) {
+            return;
+        }
+        self.due.remove(&key);
+        if let Some(waiting) = self.in_flight.get_mut(&key) {
+            waiting.look_again = true;
+            return;
+        }
+        let controller = &mut controllers[key.0.index()];
+        let requeue = controller.reconcile(key.1, cluster, plan, ctx);
+        if !self.clients[key.0.index()].is_inline() && !plan.is_empty() {
+            self.send(key, plan, ctx);
+        }
+        if let Requeue::After(delay) = requeue {
+            self.add(key, ctx.now() + delay, ctx);
+        }
+    }
+
+    fn send(&mut self, key: Key, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        let client = &mut self.clients[key.0.index()];
+        let sent = ctx.now() + client.handling();
+        let mut lands = sent;
+        let mut count = 0;
+        for write in plan.take() {
+            lands = client.lands(sent, lands);
+            let id = self.free.pop().unwrap_or_else(|| {
+                self.writes.push(None);
+                WriteId::from_index(self.writes.len() - 1)
+            });
+            self.writes[id.index()] = Some((key, write));
+            ctx.at(lands, Event::Write(id));
+            count += 1;
+        }
+        self.in_flight.insert(key, InFlight { writes: count, look_again: false });
+    }
+
+    /// A write reaches the API server.
+    pub(super) fn land(&mut self, id: WriteId, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        let landed = self.writes[id.index()].take();
+        let (key, write) = landed.expect("a write lands once");
+        self.free.push(id);
+        plan.push(write);
+        let waiting = self.in_flight.get_mut(&key).expect("its key waits for it");
+        waiting.writes -= 1;
+        let InFlight { writes, look_again } = *waiting;
+        if writes == 0 {
+            self.in_flight.remove(&key);
+            if look_again {
+                let at = ctx.now() + self.clients[key.0.index()].watch_delay();
+                self.add(key, at, ctx);
+            }
+        }
+    }
+}
