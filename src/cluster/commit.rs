@@ -13,7 +13,7 @@ use crate::sim::Streams;
 
 use super::{
     Change, Cluster, Deployment, DeploymentStatus, EndpointLog, EndpointSet, Hpa, HpaStatus,
-    NewPod, Node, NodeChange, ObjectChange, Plan, ReplicaSet, ReplicaSetStatus, Service,
+    NewPod, Node, NodeChange, ObjectChange, Plan, PodCounts, ReplicaSet, ReplicaSetStatus, Service,
     TemplateRow, Write,
 };
 use crate::record::PodName;
@@ -35,6 +35,8 @@ impl Cluster {
             serving: IdVec::new(),
             metrics: IdVec::new(),
             metrics_at: None,
+            cpu_used_milli: 0,
+            counts: PodCounts::default(),
             templates: Slots::new(),
             unused_templates: Vec::new(),
             deployments: IdVec::new(),

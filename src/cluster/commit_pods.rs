@@ -22,6 +22,20 @@ impl Cluster {
         }
     }
 
+    /// Adds a pod to the counts, or takes it off them, as it is now.
+    fn count(&mut self, id: PodId, by: i32) {
+        let pod = &self.pods[id];
+        let add = |to: &mut u32, holds: bool| {
+            *to = to.wrapping_add_signed(if holds { by } else { 0 });
+        };
+        let live = !pod.is_terminal();
+        let active = pod.is_active();
+        add(&mut self.counts.unbound, active && pod.node.is_none());
+        add(&mut self.counts.running, pod.status.phase == Phase::Running);
+        add(&mut self.counts.ready, active && pod.status.ready);
+        add(&mut self.counts.terminating, live && pod.deletion.is_some());
+    }
+
     /// Creates a pod.
     pub(super) fn create_pod(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
         let serial = self.pods_created;
@@ -99,6 +113,7 @@ impl Cluster {
         to.nonzero_requested.0 += spec.nonzero_requests.0;
         to.nonzero_requested.1 += spec.nonzero_requests.1;
         to.host_ports.extend_from_slice(&spec.host_ports);
+        self.count(pod.id, 1);
         changes.push(Change::PodBound { pod, node, owner });
     }
 
@@ -125,6 +140,8 @@ impl Cluster {
             return;
         }
         let was_terminal = row.is_terminal();
+        self.count(pod.id, -1);
+        let row = &mut self.pods[pod.id];
         row.status = status;
         if before.ready != status.ready {
             row.ready_changed = now;
@@ -139,6 +156,7 @@ impl Cluster {
             ip: before.has_ip != status.has_ip,
         };
         let (node, owner) = (row.node, row.owner);
+        self.count(pod.id, 1);
         if what.ended {
             self.free_node(pod.id);
         }
@@ -229,6 +247,7 @@ impl Cluster {
         }
         recorder.pod(&self.pod_record(pod.id, Some(self.now)));
         let before = self.serving[pod.id];
+        self.count(pod.id, -1);
         let row = self.pods.remove(pod.id);
         self.serving[pod.id] = Serving::Gone;
         if before != Serving::Gone {
@@ -323,6 +342,7 @@ impl Cluster {
     pub(super) fn publish_metrics(&mut self, sample: &[(PodId, Duration, i64)]) {
         let now = self.now;
         self.metrics_at = Some(now);
+        self.cpu_used_milli = 0;
         for (id, spent, memory) in sample {
             let Some(pod) = self.pods.at(*id) else {
                 continue;
@@ -339,7 +359,9 @@ impl Cluster {
             };
             let window = now - at;
             let used = spent.saturating_sub(before);
-            metrics.cpu_milli = Some(milli_rate(used, window));
+            let milli = milli_rate(used, window);
+            self.cpu_used_milli += milli;
+            metrics.cpu_milli = Some(milli);
             metrics.at = now;
             metrics.window = window;
         }

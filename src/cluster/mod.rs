@@ -32,7 +32,7 @@ pub use dataplane::{PodMetrics, Serving};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
 pub use node::Node;
 pub use plan::{Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Write};
-pub use pod::{Deletion, Phase, Pod, PodStatus};
+pub use pod::{Deletion, Phase, Pod, PodCounts, PodStatus};
 pub use roles::{
     Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole, Off,
     Requeue, SchedulerRole, TrafficRole,
@@ -54,6 +54,8 @@ pub struct Cluster {
     serving: IdVec<PodId, Serving>,
     metrics: IdVec<PodId, PodMetrics>,
     metrics_at: Option<SimTime>,
+    cpu_used_milli: i64,
+    counts: PodCounts,
     templates: Slots<TemplateId, TemplateRow>,
     unused_templates: Vec<TemplateId>,
     deployments: IdVec<DeploymentId, Option<Deployment>>,
@@ -138,6 +140,18 @@ impl Cluster {
     #[must_use]
     pub const fn metrics_at(&self) -> Option<SimTime> {
         self.metrics_at
+    }
+
+    /// CPU that all pods used in the window of the pipeline's last sample, in millicores.
+    #[must_use]
+    pub const fn cpu_used_milli(&self) -> i64 {
+        self.cpu_used_milli
+    }
+
+    /// How many pods are in which state.
+    #[must_use]
+    pub const fn pod_counts(&self) -> PodCounts {
+        self.counts
     }
 
     /// All templates in use.

@@ -126,3 +126,16 @@ impl Pod {
         self.status.ready && self.ready_changed + min_ready <= now
     }
 }
+
+/// How many pods are in which state; kept up with every commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodCounts {
+    /// Active and without a node.
+    pub unbound: u32,
+    /// In phase Running.
+    pub running: u32,
+    /// Active and ready.
+    pub ready: u32,
+    /// Being deleted and not terminal.
+    pub terminating: u32,
+}

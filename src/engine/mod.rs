@@ -119,6 +119,7 @@ pub struct World {
     plan: Plan,
     changes: Vec<Change>,
     sampler: sampling::Sampler,
+    is_idle: bool,
     checks: bool,
     last: (SimTime, Event),
 }
@@ -153,6 +154,7 @@ impl World {
             plan: Plan::default(),
             changes,
             sampler: sampling::Sampler::default(),
+            is_idle: false,
             checks: false,
             last: (SimTime::ZERO, Event::Sample),
         }
@@ -178,6 +180,9 @@ impl World {
             self.dispatch(event);
             self.settle();
             self.check_limits(&model)?;
+            if self.is_idle {
+                break;
+            }
         }
         if let Err(passed) = self.queue.outcome() {
             let limit = model.run.events_per_instant_max;
@@ -208,7 +213,8 @@ impl World {
 
     /// The one match: each event goes to its role.
     fn dispatch(&mut self, event: Event) {
-        let Self { cluster, queue, streams, recorder, plan, roles, work, sampler, .. } = self;
+        let Self { cluster, queue, streams, recorder, plan, roles, work, sampler, is_idle, .. } =
+            self;
         let ctx = &mut Ctx { queue, streams, recorder };
         match event {
             Event::Write(id) => work.land(id, plan, ctx),
@@ -222,7 +228,7 @@ impl World {
                 work.reconcile((controller, key), &mut roles.controllers, cluster, plan, ctx);
             }
             Event::Scheduler(event) => roles.scheduler.handle(event, cluster, plan, ctx),
-            Event::Sample => sampler.sample(cluster, ctx),
+            Event::Sample => *is_idle = !sampler.sample(cluster, ctx),
         }
     }
 

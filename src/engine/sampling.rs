@@ -22,8 +22,9 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// Takes one, and arms the next while anything else is still to happen.
-    pub(super) fn sample(&mut self, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+    /// Takes one, and arms the next unless the run has no horizon and is idle:
+    /// false then.
+    pub(super) fn sample(&mut self, cluster: &Cluster, ctx: &mut Ctx<'_>) -> bool {
         let model = cluster.model();
         let sample = &mut self.sample;
         sample.at = ctx.now();
@@ -34,10 +35,18 @@ impl Sampler {
             sample.replicas.push(count_replicas(cluster, replica_set));
         }
         ctx.recorder.sample(sample);
-        if !ctx.queue.is_empty() || model.run.until.is_some() {
+        let goes_on = model.run.until.is_some() || !is_idle(cluster, ctx);
+        if goes_on {
             ctx.after(model.run.sample, Event::Sample);
         }
+        goes_on
     }
+}
+
+/// Whether nothing will happen any more but retries of pods that fit nowhere.
+fn is_idle(cluster: &Cluster, ctx: &Ctx<'_>) -> bool {
+    let waiting = usize::try_from(cluster.pod_counts().unbound).unwrap_or(usize::MAX);
+    ctx.queue.is_empty() || (cluster.pods().len() == waiting && ctx.queue.len() <= 1)
 }
 
 fn count_pods(cluster: &Cluster, sample: &mut Sample) {
@@ -125,7 +134,7 @@ pub(super) fn metrics(
         (*id, spent, memory)
     });
     plan.push(Write::Metrics(sample.collect()));
-    if !ctx.queue.is_empty() || cluster.model().run.until.is_some() {
+    if cluster.model().run.until.is_some() {
         ctx.after(cluster.model().latencies.metrics_period, Event::Metrics);
     }
 }
