@@ -17,19 +17,26 @@
 
 mod arena;
 mod build;
+mod de;
+mod de_error;
 mod diagnostic;
+mod draw;
 mod json;
 mod parse;
 mod path;
 mod scalar;
 mod source;
+mod spanned;
 mod suggest;
 mod value;
 mod yaml;
 
 pub use arena::{NodeId, Tree};
+pub use de::from_value;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use draw::DrawOptions;
 pub use parse::{Limits, ParseOptions, Parsed, add_bytes, parse};
 pub use source::{FileId, LineColumn, SourceFile, Sources, Span};
+pub use spanned::Spanned;
 pub use suggest::closest;
 pub use value::{Entry, Kind, Value};

@@ -74,6 +74,13 @@ impl Span {
     }
 }
 
+/// [`Span::NONE`].
+impl Default for Span {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_none() {
