@@ -2,17 +2,17 @@
 //!
 //! Owns thinning of long series and the order of stacks. Knows nothing of headers and ticks.
 
-use super::chart::{Bar, Estimate, Layer, Panel, Role, Scale, Shape, Stack, Unit};
+use super::chart::{Bar, Estimate, Layer, Panel, Role, Scale, Series, Unit};
 use super::chart_math::{Span, count};
 use super::chart_paint::{Group, Mark, Paint, Point, Rect, area};
-use super::chart_scale::{Map, estimate_text};
+use super::chart_scale::Map;
+use super::chart_stack::{height, stack};
+use super::chart_text::estimate_text;
 
 /// Width in pixels of the columns to which long series are thinned.
 const COLUMN: f64 = 1.0;
-/// What is above zero is at least this high in a stack, in pixels.
-const THIN: f64 = 1.0;
-/// A line longer than this many plot widths is too restless for dashes.
-const CALM: f64 = 3.0;
+/// A line of more points is too restless for dashes.
+const CALM: usize = 300;
 
 /// Where a panel's plot is and how values map into it.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Key {
     pub(super) name: String,
     pub(super) role: Role,
     pub(super) swatch: Swatch,
+    /// Dash and gap lengths of a [`Swatch::Line`].
+    pub(super) dash: &'static [f64],
 }
 
 impl Frame {
@@ -57,7 +59,7 @@ impl Frame {
     }
 
     /// Where bars and stacks stand: 0, or the bottom of an axis that does not show it.
-    fn ground(&self) -> f64 {
+    pub(super) fn ground(&self) -> f64 {
         let bottom = self.rect.y + self.rect.h;
         self.y(0.0).unwrap_or(bottom).clamp(self.rect.y, bottom)
     }
@@ -125,42 +127,49 @@ pub(super) fn extent(panel: &Panel, x_log: bool) -> (Span, Span) {
 /// The legend of a panel, from the layers that have a name.
 pub(super) fn keys(panel: &Panel, x_log: bool) -> Vec<Key> {
     let mut keys = Vec::new();
-    let mut add = |name: &str, role, swatch| {
+    let mut add = |name: &str, role: Role, swatch, dash| {
         if !name.is_empty() {
             keys.push(Key {
                 name: name.to_owned(),
                 role,
                 swatch,
+                dash,
             });
         }
     };
     for layer in &panel.layers {
         match layer {
-            Layer::Line(s) | Layer::Step(s) => add(&s.name, s.role, Swatch::Line),
+            Layer::Line(s) | Layer::Step(s) => add(&s.name, s.role, Swatch::Line, dash(s)),
             Layer::Stacked { series, .. } => {
                 series
                     .iter()
-                    .for_each(|s| add(&s.name, s.role, Swatch::Box));
+                    .for_each(|s| add(&s.name, s.role, Swatch::Box, &[]));
             }
-            Layer::Band { name, role, .. } => add(name, *role, Swatch::Band),
-            Layer::Bars { name, role, .. } => add(name, *role, Swatch::Box),
-            Layer::Estimates { name, role, .. } => add(name, *role, Swatch::Dot),
-            Layer::Level { name, role, .. } => add(name, *role, Swatch::Line),
+            Layer::Band { name, role, .. } => add(name, *role, Swatch::Band, &[]),
+            Layer::Bars { name, role, .. } => add(name, *role, Swatch::Box, &[]),
+            Layer::Estimates { name, role, .. } => add(name, *role, Swatch::Dot, &[]),
+            Layer::Level { name, role, .. } => add(name, *role, Swatch::Line, role.stroke().dash),
             Layer::Cdf {
                 name,
                 role,
                 samples,
             } if !name.is_empty() => {
-                add(
-                    &format!("{name}{}", left_out(samples, x_log)),
-                    *role,
-                    Swatch::Line,
-                );
+                let name = format!("{name}{}", left_out(samples, x_log));
+                add(&name, *role, Swatch::Line, role.stroke().dash);
             }
             Layer::Cdf { .. } => {}
         }
     }
     keys
+}
+
+/// Dashes tell calm lines apart; a restless one is solid, here and in the legend.
+fn dash(series: &Series) -> &'static [f64] {
+    if series.points.len() <= CALM {
+        series.role.stroke().dash
+    } else {
+        &[]
+    }
 }
 
 /// What a log axis cannot show is said in words.
@@ -184,8 +193,14 @@ pub(super) fn draw(panel: &Panel, frame: &Frame) -> Vec<Group> {
     let mut groups = Vec::new();
     for layer in &panel.layers {
         match layer {
-            Layer::Line(s) => groups.push(curve(&s.name, s.role, lines(&s.points, frame), frame)),
-            Layer::Step(s) => groups.push(curve(&s.name, s.role, steps(&s.points, frame), frame)),
+            Layer::Line(s) => groups.push(Group {
+                dash: dash(s),
+                ..curve(&s.name, s.role, lines(&s.points, frame), frame)
+            }),
+            Layer::Step(s) => groups.push(Group {
+                dash: dash(s),
+                ..curve(&s.name, s.role, steps(&s.points, frame), frame)
+            }),
             Layer::Stacked { x, series, shape } => groups.extend(stack(x, series, *shape, frame)),
             Layer::Band { name, role, points } => groups.push(band(name, *role, points, frame)),
             Layer::Bars { name, role, bars } => {
@@ -214,16 +229,19 @@ pub(super) fn draw(panel: &Panel, frame: &Frame) -> Vec<Group> {
 
 /// What is printed at the right of each row of estimates.
 pub(super) fn row_texts(panel: &Panel, unit: &Unit) -> Vec<(usize, String)> {
-    let rows = panel.layers.iter().flat_map(|layer| match layer {
-        Layer::Estimates { rows, .. } => rows.as_slice(),
-        _ => &[],
+    let rows = panel.layers.iter().flat_map(|layer| {
+        if let Layer::Estimates { rows, .. } = layer {
+            rows.as_slice()
+        } else {
+            &[]
+        }
     });
     rows.filter(|r| r.value.is_finite())
         .map(|r| (r.row, estimate_text(unit, (r.value, r.low, r.high))))
         .collect()
 }
 
-fn series_group(name: &str, frame: &Frame, marks: Vec<Mark>) -> Group {
+pub(super) fn series_group(name: &str, frame: &Frame, marks: Vec<Mark>) -> Group {
     Group {
         class: "series",
         name: name.to_owned(),
@@ -236,16 +254,6 @@ fn series_group(name: &str, frame: &Frame, marks: Vec<Mark>) -> Group {
 fn curve(name: &str, role: Role, runs: Vec<Vec<Point>>, frame: &Frame) -> Group {
     let stroke = role.stroke();
     let paint = Paint::solid(role.rgb());
-    let length: f64 = runs
-        .iter()
-        .flat_map(|run| run.windows(2))
-        .map(|p| distance(p[0], p[1]))
-        .sum();
-    let dash = if length < CALM * frame.rect.w {
-        stroke.dash
-    } else {
-        &[]
-    };
     let marks = runs.into_iter().map(|run| match run.as_slice() {
         [alone] => Mark::Dot {
             at: *alone,
@@ -259,13 +267,9 @@ fn curve(name: &str, role: Role, runs: Vec<Vec<Point>>, frame: &Frame) -> Group 
         },
     });
     Group {
-        dash,
+        dash: stroke.dash,
         ..series_group(name, frame, marks.collect())
     }
-}
-
-fn distance(a: Point, b: Point) -> f64 {
-    ((a.0 - b.0) * (a.0 - b.0) + (a.1 - b.1) * (a.1 - b.1)).sqrt()
 }
 
 fn lines(points: &[(f64, f64)], frame: &Frame) -> Vec<Vec<Point>> {
@@ -333,7 +337,7 @@ fn thin(points: &[Point]) -> Vec<Point> {
 }
 
 /// Runs of indices that fall into one column.
-fn columns(len: usize, x: impl Fn(usize) -> f64) -> Vec<std::ops::Range<usize>> {
+pub(super) fn columns(len: usize, x: impl Fn(usize) -> f64) -> Vec<std::ops::Range<usize>> {
     let column = |i: usize| (x(i) / COLUMN).floor();
     let mut out = Vec::new();
     let mut start = 0;
@@ -344,99 +348,6 @@ fn columns(len: usize, x: impl Fn(usize) -> f64) -> Vec<std::ops::Range<usize>> 
         }
     }
     out
-}
-
-fn height(series: &Stack, i: usize) -> f64 {
-    series
-        .values
-        .get(i)
-        .copied()
-        .filter(|v| v.is_finite())
-        .unwrap_or(0.0)
-        .max(0.0)
-}
-
-/// The topmost first, each reaching a little below the next, so that no seam shows between them.
-fn stack(x: &[f64], series: &[Stack], shape: Shape, frame: &Frame) -> Vec<Group> {
-    let placed: Vec<(usize, f64)> = x
-        .iter()
-        .enumerate()
-        .filter_map(|(i, v)| Some((i, frame.x(*v)?)))
-        .collect();
-    let kept = stack_columns(&placed, series);
-    let mut floor = vec![0.0; kept.len()];
-    let mut groups = Vec::new();
-    for one in series {
-        let values: Vec<f64> = kept.iter().map(|(i, _)| height(one, *i)).collect();
-        let roof: Vec<f64> = floor.iter().zip(&values).map(|(f, v)| f + v).collect();
-        let to_y = |v: &f64| frame.y(*v).unwrap_or_else(|| frame.ground());
-        let edges: Vec<(f64, f64, f64)> = kept
-            .iter()
-            .zip(floor.iter().zip(&roof))
-            .map(|((_, x), (low, high))| {
-                let (low, high) = (to_y(low), to_y(high));
-                let seen = high < low;
-                let lower = if low < frame.ground() { low + 0.7 } else { low };
-                if seen {
-                    (*x, lower, high.min(low - THIN))
-                } else {
-                    (*x, low, low)
-                }
-            })
-            .collect();
-        let marks = areas(&edges, shape, frame, Paint::solid(one.role.rgb()));
-        groups.push(series_group(&one.name, frame, marks));
-        floor = roof;
-    }
-    groups.reverse();
-    groups
-}
-
-/// Of each column the first and last point, and where each series is greatest.
-fn stack_columns(placed: &[(usize, f64)], series: &[Stack]) -> Vec<(usize, f64)> {
-    let mut kept = Vec::new();
-    for column in columns(placed.len(), |i| placed[i].1) {
-        let mut keep = vec![column.start, column.end - 1];
-        for one in series {
-            let by_height = |a: &usize, b: &usize| {
-                height(one, placed[*a].0).total_cmp(&height(one, placed[*b].0))
-            };
-            keep.extend(column.clone().max_by(by_height));
-        }
-        keep.sort_unstable();
-        keep.dedup();
-        kept.extend(keep.into_iter().map(|i| placed[i]));
-    }
-    kept
-}
-
-/// One area for each run in which there is something to see. `edges` are `(x, low, high)`.
-fn areas(edges: &[(f64, f64, f64)], shape: Shape, frame: &Frame, paint: Paint) -> Vec<Mark> {
-    let right = frame.rect.x + frame.rect.w;
-    let outline: Vec<(f64, f64, f64)> = match shape {
-        Shape::Lines => edges.to_vec(),
-        Shape::Steps => {
-            let next = edges.iter().skip(1).map(|e| e.0).chain([right]);
-            let both = |(e, end): (&(f64, f64, f64), f64)| [*e, (end.max(e.0), e.1, e.2)];
-            edges.iter().zip(next).flat_map(both).collect()
-        }
-    };
-    let seen = |e: &(f64, f64, f64)| e.1 - e.2 > 1e-9;
-    let mut marks = Vec::new();
-    let mut run: Vec<(f64, f64, f64)> = Vec::new();
-    for (i, edge) in outline.iter().enumerate() {
-        let beside = [i.checked_sub(1), Some(i + 1)].into_iter().flatten();
-        let near = shape == Shape::Lines && beside.filter_map(|j| outline.get(j)).any(seen);
-        if seen(edge) || near {
-            run.push(*edge);
-        } else if !run.is_empty() {
-            marks.push(area(std::mem::take(&mut run), paint));
-        }
-    }
-    if !run.is_empty() {
-        marks.push(area(run, paint));
-    }
-    marks
 }
 
 fn band(name: &str, role: Role, points: &[(f64, f64, f64)], frame: &Frame) -> Group {
@@ -606,10 +517,11 @@ fn cumulative(samples: &[f64], frame: &Frame) -> Vec<Vec<Point>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn frame() -> Frame {
+    /// 100 by 10 pixels, x 0 to 100, y 0 to 10.
+    pub(in super::super) fn frame() -> Frame {
         let x = Map {
             lo: 0.0,
             hi: 100.0,
@@ -676,19 +588,5 @@ mod tests {
                 (100.0, 0.0)
             ]]
         );
-    }
-
-    #[test]
-    fn a_rare_failure_in_a_stack_is_seen_and_none_is_not() {
-        let series = [
-            Stack::new("ok", Role::Ok, vec![5.0, 5.0, 5.0]),
-            Stack::new("failed", Role::Failure(0), vec![0.0, 0.001, 0.0]),
-        ];
-        let groups = stack(&[0.0, 40.0, 60.0], &series, Shape::Steps, &frame());
-        let [Mark::Area { edges, .. }] = groups[0].marks.as_slice() else {
-            panic!("{groups:?}")
-        };
-        assert_eq!((edges[0].0, edges[1].0), (40.0, 60.0));
-        assert!(edges[0].1 - edges[0].2 >= THIN);
     }
 }

@@ -12,26 +12,22 @@
 //! note
 //! ```
 
-use super::chart::{Axis, Figure, Layer, Marker, Panel, Scale, Unit};
+use super::chart::{Axis, Figure, Marker, Panel, Scale, Unit};
 use super::chart_layers::{self as layers, Frame, Key, Swatch};
 use super::chart_markers::{Flag, flags};
-use super::chart_math::{Span, count};
+use super::chart_math::count;
 use super::chart_paint::{Align, Drawing, Group, Mark, Paint, Rect};
-use super::chart_scale::{self as scale, Ends, Fitted, Map};
+use super::chart_plan::{NAME_ROOM, PAD, PanelPlan, Plan, RIGHT, TEXT_EM, WIDTH, text_width};
+use super::chart_scale::Map;
 use super::font::{self, Weight};
 
-const WIDTH: f64 = 1000.0;
-const PAD: f64 = 18.0;
-const RIGHT: f64 = WIDTH - 30.0;
 const TITLE_EM: f64 = 18.0;
 const LABEL_EM: f64 = 13.0;
-const TEXT_EM: f64 = 12.5;
 pub(super) const SMALL_EM: f64 = 12.0;
 const LINE: f64 = 19.0;
 const SWATCH: f64 = 24.0;
 const BOX: f64 = 12.0;
 const KEY_GAP: f64 = 18.0;
-const NAME_ROOM: f64 = 320.0;
 
 const GREY_TEXT: Paint = Paint::solid((0x55, 0x55, 0x55));
 const GRID: Paint = Paint::solid((0xE6, 0xE6, 0xE6));
@@ -63,125 +59,6 @@ pub(super) fn lay_out(figure: &Figure) -> Drawing {
         title: figure.title.clone(),
         groups: page.groups,
     }
-}
-
-/// What must be known of all panels before the first is drawn.
-struct Plan {
-    x: Fitted,
-    /// Whether x is an axis of names, which has no grid and no zero.
-    x_named: bool,
-    left: f64,
-    right: f64,
-    panels: Vec<PanelPlan>,
-}
-
-struct PanelPlan {
-    y: Fitted,
-    height: f64,
-    keys: Vec<Key>,
-    row_texts: Vec<(usize, String)>,
-    empty: bool,
-}
-
-impl Plan {
-    fn of(figure: &Figure, panels: &[Panel]) -> Self {
-        let x_log = figure.x.scale == Scale::Log;
-        let mut all = Span::default();
-        let mut plans = Vec::new();
-        for panel in panels {
-            let (x, y) = layers::extent(panel, x_log);
-            x.0.into_iter().for_each(|(lo, hi)| {
-                all.add(lo);
-                all.add(hi);
-            });
-            let height = plot_height(panel, panels.len());
-            plans.push(PanelPlan {
-                y: scale::fit(&panel.y, y.0, Ends::Ticks, y_ticks(panel, height)),
-                height,
-                keys: layers::keys(panel, x_log),
-                row_texts: layers::row_texts(panel, &figure.x.unit),
-                empty: y.0.is_none() || x.0.is_none() && !only_levels(panel),
-            });
-        }
-        let tick_width = |p: &PanelPlan| {
-            p.y.ticks
-                .iter()
-                .map(|t| text_width(&t.label))
-                .fold(30.0, f64::max)
-        };
-        let left = PAD
-            + plans
-                .iter()
-                .map(tick_width)
-                .fold(0.0, f64::max)
-                .min(NAME_ROOM)
-            + 10.0;
-        let texts = plans
-            .iter()
-            .flat_map(|p| &p.row_texts)
-            .map(|(_, t)| text_width(t));
-        let right = RIGHT - texts.map(|w| w + 4.0).fold(0.0, f64::max).min(WIDTH / 3.0);
-        Self {
-            x: fit_x(&figure.x, all.0, right - left),
-            x_named: matches!(figure.x.unit, Unit::Names(_)),
-            left,
-            right,
-            panels: plans,
-        }
-    }
-}
-
-fn only_levels(panel: &Panel) -> bool {
-    panel
-        .layers
-        .iter()
-        .all(|layer| matches!(layer, Layer::Level { .. }))
-}
-
-fn plot_height(panel: &Panel, panels: usize) -> f64 {
-    match &panel.y.unit {
-        Unit::Names(names) => 30.0 * count(names.len().max(2)) + 8.0,
-        _ if panels == 1 => 300.0,
-        _ => 190.0,
-    }
-}
-
-/// Decades of a log axis may stand closer than linear ticks.
-fn y_ticks(panel: &Panel, height: f64) -> usize {
-    let apart = if panel.y.scale == Scale::Log {
-        26.0
-    } else {
-        42.0
-    };
-    super::chart_math::index(height / apart)
-}
-
-/// As many ticks as have room for their labels.
-fn fit_x(axis: &Axis, extent: Option<(f64, f64)>, room: f64) -> Fitted {
-    let with = |target| scale::fit(axis, extent, Ends::Exact, target);
-    let fits = |fitted: &Fitted| {
-        let ends: Vec<(f64, f64)> = fitted
-            .ticks
-            .iter()
-            .filter_map(|t| tick_span(t, &fitted.map, room))
-            .collect();
-        ends.windows(2).all(|pair| pair[0].1 + 14.0 <= pair[1].0)
-    };
-    (2..=12)
-        .rev()
-        .map(with)
-        .find(fits)
-        .unwrap_or_else(|| with(2))
-}
-
-fn tick_span(tick: &scale::Tick, map: &Map, room: f64) -> Option<(f64, f64)> {
-    let middle = map.place(tick.at)? * room;
-    let half = text_width(&tick.label) / 2.0;
-    Some((middle - half, middle + half))
-}
-
-fn text_width(text: &str) -> f64 {
-    font::width(text, TEXT_EM, Weight::Regular)
 }
 
 /// A page being filled from top to bottom.
@@ -258,7 +135,6 @@ impl Page {
             y: plan.y.map,
         };
         let lines: Vec<&Marker> = through.iter().chain(&panel.markers).collect();
-        self.shades(&lines, &frame);
         self.grid(panel, plan, whole, &frame);
         if plan.empty {
             let middle = (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0 + 5.0);
@@ -277,6 +153,7 @@ impl Page {
         } else {
             self.groups.extend(layers::draw(panel, &frame));
         }
+        self.shades(&lines, &frame);
         self.axes(&frame, plan, whole);
         self.marker_lines(&lines, &flags, &frame);
         self.y += plan.height;
@@ -324,10 +201,10 @@ impl Page {
         let across = vec![(x + 1.0, middle), (x + SWATCH - 1.0, middle)];
         let stroke = key.role.stroke();
         let square = Rect {
-            x: x + 6.0,
-            y: middle - 6.0,
-            w: 12.0,
-            h: 12.0,
+            x,
+            y: middle - BOX / 2.0,
+            w: BOX,
+            h: BOX,
         };
         let wide = Rect {
             x,
@@ -362,14 +239,9 @@ impl Page {
                 },
             ],
         };
-        let dash = if key.swatch == Swatch::Line {
-            stroke.dash
-        } else {
-            &[]
-        };
         self.groups.push(Group {
             class: "swatch",
-            dash,
+            dash: key.dash,
             marks: swatch,
             ..Group::default()
         });
@@ -494,24 +366,23 @@ impl Page {
 
     fn marker_lines(&mut self, markers: &[&Marker], flags: &[Flag], frame: &Frame) {
         let Rect { y, h, .. } = frame.rect;
-        let mut lines = Vec::new();
-        for marker in markers {
-            for at in [Some(marker.at), marker.until].into_iter().flatten() {
-                let Some(x) = frame.x(at).filter(|_| frame.x.spans(at)) else {
-                    continue;
-                };
-                let is_start = at.total_cmp(&marker.at).is_eq();
-                let flag = flags
-                    .iter()
-                    .find(|flag| is_start && (flag.x - x).abs() < 1e-6);
-                let top = flag.map_or(y, |flag| y - 16.0 * count(flag.row) - 14.0);
-                lines.push(Mark::Path {
-                    points: vec![(x, y + h), (x, top)],
-                    width: 1.2,
-                    paint: AXIS,
-                });
+        let ends = markers.iter().flat_map(|m| [Some(m.at), m.until]).flatten();
+        let mut places: Vec<f64> = ends
+            .filter(|at| frame.x.spans(*at))
+            .filter_map(|at| frame.x(at))
+            .collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup_by(|a, b| (*a - *b).abs() < 1e-6);
+        let line = |x: f64| {
+            let flag = flags.iter().find(|flag| (flag.x - x).abs() < 1e-6);
+            let top = flag.map_or(y, |flag| y - 16.0 * count(flag.row) - 14.0);
+            Mark::Path {
+                points: vec![(x, y + h), (x, top)],
+                width: 1.2,
+                paint: AXIS,
             }
-        }
+        };
+        let lines = places.into_iter().map(line).collect();
         self.groups.push(Group {
             class: "markers",
             dash: &[5.0, 3.0],

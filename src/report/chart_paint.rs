@@ -11,8 +11,8 @@
 
 use plotters::prelude::*;
 
-use super::chart::Rgb;
 use super::chart_math::pixel;
+use super::chart_palette::Rgb;
 use super::font::{self, Weight};
 
 /// Pixels at 1x, y downwards.
@@ -206,9 +206,12 @@ fn escape(text: &str) -> String {
 
 /// Round ends lengthen a dash by the width of the line; this takes it off again.
 fn shrunk(group: &Group) -> Vec<f64> {
-    let width = group.marks.iter().find_map(|mark| match mark {
-        Mark::Path { width, .. } => Some(*width),
-        _ => None,
+    let width = group.marks.iter().find_map(|mark| {
+        if let Mark::Path { width, .. } = mark {
+            Some(*width)
+        } else {
+            None
+        }
     });
     let by = width.unwrap_or(0.0);
     let turn = |(i, length): (usize, &f64)| {
