@@ -6,6 +6,7 @@
 //! steps for a few sources, ten for a thousand.
 
 use std::collections::VecDeque;
+use std::hint::select_unpredictable;
 
 use super::queue_future::{Entry, KEEP_LEN, NEVER};
 
@@ -48,7 +49,7 @@ impl<E: Copy> Sources<E> {
     /// The earliest time; `NEVER` when nothing waits.
     #[inline]
     pub(super) fn min(&self) -> u64 {
-        self.heads.min()
+        self.heads.winner().at
     }
 
     pub(super) fn add_lane(&mut self, delay: u64) -> LaneId {
@@ -86,7 +87,7 @@ impl<E: Copy> Sources<E> {
             unreachable!("{lane:?} is a cursor of another queue")
         };
         if row.is_empty() {
-            self.heads.set(lane.0 as usize, entry.at);
+            self.heads.set(lane.0, entry.at);
         }
         row.push_back(entry);
         self.len += 1;
@@ -103,96 +104,95 @@ impl<E: Copy> Sources<E> {
             entry.at
         );
         *waiting = Some(entry);
-        self.heads.set(cursor.0 as usize, entry.at);
+        self.heads.set(cursor.0, entry.at);
         self.len += 1;
     }
 
     /// Takes an entry whose time is `at`, the earliest. Of several sources any may come first.
     #[inline]
     pub(super) fn pop_at(&mut self, at: u64) -> Option<Entry<E>> {
-        if self.heads.min() != at {
+        let winner = self.heads.winner();
+        if winner.at != at {
             return None;
         }
-        let winner = self.heads.winner();
         self.len -= 1;
-        match &mut self.sources[winner] {
+        match &mut self.sources[winner.source as usize] {
             Source::Lane { row, .. } => {
                 let entry = row.pop_front();
                 self.heads
-                    .set(winner, row.front().map_or(NEVER, |next| next.at));
+                    .set(winner.source, row.front().map_or(NEVER, |next| next.at));
                 if row.is_empty() && row.capacity() > KEEP_LEN {
                     row.shrink_to(0);
                 }
                 entry
             }
             Source::Cursor(waiting) => {
-                self.heads.set(winner, NEVER);
+                self.heads.set(winner.source, NEVER);
                 waiting.take()
             }
         }
     }
 }
 
-/// A complete binary tree of minima: node `i` is the lesser of `2i` and `2i + 1`, the leaves are
-/// the heads of the sources.
+/// The time of a source's next event, and the source's number.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    at: u64,
+    source: u32,
+}
+
+/// A complete binary tree: node `i` is the earlier of `2i` and `2i + 1`, the leaves are the heads
+/// of the sources.
 #[derive(Debug)]
 struct Tournament {
-    nodes: Vec<u64>,
+    nodes: Vec<Head>,
 }
 
 impl Tournament {
+    const NOBODY: Head = Head {
+        at: NEVER,
+        source: 0,
+    };
+
     fn new() -> Self {
         Self {
-            nodes: vec![NEVER; 2],
+            nodes: vec![Self::NOBODY; 2],
         }
     }
 
-    fn leaves(&self) -> usize {
-        self.nodes.len() / 2
-    }
-
     #[inline]
-    fn min(&self) -> u64 {
+    fn winner(&self) -> Head {
         self.nodes[1]
     }
 
     /// Makes room for `len` leaves, all kept.
     fn grow(&mut self, len: usize) {
-        let old = self.leaves();
+        let old = self.nodes.len() / 2;
         if len <= old {
             return;
         }
         let leaves = len.next_power_of_two();
-        let mut nodes = vec![NEVER; 2 * leaves];
-        nodes[leaves..leaves + old].copy_from_slice(&self.nodes[old..]);
-        for node in (1..leaves).rev() {
-            nodes[node] = nodes[2 * node].min(nodes[2 * node + 1]);
+        let heads = self.nodes.split_off(old);
+        self.nodes = vec![Self::NOBODY; 2 * leaves];
+        for head in heads.into_iter().filter(|head| head.at != NEVER) {
+            self.set(head.source, head.at);
         }
-        self.nodes = nodes;
     }
 
+    /// Sets a leaf and plays its matches again. No branch depends on a time: it could not be
+    /// predicted and would cost more than the few steps that it might save.
     #[inline]
-    fn set(&mut self, leaf: usize, at: u64) {
-        let mut node = self.leaves() + leaf;
-        self.nodes[node] = at;
+    fn set(&mut self, source: u32, at: u64) {
+        let mut node = self.nodes.len() / 2 + source as usize;
+        let mut best = Head { at, source };
+        self.nodes[node] = best;
         while node > 1 {
-            let min = self.nodes[node].min(self.nodes[node ^ 1]);
+            let other = self.nodes[node ^ 1];
+            let other_wins = other.at < best.at;
+            best.at = best.at.min(other.at);
+            best.source = select_unpredictable(other_wins, other.source, best.source);
             node /= 2;
-            if self.nodes[node] == min {
-                return;
-            }
-            self.nodes[node] = min;
+            self.nodes[node] = best;
         }
-    }
-
-    /// The first leaf that holds the minimum.
-    #[inline]
-    fn winner(&self) -> usize {
-        let (min, leaves) = (self.min(), self.leaves());
-        let mut node = 1;
-        while node < leaves {
-            node = 2 * node + usize::from(self.nodes[2 * node] != min);
-        }
-        node - leaves
     }
 }

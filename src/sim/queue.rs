@@ -17,7 +17,7 @@
 use crate::base::{Duration, SimTime};
 
 use super::lanes::{CursorId, LaneId, Sources};
-use super::queue_future::{Entry, Future, NEVER};
+use super::queue_future::{Entry, Future, KEEP_LEN, NEVER};
 use super::queue_instant::Instant;
 
 /// What can stand in an [`EventQueue`].
@@ -240,39 +240,48 @@ impl<E: Ranked> EventQueue<E> {
         }
         self.now = at;
         self.popped_max = self.popped.saturating_add(self.instant_limit);
-        let first = if future <= sources {
-            self.future.pop()
+        if future < sources {
+            let first = self.future.pop().expect("a minimum has an entry");
+            if self.future.near_time() != at {
+                self.popped += 1;
+                return Some((SimTime::from_nanos(at), first.event));
+            }
+            self.instant.push(first.event.rank(), first.event);
+            while let Some(next) = self.future.pop_at(at) {
+                self.instant.push(next.event.rank(), next.event);
+            }
         } else {
-            self.sources.pop_at(at)
+            let first = self.sources.pop_at(at).expect("a minimum has an entry");
+            if self.next_time() != at {
+                self.popped += 1;
+                return Some((SimTime::from_nanos(at), first.event));
+            }
+            self.open_instant(first);
         }
-        .expect("a minimum has an entry");
-        let second = self.pop_due(at);
-        if second.is_none() {
-            self.popped += 1;
-            return Some((SimTime::from_nanos(at), first.event));
-        }
-        self.due.push(first);
-        self.due.extend(second);
-        self.open_instant();
         self.pop_instant(horizon)
     }
 
-    #[inline]
-    fn pop_due(&mut self, at: u64) -> Option<Entry<E>> {
-        self.future.pop_at(at).or_else(|| self.sources.pop_at(at))
-    }
-
-    /// Moves all that is due now into the instant, in the order of its sequence.
-    fn open_instant(&mut self) {
-        while let Some(entry) = self.pop_due(self.now) {
+    /// Moves all that is due now, from several places, into the instant in the order of its
+    /// sequence. `first` is one of them.
+    #[cold]
+    fn open_instant(&mut self, first: Entry<E>) {
+        let at = self.now;
+        self.due.push(first);
+        while let Some(entry) = self.sources.pop_at(at) {
             self.due.push(entry);
+        }
+        if self.future.min() == at {
+            self.due.extend(self.future.pop());
+            while let Some(entry) = self.future.pop_at(at) {
+                self.due.push(entry);
+            }
         }
         // Each source's part is sorted already: a sort that finds runs is linear here.
         self.due.sort_by_key(|entry| entry.seq);
         for entry in self.due.drain(..) {
             self.instant.push(entry.event.rank(), entry.event);
         }
-        if self.due.capacity() > super::queue_future::KEEP_LEN {
+        if self.due.capacity() > KEEP_LEN {
             self.due.shrink_to(0);
         }
     }

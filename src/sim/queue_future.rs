@@ -40,13 +40,13 @@ const SLOTS: usize = 1 << BITS;
 /// Levels that cover 64 bits.
 const LEVELS: usize = 64usize.div_ceil(BITS as usize);
 /// Words of a level's map of slots in use.
-const WORDS: usize = SLOTS / 64;
+const WORDS: usize = SLOTS.div_ceil(64);
 /// Entries of a block.
-const BLOCK: u32 = 16;
+const BLOCK: u32 = 32;
 /// No block.
 const NIL: u32 = u32::MAX;
 /// A refill sorts at most so many entries, except those of one single instant.
-const NEAR_LEN: usize = 128;
+const NEAR_LEN: usize = 32;
 /// The sorted buffer goes back into the wheel when it has grown past this.
 const SPILL_LEN: usize = 2 * NEAR_LEN;
 /// Memory for more entries than this is given back when a structure is empty.
@@ -214,8 +214,13 @@ impl<E: Copy> Future<E> {
     /// Takes the first entry if its time is `at`, the time of the last one taken.
     #[inline]
     pub(super) fn pop_at(&mut self, at: u64) -> Option<Entry<E>> {
-        // An empty `near` has no fellow in the wheel: it covered the whole of `at`.
         self.near.pop_if(|entry| entry.at == at)
+    }
+
+    /// The earliest time, if it may be the time of the last one taken: `near` held all of that.
+    #[inline]
+    pub(super) fn near_time(&self) -> u64 {
+        self.near.last().map_or(NEVER, |entry| entry.at)
     }
 
     fn slot(&self, level: u32, slot: usize) -> &Slot {
@@ -332,9 +337,10 @@ impl<E: Copy> Future<E> {
         }
     }
 
+    /// Slots are first in, first out and their times are apart: a stable sort by time is enough.
     fn sort_near(&mut self) {
-        self.near
-            .sort_unstable_by_key(|entry| std::cmp::Reverse((entry.at, entry.seq)));
+        self.near.reverse();
+        self.near.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     }
 
     /// Puts a `near` that has grown too long back into the wheel.
