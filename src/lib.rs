@@ -7,6 +7,7 @@
 pub mod base;
 pub mod cluster;
 pub mod event;
+pub mod kubectl;
 pub mod model;
 pub mod record;
 pub mod recorder;
