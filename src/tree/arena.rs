@@ -434,6 +434,19 @@ impl Tree {
         self.items[range.range()][index] = value;
     }
 
+    pub(crate) fn new_entry(&mut self, key: &str, value: NodeId) -> Entry {
+        let key = self.push_decoded(key);
+        Entry {
+            key,
+            key_range: Range32::NOWHERE,
+            value,
+        }
+    }
+
+    pub(crate) fn add_data(&mut self, data: Data) -> NodeId {
+        self.push_node(data, Range32::NOWHERE)
+    }
+
     fn sequence_items(&self, sequence: NodeId) -> impl Iterator<Item = NodeId> {
         let Data::Sequence(range) = self.node(sequence).data else {
             panic!("an item of {}", self.value(sequence).kind_name());

@@ -442,7 +442,7 @@ impl<'t> VariantAccess<'t> for Variant<'_, 't> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.content {
-            Some(value) if !value.is_null() && !(value.is_mapping() && value.is_empty()) => {
+            Some(value) if !(value.is_null() || value.is_mapping() && value.is_empty()) => {
                 Err(Error::new(Problem::SurplusContent(self.name)).at(value))
             }
             _ => Ok(()),

@@ -17,10 +17,12 @@
 
 mod arena;
 mod build;
+mod convert;
 mod de;
 mod de_error;
 mod diagnostic;
 mod draw;
+mod emit;
 mod json;
 mod parse;
 mod path;
@@ -35,7 +37,9 @@ pub use arena::{NodeId, Tree};
 pub use de::from_value;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use draw::DrawOptions;
+pub use emit::{json_to_yaml, to_yaml};
 pub use parse::{Limits, ParseOptions, Parsed, add_bytes, parse};
+pub use path::{PathError, set_from_text};
 pub use source::{FileId, LineColumn, SourceFile, Sources, Span};
 pub use spanned::Spanned;
 pub use suggest::closest;

@@ -293,3 +293,61 @@ fn windows_line_ends() {
     assert_eq!(good("a: 1\r\nb:\r\n- x\r\n"), r#"{"a": 1, "b": ["x"]}"#);
     assert_eq!(read("a: 1\r\n---\r\nb: 2\r\n").documents.len(), 2);
 }
+
+mod any_input {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads, draws, converts and reads types: nothing may panic.
+    fn swallow(name: &str, bytes: &[u8]) {
+        let mut sources = Sources::new();
+        let mut found = Diagnostics::new();
+        let limits = Limits {
+            alias_nodes: 1000,
+            ..Limits::default()
+        };
+        let options = ParseOptions {
+            limits,
+            ..ParseOptions::manifest()
+        };
+        let added = add_bytes(
+            &mut sources,
+            name,
+            bytes.to_vec(),
+            &options.limits,
+            &mut found,
+        );
+        let documents =
+            added.map_or_else(Vec::new, |file| parse(&sources, file, &options, &mut found));
+        for document in &documents {
+            let root = document.tree.root();
+            let json = root.to_json();
+            assert_eq!(Tree::from_json(&json).root().to_json(), json);
+            assert!(root.path().is_empty() && root.span() == root.range());
+            assert!(to_yaml(root).ends_with('\n'));
+            let read: Option<Spanned<Vec<String>>> = from_value(root, &mut found);
+            drop(read);
+        }
+        let shown = found.draw(&sources, &DrawOptions::default());
+        assert_eq!(shown.is_empty(), found.is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            swallow("f", &bytes);
+        }
+
+        #[test]
+        fn what_looks_like_yaml(text in "([ \n\t]|a|b: |- |&x |\\*x|<<: |\\{|\\}|\\[|\\]|,|'|\"|#|---\n|\\.\\.\\.\n|!!int |!x |é|~|0x1|\\|\n|> |\\? |%YAML 1.1\n|\u{feff}|\r){0,24}") {
+            swallow("f", text.as_bytes());
+        }
+
+        #[test]
+        fn what_looks_like_json(text in "([ \n]|\"a\"|:|,|\\{|\\}|\\[|\\]|1|-|\\.|e|\\\\u00|\\\\|\"|true|null|é){0,24}") {
+            swallow("f.json", text.as_bytes());
+        }
+    }
+}
