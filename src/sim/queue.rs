@@ -13,6 +13,26 @@
 //! The queue is monotone in time only. Within the instant being worked a handler may push any
 //! rank: a lower one still comes before a higher one that waits already. Nothing can be cancelled:
 //! an event about a thing that can restart carries the thing's life.
+//!
+//! Why a radix wheel: `cargo bench --bench queue` holds so many events pending (pop one, push one
+//! later) and prints nanoseconds a hold. `EventQueue` counts whole; the others are bare structures,
+//! and `radix-heap` leaves ties in any order.
+//!
+//! | increments          | pending | `EventQueue` | std heap | 4-ary heap | radix-heap | calendar |
+//! |---------------------|---------|--------------|----------|------------|------------|----------|
+//! | exponential         | 1e3     |           40 |       48 |         51 |         44 |       35 |
+//! |                     | 1e5     |           54 |      193 |        132 |         51 |      170 |
+//! |                     | 1e6     |           70 |     1077 |        632 |         61 |      312 |
+//! | milliseconds, 10 %  | 1e3     |           26 |       41 |         34 |         32 |      250 |
+//! | minutes             | 1e5     |           36 |      110 |         77 |         37 |      157 |
+//! |                     | 1e6     |           62 |      904 |        554 |         53 |      293 |
+//! | all at one instant  | 1e3     |           33 |       43 |         44 |         15 |       11 |
+//! |                     | 1e6     |           16 |       80 |         57 |         13 |       18 |
+//! | bursts each 10 ms   | 1e3     |           40 |       58 |         68 |         25 |       24 |
+//! |                     | 1e6     |           54 |     1100 |        615 |         28 |      146 |
+//!
+//! A lane takes 16 ns a hold, a cursor 32 ns among 8 and 47 ns among 1,000. The calendar queue was
+//! seen at 4,200 ns where its width no longer fits the gaps; the wheel has no width to fit.
 
 use crate::base::{Duration, SimTime};
 
