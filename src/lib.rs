@@ -8,6 +8,7 @@ pub mod base;
 pub mod cluster;
 pub mod event;
 pub mod kubectl;
+pub mod manifest;
 pub mod model;
 pub mod record;
 pub mod recorder;

@@ -480,7 +480,7 @@ fn printed(data: Data) -> Cow<'static, str> {
         Data::Bool(true) => Cow::Borrowed("true"),
         Data::Bool(false) => Cow::Borrowed("false"),
         Data::Int(value) => Cow::Owned(value.to_string()),
-        Data::Float(value) => Cow::Owned(value.to_string()),
+        Data::Float(value) => Cow::Owned(format!("{value:?}")),
         Data::Text(_) | Data::Sequence(_) | Data::Mapping(_) => Cow::Borrowed(""),
     }
 }

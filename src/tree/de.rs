@@ -106,7 +106,10 @@ impl<'t> Reader<'_, 't> {
                 Ok(value) => visitor.visit_u64(value),
                 Err(_) => visitor.visit_i64(value),
             },
-            Kind::Float(value) => visitor.visit_f64(value),
+            Kind::Float(value) => match self.value.written().parse() {
+                Ok(whole) => visitor.visit_u64(whole), // beyond 63 bits: a seed, perhaps
+                Err(_) => visitor.visit_f64(value),
+            },
             Kind::Str(text) => visitor.visit_borrowed_str(text),
             Kind::Sequence => self.sequence(visitor),
             Kind::Mapping => self.mapping(visitor, None),

@@ -13,7 +13,7 @@ pub fn to_yaml(value: Value<'_>) -> String {
     if nested(value) {
         block(value, 0, &mut out);
     } else {
-        out.push_str(&scalar(value, 0));
+        out.push_str(&scalar(value, 2));
         out.push('\n');
     }
     out
