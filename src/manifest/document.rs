@@ -58,8 +58,9 @@ pub(super) fn read_file(
     documents: &mut Vec<Document>,
 ) {
     let before = found.len();
-    let mut template = None;
-    for parsed in parse(sources, file, options, found) {
+    let parsed = parse(sources, file, options, found);
+    hint_at_templates(sources, file, before, found);
+    for parsed in parsed {
         let tree = Arc::new(parsed.tree);
         let mut reader = Reader {
             tree: &tree,
@@ -68,11 +69,9 @@ pub(super) fn read_file(
             itself: how.itself,
             found,
             documents,
-            template: &mut template,
         };
         reader.object(tree.root(), None);
     }
-    explain_templates(sources, file, template, before, found);
 }
 
 /// What an item of a typed list has from its list.
@@ -89,8 +88,6 @@ struct Reader<'a> {
     itself: bool,
     found: &'a mut Diagnostics,
     documents: &'a mut Vec<Document>,
-    /// Where a template action was met in a name.
-    template: &'a mut Option<Span>,
 }
 
 impl<'a> Reader<'a> {
@@ -227,12 +224,13 @@ impl<'a> Reader<'a> {
             return None;
         };
         match value.as_str() {
-            Some(text) if !text.is_empty() => {
-                if text.contains("{{") {
-                    self.template.get_or_insert(value.span());
-                }
-                Some(Spanned::new(text.to_owned(), value.span()))
+            Some(text) if text.contains("{{") => {
+                let message = format!("{key} is a template, not a name");
+                let diagnostic = Diagnostic::error(value.span(), message);
+                self.found.push(diagnostic.with_hint(HELM_HINT));
+                None
             }
+            Some(text) if !text.is_empty() => Some(Spanned::new(text.to_owned(), value.span())),
             Some(_) => {
                 self.found.error(value.span(), format!("{key} is empty"));
                 None
@@ -258,33 +256,27 @@ fn near_key(object: Value<'_>, key: &str) -> Option<Span> {
     object.entry(close).map(|entry| entry.key_span)
 }
 
-/// One message for a helm template, in place of all that is wrong with it as YAML.
-fn explain_templates(
-    sources: &Sources,
-    file: FileId,
-    template: Option<Span>,
-    from: usize,
-    found: &mut Diagnostics,
-) {
-    let mut place = template;
-    found.replace_from(from, |diagnostic| {
-        let own = diagnostic.severity == Severity::Error && diagnostic.span.file == file;
-        match own
-            .then(|| action_in_document(sources, diagnostic.span))
-            .flatten()
-        {
-            None => Some(diagnostic),
-            Some(action) => {
-                place.get_or_insert(action);
-                None
+const HELM_HINT: &str =
+    "is it a helm template? render the chart: helm template CHART | seatrial … -";
+
+/// What a document that is no YAML may be, if it holds a template action.
+fn hint_at_templates(sources: &Sources, file: FileId, from: usize, found: &mut Diagnostics) {
+    if found.len() == from || !sources.file(file).text().contains("{{") {
+        return;
+    }
+    found.edit_from(from, |diagnostic| {
+        if diagnostic.severity != Severity::Error {
+            return;
+        }
+        if let Some(action) = action_in_document(sources, diagnostic.span) {
+            diagnostic.hint = Some(HELM_HINT.into());
+            if action.start != diagnostic.span.start {
+                diagnostic
+                    .related
+                    .push((action, "a template action".into()));
             }
         }
     });
-    if let Some(place) = place {
-        let hint = "render the chart: helm template CHART | seatrial … -";
-        let diagnostic = Diagnostic::error(place, "a helm template, not a manifest");
-        found.push(diagnostic.with_hint(hint));
-    }
 }
 
 /// The first `{{` in the document around a place.

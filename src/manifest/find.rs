@@ -145,7 +145,8 @@ impl Search<'_> {
 
     /// Whether files of this folder were found before, by another path.
     fn known(&self, full: &str) -> bool {
-        let prefix = format!("{}/", full.trim_end_matches('/'));
+        let plain = full.trim_start_matches("./").trim_end_matches('/');
+        let prefix = format!("{plain}/");
         self.seen.iter().any(|path| path.starts_with(&prefix))
     }
 
@@ -198,13 +199,11 @@ impl Search<'_> {
 
     fn add(&mut self, path: String, named_at: Span, itself: bool) {
         if self.files.len() >= FILES_MAX {
-            if self.files.len() == FILES_MAX {
-                self.found
-                    .error(named_at, format!("more than {FILES_MAX} files"));
-            }
+            self.found
+                .error(named_at, format!("more than {FILES_MAX} files"));
             return;
         }
-        if self.seen.insert(path.clone()) {
+        if self.seen.insert(path.trim_start_matches("./").to_owned()) {
             self.files.push(Found {
                 path,
                 named_at,

@@ -177,19 +177,9 @@ impl Diagnostics {
         self.sorted().into_iter().map(line).collect()
     }
 
-    /// Edits those from an index of [`Self::iter`] on; the count of errors is kept right.
-    pub(crate) fn replace_from(
-        &mut self,
-        from: usize,
-        edit: impl FnMut(Diagnostic) -> Option<Diagnostic>,
-    ) {
-        let tail: Vec<Diagnostic> = self.list.drain(from..).filter_map(edit).collect();
-        self.list.extend(tail);
-        self.errors = self
-            .list
-            .iter()
-            .filter(|d| d.severity == Severity::Error)
-            .count();
+    /// Edits those from an index of [`Self::iter`] on; the severity must stay.
+    pub(crate) fn edit_from(&mut self, from: usize, edit: impl FnMut(&mut Diagnostic)) {
+        self.list[from..].iter_mut().for_each(edit);
     }
 
     /// How many there are, repeated ones included.

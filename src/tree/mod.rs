@@ -8,7 +8,8 @@
 //!
 //! For those who lower values into types of their own:
 //!
-//! - read with [`Value`] (`get`, `field`, `items`, `entries`, `as_str`, …);
+//! - read with [`Value`] (`get`, `field`, `items`, `entries`, `as_str`; `want_str` and its
+//!   like report what is of the wrong type);
 //! - report with `found.push(Diagnostic::error(value.span(), "…").with_hint("…"))` and go on:
 //!   all errors are shown at once, in the order of the text;
 //! - keep a [`Span`] (12 bytes) where a later check may have to point back.
@@ -31,6 +32,7 @@ mod source;
 mod spanned;
 mod suggest;
 mod value;
+mod want;
 mod yaml;
 
 pub use arena::{NodeId, Tree};

@@ -61,6 +61,9 @@ enum Step {
     Where { key: String, value: String },
 }
 
+/// Longer paths would nest values deeper than reading them does.
+const STEPS_MAX: usize = 64;
+
 /// A step and its bytes in the path.
 type Placed = (Step, Range<usize>);
 
@@ -280,10 +283,14 @@ fn steps(path: &str) -> Result<Vec<Placed>, PathError> {
         steps.push((step, at..at + used));
         at += used;
     }
-    if steps.is_empty() {
-        return Err(PathError::new(0..path.len(), "an empty path"));
+    match steps.len() {
+        0 => Err(PathError::new(0..path.len(), "an empty path")),
+        count if count > STEPS_MAX => {
+            let message = format!("a path of more than {STEPS_MAX} steps");
+            Err(PathError::new(0..path.len(), message))
+        }
+        _ => Ok(steps),
     }
-    Ok(steps)
 }
 
 fn key(rest: &str, at: usize, first: bool) -> Result<(Step, usize), PathError> {

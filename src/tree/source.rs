@@ -170,9 +170,10 @@ impl SourceFile {
     /// Looks upward from the byte: through the document and the comments right above its `---`.
     #[must_use]
     pub fn origin_at(&self, at: u32) -> Option<&str> {
+        const LINES_MAX: usize = 20_000; // beyond them it is a dump, not a template
         let mut line = self.line_of(at);
         let mut above_marker = false;
-        loop {
+        for _ in 0..LINES_MAX {
             let text = &self.text[self.line_range(line)];
             if let Some(origin) = origin_comment(text) {
                 return Some(origin);
@@ -183,6 +184,7 @@ impl SourceFile {
             above_marker = above_marker || text.starts_with("---");
             line = line.checked_sub(1)?;
         }
+        None
     }
 }
 

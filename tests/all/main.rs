@@ -1,4 +1,5 @@
 //! The one integration binary.
 
 mod conformance;
+mod manifest_files;
 mod support;
