@@ -14,4 +14,5 @@ pub mod record;
 pub mod recorder;
 pub mod report;
 pub mod sim;
+pub mod traffic;
 pub mod tree;

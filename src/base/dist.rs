@@ -273,10 +273,26 @@ impl Distribution {
 
 /// A uniform number strictly between 0 and 1: 53 random bits and half a step.
 pub fn open01(rng: &mut impl Rng) -> f64 {
+    open01_of(rng.next_u64())
+}
+
+/// The uniform number strictly between 0 and 1 that stands in a random word.
+pub const fn open01_of(word: u64) -> f64 {
     const STEP: f64 = 1.0 / 9_007_199_254_740_992.0; // 2^−53
-    let bits = rng.next_u64() >> 11;
     // The largest, (2^53 − 1/2) · 2^−53, would round to 1.
-    ((cast::f64_of_u64(bits) + 0.5) * STEP).min(1.0 - STEP)
+    ((cast::f64_of_u64(word >> 11) + 0.5) * STEP).min(1.0 - STEP)
+}
+
+/// Mixes a number into one without order (the finaliser of splitmix64): a cheap hash, and a way to
+/// more than one random word from one.
+///
+/// Source: G. Steele, D. Lea, C. Flood, Fast splittable pseudorandom number generators, OOPSLA
+/// 2014.
+pub const fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// A measured distribution: points of its cumulative curve, straight lines between them.

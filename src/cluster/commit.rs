@@ -366,14 +366,6 @@ impl Cluster {
     }
 }
 
-/// Mixes a number into one without order (splitmix64's finaliser): stands for a random uid.
-pub(super) const fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 /// Grows a table beside the pods' slots to hold `id`.
 pub(super) fn cover<I: Id, T: Default + Clone>(table: &mut IdVec<I, T>, id: I) {
     while table.len() <= id.index() {

@@ -1,11 +1,12 @@
 //! Writes about pods and nodes.
 
+use crate::base::dist::mix;
 use crate::base::{Duration, SimTime, cast};
 use crate::model::{NodeId, PodId, PodRef, WorkloadKind};
 use crate::record::PodRecord;
 use crate::recorder::Recorder;
 
-use super::commit::{cover, mix};
+use super::commit::cover;
 use super::{
     Change, Cluster, Deletion, NewPod, NodeChange, Phase, Pod, PodChange, PodMetrics, PodStatus,
     Serving,

@@ -16,6 +16,7 @@ mod invariants;
 mod node;
 mod plan;
 mod pod;
+mod proxies;
 mod roles;
 mod workload;
 
@@ -33,6 +34,7 @@ pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
 pub use node::Node;
 pub use plan::{Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Write};
 pub use pod::{Deletion, Phase, Pod, PodCounts, PodStatus};
+pub use proxies::ProxyView;
 pub use roles::{
     Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole, Off,
     Requeue, SchedulerRole, TrafficRole,

@@ -12,6 +12,8 @@ use crate::record::{
 pub struct Recorder {
     /// Whether Kubernetes Events are wanted: their texts cost time.
     wants_events: bool,
+    /// Every call, for who wants to look at them one by one.
+    calls: Option<Vec<CallRecord>>,
 }
 
 impl Recorder {
@@ -33,8 +35,24 @@ impl Recorder {
     /// A Kubernetes Event.
     pub fn event(&mut self, _row: EventRecord) {}
 
+    /// A recorder that keeps every call until they are taken.
+    #[must_use]
+    pub fn keeping_calls() -> Self {
+        Self { calls: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Takes the calls kept so far.
+    pub fn take_calls(&mut self) -> Vec<CallRecord> {
+        self.calls.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// A call has ended.
-    pub fn call(&mut self, _row: &CallRecord) {}
+    #[inline]
+    pub fn call(&mut self, row: &CallRecord) {
+        if let Some(calls) = &mut self.calls {
+            calls.push(*row);
+        }
+    }
 
     /// An autoscaler has changed the number of replicas.
     pub fn scale(&mut self, _row: ScaleRecord) {}

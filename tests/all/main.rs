@@ -3,3 +3,5 @@
 mod conformance;
 mod manifest_files;
 mod support;
+mod theory;
+mod traffic;

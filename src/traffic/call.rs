@@ -1,0 +1,173 @@
+//! A call under way.
+//!
+//! ```text
+//! attempt ─► Travelling ─► Waiting ─► InService ─► Calling ─► the server is done
+//!                │ refused    │           │           │            │
+//!                └────────────┴───reset, late, error──┴────────────┴─► settled
+//!                                                                      │      │
+//!                                           BackOff ─► next attempt ◄──┘      └─► recorded
+//! ```
+//!
+//! Each attempt has a slot of its own, so what waits for an attempt that is over finds nothing.
+//! A caller that gives up leaves the server at work: the slot stays until that is done.
+
+use crate::base::dist::{mix, open01_of};
+use crate::base::{Duration, SimTime};
+use crate::event::CallRef;
+use crate::model::{NodeId, PodRef, ServiceId, SourceId};
+
+/// One attempt of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// When the call (its first attempt) started.
+    pub(super) start: SimTime,
+    /// Until when this attempt is waited for.
+    pub(super) deadline: SimTime,
+    /// When its time in service began.
+    pub(super) began: SimTime,
+    /// The random word from which everything about the call is drawn.
+    luck: u64,
+    /// The pod that it goes to.
+    pub(super) server: PodRef,
+    /// Who called.
+    pub(super) caller: Caller,
+    /// Which Service is called.
+    pub(super) service: ServiceId,
+    /// One way from caller to server, in nanoseconds.
+    hop: u32,
+    /// CPU that it uses, by time in service; see `servers`.
+    pub(super) cpu_rate: u32,
+    /// How many downstream calls it has made.
+    pub(super) step: u16,
+    /// How many attempts were made before this one.
+    pub(super) attempt: u8,
+    /// Where it is.
+    pub(super) stage: Stage,
+    /// Its caller waits no longer: the end was told.
+    pub(super) is_given_up: bool,
+    /// It uses a connection that was there.
+    pub(super) is_kept: bool,
+    /// It will be told when its time is over.
+    pub(super) is_timed: bool,
+    /// Its last downstream call failed.
+    pub(super) is_failed: bool,
+}
+
+const _: () = assert!(size_of::<Call>() <= 72);
+
+/// Who called.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Caller {
+    /// A source, through a node.
+    Source(SourceId, NodeId),
+    /// A pod, while it served another call.
+    Call(CallRef),
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// On its way to the pod.
+    Travelling,
+    /// In the pod's backlog.
+    Waiting,
+    /// In service.
+    InService,
+    /// Waits, in service, for a call that it depends on.
+    Calling,
+    /// Waits for its next attempt.
+    BackOff,
+    /// Its answer is on the way.
+    Answering,
+}
+
+/// What is drawn from a call's luck. Numbers from [`CHILD`] on are the downstream calls'.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// Node and endpoint.
+    Route,
+    /// Time in service.
+    Hold,
+    /// Whether the server fails.
+    Fault,
+    /// Time on the wire.
+    Hop,
+    /// Time to the next attempt.
+    BackOff,
+}
+
+const CHILD: u64 = 16;
+
+impl Call {
+    /// A call that starts, before it has found its server.
+    pub(super) const fn new(
+        caller: Caller,
+        service: ServiceId,
+        start: SimTime,
+        timeout: Duration,
+        luck: u64,
+    ) -> Self {
+        Self {
+            start,
+            deadline: start.saturating_add(timeout),
+            began: start,
+            luck,
+            server: NO_POD,
+            caller,
+            service,
+            hop: 0,
+            cpu_rate: 0,
+            step: 0,
+            attempt: 0,
+            stage: Stage::Travelling,
+            is_given_up: false,
+            is_kept: false,
+            is_timed: false,
+            is_failed: false,
+        }
+    }
+
+    /// The attempt after this one.
+    pub(super) const fn again(&self, now: SimTime, timeout: Duration) -> Self {
+        Self {
+            start: self.start,
+            attempt: self.attempt.saturating_add(1),
+            ..Self::new(self.caller, self.service, now, timeout, self.luck)
+        }
+    }
+
+    /// One way from caller to server.
+    pub(super) const fn hop(&self) -> Duration {
+        Duration::ns(self.hop as u64)
+    }
+
+    /// Sets that; more than four seconds count as four.
+    pub(super) fn set_hop(&mut self, hop: Duration) {
+        self.hop = u32::try_from(hop.as_nanos()).unwrap_or(u32::MAX);
+    }
+
+    /// A random word of this attempt for one purpose, the same whenever it is asked for.
+    pub(super) const fn word(&self, purpose: Purpose) -> u64 {
+        self.part(purpose as u64)
+    }
+
+    /// A number between 0 and 1 of this attempt for one purpose.
+    pub(super) const fn chance(&self, purpose: Purpose) -> f64 {
+        open01_of(self.word(purpose))
+    }
+
+    /// The luck of the downstream call that is next.
+    pub(super) const fn child_luck(&self) -> u64 {
+        self.part(CHILD + self.step as u64)
+    }
+
+    const fn part(&self, number: u64) -> u64 {
+        mix(self.luck ^ ((self.attempt as u64) << 32 | number))
+    }
+}
+
+/// No pod: the slot that is never used.
+pub(super) const NO_POD: PodRef = PodRef {
+    id: crate::model::PodId::new(u32::MAX),
+    life: u32::MAX,
+};

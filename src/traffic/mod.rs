@@ -1,0 +1,203 @@
+//! Callers and servers: every call from its start to its end.
+//!
+//! A source calls a Service at random instants. The call enters through a node; the node's proxy
+//! chooses an endpoint among those that *it* has applied (`cluster::ProxyView`); one hop later the
+//! call meets the pod's server as it is at that instant, so a rule that is late, a process that is
+//! gone and a machine that is down show as what a client sees. This room owns callers, connections,
+//! backlogs and servers, and tells the recorder of each call once.
+//!
+//! ```text
+//! Start ─► proxy ─hop─► Arrive ─► slot, or backlog ─hold─► HoldEnds ─► downstream… ─hop─► told
+//! ```
+//!
+//! A call on its happy path is three events: `Start` from a cursor, `Arrive` from a lane (if the
+//! hop is constant), `HoldEnds`. Its end is told as soon as it is certain, with the latency that it
+//! will have; calls that would end at or after the horizon are not told.
+//!
+//! Randomness: a source draws the gaps of its calls from one stream and one word a call, its
+//! *luck*, from another; node, endpoint, hold, fault and hop are hashes of that word, the
+//! attempt's number and the purpose, mapped through the inverse of the distribution. So the
+//! thousandth call of a source has the same luck under every policy, and a draw more or less
+//! elsewhere changes nothing here.
+//!
+//! Clients: each attempt has the whole timeout. A failed attempt (any fate but ok) is followed by
+//! another after a back-off, drawn evenly from 0 to (2ⁿ − 1) · 25 ms for the n-th, at most 250 ms.
+//! Source: Envoy, router filter, `x-envoy-max-retries` (documentation of the jittered back-off).
+//!
+//! Differs: no CPU contention between calls (N97), one hop distribution whatever the zones (N188),
+//! no session affinity (N161), traffic policies Local count as Cluster (N158), no topology hints
+//! (N159), connections are not set up (no round trip of TCP or TLS), kept ones are never idle too
+//! long (N425), a downstream call has a connection of its own and no retry.
+
+mod arrivals;
+mod attempts;
+mod call;
+mod ends;
+mod servers;
+mod sources;
+mod stops;
+
+use crate::base::{Distribution, Duration, IdVec, SimTime, Slots};
+use crate::cluster::{
+    Change, Cluster, Component, NodeChange, Plan, ProxyView, Serving, TrafficRole, Write,
+};
+use crate::event::{CallId, Event, TrafficEvent};
+use crate::model::{Model, NodeId, PodRef, SourceId};
+use crate::sim::{Ctx, LaneId, Streams};
+
+use call::{Call, Caller, Purpose, Stage};
+use servers::Servers;
+use sources::Source;
+
+/// All callers and servers of a run.
+#[derive(Debug)]
+pub struct Traffic {
+    sources: IdVec<SourceId, Source>,
+    calls: Slots<CallId, Call>,
+    servers: Servers,
+    proxies: ProxyView,
+    /// Nodes through which calls come in: those that are ready and up.
+    entries: Vec<NodeId>,
+    entries_are_stale: bool,
+    hop: Hop,
+    horizon: SimTime,
+}
+
+/// One way from caller to server.
+#[derive(Debug)]
+enum Hop {
+    /// Always the same, with the lane of calls on their way.
+    Constant(Duration, Option<LaneId>),
+    /// Drawn once a call: both ways take the same.
+    Drawn(Distribution),
+}
+
+impl Traffic {
+    /// Before the run begins.
+    #[must_use]
+    pub fn new(model: &Model, streams: &Streams) -> Self {
+        let sources = model.traffic.iter();
+        let hop = &model.latencies.hop;
+        let constant = hop
+            .is_constant()
+            .then(|| Duration::from_secs_f64(hop.quantile(0.5)));
+        Self {
+            sources: sources
+                .map(|spec| Source::new(spec, &model.names, streams))
+                .collect(),
+            calls: Slots::new(),
+            servers: Servers::default(),
+            proxies: ProxyView::new(&model.latencies, streams),
+            entries: Vec::new(),
+            entries_are_stale: true,
+            hop: constant.map_or_else(|| Hop::Drawn(hop.clone()), |hop| Hop::Constant(hop, None)),
+            horizon: model.run.until.unwrap_or(SimTime::MAX),
+        }
+    }
+
+    /// How many calls are under way: on the wire, waiting or in service.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The nodes through which calls come in.
+    fn entries(&mut self, cluster: &Cluster) -> &[NodeId] {
+        if self.entries_are_stale {
+            let nodes = cluster
+                .nodes()
+                .enumerate()
+                .filter(|(_, node)| node.ready && node.is_up);
+            self.entries.clear();
+            self.entries.extend(nodes.map(|(id, _)| id));
+            self.entries_are_stale = false;
+        }
+        &self.entries
+    }
+
+    /// A server that drains and has nothing left says so; its pod may end.
+    fn check_idle(&self, pod: PodRef, plan: &mut Plan) {
+        let server = self.servers.get(pod);
+        if server.is_some_and(|row| row.state == Serving::Draining && row.is_idle()) {
+            plan.push(Write::ServerIdle { pod });
+        }
+    }
+}
+
+impl Component<TrafficEvent> for Traffic {
+    fn start(&mut self, cluster: &Cluster, _plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        if let Hop::Constant(hop, lane) = &mut self.hop {
+            *lane = (!hop.is_zero()).then(|| ctx.queue.add_lane(*hop));
+        }
+        for id in self.sources.ids() {
+            self.sources[id].start(id, cluster, ctx);
+        }
+        for (id, _) in cluster.pods().iter() {
+            let pod = cluster.pods().refer(id);
+            if cluster.serving(pod) != Serving::Absent {
+                self.servers
+                    .set(pod, cluster.serving(pod), cluster, ctx.now());
+            }
+        }
+    }
+
+    fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        match change {
+            Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
+            Change::Node { node, what } => {
+                self.entries_are_stale = true;
+                match what {
+                    NodeChange::Down => self.node_dies(*node, ctx),
+                    NodeChange::Up => drop(self.servers.set_up(*node, true)),
+                    NodeChange::Added
+                    | NodeChange::Cordoned
+                    | NodeChange::Uncordoned
+                    | NodeChange::Taints
+                    | NodeChange::Ready => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn handle(
+        &mut self,
+        event: TrafficEvent,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        match event {
+            TrafficEvent::Start(source) => {
+                if let Some(call) = self.sources[source].call(source, ctx) {
+                    self.attempt(call, cluster, ctx);
+                }
+            }
+            TrafficEvent::Arrive(call) => self.arrive(call, cluster, ctx),
+            TrafficEvent::HoldEnds(call) => self.hold_ends(call, cluster, ctx),
+            TrafficEvent::Continue(call) => self.carry_on(call, cluster, ctx),
+            TrafficEvent::Answer(call) => self.answered(call, ctx.now()),
+            TrafficEvent::Timeout(call) => self.time_is_over(call, ctx),
+            TrafficEvent::Retry(call) => self.retry(call, cluster, ctx),
+            TrafficEvent::IdleCheck(pod) => self.check_idle(pod, plan),
+        }
+    }
+}
+
+impl TrafficRole for Traffic {
+    fn cpu_spent(&self, pod: PodRef, ctx: &Ctx<'_>) -> Duration {
+        self.servers.cpu_spent(pod, ctx.now())
+    }
+}
+
+/// An event of a call.
+const fn event(what: TrafficEvent) -> Event {
+    Event::Traffic(what)
+}
+
+/// Which of `count` things a random word of 32 bits chooses, all as likely.
+fn choose(word: u32, count: usize) -> usize {
+    let scaled = u64::from(word) * crate::base::cast::u64_of(count);
+    crate::base::cast::usize_of(u32::try_from(scaled >> 32).unwrap_or(u32::MAX))
+}

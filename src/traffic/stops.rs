@@ -1,0 +1,92 @@
+//! What ends many calls at once: a server that stops, a machine that dies.
+
+use crate::cluster::{Cluster, Serving};
+use crate::event::CallId;
+use crate::model::{NodeId, PodRef};
+use crate::record::{Cause, Fate};
+use crate::sim::Ctx;
+
+use super::ends::End;
+use super::{Call, Stage, Traffic};
+
+impl Traffic {
+    /// A server changes its state. One that has stopped cuts all that it had accepted; one that
+    /// drains goes on, and is done at once if there is nothing.
+    pub(super) fn server_changes(
+        &mut self,
+        pod: PodRef,
+        to: Serving,
+        cluster: &Cluster,
+        ctx: &mut Ctx<'_>,
+    ) {
+        self.servers.set(pod, to, cluster, ctx.now());
+        match to {
+            Serving::Accepting => {}
+            Serving::Draining => self.tell_if_idle(pod, ctx),
+            Serving::Absent | Serving::Starting | Serving::Gone => {
+                for call in self.cut(pod, ctx) {
+                    let cause = match call.stage {
+                        Stage::Waiting => Cause::CutWaiting,
+                        _ => Cause::CutByStop,
+                    };
+                    let at = ctx.now() + call.hop();
+                    self.settle(
+                        call,
+                        End {
+                            fate: Fate::Reset,
+                            cause,
+                            at,
+                        },
+                        ctx,
+                    );
+                }
+            }
+        }
+    }
+
+    /// A machine dies: whoever waits for one of its pods waits in vain.
+    pub(super) fn node_dies(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        for pod in self.servers.set_up(node, false) {
+            for call in self.cut(pod, ctx) {
+                let at = call.deadline.max(ctx.now());
+                self.settle(
+                    call,
+                    End {
+                        fate: Fate::TimedOut,
+                        cause: Cause::NodeDown,
+                        at,
+                    },
+                    ctx,
+                );
+            }
+        }
+    }
+
+    /// Takes all calls from a server, in the order of their slots.
+    ///
+    /// It walks over all calls under way: a server stops seldom, and calls need no links then.
+    fn cut(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Vec<Call> {
+        if self
+            .servers
+            .get(pod)
+            .is_none_or(super::servers::Server::is_idle)
+        {
+            return Vec::new();
+        }
+        let is_there = |call: &Call| {
+            call.server == pod
+                && matches!(
+                    call.stage,
+                    Stage::Waiting | Stage::InService | Stage::Calling
+                )
+        };
+        let calls = self.calls.iter().filter(|(_, call)| is_there(call));
+        let ids: Vec<CallId> = calls.map(|(id, _)| id).collect();
+        let calls: Vec<Call> = ids.into_iter().map(|id| self.calls.remove(id)).collect();
+        for call in calls.iter().filter(|call| call.stage != Stage::Waiting) {
+            self.servers.hold_is_cut(call, ctx.now());
+        }
+        self.servers.clear(pod);
+        calls
+    }
+}

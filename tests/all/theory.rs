@@ -1,0 +1,320 @@
+//! Calls against queueing theory: the 99.9 % interval over replications holds the theory's value
+//! and is narrow, at most 2 % of it to each side.
+//!
+//! Each replication drops what starts in its warm-up, and follows what starts in its window until
+//! it ends. Seeds are fixed. One second is the mean hold unless said otherwise.
+
+use seatrial::base::math::ln;
+use seatrial::base::stats::Summary;
+use seatrial::base::{Distribution, Duration, SimTime, cast};
+use seatrial::cluster::{Serving, Write};
+use seatrial::model::{Serve, ServiceId};
+use seatrial::record::{CallRecord, Cause, Fate};
+use seatrial::recorder::Recorder;
+
+use crate::support::servers::{Field, Setup, behavior, serve};
+
+const REPLICATIONS: u32 = 30;
+
+/// The mean of the samples is the theory's value: 99.9 % interval, half-width at most 2 %.
+fn check(what: &str, samples: &[f64], theory: f64) {
+    let found = Summary::with_confidence(samples, 0.999);
+    let (low, high) = (found.low, found.high);
+    assert!(
+        low <= theory && theory <= high,
+        "{what}: {theory} is not in [{low}, {high}]"
+    );
+    let half = (high - low) / 2.0 / theory;
+    assert!(
+        half <= 0.02,
+        "{what}: half-width {:.2} % of {theory}",
+        half * 100.0
+    );
+}
+
+/// Pods of one kind, called at a rate.
+fn field(server: Serve, pods: usize, per_second: f64, replication: u32) -> Field {
+    let setup = Setup::new(11)
+        .group("web", pods, behavior(server))
+        .source("load", "web", per_second);
+    Field::new(setup, replication, Recorder::keeping_calls())
+}
+
+fn secs(at: u64) -> SimTime {
+    SimTime::at(Duration::secs(at))
+}
+
+/// The calls that start in a window of `window` seconds after a warm-up of `warmup`.
+fn window(mut field: Field, warmup: u64, window: u64) -> Vec<CallRecord> {
+    let (from, to) = (secs(warmup), secs(warmup + window));
+    field.run_until(to + Duration::secs(500));
+    let mut calls = field.take_calls();
+    calls.retain(|call| from <= call.start && call.start < to);
+    calls
+}
+
+fn mean_latency(calls: &[CallRecord]) -> f64 {
+    let sum: f64 = calls.iter().map(|call| call.latency.as_secs_f64()).sum();
+    sum / cast::f64_of_usize(calls.len())
+}
+
+fn share(calls: &[CallRecord], of: impl Fn(&CallRecord) -> bool) -> f64 {
+    cast::f64_of_usize(calls.iter().filter(|call| of(call)).count())
+        / cast::f64_of_usize(calls.len())
+}
+
+/// One number a replication.
+fn replicate(run: impl Fn(u32) -> f64) -> Vec<f64> {
+    (0..REPLICATIONS).map(run).collect()
+}
+
+fn exponential() -> Distribution {
+    Distribution::exponential(1.0)
+}
+
+/// N441: W = 1 / (μ − λ); the sojourn is exponential, so one in a hundred is longer than
+/// ln(100) / (μ − λ).
+#[test]
+fn one_server() {
+    for (rho, length) in [(0.5_f64, 40_000), (0.8, 160_000)] {
+        let sojourn = 1.0 / (1.0 - rho);
+        let p99 = ln(100.0) * sojourn;
+        let mut tails = Vec::new();
+        let means: Vec<f64> = (0..REPLICATIONS)
+            .map(|replication| {
+                let calls = window(
+                    field(serve(exponential(), 1), 1, rho, replication),
+                    2000,
+                    length,
+                );
+                tails.push(share(&calls, |call| call.latency.as_secs_f64() <= p99));
+                mean_latency(&calls)
+            })
+            .collect();
+        check(&format!("M/M/1 at {rho}"), &means, sojourn);
+        check(&format!("M/M/1 at {rho}, share below p99"), &tails, 0.99);
+    }
+}
+
+/// N442: mean waits at ρ = 0.8 in units of the mean hold, from Erlang's C.
+#[test]
+fn many_servers() {
+    for (servers, wait, length) in [
+        (2_u32, 1.7778, 60_000),
+        (4, 0.74554, 22_000),
+        (16, 0.09528, 1600),
+    ] {
+        let rate = 0.8 * f64::from(servers);
+        let means = replicate(|replication| {
+            let field = field(serve(exponential(), servers), 1, rate, replication);
+            mean_latency(&window(field, 500, length))
+        });
+        check(&format!("M/M/{servers}"), &means, 1.0 + wait);
+    }
+}
+
+/// N443: Erlang's B with 5 servers and 4 erlang: B₀ = 1, Bₖ = aBₖ₋₁ / (k + aBₖ₋₁) gives 0.19907.
+#[test]
+fn loss() {
+    let losses = replicate(|replication| {
+        let server = Serve {
+            backlog: 0,
+            ..serve(exponential(), 5)
+        };
+        let calls = window(field(server, 1, 4.0, replication), 100, 6000);
+        share(&calls, |call| call.cause == Cause::BacklogFull)
+    });
+    check("Erlang B", &losses, 0.199_067);
+}
+
+/// N443: M/M/1/K with K = 5 (one in service, four wait) at ρ = 0.8: (1 − ρ)ρᴷ / (1 − ρᴷ⁺¹)
+/// = 0.2 · 0.32768 / (1 − 0.262144) = 0.088821.
+#[test]
+fn bounded_backlog() {
+    let losses = replicate(|replication| {
+        let server = Serve {
+            backlog: 4,
+            ..serve(exponential(), 1)
+        };
+        let calls = window(field(server, 1, 0.8, replication), 200, 60_000);
+        share(&calls, |call| call.fate == Fate::ServerError)
+    });
+    check("M/M/1/5", &losses, 0.088_821);
+}
+
+/// N443, Pollaczek and Khinchine: Wq = λE[S²] / (2(1 − ρ)). Log-normal hold of mean 1 and cv 1,
+/// E[S²] = 1 + 1² = 2; ρ = 0.6: 0.6 · 2 / 0.8 = 1.5. Constant hold: 0.6 / 0.8 = 0.75.
+#[test]
+fn any_hold() {
+    let holds = [
+        (Distribution::log_normal_cv(1.0, 1.0), 1.5, 90_000),
+        (Distribution::Constant(1.0), 0.75, 8000),
+    ];
+    for (hold, wait, length) in holds {
+        let means = replicate(|replication| {
+            let field = field(serve(hold.clone(), 1), 1, 0.6, replication);
+            mean_latency(&window(field, 1000, length))
+        });
+        check(&format!("M/G/1 with {hold:?}"), &means, 1.0 + wait);
+    }
+}
+
+/// N440: calls under way, counted each second, against rate times mean latency of the calls.
+#[test]
+fn little() {
+    let ratios = replicate(|replication| {
+        let mut field = field(serve(exponential(), 2), 2, 2.8, replication);
+        field.run_until(secs(500));
+        field.take_calls();
+        let (mut under_way, length) = (0, 4000);
+        for at in 0..length {
+            field.run_until(secs(500 + at));
+            under_way += field.traffic.calls_under_way();
+        }
+        field.run_until(secs(500 + length + 300));
+        let mut calls = field.take_calls();
+        calls.retain(|call| secs(500) <= call.start && call.start < secs(500 + length));
+        let area: f64 = calls.iter().map(|call| call.latency.as_secs_f64()).sum();
+        cast::f64_of_usize(under_way) / area
+    });
+    check("L / λW", &ratios, 1.0);
+}
+
+/// N444: a uniform random split over n pods is n independent M/M/1 of λ / n each; N156: each pod
+/// gets the same share.
+#[test]
+fn uniform_split() {
+    let mut shares = Vec::new();
+    let means: Vec<f64> = (0..REPLICATIONS)
+        .map(|replication| {
+            let calls = window(
+                field(serve(exponential(), 1), 5, 2.5, replication),
+                500,
+                10_000,
+            );
+            shares.push(share(&calls, |call| call.pod == Some(3)));
+            mean_latency(&calls)
+        })
+        .collect();
+    check("five M/M/1", &means, 2.0);
+    check("share of one pod", &shares, 0.2);
+}
+
+/// N446: attempts fail with p = 0.4 and independently, two more attempts: one in p³ = 0.064 calls
+/// fails, and the load is 1 + p + p² = 1.56 attempts a call.
+#[test]
+fn retries() {
+    let mut loads = Vec::new();
+    let losses: Vec<f64> = (0..REPLICATIONS)
+        .map(|replication| {
+            let server = Serve {
+                errors: 0.4,
+                ..serve(Distribution::Constant(0.01), 100)
+            };
+            let mut setup = Setup::new(11)
+                .group("web", 3, behavior(server))
+                .source("load", "web", 100.0);
+            setup.traffic[0].retries = 2;
+            let field = Field::new(setup, replication, Recorder::keeping_calls());
+            let calls = window(field, 10, 400);
+            let attempts: u32 = calls.iter().map(|call| 1 + call.retries).sum();
+            loads.push(f64::from(attempts) / cast::f64_of_usize(calls.len()));
+            share(&calls, |call| call.fate == Fate::ServerError)
+        })
+        .collect();
+    check("failed calls", &losses, 0.064);
+    check("attempts a call", &loads, 1.56);
+}
+
+/// N460: pods that exit at once, K after their deletion; proxies know after R. Each replaced pod
+/// costs λ_pod · (R − K) refused and λ_pod · E[S] reset calls. Four pods, 400/s: λ_pod = 100/s;
+/// R = 1 s, K = 0.1 s, E[S] = 0.05 s: 90 + 5 = 95 a pod.
+#[test]
+fn exit_at_once() {
+    let (mut refused, mut reset) = (Vec::new(), Vec::new());
+    for replication in 0..REPLICATIONS {
+        let hold = Distribution::exponential(0.05);
+        let mut setup = Setup::new(11)
+            .group("web", 4, behavior(serve(hold, 1000)))
+            .source("load", "web", 400.0);
+        setup.nodes = 6;
+        setup.latencies.watch = Distribution::Constant(1.0);
+        let mut field = Field::new(setup, replication, Recorder::keeping_calls());
+        field.run_until(secs(2));
+        field.take_calls();
+        let web = ServiceId::new(0);
+        let rounds = 30;
+        for round in 0..rounds {
+            let pod = field.pods()[round % 4];
+            let from = field.now();
+            field.publish(web, |p| p != pod, |_| false);
+            field.run_until(from + Duration::ms(100));
+            field.set(pod, Serving::Absent);
+            field.run_until(from + Duration::ms(1100));
+            field.set(pod, Serving::Accepting);
+            field.publish(web, |_| true, |_| false);
+            field.run_until(from + Duration::ms(2200));
+        }
+        let calls = field.take_calls();
+        let count = |fate| calls.iter().filter(|call| call.fate == fate).count();
+        refused.push(cast::f64_of_usize(count(Fate::Refused)) / cast::f64_of_usize(rounds));
+        reset.push(cast::f64_of_usize(count(Fate::Reset)) / cast::f64_of_usize(rounds));
+        assert_eq!(
+            count(Fate::Ok) + count(Fate::Refused) + count(Fate::Reset),
+            calls.len()
+        );
+    }
+    let all: Vec<f64> = refused.iter().zip(&reset).map(|(a, b)| a + b).collect();
+    check("refused a pod", &refused, 90.0);
+    check("failed a pod", &all, 95.0);
+    let found = Summary::with_confidence(&reset, 0.999);
+    assert!(
+        found.low <= 5.0 && 5.0 <= found.high,
+        "reset a pod: {found:?}"
+    );
+}
+
+/// N157: when no endpoint is ready, those that serve while they terminate take the calls; when
+/// they serve no more, calls are rejected (N158).
+#[test]
+fn the_last_terminating_pod_serves() {
+    let mut field = field(serve(Distribution::Constant(0.001), 100), 2, 1000.0, 0);
+    let web = ServiceId::new(0);
+    let (first, last) = (field.pods()[0], field.pods()[1]);
+    field.apply(|_, plan| {
+        plan.push(Write::DeletePod {
+            pod: last,
+            grace: None,
+        });
+    });
+    field.publish(web, |p| p == last, |p| p == last);
+    field.run_until(secs(1));
+    let calls = field.take_calls();
+    let serial = field.cluster.pod(last).expect("it terminates").serial;
+    assert!(calls.len() > 800);
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.fate == Fate::Ok && call.pod == Some(serial))
+    );
+    field.publish(web, |p| p == first, |_| false);
+    field.run_until(secs(2));
+    assert!(
+        field
+            .take_calls()
+            .iter()
+            .skip(10)
+            .all(|call| call.pod != Some(serial))
+    );
+    field.publish(web, |_| false, |p| p == last);
+    field.run_until(secs(3));
+    let calls = field.take_calls();
+    let rejected = |call: &&CallRecord| call.cause == Cause::NoReadyPod;
+    assert!(calls.iter().skip(10).all(|call| rejected(&call)));
+    assert!(
+        calls
+            .iter()
+            .filter(rejected)
+            .all(|call| call.latency.is_zero())
+    );
+}
