@@ -6,6 +6,7 @@
 
 pub mod base;
 pub mod cluster;
+pub mod controllers;
 pub mod event;
 pub mod kubectl;
 pub mod manifest;

@@ -27,7 +27,7 @@ pub enum PodName {
 /// The alphabet of generated names: no vowels, nothing that looks like something else.
 ///
 /// Source: kubernetes v1.36.3 apimachinery/pkg/util/rand/rand.go (rule C7).
-const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+pub const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 impl PodName {
     /// How many different suffixes there are.

@@ -75,6 +75,12 @@ impl SimTime {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// The whole second that it is in: what is left of a time that was stored in an object of
+    /// Kubernetes.
+    pub const fn floor_secs(self) -> Self {
+        Self(self.0 - self.0 % NANOS_PER_SEC)
+    }
+
     /// The first instant at or after this one that is a whole multiple of `period` after `phase`;
     /// this is when a ticker with that period fires next. A zero period means "now".
     pub fn next_tick(self, phase: Self, period: Duration) -> Self {

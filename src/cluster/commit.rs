@@ -70,6 +70,7 @@ impl Cluster {
             let service = Service {
                 spec: Arc::new(spec.clone()),
                 endpoints: empty,
+                pods: Vec::new(),
             };
             let service = self.services.push(Some(service));
             self.service_by_name.insert(spec.name, service);

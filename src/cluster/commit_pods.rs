@@ -68,6 +68,11 @@ impl Cluster {
         if let Some(owner) = new.owner {
             self.replica_sets[owner.id].pods.push(pod.id);
         }
+        for service in &self.templates[new.template].services {
+            if let Some(row) = &mut self.services[*service] {
+                row.pods.push(pod.id);
+            }
+        }
         changes.push(Change::PodAdded {
             pod,
             owner: new.owner,
@@ -249,6 +254,7 @@ impl Cluster {
         recorder.pod(&self.pod_record(pod.id, Some(self.now)));
         let before = self.serving[pod.id];
         self.count(pod.id, -1);
+        self.leave_services(pod.id);
         let row = self.pods.remove(pod.id);
         self.serving[pod.id] = Serving::Gone;
         if before != Serving::Gone {
@@ -270,6 +276,20 @@ impl Cluster {
             template,
             freed,
         });
+    }
+
+    /// Takes a pod off the lists of the Services that select it.
+    fn leave_services(&mut self, id: PodId) {
+        let row = &self.pods[id];
+        for service in &self.templates[row.template].services {
+            let Some(service) = &mut self.services[*service] else {
+                continue;
+            };
+            let place = service
+                .pods
+                .binary_search_by_key(&row.serial, |p| self.pods[*p].serial);
+            service.pods.remove(place.expect("a Service lists its pods"));
+        }
     }
 
     /// The whole life of a pod so far.

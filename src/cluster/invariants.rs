@@ -27,6 +27,16 @@ impl Cluster {
             let holds = pod.node.is_some() && !pod.is_terminal();
             assert_eq!(held, holds, "pod {} and its node disagree", pod.serial);
         }
+        for (id, service) in self.services.enumerate() {
+            let Some(service) = service else { continue };
+            let selected = |p: &super::Pod| self.templates[p.template].services.contains(&id);
+            let mut all: Vec<_> = self.pods.iter().filter(|(_, p)| selected(p)).collect();
+            all.sort_by_key(|(_, p)| p.serial);
+            assert!(
+                all.iter().map(|(pod, _)| pod).eq(&service.pods),
+                "the pods of {id:?} are others"
+            );
+        }
         for (id, replica_set) in self.replica_sets.iter() {
             for pod in &replica_set.pods {
                 let row = self

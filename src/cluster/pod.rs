@@ -120,10 +120,16 @@ impl Pod {
         !self.is_terminal() && self.deletion.is_none()
     }
 
+    /// When `status.ready` changed last, as the API stores it: in whole seconds (rule C2).
+    #[must_use]
+    pub const fn ready_since(&self) -> SimTime {
+        self.ready_changed.floor_secs()
+    }
+
     /// Whether it has been ready for `min_ready` (rule C9).
     #[must_use]
     pub fn is_available(&self, min_ready: Duration, now: SimTime) -> bool {
-        self.status.ready && self.ready_changed + min_ready <= now
+        self.status.ready && self.ready_since() + min_ready <= now
     }
 }
 

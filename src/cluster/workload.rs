@@ -46,6 +46,8 @@ pub struct DeploymentStatus {
     pub available: u32,
     /// Pods wanted and not available.
     pub unavailable: u32,
+    /// Pods being deleted.
+    pub terminating: u32,
     /// Condition Available.
     pub is_available: bool,
     /// Condition Progressing.
@@ -131,6 +133,8 @@ pub struct Service {
     pub spec: Arc<ServiceSpec>,
     /// What the EndpointSlice controller published last.
     pub endpoints: Arc<EndpointSet>,
+    /// All pods that its selector selects, in order of their serials.
+    pub pods: Vec<PodId>,
 }
 
 /// A HorizontalPodAutoscaler.

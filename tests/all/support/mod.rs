@@ -2,3 +2,5 @@
 
 pub(crate) mod corpus;
 pub(crate) mod servers;
+pub(crate) mod control;
+pub(crate) mod model;

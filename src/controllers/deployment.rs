@@ -1,0 +1,541 @@
+//! Deployment: one template after another, each with a ReplicaSet of its own.
+//!
+//! ```text
+//! look ─► pause noted ─► paused or scaled? ──yes──► scale (C48) ─────────────────► status
+//!                              │ no
+//!              RollingUpdate ──┴── Recreate
+//!              new up, else old down ─► history ─► status + progress
+//! ```
+//!
+//! At most one of "up" and "down" a look; the next look follows from the writes of this one. It
+//! never sees pods' readiness but through the status of ReplicaSets (rule C24).
+//!
+//! Source: kubernetes v1.36.3 pkg/controller/deployment/deployment_controller.go `syncDeployment`
+//! (rule C25). Differs: the status is written once a look, at its end; the original writes it
+//! twice and repeats the look after the conflict (rule C30). Annotations other than those of
+//! revision and size are not modelled; nor are adoption, quota and rollback by annotation.
+
+use std::sync::Arc;
+
+use crate::base::{IdVec, cast};
+use crate::cluster::{
+    Change, Cluster, Controller, Deployment, DeploymentStatus, NewReplicaSet, ObjectChange, Plan,
+    ProgressReason, ReplicaSet, ReplicaSetStatus, Requeue, Write,
+};
+use crate::model::{DeploymentId, Model, ObjectKey, ReplicaSetRef, Strategy, Template};
+use crate::record::{About, EventRecord, RolloutRecord, RolloutStep};
+use crate::sim::{Ctx, Streams};
+
+use super::deployment_progress::{Progress, Sums, set_reason, sum_up};
+use super::rolling::{self, Limits, Size};
+use super::template_hash::template_hash;
+
+/// The Deployment controller.
+#[derive(Debug, Default)]
+pub struct DeploymentController {
+    /// The revision that was complete last.
+    completed: IdVec<DeploymentId, u32>,
+}
+
+impl DeploymentController {
+    /// For a run of this model.
+    #[must_use]
+    pub fn new(_model: &Model, _streams: &Streams) -> Self {
+        Self::default()
+    }
+}
+
+impl Controller for DeploymentController {
+    fn name(&self) -> &'static str {
+        "deployment-controller"
+    }
+
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/deployment_controller.go
+    /// `addReplicaSet`, `updateReplicaSet`, `deletePod` (rule C24).
+    fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
+        match change {
+            Change::Deployment { deployment, what } if *what != ObjectChange::Removed => {
+                out.push(ObjectKey::Deployment(*deployment));
+            }
+            Change::ReplicaSet {
+                owner: Some(owner), ..
+            } => out.push(ObjectKey::Deployment(*owner)),
+            Change::PodRemoved {
+                owner: Some(owner), ..
+            } => out.extend(emptied(cluster, *owner).map(ObjectKey::Deployment)),
+            _ => {}
+        }
+    }
+
+    fn reconcile(
+        &mut self,
+        key: ObjectKey,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) -> Requeue {
+        let ObjectKey::Deployment(id) = key else {
+            return Requeue::Never;
+        };
+        let Some(row) = cluster.deployment(id) else {
+            return Requeue::Never;
+        };
+        let mut look = Look::new(id, row, cluster, ctx);
+        let status = look.sync();
+        let Look {
+            progress,
+            revision,
+            writes,
+            ..
+        } = look;
+        for write in writes {
+            plan.push(write);
+        }
+        let Some(status) = status else {
+            return Requeue::Never;
+        };
+        self.record(id, &progress, revision, (&row.status, &status), ctx);
+        if (status, revision) == (row.status, row.revision) {
+            return progress.look_again(&status);
+        }
+        plan.push(Write::DeploymentStatus {
+            deployment: id,
+            status,
+            revision,
+        });
+        Requeue::Never
+    }
+}
+
+impl DeploymentController {
+    /// Tells what a status means for the rollout to `revision`.
+    fn record(
+        &mut self,
+        deployment: DeploymentId,
+        progress: &Progress,
+        revision: u32,
+        (before, status): (&DeploymentStatus, &DeploymentStatus),
+        ctx: &mut Ctx<'_>,
+    ) {
+        let mut tell = |step| {
+            ctx.recorder.rollout(RolloutRecord {
+                at: progress.now,
+                deployment,
+                revision,
+                step,
+            });
+        };
+        let completed = self.completed.grow_to(deployment);
+        if progress.is_complete(status) && *completed != revision {
+            *completed = revision;
+            tell(RolloutStep::Completed);
+        }
+        let is_late = |status: &DeploymentStatus| {
+            let reason = status.progressing.map(|p| p.reason);
+            reason == Some(ProgressReason::ProgressDeadlineExceeded)
+        };
+        if is_late(status) && !is_late(before) {
+            tell(RolloutStep::DeadlineExceeded);
+        }
+    }
+}
+
+/// The Deployment of a ReplicaSet, if its strategy is Recreate and none of its ReplicaSets has a
+/// pod any more (rule C24).
+fn emptied(cluster: &Cluster, replica_set: ReplicaSetRef) -> Option<DeploymentId> {
+    let id = cluster.replica_sets().get(replica_set)?.owner?;
+    let row = cluster.deployment(id)?;
+    let sets = cluster.replica_sets();
+    let is_empty = || {
+        row.replica_sets
+            .iter()
+            .all(|set| sets[*set].pods.is_empty())
+    };
+    (row.spec.strategy == Strategy::Recreate && is_empty()).then_some(id)
+}
+
+/// A ReplicaSet as this look sees it.
+#[derive(Clone, Copy, Debug)]
+struct Set {
+    /// `None`: this look makes it.
+    at: Option<ReplicaSetRef>,
+    size: Size,
+    revision: u32,
+    status: ReplicaSetStatus,
+}
+
+/// One look at one Deployment: what it sees, and what it asks for.
+struct Look<'a> {
+    id: DeploymentId,
+    row: &'a Deployment,
+    cluster: &'a Cluster,
+    limits: Limits,
+    progress: Progress,
+    /// Oldest first.
+    sets: Vec<Set>,
+    new: Option<usize>,
+    /// Status before, with the conditions that this look sets on the way.
+    status: DeploymentStatus,
+    revision: u32,
+    writes: Vec<Write>,
+    recorder: &'a mut crate::recorder::Recorder,
+}
+
+impl<'a> Look<'a> {
+    fn new(
+        id: DeploymentId,
+        row: &'a Deployment,
+        cluster: &'a Cluster,
+        ctx: &'a mut Ctx<'_>,
+    ) -> Self {
+        let rows = cluster.replica_sets();
+        let mut order: Vec<_> = row
+            .replica_sets
+            .iter()
+            .map(|set| (*set, &rows[*set]))
+            .collect();
+        let age = |set: &ReplicaSet| {
+            (
+                set.created.floor_secs(),
+                cluster.names().resolve(set.name.name),
+            )
+        };
+        order.sort_by(|(_, a), (_, b)| age(a).cmp(&age(b)));
+        let wanted = &row.spec.template;
+        let is_wanted =
+            |set: &ReplicaSet| is_same(wanted, &cluster.templates()[set.template].template);
+        let seen = |set: &ReplicaSet| Set {
+            at: None,
+            size: Size {
+                spec: i64::from(set.replicas),
+                available: i64::from(set.status.available),
+                desired: set.desired.map(i64::from),
+                max: set.max.map(i64::from),
+            },
+            revision: set.revision,
+            status: set.status,
+        };
+        let sets = order.iter().map(|(id, set)| Set {
+            at: Some(rows.refer(*id)),
+            ..seen(set)
+        });
+        Self {
+            id,
+            row,
+            cluster,
+            limits: Limits::of(&row.spec.strategy, i64::from(row.replicas)),
+            progress: Progress {
+                deadline: row.spec.progress_deadline,
+                generation: row.generation,
+                replicas: row.replicas,
+                now: ctx.now(),
+            },
+            sets: sets.collect(),
+            new: order.iter().position(|(_, set)| is_wanted(set)),
+            status: row.status,
+            revision: row.revision,
+            writes: Vec::new(),
+            recorder: ctx.recorder,
+        }
+    }
+
+    /// The look itself; `None` if it ends without a status.
+    fn sync(&mut self) -> Option<DeploymentStatus> {
+        let paused = self.row.spec.paused;
+        self.progress.note_pause(&mut self.status, paused);
+        if self.revise_new() {
+            return None;
+        }
+        let sizes: Vec<Size> = self.sets.iter().map(|set| set.size).collect();
+        if paused || rolling::is_scaling(&self.limits, &sizes) {
+            self.scale(&sizes);
+            if paused {
+                self.clean_up();
+            }
+            return Some(self.sum_up());
+        }
+        match self.row.spec.strategy {
+            Strategy::Recreate => self.recreate(),
+            Strategy::RollingUpdate { .. } => self.roll(),
+        }
+        let mut status = self.sum_up();
+        self.progress.estimate(&self.row.status, &mut status);
+        Some(status)
+    }
+
+    /// Brings revision and `minReadySeconds` of the new ReplicaSet up to date; true if that took a
+    /// write, which ends the look.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `getNewReplicaSet` (rule C28).
+    fn revise_new(&mut self) -> bool {
+        let Some((new, at)) = self
+            .new
+            .and_then(|i| Some((self.sets[i], self.sets[i].at?)))
+        else {
+            return false;
+        };
+        let revision = new.revision.max(self.next_revision());
+        let min_ready = self.row.spec.min_ready;
+        if revision == new.revision && self.cluster.replica_sets()[at.id].min_ready == min_ready {
+            self.revision = revision;
+            if self.progress.deadline.is_some() && self.status.progressing.is_none() {
+                let found = ProgressReason::FoundNewReplicaSet;
+                set_reason(&mut self.status, found, self.progress.now);
+            }
+            return false;
+        }
+        self.writes.push(Write::ReviseReplicaSet {
+            replica_set: at,
+            revision,
+            min_ready,
+        });
+        if revision != new.revision {
+            self.tell_start(revision);
+        }
+        true
+    }
+
+    /// One more than the highest revision of the old ones.
+    fn next_revision(&self) -> u32 {
+        let old = (0..self.sets.len()).filter(|i| Some(*i) != self.new);
+        1 + old.map(|i| self.sets[i].revision).max().unwrap_or(0)
+    }
+
+    fn tell_start(&mut self, revision: u32) {
+        self.recorder.rollout(RolloutRecord {
+            at: self.progress.now,
+            deployment: self.id,
+            revision,
+            step: RolloutStep::Started,
+        });
+    }
+
+    /// Makes the new ReplicaSet if there is none.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `getNewReplicaSet` (rules C29,
+    /// C33). Differs: two templates with the same hash get different names at once, without a
+    /// round over `status.collisionCount`.
+    fn create_new(&mut self) {
+        if self.new.is_some() {
+            return;
+        }
+        let total = self.sets.iter().map(|set| set.size.spec).sum();
+        let spec = rolling::new_size(&self.limits, total, 0);
+        let revision = self.next_revision();
+        let hash = self.free_hash();
+        let event = self.wants_events().then(|| {
+            let names = self.cluster.names();
+            let name = names.resolve(self.row.spec.name.name);
+            format!("Scaled up replica set {name}-{hash} from 0 to {spec}")
+        });
+        self.tell_scaled(event.filter(|_| spec > 0));
+        self.writes.push(Write::CreateReplicaSet(NewReplicaSet {
+            deployment: self.id,
+            hash,
+            template: Arc::clone(&self.row.spec.template),
+            replicas: count(spec),
+            min_ready: self.row.spec.min_ready,
+            revision,
+            desired: self.row.replicas,
+            max: count(self.limits.max()),
+        }));
+        self.new = Some(self.sets.len());
+        self.sets.push(Set {
+            at: None,
+            size: Size {
+                spec,
+                available: 0,
+                desired: Some(self.limits.replicas),
+                max: Some(self.limits.max()),
+            },
+            revision,
+            status: ReplicaSetStatus::default(),
+        });
+        self.revision = revision;
+        if self.progress.deadline.is_some() {
+            let created = ProgressReason::NewReplicaSetCreated;
+            set_reason(&mut self.status, created, self.progress.now);
+        }
+        self.tell_start(revision);
+    }
+
+    /// The hash of the template, or of one of its collisions.
+    fn free_hash(&self) -> String {
+        let names = self.cluster.names();
+        let prefix = names.resolve(self.row.spec.name.name);
+        let sets = self.cluster.replica_sets();
+        let is_free = |hash: &String| {
+            let is_it = |name: &str| {
+                let rest = name
+                    .strip_prefix(prefix)
+                    .and_then(|rest| rest.strip_prefix('-'));
+                rest == Some(hash)
+            };
+            let mut taken = self.row.replica_sets.iter().map(|set| sets[*set].name.name);
+            !taken.any(|name| is_it(names.resolve(name)))
+        };
+        let source = &self.row.spec.template.source;
+        let others = (1..).map(|n| template_hash(source, Some(n)));
+        std::iter::once(template_hash(source, None))
+            .chain(others)
+            .find(is_free)
+            .expect("some hash is free")
+    }
+
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/rolling.go `rolloutRolling` (rule C32).
+    fn roll(&mut self) {
+        self.create_new();
+        let Some(new) = self.new else { return };
+        let total = self.sets.iter().map(|set| set.size.spec).sum();
+        let spec = self.sets[new].size.spec;
+        let size = rolling::new_size(&self.limits, total, spec);
+        if size != spec {
+            return self.resize(new, size);
+        }
+        let old: Vec<usize> = self.active_old().collect();
+        let sizes: Vec<Size> = old.iter().map(|i| self.sets[*i].size).collect();
+        let step = rolling::scale_down_old(&self.limits, &sizes, self.sets[new].size);
+        for (i, size) in old.into_iter().zip(step.sizes) {
+            self.resize(i, size);
+        }
+        if !step.scaled && self.progress.is_complete(&self.row.status) {
+            self.clean_up();
+        }
+    }
+
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/recreate.go `rolloutRecreate`
+    /// (rule C43).
+    fn recreate(&mut self) {
+        let old: Vec<usize> = self.active_old().collect();
+        if !old.is_empty() {
+            return old.into_iter().for_each(|i| self.resize(i, 0));
+        }
+        if self.old_pods_run() {
+            return;
+        }
+        self.create_new();
+        if let Some(new) = self.new {
+            self.resize(new, self.limits.replicas);
+        }
+        if self.progress.is_complete(&self.row.status) {
+            self.clean_up();
+        }
+    }
+
+    /// Whether a pod of an old template may still run, terminating ones included.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/recreate.go `oldPodsRunning`
+    /// (rule C44).
+    fn old_pods_run(&self) -> bool {
+        let (pods, rows) = (self.cluster.pods(), self.cluster.replica_sets());
+        let runs = |set: &Set| {
+            let listed = set.at.map_or(&[][..], |at| &rows[at.id].pods);
+            set.status.replicas > 0 || listed.iter().any(|pod| !pods[*pod].is_terminal())
+        };
+        self.old().any(|i| runs(&self.sets[i]))
+    }
+
+    fn old(&self) -> impl Iterator<Item = usize> {
+        let new = self.new;
+        (0..self.sets.len()).filter(move |i| Some(*i) != new)
+    }
+
+    fn active_old(&self) -> impl Iterator<Item = usize> {
+        self.old().filter(|i| self.sets[*i].size.spec > 0)
+    }
+
+    /// The scaling path (rule C48).
+    fn scale(&mut self, sizes: &[Size]) {
+        let replicas = i64::from(self.row.status.replicas);
+        for (i, size) in rolling::scale(&self.limits, sizes, self.new, replicas) {
+            self.write_size(i, size);
+        }
+    }
+
+    /// Sets the size of a ReplicaSet if it is another one (rule C39).
+    fn resize(&mut self, i: usize, size: i64) {
+        if self.sets[i].size.spec != size {
+            self.write_size(i, size);
+        }
+    }
+
+    /// Sets size and annotations of a ReplicaSet.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `scaleReplicaSet` (rule C39).
+    /// What this look goes on with is the size before, as the original's list is.
+    fn write_size(&mut self, i: usize, size: i64) {
+        let Some(at) = self.sets[i].at else { return };
+        let before = self.sets[i].size.spec;
+        if before != size && self.wants_events() {
+            let row = &self.cluster.replica_sets()[at.id];
+            let name = self.cluster.names().resolve(row.name.name);
+            let way = if size > before { "up" } else { "down" };
+            let text = format!("Scaled {way} replica set {name} from {before} to {size}");
+            self.tell_scaled(Some(text));
+        }
+        self.writes.push(Write::ScaleReplicaSet {
+            replica_set: at,
+            replicas: count(size),
+            desired: Some(self.row.replicas),
+            max: Some(count(self.limits.max())),
+        });
+    }
+
+    fn wants_events(&self) -> bool {
+        self.recorder.wants_events()
+    }
+
+    fn tell_scaled(&mut self, message: Option<String>) {
+        let Some(message) = message else { return };
+        self.recorder.event(EventRecord {
+            at: self.progress.now,
+            is_warning: false,
+            reason: "ScalingReplicaSet",
+            about: About::Object("Deployment", self.row.spec.name),
+            message,
+        });
+    }
+
+    /// Deletes what the history has too much of: of the oldest revisions those that are empty.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `cleanupDeployment` (rule C62).
+    fn clean_up(&mut self) {
+        let mut old: Vec<usize> = self.old().collect();
+        let limit = cast::usize_of(self.row.spec.history_limit);
+        let excess = old.len().saturating_sub(limit);
+        old.sort_by_key(|i| self.sets[*i].revision);
+        for i in old.into_iter().take(excess) {
+            let set = &self.sets[i];
+            let empty = set.status.replicas == 0 && set.size.spec == 0;
+            if let Some(replica_set) = set.at.filter(|_| empty) {
+                self.writes.push(Write::DeleteReplicaSet { replica_set });
+            }
+        }
+    }
+
+    fn sum_up(&self) -> DeploymentStatus {
+        let mut sums = Sums {
+            spec: 0,
+            all: ReplicaSetStatus::default(),
+            updated: self.new.map_or(0, |i| self.sets[i].status.replicas),
+        };
+        for set in &self.sets {
+            sums.spec += count(set.size.spec);
+            sums.all.replicas += set.status.replicas;
+            sums.all.ready += set.status.ready;
+            sums.all.available += set.status.available;
+            sums.all.terminating += set.status.terminating;
+        }
+        sum_up(&self.status, self.row.generation, &sums, &self.limits)
+    }
+}
+
+/// Whether two templates are the same revision (rule C26).
+fn is_same(one: &Arc<Template>, other: &Arc<Template>) -> bool {
+    Arc::ptr_eq(&one.source, &other.source) || one.source == other.source
+}
+
+/// A size as the API has it.
+fn count(size: i64) -> u32 {
+    u32::try_from(size).expect("a size is neither negative nor beyond 32 bits")
+}

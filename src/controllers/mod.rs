@@ -1,0 +1,25 @@
+//! The control loops of the controller manager: Deployment, ReplicaSet, EndpointSlice.
+//!
+//! Each looks at the cluster and answers with a plan; running one twice is harmless. The heart of
+//! each is a pure function in a file of its own. Work queues, watch delays, retries and the
+//! clients' limits are the engine's.
+//!
+//! ```text
+//! pods' readiness ─► ReplicaSet status ─► Deployment ─► size of ReplicaSets ─► pods
+//!        └─────────► EndpointSlice ─► endpoints
+//! ```
+
+mod deletion_order;
+mod deployment;
+mod deployment_progress;
+mod endpointslice;
+mod pod_names;
+mod replicaset;
+pub mod rolling;
+mod template_hash;
+
+pub use deletion_order::{Candidate, first_to_go};
+pub use deployment::DeploymentController;
+pub use endpointslice::EndpointSliceController;
+pub use replicaset::ReplicaSetController;
+pub use template_hash::template_hash;

@@ -1,0 +1,105 @@
+//! The random ends of generated pod names.
+
+use rand::Rng;
+
+use crate::base::{IdVec, Interner};
+use crate::model::{ObjectName, ReplicaSetId, ReplicaSetRef};
+use crate::record::PodName;
+use crate::sim::Streams;
+
+/// The names of all ReplicaSets' pods.
+#[derive(Debug)]
+pub(super) struct PodNames {
+    streams: Streams,
+    rows: IdVec<ReplicaSetId, Row>,
+}
+
+/// A walk through all suffixes that meets each once: two pods of one ReplicaSet have the same name
+/// only after 27⁵ others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    life: Option<u32>,
+    next: u32,
+    stride: u32,
+}
+
+impl PodNames {
+    pub(super) fn new(streams: &Streams) -> Self {
+        Self {
+            streams: *streams,
+            rows: IdVec::new(),
+        }
+    }
+
+    /// The name of the next pod of a ReplicaSet.
+    ///
+    /// Source: kubernetes v1.36.3 apiserver/pkg/storage/names/generate.go (rule C7). Differs: no
+    /// name is drawn twice, where the real API server refuses a taken one and draws again.
+    pub(super) fn next(
+        &mut self,
+        of: ReplicaSetRef,
+        name: ObjectName,
+        names: &Interner,
+    ) -> PodName {
+        let row = self.rows.grow_to(of.id);
+        if row.life != Some(of.life) {
+            let text = |symbol| names.resolve(symbol);
+            let thing = format!("{}/{}", text(name.namespace), text(name.name));
+            *row = Row::open(&self.streams, &thing, of.life);
+        }
+        let suffix = row.next;
+        row.next = (suffix + row.stride) % PodName::SUFFIXES;
+        PodName::Generated {
+            prefix: name.name,
+            suffix,
+        }
+    }
+}
+
+impl Row {
+    fn open(streams: &Streams, thing: &str, life: u32) -> Self {
+        let mut rng = streams.open("pod-names", thing);
+        let mut draw = || rng.next_u32() % PodName::SUFFIXES;
+        let next = draw();
+        let stride = draw();
+        // There are 27⁵ suffixes: a stride that 3 does not divide meets all of them.
+        let stride = stride - stride % 3 + 1;
+        let life = Some(life);
+        Self { life, next, stride }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Id, Ref};
+
+    #[test]
+    fn names_of_one_set_differ_and_depend_on_its_name_alone() {
+        let streams = Streams {
+            seed: 7,
+            replication: 0,
+        };
+        let mut names = Interner::new();
+        let namespace = names.intern("default");
+        let name = |names: &mut Interner, text| ObjectName {
+            namespace,
+            name: names.intern(text),
+        };
+        let (web, api) = (name(&mut names, "web"), name(&mut names, "api"));
+        let of = |slot, life| Ref {
+            id: ReplicaSetId::from_index(slot),
+            life,
+        };
+        let mut first = PodNames::new(&streams);
+        let mut drawn: Vec<PodName> = (0..2000)
+            .map(|_| first.next(of(0, 0), web, &names))
+            .collect();
+        let mut again = PodNames::new(&streams);
+        again.next(of(3, 0), api, &names);
+        assert_eq!(again.next(of(3, 1), web, &names), drawn[0]);
+        drawn.sort_unstable();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 2000);
+    }
+}

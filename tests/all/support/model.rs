@@ -1,0 +1,210 @@
+//! Small models built by hand: one node, one container a pod, no latency.
+
+use std::sync::Arc;
+
+use seatrial::base::{Bytes, Distribution, Duration, IntOrString, Interner, MilliCpu, Money};
+use seatrial::model::*;
+use serde_json::{Value, json};
+
+/// Collects what a model is made of.
+pub(crate) struct ModelBuilder {
+    names: Interner,
+    pub(crate) model: Model,
+}
+
+impl ModelBuilder {
+    /// A cluster with one node, `node-0`, and nothing on it.
+    pub(crate) fn new() -> Self {
+        let mut names = Interner::new();
+        let none = names.intern("");
+        let resources = |cpu, memory| Resources {
+            cpu: MilliCpu(cpu),
+            memory: Bytes(memory),
+            ..Resources::default()
+        };
+        let node = NodeSpec {
+            name: names.intern("node-0"),
+            pool: none,
+            labels: Labels::default(),
+            taints: Vec::new(),
+            unschedulable: false,
+            allocatable: resources(1_000_000, 1 << 40),
+            pods_max: 100_000,
+            price_per_hour: Money::ZERO,
+            images: Arc::from([]),
+            zone: None,
+        };
+        let model = Model {
+            name: "test".to_owned(),
+            about: String::new(),
+            names: Arc::new(Interner::new()),
+            nodes: vec![node],
+            node_order: NodeOrder::Given,
+            deployments: Vec::new(),
+            replica_sets: Vec::new(),
+            pods: Vec::new(),
+            services: Vec::new(),
+            hpas: Vec::new(),
+            config_maps: Vec::new(),
+            secrets: Vec::new(),
+            behaviors: Behaviors {
+                standard: behavior(),
+                rules: Vec::new(),
+            },
+            traffic: Vec::new(),
+            generators: Vec::new(),
+            timeline: Vec::new(),
+            latencies: Latencies::ideal(),
+            scheduler: SchedulerSettings::default(),
+            run: RunSettings::default(),
+        };
+        Self { names, model }
+    }
+
+    pub(crate) fn name(&mut self, name: &str) -> ObjectName {
+        ObjectName {
+            namespace: self.names.intern("default"),
+            name: self.names.intern(name),
+        }
+    }
+
+    pub(crate) fn labels(&mut self, app: &str) -> Labels {
+        Labels::new([(self.names.intern("app"), self.names.intern(app))])
+    }
+
+    /// A template of the workload, whose pods carry the label `app` with its name; it asks for
+    /// 100m of CPU and 100 MiB.
+    pub(crate) fn template(&mut self, kind: WorkloadKind, app: &str, image: &str) -> Arc<Template> {
+        let workload = Workload {
+            kind,
+            name: self.name(app),
+        };
+        let requests = Resources {
+            cpu: MilliCpu(100),
+            memory: Bytes(100 << 20),
+            ..Resources::default()
+        };
+        let container = Container {
+            name: self.names.intern("app"),
+            image: self.names.intern(image),
+            pull_policy: PullPolicy::IfNotPresent,
+            ports: Vec::new(),
+            requests: requests.clone(),
+            cpu_limit: None,
+            memory_limit: None,
+            restart_always: false,
+            readiness: None,
+            liveness: None,
+            startup: None,
+            pre_stop: None,
+            post_start: None,
+        };
+        let spec = PodSpec {
+            init_containers: Vec::new(),
+            containers: vec![container],
+            restart_policy: RestartPolicy::Always,
+            grace: Duration::secs(30),
+            active_deadline: None,
+            node_name: None,
+            scheduler_name: self.names.intern("default-scheduler"),
+            priority: 0,
+            preempts_never: false,
+            scheduling_gates: Vec::new(),
+            node_selector: Labels::default(),
+            node_affinity: NodeAffinity::default(),
+            tolerations: Vec::new(),
+            host_network: false,
+            nonzero_requests: (requests.cpu, requests.memory),
+            requests,
+            host_ports: Vec::new(),
+            qos: QosClass::Burstable,
+            config_refs: Vec::new(),
+            readiness_gates: Vec::new(),
+            lifetime: None,
+        };
+        Arc::new(Template {
+            workload,
+            labels: self.labels(app),
+            deletion_cost: 0,
+            spec: Arc::new(spec),
+            source: Arc::new(json!({ "app": app, "image": image })),
+            behaviors: Arc::from([Arc::new(behavior())]),
+            server: None,
+        })
+    }
+
+    /// A Deployment that rolls, not yet in the model.
+    pub(crate) fn deployment(
+        &mut self,
+        name: &str,
+        replicas: u32,
+        (surge, unavailable): (&str, &str),
+    ) -> DeploymentSpec {
+        let mut spec = DeploymentSpec {
+            name: self.name(name),
+            source: Arc::new(Value::Null),
+            replicas,
+            selector: Selector::from_labels(&self.labels(name)),
+            template: self.template(WorkloadKind::Deployment, name, "app:v1"),
+            strategy: Strategy::RollingUpdate {
+                max_surge: IntOrString::parse(surge),
+                max_unavailable: IntOrString::parse(unavailable),
+            },
+            min_ready: Duration::ZERO,
+            progress_deadline: Some(Duration::secs(600)),
+            history_limit: 10,
+            paused: false,
+        };
+        spec.source = source(&spec);
+        spec
+    }
+
+    /// A Service that selects the pods of a workload of this name.
+    pub(crate) fn service(&mut self, name: &str) -> ServiceSpec {
+        ServiceSpec {
+            name: self.name(name),
+            selector: Some(self.labels(name)),
+            kind: ServiceKind::ClusterIp,
+            ports: Vec::new(),
+            publish_not_ready: false,
+            internal_local: false,
+            external_local: false,
+        }
+    }
+
+    pub(crate) fn build(self) -> Arc<Model> {
+        Arc::new(Model {
+            names: Arc::new(self.names),
+            ..self.model
+        })
+    }
+}
+
+/// The tree of a Deployment: only as much as tells two specifications apart.
+pub(crate) fn source(spec: &DeploymentSpec) -> Arc<Value> {
+    Arc::new(json!({
+        "template": *spec.template.source,
+        "paused": spec.paused,
+        "strategy": format!("{:?}", spec.strategy),
+        "minReadySeconds": spec.min_ready.whole_secs(),
+    }))
+}
+
+/// A behaviour without anything: it starts at once and runs for ever.
+pub(crate) fn behavior() -> Behavior {
+    Behavior {
+        start: Distribution::Constant(0.0),
+        shutdown: Shutdown {
+            accept: Duration::ZERO,
+            drain: Duration::ZERO,
+            ignores_signal: false,
+        },
+        serve: None,
+        calls: Vec::new(),
+        run: None,
+        cpu_idle: MilliCpu(0),
+        memory: Bytes(0),
+        hook: Duration::ZERO,
+        image_size: Bytes(0),
+    }
+}
