@@ -4,6 +4,7 @@
 //! virtual time, and measures scheduling, scaling and zero-downtime rollouts down to the single
 //! failed request. `ARCHITECTURE.md` draws the way of the data and the rooms of the house.
 
+pub mod api;
 pub mod base;
 pub mod cluster;
 pub mod controllers;

@@ -1,3 +1,7 @@
 //! Agreement with what the real components decided, a file an area.
 
+mod label_selectors;
+mod node_selectors;
 mod objects;
+mod requests;
+mod tolerations;

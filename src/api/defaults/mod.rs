@@ -1,0 +1,152 @@
+//! What the API server fills in.
+//!
+//! Source: kubernetes v1.36.3 pkg/apis/{core/v1,apps/v1,autoscaling/v1,autoscaling/v2}/defaults.go
+//! (recorded). Differs: null values are taken out (they mean "not set"); status is not filled; an
+//! autoscaler of an older version becomes one of `autoscaling/v2`.
+
+mod hpa;
+mod pod;
+
+use serde_json::{Map, Value, json};
+
+use super::kinds::Kind;
+use super::read::{deep_mut, default, map_mut, maps_mut, text};
+
+pub(super) use pod::{default_bare_pod, default_pod_spec, pod_view};
+
+/// Fills in what the API server fills in. Never fails: what has the wrong type stays as it is.
+pub fn default_object(kind: Kind, object: &mut Value) {
+    prune_nulls(object);
+    match kind {
+        Kind::Pod => default_bare_pod(object),
+        Kind::Deployment => default_deployment(object),
+        Kind::ReplicaSet => default_replica_set(object),
+        Kind::Service => default_service(object),
+        Kind::HorizontalPodAutoscaler => hpa::default_hpa(object),
+        Kind::Node => default_node(object),
+        Kind::PriorityClass => {
+            if let Some(object) = object.as_object_mut() {
+                default(object, "preemptionPolicy", "PreemptLowerPriority");
+            }
+        }
+        Kind::Secret => {
+            if let Some(object) = object.as_object_mut() {
+                default(object, "type", "Opaque");
+            }
+        }
+        Kind::ConfigMap | Kind::Namespace | Kind::ServiceAccount => {}
+    }
+}
+
+/// Takes out entries that are null.
+fn prune_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(prune_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(prune_nulls),
+        _ => {}
+    }
+}
+
+fn default_template(spec: &mut Map<String, Value>) {
+    if let Some(pod) = map_mut(spec, "template").and_then(|template| map_mut(template, "spec")) {
+        default_pod_spec(pod);
+    }
+}
+
+/// Rule C22.
+fn default_deployment(object: &mut Value) {
+    let Some(spec) = deep_mut(object, &["spec"]) else { return };
+    default(spec, "replicas", 1);
+    default(spec, "revisionHistoryLimit", 10);
+    default(spec, "progressDeadlineSeconds", 600);
+    default(spec, "strategy", Map::new());
+    if let Some(strategy) = map_mut(spec, "strategy") {
+        if text(strategy.get("type").unwrap_or(&Value::Null)).is_empty() {
+            strategy.insert("type".to_owned(), "RollingUpdate".into());
+        }
+        if strategy.get("type").is_some_and(|kind| kind == "RollingUpdate") {
+            default(strategy, "rollingUpdate", Map::new());
+            if let Some(rolling) = map_mut(strategy, "rollingUpdate") {
+                default(rolling, "maxSurge", "25%");
+                default(rolling, "maxUnavailable", "25%");
+            }
+        }
+    }
+    default_template(spec);
+}
+
+fn default_replica_set(object: &mut Value) {
+    let labels = object["metadata"]["labels"].clone();
+    let Some(spec) = deep_mut(object, &["spec"]) else { return };
+    default(spec, "replicas", 1);
+    default_template(spec);
+    let of_template = spec.get("template").map(|template| template["metadata"]["labels"].clone());
+    let Some(of_template) = of_template.filter(|labels| !is_empty(labels)) else { return };
+    if is_empty(&labels)
+        && let Some(metadata) = deep_mut(object, &["metadata"])
+    {
+        metadata.insert("labels".to_owned(), of_template);
+    }
+}
+
+/// Whether a mapping is absent or empty.
+fn is_empty(map: &Value) -> bool {
+    map.as_object().is_none_or(Map::is_empty)
+}
+
+/// Rule C183.
+fn default_service(object: &mut Value) {
+    let Some(spec) = deep_mut(object, &["spec"]) else { return };
+    fill_text(spec, "sessionAffinity", "None");
+    if spec.get("sessionAffinity").is_some_and(|kind| kind == "None") {
+        spec.remove("sessionAffinityConfig");
+    }
+    if spec.get("sessionAffinity").is_some_and(|kind| kind == "ClientIP") {
+        default(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": 10_800 } }));
+    }
+    fill_text(spec, "type", "ClusterIP");
+    for port in maps_mut(spec, "ports") {
+        fill_text(port, "protocol", "TCP");
+        let unset = port.get("targetPort").is_none_or(|target| target == 0 || target == "");
+        if unset && let Some(own) = port.get("port").cloned() {
+            port.insert("targetPort".to_owned(), own);
+        }
+    }
+    let kind = text(spec.get("type").unwrap_or(&Value::Null)).to_owned();
+    let has_external = spec.get("externalIPs").is_some_and(|ips| !super::read::items(ips).is_empty());
+    if matches!(kind.as_str(), "NodePort" | "LoadBalancer")
+        || kind == "ClusterIP" && has_external
+    {
+        fill_text(spec, "externalTrafficPolicy", "Cluster");
+    }
+    if matches!(kind.as_str(), "NodePort" | "LoadBalancer" | "ClusterIP") {
+        default(spec, "internalTrafficPolicy", "Cluster");
+    }
+    if kind == "LoadBalancer" {
+        default(spec, "allocateLoadBalancerNodePorts", true);
+    }
+}
+
+fn default_node(object: &mut Value) {
+    let Some(status) = deep_mut(object, &["status"]) else { return };
+    if let Some(capacity) = status.get("capacity").cloned() {
+        default(status, "allocatable", capacity);
+    }
+}
+
+/// Fills a text in where it is absent or empty: fields that are no pointers in Kubernetes.
+fn fill_text(map: &mut Map<String, Value>, key: &str, value: &str) {
+    if map.get(key).is_none_or(|present| present.is_null() || present == "") {
+        map.insert(key.to_owned(), value.into());
+    }
+}
+
+/// Fills a number in where it is absent or 0: fields that are no pointers in Kubernetes.
+fn fill_number(map: &mut Map<String, Value>, key: &str, value: i64) {
+    if map.get(key).is_none_or(|present| present.is_null() || present == 0) {
+        map.insert(key.to_owned(), value.into());
+    }
+}

@@ -1,0 +1,57 @@
+//! Nodes, as `kubectl get nodes -o yaml` gives them.
+
+use serde_json::Value;
+
+use super::super::node_selector::lower_labels;
+use super::super::read::{items, quantity, text};
+use super::super::requests::{list, resources};
+use super::pod::effect;
+use crate::base::{Interner, Money};
+use crate::model::{NodeSpec, Taint, TaintEffect};
+
+const ZONE: &str = "topology.kubernetes.io/zone";
+const ZONE_OLD: &str = "failure-domain.beta.kubernetes.io/zone";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+
+/// Lowers a Node. Its price is zero and it belongs to no pool (the empty symbol); without
+/// `status.allocatable` its capacity counts, without that it takes no pod (rule S80).
+pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
+    let (metadata, spec, status) = (&object["metadata"], &object["spec"], &object["status"]);
+    let allocatable =
+        if status["allocatable"].is_object() { &status["allocatable"] } else { &status["capacity"] };
+    let unschedulable = spec["unschedulable"] == true;
+    let mut taints = lower_taints(&spec["taints"], names);
+    if unschedulable {
+        // The taint follows from the mark and goes with it.
+        let key = names.intern(UNSCHEDULABLE);
+        taints.retain(|taint| taint.key != key || taint.effect != TaintEffect::NoSchedule);
+    }
+    let zone = [ZONE, ZONE_OLD].into_iter().map(|key| text(&metadata["labels"][key]));
+    let zone = zone.into_iter().find(|zone| !zone.is_empty());
+    let pods_max = quantity(&allocatable["pods"]).map_or(0, |pods| pods.value().max(0));
+    let images = items(&status["images"]).iter().flat_map(|image| items(&image["names"]));
+    NodeSpec {
+        name: names.intern(text(&metadata["name"])),
+        pool: names.intern(""),
+        labels: lower_labels(&metadata["labels"], names),
+        taints,
+        unschedulable,
+        allocatable: resources(&list(allocatable), names),
+        pods_max: u32::try_from(pods_max).unwrap_or(u32::MAX),
+        price_per_hour: Money::ZERO,
+        images: images.map(|name| names.intern(text(name))).collect(),
+        zone: zone.map(|zone| names.intern(zone)),
+    }
+}
+
+/// Lowers taints; those without a known effect are left out.
+pub fn lower_taints(taints: &Value, names: &mut Interner) -> Vec<Taint> {
+    let lower = |taint: &Value| {
+        Some(Taint {
+            key: names.intern(text(&taint["key"])),
+            value: names.intern(text(&taint["value"])),
+            effect: effect(&taint["effect"])?,
+        })
+    };
+    items(taints).iter().filter_map(lower).collect()
+}

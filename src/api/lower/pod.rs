@@ -1,0 +1,342 @@
+//! Pods and pod templates.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::super::defaults::pod_view;
+use super::super::node_selector::{NodeRules, lower_labels};
+use super::super::problem::{At, Found, Problem, Reason};
+use super::super::read::{entries, is_set, items, port, quantity, seconds, text};
+use super::super::requests::{Amounts, pod_amounts, qos_class, resources};
+use super::container::{lower_container, protocol};
+use super::{Lowering, object_name};
+use crate::base::{Duration, Interner, Symbol};
+use crate::model::{
+    ConfigRef, Container, HostPort, PodObject, PodSpec, PodTemplate, RestartPolicy, TaintEffect,
+    Template, Toleration, TolerationOperator, Workload, WorkloadKind,
+};
+
+/// How long not-ready and unreachable nodes are tolerated unless the pod says otherwise, seconds.
+///
+/// Source: kubernetes v1.36.3 plugin/pkg/admission/defaulttolerationseconds/admission.go.
+const TOLERATION_SECONDS: u64 = 300;
+
+/// Lowers a pod that stands alone.
+///
+/// # Errors
+/// What keeps it from being lowered: a priority class that is not there, no containers.
+pub fn lower_pod(object: &Arc<Value>, cx: &mut Lowering<'_>) -> Result<PodObject, Vec<Problem>> {
+    let mut found = Found::default();
+    let name = object_name(object, cx.names);
+    let workload = Workload { kind: WorkloadKind::Pod, name };
+    let template = lower_template(workload, object, &At::ROOT, cx, &mut found);
+    match template {
+        Some(template) if !found.0.iter().any(|p| p.is_error) => Ok(PodObject { name, template }),
+        _ => Err(found.0),
+    }
+}
+
+/// Lowers the specification of a pod alone (`metadata` and `spec` of a pod or template).
+///
+/// # Errors
+/// What keeps it from being lowered.
+pub fn lower_pod_spec(pod: &Value, cx: &mut Lowering<'_>) -> Result<PodSpec, Vec<Problem>> {
+    let mut found = Found::default();
+    match lower_spec(&pod_view(pod), &At::ROOT, cx, &mut found) {
+        Some(spec) if !found.0.iter().any(|p| p.is_error) => Ok(spec),
+        _ => Err(found.0),
+    }
+}
+
+pub(super) fn lower_template(
+    workload: Workload,
+    template: &Value,
+    at: &At<'_>,
+    cx: &mut Lowering<'_>,
+    found: &mut Found,
+) -> Option<Arc<Template>> {
+    let view = pod_view(template);
+    let spec = lower_spec(&view, at, cx, found)?;
+    let metadata = &template["metadata"];
+    let pod = PodTemplate {
+        labels: lower_labels(&metadata["labels"], cx.names),
+        deletion_cost: deletion_cost(&metadata["annotations"]),
+        spec: Arc::new(spec),
+        source: Arc::new(revision(template)),
+    };
+    Some(Arc::new(cx.behaviors.template(workload, pod, cx.names)))
+}
+
+/// Rule C74.
+fn deletion_cost(annotations: &Value) -> i32 {
+    let cost = text(&annotations["controller.kubernetes.io/pod-deletion-cost"]);
+    let starts = cost == "0" || cost.starts_with(|c: char| c == '-' || ('1'..='9').contains(&c));
+    if starts { cost.parse().unwrap_or(0) } else { 0 }
+}
+
+/// The template in a form in which equal templates are equal trees (rule C26): without the hash
+/// label, amounts in one form, empty lists and mappings of texts left out.
+fn revision(template: &Value) -> Value {
+    let mut revision = Map::new();
+    for key in ["metadata", "spec"] {
+        let mut part = template[key].clone();
+        if key == "metadata" && let Some(metadata) = part.as_object_mut() {
+            metadata.retain(|key, _| matches!(key.as_str(), "labels" | "annotations"));
+            if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+                labels.remove("pod-template-hash");
+            }
+        }
+        normalize(&mut part);
+        revision.insert(key.to_owned(), part);
+    }
+    revision.into()
+}
+
+fn normalize(value: &mut Value) {
+    const MAPS: [&str; 6] =
+        ["labels", "annotations", "nodeSelector", "limits", "requests", "matchLabels"];
+    const FLAGS: [&str; 6] = ["hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty"];
+    if let Value::Array(list) = value {
+        list.iter_mut().for_each(normalize);
+    }
+    let Value::Object(map) = value else { return };
+    for (key, value) in map.iter_mut() {
+        normalize(value);
+        if matches!(key.as_str(), "limits" | "requests" | "overhead") {
+            for amount in value.as_object_mut().into_iter().flat_map(Map::values_mut) {
+                if let Some(quantity) = quantity(amount) {
+                    *amount = quantity.canonical().into();
+                }
+            }
+        }
+    }
+    map.retain(|key, value| match value {
+        Value::Null => false,
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty() || !MAPS.contains(&key.as_str()),
+        Value::Bool(false) => !FLAGS.contains(&key.as_str()),
+        _ => true,
+    });
+}
+
+/// The specification of a pod that is made of a template, with what is filled in then.
+fn lower_spec(
+    pod: &Value,
+    at: &At<'_>,
+    cx: &mut Lowering<'_>,
+    found: &mut Found,
+) -> Option<PodSpec> {
+    let spec = &pod["spec"];
+    let spec_at = at.field("spec");
+    let (priority, preempts_never) = lower_priority(spec, &spec_at, cx, found);
+    let names = &mut *cx.names;
+    let lower_all = |list: &Value, names: &mut Interner| -> Vec<Container> {
+        items(list).iter().map(|container| lower_container(container, names)).collect()
+    };
+    let containers = lower_all(&spec["containers"], names);
+    if containers.is_empty() {
+        found.required(&spec_at.field("containers"), "");
+        return None;
+    }
+    let rules = NodeRules::lower(&spec["nodeSelector"], &spec["affinity"]["nodeAffinity"], names);
+    say_unreadable(&rules, &spec_at, found);
+    let amounts = pod_amounts(pod);
+    Some(PodSpec {
+        init_containers: lower_all(&spec["initContainers"], names),
+        containers,
+        restart_policy: match text(&spec["restartPolicy"]) {
+            "OnFailure" => RestartPolicy::OnFailure,
+            "Never" => RestartPolicy::Never,
+            _ => RestartPolicy::Always,
+        },
+        grace: seconds(&spec["terminationGracePeriodSeconds"]).unwrap_or(Duration::secs(30)),
+        active_deadline: seconds(&spec["activeDeadlineSeconds"]),
+        node_name: symbol(&spec["nodeName"], names),
+        scheduler_name: names.intern(text(&spec["schedulerName"])),
+        priority,
+        preempts_never,
+        scheduling_gates: symbols(&spec["schedulingGates"], "name", names),
+        node_selector: rules.selector,
+        node_affinity: rules.affinity,
+        tolerations: with_default_tolerations(lower_tolerations(&spec["tolerations"], names), names),
+        host_network: spec["hostNetwork"] == true,
+        requests: resources(&amounts.requests, names),
+        nonzero_requests: amounts.nonzero,
+        host_ports: host_ports(spec, names),
+        qos: qos_class(spec),
+        config_refs: config_refs(spec, names),
+        readiness_gates: symbols(&spec["readinessGates"], "conditionType", names),
+        lifetime: None,
+    })
+}
+
+fn symbol(value: &Value, names: &mut Interner) -> Option<Symbol> {
+    Some(text(value)).filter(|text| !text.is_empty()).map(|text| names.intern(text))
+}
+
+fn symbols(list: &Value, key: &str, names: &mut Interner) -> Vec<Symbol> {
+    items(list).iter().map(|item| names.intern(text(&item[key]))).collect()
+}
+
+/// Rule S98a: terms that the API takes and the scheduler cannot read.
+fn say_unreadable(rules: &NodeRules, at: &At<'_>, found: &mut Found) {
+    let all = [
+        ("requiredDuringSchedulingIgnoredDuringExecution", &rules.required_error),
+        ("preferredDuringSchedulingIgnoredDuringExecution", &rules.preferred_error),
+    ];
+    for (field, error) in all {
+        if let Some(error) = error {
+            let at = at.field("affinity.nodeAffinity");
+            let message = format!("the scheduler cannot read this: {error}");
+            found.add(&at.field(field), Reason::Invalid, message).is_error = false;
+        }
+    }
+}
+
+/// Priority and whether it never preempts.
+///
+/// Source: kubernetes v1.36.3 plugin/pkg/admission/priority/admission.go `admitPod`. Differs: a
+/// dumped pod whose class is not in the dump keeps the priority that stands in it.
+fn lower_priority(
+    spec: &Value,
+    at: &At<'_>,
+    cx: &Lowering<'_>,
+    found: &mut Found,
+) -> (i32, bool) {
+    let given = spec["priority"].as_i64().and_then(|value| i32::try_from(value).ok());
+    let never = spec["preemptionPolicy"] == "Never";
+    let name = text(&spec["priorityClassName"]);
+    let class = if name.is_empty() { Some(cx.classes.standard()) } else { cx.classes.get(name) };
+    match (class, given) {
+        (Some(class), Some(given)) if given != class.value => {
+            let at = at.field("priority");
+            let message = format!(
+                "forbidden: the priority must not be written in a pod: its class gives {}, not {given}",
+                class.value
+            );
+            let problem = found.add(&at, Reason::Forbidden, message);
+            problem.hint = Some("write a PriorityClass and name it in priorityClassName".to_owned());
+            (given, never)
+        }
+        (Some(class), _) => (class.value, never || class.preempts_never),
+        (None, Some(given)) => (given, never),
+        (None, None) => {
+            let at = at.field("priorityClassName");
+            let message = format!("no PriorityClass with name {name} was found");
+            let close = crate::tree::closest(name, cx.classes.names());
+            let hint = close.map(|close| format!("did you mean {close:?}?"));
+            found.add(&at, Reason::NotFound, message).hint = hint;
+            (0, never)
+        }
+    }
+}
+
+/// Lowers tolerations as they are written.
+pub fn lower_tolerations(list: &Value, names: &mut Interner) -> Vec<Toleration> {
+    let lower = |toleration: &Value| Toleration {
+        key: symbol(&toleration["key"], names),
+        operator: match text(&toleration["operator"]) {
+            "Exists" => TolerationOperator::Exists,
+            "Lt" => TolerationOperator::Lt,
+            "Gt" => TolerationOperator::Gt,
+            _ => TolerationOperator::Equal,
+        },
+        value: names.intern(text(&toleration["value"])),
+        effect: effect(&toleration["effect"]),
+        seconds: seconds(&toleration["tolerationSeconds"]),
+    };
+    items(list).iter().map(lower).collect()
+}
+
+pub(super) fn effect(value: &Value) -> Option<TaintEffect> {
+    Some(match text(value) {
+        "NoSchedule" => TaintEffect::NoSchedule,
+        "PreferNoSchedule" => TaintEffect::PreferNoSchedule,
+        "NoExecute" => TaintEffect::NoExecute,
+        _ => return None,
+    })
+}
+
+fn with_default_tolerations(mut list: Vec<Toleration>, names: &mut Interner) -> Vec<Toleration> {
+    let given = list.len();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let key = names.intern(key);
+        let speaks = |t: &Toleration| {
+            t.key.is_none_or(|k| k == key)
+                && t.effect.is_none_or(|effect| effect == TaintEffect::NoExecute)
+        };
+        if !list[..given].iter().any(speaks) {
+            list.push(Toleration {
+                key: Some(key),
+                operator: TolerationOperator::Exists,
+                value: names.intern(""),
+                effect: Some(TaintEffect::NoExecute),
+                seconds: Some(Duration::secs(TOLERATION_SECONDS)),
+            });
+        }
+    }
+    list
+}
+
+/// Host ports of containers and sidecars (rule S77), each once.
+fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
+    let sidecars =
+        items(&spec["initContainers"]).iter().filter(|c| c["restartPolicy"] == "Always");
+    let mut ports = Vec::new();
+    for container in items(&spec["containers"]).iter().chain(sidecars) {
+        for declared in items(&container["ports"]) {
+            let Some(number) = port(&declared["hostPort"]).filter(|n| *n != 0) else { continue };
+            let ip = match text(&declared["hostIP"]) {
+                "0.0.0.0" => "",
+                ip => ip,
+            };
+            let ip = names.intern(ip);
+            let port = HostPort { ip, protocol: protocol(&declared["protocol"]), port: number };
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+    }
+    ports
+}
+
+/// ConfigMaps and Secrets that must be there before a container starts: not the optional ones.
+fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
+    let mut refs = Vec::new();
+    let mut need = |source: &Value, name: &str, is_secret| {
+        let name = text(&source[name]);
+        if is_set(source) && source["optional"] != true && !name.is_empty() {
+            let needed = ConfigRef { is_secret, name: names.intern(name) };
+            if !refs.contains(&needed) {
+                refs.push(needed);
+            }
+        }
+    };
+    for volume in items(&spec["volumes"]) {
+        need(&volume["configMap"], "name", false);
+        need(&volume["secret"], "secretName", true);
+        for source in items(&volume["projected"]["sources"]) {
+            need(&source["configMap"], "name", false);
+            need(&source["secret"], "name", true);
+        }
+    }
+    let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
+    for container in all {
+        for source in items(&container["envFrom"]) {
+            need(&source["configMapRef"], "name", false);
+            need(&source["secretRef"], "name", true);
+        }
+        for variable in items(&container["env"]) {
+            need(&variable["valueFrom"]["configMapKeyRef"], "name", false);
+            need(&variable["valueFrom"]["secretKeyRef"], "name", true);
+        }
+    }
+    refs
+}
+
+/// Whether the pod-level part of a specification names anything (used by validation too).
+pub(in super::super) fn pod_level_amounts(spec: &Value, kind: &str) -> Amounts {
+    let list = entries(&spec["resources"][kind]);
+    list.filter_map(|(name, value)| Some((name.to_owned(), quantity(value)?))).collect()
+}

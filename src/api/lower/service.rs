@@ -1,0 +1,46 @@
+//! Services.
+
+use serde_json::Value;
+
+use super::super::node_selector::lower_labels;
+use super::super::read::{entries, items, port, text};
+use super::container::protocol;
+use super::object_name;
+use crate::base::Interner;
+use crate::model::{ServiceKind, ServicePort, ServiceSpec, TargetPort};
+
+/// Lowers a Service.
+pub fn lower_service(object: &Value, names: &mut Interner) -> ServiceSpec {
+    let spec = &object["spec"];
+    let has_selector = entries(&spec["selector"]).next().is_some();
+    let ports = items(&spec["ports"]).iter();
+    ServiceSpec {
+        name: object_name(object, names),
+        selector: has_selector.then(|| lower_labels(&spec["selector"], names)),
+        kind: match text(&spec["type"]) {
+            "NodePort" => ServiceKind::NodePort,
+            "LoadBalancer" => ServiceKind::LoadBalancer,
+            "ExternalName" => ServiceKind::ExternalName,
+            _ if spec["clusterIP"] == "None" => ServiceKind::Headless,
+            _ => ServiceKind::ClusterIp,
+        },
+        ports: ports.filter_map(|port| lower_port(port, names)).collect(),
+        publish_not_ready: spec["publishNotReadyAddresses"] == true,
+        internal_local: spec["internalTrafficPolicy"] == "Local",
+        external_local: spec["externalTrafficPolicy"] == "Local",
+    }
+}
+
+fn lower_port(declared: &Value, names: &mut Interner) -> Option<ServicePort> {
+    let number = port(&declared["port"])?;
+    let target = match &declared["targetPort"] {
+        Value::String(name) if !name.is_empty() => TargetPort::Name(names.intern(name)),
+        target => TargetPort::Number(port(target).filter(|n| *n != 0).unwrap_or(number)),
+    };
+    Some(ServicePort {
+        name: names.intern(text(&declared["name"])),
+        port: number,
+        target,
+        protocol: protocol(&declared["protocol"]),
+    })
+}

@@ -1,0 +1,141 @@
+//! What names, labels and ports may look like.
+//!
+//! Source: kubernetes v1.36.3 staging/src/k8s.io/apimachinery/pkg/util/validation/validation.go
+//! (recorded). Each function gives the reasons against a text, none if it is fine.
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
+     characters, '-' or '.', and must start and end with an alphanumeric character \
+     (e.g. 'example.com', regex used for validation is \
+     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters \
+     or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
+     regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or \
+     '-', start with an alphabetic character, and end with an alphanumeric character \
+     (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const QUALIFIED: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start \
+     and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
+     used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric \
+     characters, '-', '_' or '.', and must start and end with an alphanumeric character \
+     (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+     '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+fn too_long(text: &str, max: usize) -> Option<String> {
+    (text.len() > max).then(|| format!("must be no more than {max} bytes"))
+}
+
+/// Starts and ends with an alphanumeric character, between them `inner` too.
+fn is_word(text: &str, is_alphanumeric: fn(u8) -> bool, inner: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    let ends = bytes.first().zip(bytes.last());
+    ends.is_some_and(|(first, last)| is_alphanumeric(*first) && is_alphanumeric(*last))
+        && bytes.iter().all(|b| is_alphanumeric(*b) || inner.contains(b))
+}
+
+const fn is_lower(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+const fn is_any(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+/// The name of most objects.
+pub(super) fn dns_subdomain(text: &str) -> Vec<String> {
+    let fine = text.split('.').all(|part| is_word(part, is_lower, b"-"));
+    too_long(text, 253).into_iter().chain((!fine).then(|| SUBDOMAIN.to_owned())).collect()
+}
+
+/// The name of a container, a volume, a namespace.
+pub(super) fn dns_label(text: &str) -> Vec<String> {
+    let fine = is_word(text, is_lower, b"-");
+    too_long(text, 63).into_iter().chain((!fine).then(|| LABEL.to_owned())).collect()
+}
+
+/// The name of a Service.
+pub(super) fn dns_1035_label(text: &str) -> Vec<String> {
+    let letter = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    let fine = letter && is_word(text, is_lower, b"-");
+    too_long(text, 63).into_iter().chain((!fine).then(|| LABEL_1035.to_owned())).collect()
+}
+
+/// A key of a label, a taint, an annotation: `name` or `prefix/name`.
+pub(super) fn qualified_name(text: &str) -> Vec<String> {
+    let mut against = Vec::new();
+    let (prefix, name) = match text.split_once('/') {
+        None => (None, text),
+        Some((prefix, name)) if !name.contains('/') => (Some(prefix), name),
+        Some(_) => {
+            return vec![format!(
+                "a valid label key {QUALIFIED} with an optional DNS subdomain prefix and '/' \
+                 (e.g. 'example.com/MyName')"
+            )];
+        }
+    };
+    match prefix {
+        Some("") => against.push("prefix part must be non-empty".to_owned()),
+        Some(prefix) => {
+            against.extend(dns_subdomain(prefix).iter().map(|why| format!("prefix part {why}")));
+        }
+        None => {}
+    }
+    if name.is_empty() {
+        against.push("name part must be non-empty".to_owned());
+    } else if let Some(why) = too_long(name, 63) {
+        against.push(format!("name part {why}"));
+    }
+    if !is_word(name, is_any, b"-_.") {
+        against.push(format!("name part {QUALIFIED}"));
+    }
+    against
+}
+
+/// The value of a label.
+pub(super) fn label_value(text: &str) -> Vec<String> {
+    let fine = text.is_empty() || is_word(text, is_any, b"-_.");
+    too_long(text, 63).into_iter().chain((!fine).then(|| LABEL_VALUE.to_owned())).collect()
+}
+
+/// The name of a port, which probes and Services refer to.
+pub(super) fn port_name(text: &str) -> Vec<String> {
+    let mut against = Vec::new();
+    let mut say = |why: &str| against.push(why.to_owned());
+    if text.len() > 15 {
+        say("must be no more than 15 characters");
+    }
+    if text.bytes().any(|b| !is_lower(b) && b != b'-') {
+        say("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+    }
+    if !text.bytes().any(|b| b.is_ascii_lowercase()) {
+        say("must contain at least one letter (a-z)");
+    }
+    if text.contains("--") {
+        say("must not contain consecutive hyphens");
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        say("must not begin or end with a hyphen");
+    }
+    against
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(dns_subdomain("web-1.example"), [""; 0]);
+        assert_eq!(dns_subdomain("Web").len(), 1);
+        assert_eq!(dns_subdomain("a..b").len(), 1);
+        assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 bytes"]);
+        assert_eq!(dns_1035_label("1a").len(), 1);
+        assert_eq!(qualified_name("example.com/a_b"), [""; 0]);
+        assert_eq!(qualified_name("example.com/").len(), 2);
+        assert_eq!(qualified_name("a/b/c").len(), 1);
+        assert_eq!(label_value(""), [""; 0]);
+        assert_eq!(label_value("-x").len(), 1);
+        assert_eq!(port_name("http"), [""; 0]);
+        assert_eq!(port_name("80"), ["must contain at least one letter (a-z)"]);
+    }
+}

@@ -1,0 +1,70 @@
+//! Priority classes: what `priorityClassName` means.
+//!
+//! Source: kubernetes v1.36.3 plugin/pkg/admission/priority/admission.go.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::read::text;
+
+/// The priority classes of the cluster, the two of Kubernetes among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriorityClasses {
+    classes: BTreeMap<String, PriorityClass>,
+}
+
+/// What a class gives its pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PriorityClass {
+    /// Priority; higher goes first.
+    pub value: i32,
+    /// `preemptionPolicy: Never`.
+    pub preempts_never: bool,
+    /// Whether pods without a class get it.
+    pub is_default: bool,
+}
+
+impl Default for PriorityClasses {
+    fn default() -> Self {
+        let system = |value| PriorityClass { value, preempts_never: false, is_default: false };
+        let classes = BTreeMap::from([
+            ("system-cluster-critical".to_owned(), system(2_000_000_000)),
+            ("system-node-critical".to_owned(), system(2_000_001_000)),
+        ]);
+        Self { classes }
+    }
+}
+
+impl PriorityClasses {
+    /// Adds a PriorityClass object; of a name that stands twice the last counts.
+    pub fn add(&mut self, object: &Value) {
+        let value = object["value"].as_i64().unwrap_or(0);
+        let value = i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX });
+        let class = PriorityClass {
+            value,
+            preempts_never: object["preemptionPolicy"] == "Never",
+            is_default: object["globalDefault"] == true,
+        };
+        self.classes.insert(text(&object["metadata"]["name"]).to_owned(), class);
+    }
+
+    /// The class of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<PriorityClass> {
+        self.classes.get(name).copied()
+    }
+
+    /// What a pod without a class gets: of several defaults the lowest.
+    #[must_use]
+    pub fn standard(&self) -> PriorityClass {
+        let none = PriorityClass { value: 0, preempts_never: false, is_default: true };
+        let defaults = self.classes.values().filter(|class| class.is_default);
+        defaults.min_by_key(|class| class.value).copied().unwrap_or(none)
+    }
+
+    /// All names, for suggestions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.classes.keys().map(String::as_str)
+    }
+}
