@@ -12,49 +12,34 @@
 
 mod defaults;
 mod kinds;
+mod locate;
 mod lower;
 mod names;
 mod node_selector;
-mod priority;
+mod patch;
 mod problem;
 mod read;
 mod requests;
 mod selector;
 mod selector_parser;
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 pub use defaults::default_object;
-pub use kinds::Kind;
+pub use kinds::{Kind, KindClass, classify, suggested_version};
+pub use locate::report;
 pub use lower::*;
 pub use node_selector::NodeRules;
-pub use priority::{PriorityClass, PriorityClasses};
+pub use patch::{restart, set_image};
 pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources};
 pub use selector::TextSelector;
 
-/// An object that was looked at as a whole.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    /// The object with defaults.
-    pub object: Arc<Value>,
-    /// All that is wrong or odd; when one is an error the object is refused.
-    pub problems: Vec<Problem>,
-}
-
-impl Prepared {
-    /// Whether the object is taken.
-    #[must_use]
-    pub fn is_accepted(&self) -> bool {
-        !self.problems.iter().any(|problem| problem.is_error)
-    }
-}
-
 /// Checks the fields of an object, fills in its defaults and validates it.
+///
+/// When one of the problems is an error the object is refused and must not be lowered.
 #[must_use]
-pub fn prepare(kind: Kind, mut object: Value) -> Prepared {
-    default_object(kind, &mut object);
-    Prepared { object: Arc::new(object), problems: Vec::new() }
+pub fn prepare(kind: Kind, object: &mut Value) -> Vec<Problem> {
+    default_object(kind, object);
+    Vec::new()
 }

@@ -72,7 +72,7 @@ impl fmt::Display for Problem {
 /// A place in an object: steps on the stack, written out only when there is something to say.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
-    parent: Option<&'a At<'a>>,
+    parent: Option<&'a Self>,
     step: Step<'a>,
 }
 

@@ -66,8 +66,9 @@ fn update(
     plan: &mut Plan,
 ) -> Done {
     let model = Arc::clone(cluster.model());
-    let names = cluster.names_mut();
-    let lowered = api::lower_deployment(source, &model.behaviors, &model.priorities, names);
+    let (behaviors, classes) = (&model.behaviors, &model.priorities);
+    let mut cx = api::Lowering { behaviors, classes, names: cluster.names_mut() };
+    let lowered = api::lower_deployment(source, &mut cx);
     let spec = lowered.map_err(|problems| {
         problems.first().map_or_else(String::new, |first| first.message.clone())
     })?;

@@ -9,6 +9,7 @@ use super::ids::ObjectName;
 use super::latency::Latencies;
 use super::node::NodeSpec;
 use super::pod::Template;
+use super::priority::PriorityClasses;
 use super::timeline::TimelineEntry;
 use super::traffic::{GeneratorSpec, TrafficSpec};
 use super::workload::{DeploymentSpec, HpaSpec, PodObject, ReplicaSetSpec, ServiceSpec};
@@ -40,6 +41,8 @@ pub struct Model {
     pub config_maps: Vec<ObjectName>,
     /// Secrets that are there.
     pub secrets: Vec<ObjectName>,
+    /// What `priorityClassName` means.
+    pub priorities: PriorityClasses,
     /// What containers do.
     pub behaviors: Behaviors,
     /// Sources of calls, by name.

@@ -17,17 +17,16 @@ use serde_json::Value;
 pub use container::command_sleep;
 pub use hpa::lower_hpa;
 pub use node::{lower_node, lower_taints};
-pub use pod::{lower_pod, lower_pod_spec, lower_tolerations};
+pub use pod::{lower_generated, lower_pod, lower_pod_spec, lower_tolerations};
 pub use service::lower_service;
 
-use super::priority::PriorityClasses;
 use super::problem::{At, Found, Problem};
 use super::read::{count, int_or_string, seconds, text};
 use super::selector::TextSelector;
 use crate::base::{Duration, IntOrString, Interner};
 use crate::model::{
-    Behaviors, DeploymentSpec, ObjectName, ReplicaSetSpec, Selector, Strategy, Workload,
-    WorkloadKind,
+    Behaviors, DeploymentSpec, ObjectName, PriorityClasses, ReplicaSetSpec, Selector, Strategy,
+    Workload, WorkloadKind,
 };
 
 /// What lowering needs besides the object.

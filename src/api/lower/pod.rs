@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::super::defaults::pod_view;
 use super::super::node_selector::{NodeRules, lower_labels};
 use super::super::problem::{At, Found, Problem, Reason};
-use super::super::read::{entries, is_set, items, port, quantity, seconds, text};
-use super::super::requests::{Amounts, pod_amounts, qos_class, resources};
+use super::super::read::{is_set, items, port, quantity, seconds, text};
+use super::super::requests::{pod_amounts, qos_class, resources};
 use super::container::{lower_container, protocol};
 use super::{Lowering, object_name};
 use crate::base::{Duration, Interner, Symbol};
@@ -33,6 +33,22 @@ pub fn lower_pod(object: &Arc<Value>, cx: &mut Lowering<'_>) -> Result<PodObject
     let template = lower_template(workload, object, &At::ROOT, cx, &mut found);
     match template {
         Some(template) if !found.0.iter().any(|p| p.is_error) => Ok(PodObject { name, template }),
+        _ => Err(found.0),
+    }
+}
+
+/// Lowers the pod that a generator makes: its template belongs to the generator.
+///
+/// # Errors
+/// What keeps it from being lowered: a priority class that is not there, no containers.
+pub fn lower_generated(
+    pod: &Value,
+    workload: Workload,
+    cx: &mut Lowering<'_>,
+) -> Result<Arc<Template>, Vec<Problem>> {
+    let mut found = Found::default();
+    match lower_template(workload, pod, &At::ROOT, cx, &mut found) {
+        Some(template) if !found.0.iter().any(|p| p.is_error) => Ok(template),
         _ => Err(found.0),
     }
 }
@@ -333,10 +349,4 @@ fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
         }
     }
     refs
-}
-
-/// Whether the pod-level part of a specification names anything (used by validation too).
-pub(in super::super) fn pod_level_amounts(spec: &Value, kind: &str) -> Amounts {
-    let list = entries(&spec["resources"][kind]);
-    list.filter_map(|(name, value)| Some((name.to_owned(), quantity(value)?))).collect()
 }

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::read::text;
-
 /// The priority classes of the cluster, the two of Kubernetes among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriorityClasses {
@@ -46,7 +44,8 @@ impl PriorityClasses {
             preempts_never: object["preemptionPolicy"] == "Never",
             is_default: object["globalDefault"] == true,
         };
-        self.classes.insert(text(&object["metadata"]["name"]).to_owned(), class);
+        let name = object["metadata"]["name"].as_str().unwrap_or("");
+        self.classes.insert(name.to_owned(), class);
     }
 
     /// The class of a name.
