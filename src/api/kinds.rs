@@ -40,8 +40,6 @@ pub enum KindClass {
     Unknown,
 }
 
-
-
 use KindClass::{Irrelevant, Modelled, NotModelled};
 
 /// By API group (a trailing `*` takes every group that starts so) and kind (`*` takes all).
@@ -57,7 +55,11 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("", &["ServiceAccount"], Modelled(Kind::ServiceAccount)),
     ("apps", &["Deployment"], Modelled(Kind::Deployment)),
     ("apps", &["ReplicaSet"], Modelled(Kind::ReplicaSet)),
-    ("scheduling.k8s.io", &["PriorityClass"], Modelled(Kind::PriorityClass)),
+    (
+        "scheduling.k8s.io",
+        &["PriorityClass"],
+        Modelled(Kind::PriorityClass),
+    ),
     (
         "autoscaling",
         &["HorizontalPodAutoscaler"],
@@ -82,7 +84,11 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("policy", &["PodDisruptionBudget"], NotModelled),
     ("discovery.k8s.io", &["EndpointSlice"], NotModelled),
     ("node.k8s.io", &["RuntimeClass"], NotModelled),
-    ("storage.k8s.io", &["StorageClass", "CSIStorageCapacity", "VolumeAttachment"], NotModelled),
+    (
+        "storage.k8s.io",
+        &["StorageClass", "CSIStorageCapacity", "VolumeAttachment"],
+        NotModelled,
+    ),
     ("resource.k8s.io", &["*"], NotModelled),
     ("scheduling.k8s.io", &["Workload", "PodGroup"], NotModelled),
     ("networking.k8s.io", &["Ingress"], NotModelled),
@@ -91,7 +97,11 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("keda.sh", &["ScaledObject", "ScaledJob"], NotModelled),
     ("karpenter.*", &["*"], NotModelled),
     ("cluster.x-k8s.io", &["*"], NotModelled),
-    ("argoproj.io", &["Rollout", "Workflow", "CronWorkflow"], NotModelled),
+    (
+        "argoproj.io",
+        &["Rollout", "Workflow", "CronWorkflow"],
+        NotModelled,
+    ),
     ("flagger.app", &["Canary"], NotModelled),
     ("gateway.networking.k8s.io", &["*"], NotModelled),
     ("networking.istio.io", &["*"], NotModelled),
@@ -99,8 +109,16 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("traefik.containo.us", &["*"], NotModelled),
     ("linkerd.io", &["*"], NotModelled),
     ("policy.linkerd.io", &["*"], NotModelled),
-    ("cilium.io", &["CiliumEnvoyConfig", "CiliumLocalRedirectPolicy"], NotModelled),
-    ("monitoring.coreos.com", &["Prometheus", "Alertmanager", "ThanosRuler"], NotModelled),
+    (
+        "cilium.io",
+        &["CiliumEnvoyConfig", "CiliumLocalRedirectPolicy"],
+        NotModelled,
+    ),
+    (
+        "monitoring.coreos.com",
+        &["Prometheus", "Alertmanager", "ThanosRuler"],
+        NotModelled,
+    ),
     ("kueue.x-k8s.io", &["*"], NotModelled),
     ("scheduling.volcano.sh", &["*"], NotModelled),
     ("batch.volcano.sh", &["*"], NotModelled),
@@ -118,7 +136,11 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("kafka.strimzi.io", &["*"], NotModelled),
     ("elasticsearch.k8s.elastic.co", &["*"], NotModelled),
     // What changes nothing that is simulated.
-    ("", &["Event", "Binding", "ComponentStatus", "Status"], Irrelevant),
+    (
+        "",
+        &["Event", "Binding", "ComponentStatus", "Status"],
+        Irrelevant,
+    ),
     ("apps", &["ControllerRevision"], Irrelevant),
     ("rbac.authorization.k8s.io", &["*"], Irrelevant),
     ("admissionregistration.k8s.io", &["*"], Irrelevant),
@@ -132,7 +154,11 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("flowcontrol.apiserver.k8s.io", &["*"], Irrelevant),
     ("internal.apiserver.k8s.io", &["*"], Irrelevant),
     ("metrics.k8s.io", &["*"], Irrelevant),
-    ("storage.k8s.io", &["CSIDriver", "CSINode", "VolumeAttributesClass"], Irrelevant),
+    (
+        "storage.k8s.io",
+        &["CSIDriver", "CSINode", "VolumeAttributesClass"],
+        Irrelevant,
+    ),
     ("storagemigration.k8s.io", &["*"], Irrelevant),
     ("snapshot.storage.k8s.io", &["*"], Irrelevant),
     (
@@ -186,9 +212,7 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
 ];
 
 /// The versions of a modelled kind that Kubernetes 1.36 serves, and those that are read like them.
-const VERSIONS: &[(Kind, &[&str])] = &[
-    (Kind::HorizontalPodAutoscaler, &["v2", "v1", "v2beta2"]),
-];
+const VERSIONS: &[(Kind, &[&str])] = &[(Kind::HorizontalPodAutoscaler, &["v2", "v1", "v2beta2"])];
 
 /// What a simulation makes of an object of this `apiVersion` and `kind`.
 #[must_use]
@@ -227,7 +251,11 @@ pub fn suggested_version(api_version: &str, kind: &str) -> Option<String> {
         ["HorizontalPodAutoscaler"] => "v2",
         _ => "v1",
     };
-    let served = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let served = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     (served != api_version).then_some(served)
 }
 
@@ -237,12 +265,27 @@ mod tests {
 
     #[test]
     fn kinds_by_group_and_version() {
-        assert_eq!(classify("apps/v1", "Deployment"), Modelled(Kind::Deployment));
-        assert_eq!(classify("autoscaling/v2", "HorizontalPodAutoscaler"), Modelled(Kind::HorizontalPodAutoscaler));
-        assert_eq!(classify("extensions/v1beta1", "Deployment"), KindClass::Unknown);
+        assert_eq!(
+            classify("apps/v1", "Deployment"),
+            Modelled(Kind::Deployment)
+        );
+        assert_eq!(
+            classify("autoscaling/v2", "HorizontalPodAutoscaler"),
+            Modelled(Kind::HorizontalPodAutoscaler)
+        );
+        assert_eq!(
+            classify("extensions/v1beta1", "Deployment"),
+            KindClass::Unknown
+        );
         assert_eq!(classify("apps/v1", "StatefulSet"), NotModelled);
-        assert_eq!(classify("monitoring.coreos.com/v1", "Prometheus"), NotModelled);
-        assert_eq!(classify("monitoring.coreos.com/v1", "ServiceMonitor"), Irrelevant);
+        assert_eq!(
+            classify("monitoring.coreos.com/v1", "Prometheus"),
+            NotModelled
+        );
+        assert_eq!(
+            classify("monitoring.coreos.com/v1", "ServiceMonitor"),
+            Irrelevant
+        );
         assert_eq!(classify("v1", "Deploymnet"), KindClass::Unknown);
         assert_eq!(classify("", ""), KindClass::Unknown);
     }
@@ -250,8 +293,14 @@ mod tests {
     #[test]
     fn old_versions_get_a_suggestion() {
         let suggested = |version, kind| suggested_version(version, kind);
-        assert_eq!(suggested("extensions/v1beta1", "Deployment").as_deref(), Some("apps/v1"));
-        assert_eq!(suggested("autoscaling/v2beta1", "HorizontalPodAutoscaler").as_deref(), Some("autoscaling/v2"));
+        assert_eq!(
+            suggested("extensions/v1beta1", "Deployment").as_deref(),
+            Some("apps/v1")
+        );
+        assert_eq!(
+            suggested("autoscaling/v2beta1", "HorizontalPodAutoscaler").as_deref(),
+            Some("autoscaling/v2")
+        );
         assert_eq!(suggested("apps/v1", "Pod").as_deref(), Some("v1"));
         assert_eq!(suggested("apps/v1", "Deployment"), None);
         assert_eq!(suggested("example.com/v1", "Thing"), None);

@@ -12,7 +12,11 @@ pub fn report(problems: &[Problem], document: Value<'_>, found: &mut Diagnostics
 }
 
 fn diagnostic(problem: &Problem, document: Value<'_>) -> Diagnostic {
-    let severity = if problem.is_error { Severity::Error } else { Severity::Warning };
+    let severity = if problem.is_error {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     let message = match problem.reason {
         Reason::UnknownField | Reason::NotModelled => problem.message.clone(),
         _ => problem.to_string(),
@@ -101,7 +105,9 @@ mod tests {
 
     #[test]
     fn odd_paths_do_no_harm() {
-        for path in ["", ".", "[", "]", "a[", "a[]", "a]b", "..a", "[0][0]", "ä[ö]ü"] {
+        for path in [
+            "", ".", "[", "]", "a[", "a[]", "a]b", "..a", "[0][0]", "ä[ö]ü",
+        ] {
             let _: usize = steps(path).len();
         }
     }

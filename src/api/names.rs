@@ -30,7 +30,9 @@ fn is_word(text: &str, is_alphanumeric: fn(u8) -> bool, inner: &[u8]) -> bool {
     let bytes = text.as_bytes();
     let ends = bytes.first().zip(bytes.last());
     ends.is_some_and(|(first, last)| is_alphanumeric(*first) && is_alphanumeric(*last))
-        && bytes.iter().all(|b| is_alphanumeric(*b) || inner.contains(b))
+        && bytes
+            .iter()
+            .all(|b| is_alphanumeric(*b) || inner.contains(b))
 }
 
 const fn is_lower(byte: u8) -> bool {
@@ -44,20 +46,29 @@ const fn is_any(byte: u8) -> bool {
 /// The name of most objects.
 pub(super) fn dns_subdomain(text: &str) -> Vec<String> {
     let fine = text.split('.').all(|part| is_word(part, is_lower, b"-"));
-    too_long(text, 253).into_iter().chain((!fine).then(|| SUBDOMAIN.to_owned())).collect()
+    too_long(text, 253)
+        .into_iter()
+        .chain((!fine).then(|| SUBDOMAIN.to_owned()))
+        .collect()
 }
 
 /// The name of a container, a volume, a namespace.
 pub(super) fn dns_label(text: &str) -> Vec<String> {
     let fine = is_word(text, is_lower, b"-");
-    too_long(text, 63).into_iter().chain((!fine).then(|| LABEL.to_owned())).collect()
+    too_long(text, 63)
+        .into_iter()
+        .chain((!fine).then(|| LABEL.to_owned()))
+        .collect()
 }
 
 /// The name of a Service.
 pub(super) fn dns_1035_label(text: &str) -> Vec<String> {
     let letter = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     let fine = letter && is_word(text, is_lower, b"-");
-    too_long(text, 63).into_iter().chain((!fine).then(|| LABEL_1035.to_owned())).collect()
+    too_long(text, 63)
+        .into_iter()
+        .chain((!fine).then(|| LABEL_1035.to_owned()))
+        .collect()
 }
 
 /// A key of a label, a taint, an annotation: `name` or `prefix/name`.
@@ -76,7 +87,11 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
     match prefix {
         Some("") => against.push("prefix part must be non-empty".to_owned()),
         Some(prefix) => {
-            against.extend(dns_subdomain(prefix).iter().map(|why| format!("prefix part {why}")));
+            against.extend(
+                dns_subdomain(prefix)
+                    .iter()
+                    .map(|why| format!("prefix part {why}")),
+            );
         }
         None => {}
     }
@@ -94,7 +109,10 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
 /// The value of a label.
 pub(super) fn label_value(text: &str) -> Vec<String> {
     let fine = text.is_empty() || is_word(text, is_any, b"-_.");
-    too_long(text, 63).into_iter().chain((!fine).then(|| LABEL_VALUE.to_owned())).collect()
+    too_long(text, 63)
+        .into_iter()
+        .chain((!fine).then(|| LABEL_VALUE.to_owned()))
+        .collect()
 }
 
 /// The name of a port, which probes and Services refer to.
@@ -128,7 +146,10 @@ mod tests {
         assert_eq!(dns_subdomain("web-1.example"), [""; 0]);
         assert_eq!(dns_subdomain("Web").len(), 1);
         assert_eq!(dns_subdomain("a..b").len(), 1);
-        assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 bytes"]);
+        assert_eq!(
+            dns_label(&"a".repeat(64)),
+            ["must be no more than 63 bytes"]
+        );
         assert_eq!(dns_1035_label("1a").len(), 1);
         assert_eq!(qualified_name("example.com/a_b"), [""; 0]);
         assert_eq!(qualified_name("example.com/").len(), 2);

@@ -8,16 +8,23 @@ use super::super::read::{deep_mut, default, map_mut, text};
 
 pub(super) fn default_hpa(object: &mut Value) {
     let version = text(&object["apiVersion"]);
-    let (old, beta) = (version == "autoscaling/v1", version == "autoscaling/v2beta2");
+    let (old, beta) = (
+        version == "autoscaling/v1",
+        version == "autoscaling/v2beta2",
+    );
     if old {
         from_v1(object);
     }
     if (old || beta) && object.is_object() {
         object["apiVersion"] = "autoscaling/v2".into();
     }
-    let Some(spec) = deep_mut(object, &["spec"]) else { return };
+    let Some(spec) = deep_mut(object, &["spec"]) else {
+        return;
+    };
     default(spec, "minReplicas", 1);
-    let none = spec.get("metrics").is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
+    let none = spec
+        .get("metrics")
+        .is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
     if none {
         spec.insert("metrics".to_owned(), json!([cpu_metric(&80.into())]));
     }
@@ -43,7 +50,9 @@ fn cpu_metric(percent: &Value) -> Value {
 /// A given list of policies replaces the whole default list; other fields are filled one by one.
 fn fill_rules(behavior: &mut Map<String, Value>, key: &str, policies: Value, window: Option<i64>) {
     default(behavior, key, Map::new());
-    let Some(rules) = map_mut(behavior, key) else { return };
+    let Some(rules) = map_mut(behavior, key) else {
+        return;
+    };
     default(rules, "selectPolicy", "Max");
     default(rules, "policies", policies);
     if let Some(window) = window {
@@ -53,7 +62,11 @@ fn fill_rules(behavior: &mut Map<String, Value>, key: &str, policies: Value, win
 
 /// The first version knew one metric only.
 fn from_v1(object: &mut Value) {
-    let Some(spec) = deep_mut(object, &["spec"]) else { return };
-    let percent = spec.remove("targetCPUUtilizationPercentage").unwrap_or_else(|| 80.into());
+    let Some(spec) = deep_mut(object, &["spec"]) else {
+        return;
+    };
+    let percent = spec
+        .remove("targetCPUUtilizationPercentage")
+        .unwrap_or_else(|| 80.into());
     default(spec, "metrics", json!([cpu_metric(&percent)]));
 }

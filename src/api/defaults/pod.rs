@@ -70,11 +70,17 @@ pub(in super::super) fn default_pod_spec(spec: &mut Map<String, Value>) {
 
 /// `serviceAccount` is the old name of `serviceAccountName`.
 fn mirror_service_account(spec: &mut Map<String, Value>) {
-    let old = spec.get("serviceAccount").cloned().filter(|name| name != "");
+    let old = spec
+        .get("serviceAccount")
+        .cloned()
+        .filter(|name| name != "");
     if let Some(name) = old {
         fill_text(spec, "serviceAccountName", text(&name));
     }
-    let new = spec.get("serviceAccountName").cloned().filter(|name| name != "");
+    let new = spec
+        .get("serviceAccountName")
+        .cloned()
+        .filter(|name| name != "");
     if let Some(name) = new {
         spec.insert("serviceAccount".to_owned(), name);
     }
@@ -124,7 +130,9 @@ fn default_container(container: &mut Map<String, Value>) {
 
 /// Rule N61: an image without a tag, or with `latest`, is asked for at each start.
 fn pull_policy(image: &str) -> &'static str {
-    let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
+    let (name, digest) = image
+        .split_once('@')
+        .map_or((image, None), |(n, d)| (n, Some(d)));
     let last = name.rsplit('/').next().unwrap_or(name);
     let tag = last.split_once(':').map(|(_, tag)| tag);
     match (tag, digest) {
@@ -161,8 +169,13 @@ fn default_field_ref(source: &mut Map<String, Value>) {
 /// Amounts finer than a thousandth are rounded up to it.
 fn round_amounts(resources: &mut Map<String, Value>) {
     for kind in ["limits", "requests"] {
-        for amount in map_mut(resources, kind).into_iter().flat_map(Map::values_mut) {
-            let Some(quantity) = super::super::read::quantity(amount) else { continue };
+        for amount in map_mut(resources, kind)
+            .into_iter()
+            .flat_map(Map::values_mut)
+        {
+            let Some(quantity) = super::super::read::quantity(amount) else {
+                continue;
+            };
             let milli = quantity.milli_value();
             let rounded = crate::base::Quantity::from_milli(milli, quantity.format());
             // Beyond the range of thousandths nothing is finer than one.
@@ -174,7 +187,10 @@ fn round_amounts(resources: &mut Map<String, Value>) {
 }
 
 fn default_volume(volume: &mut Map<String, Value>) {
-    if !volume.iter().any(|(key, value)| key != "name" && !value.is_null()) {
+    if !volume
+        .iter()
+        .any(|(key, value)| key != "name" && !value.is_null())
+    {
         volume.insert("emptyDir".to_owned(), json!({}));
     }
     for mode in ["secret", "configMap", "downwardAPI", "projected"] {

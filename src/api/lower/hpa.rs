@@ -14,7 +14,8 @@ use crate::model::{
 pub fn lower_hpa(object: &Value, names: &mut Interner) -> HpaSpec {
     let spec = &object["spec"];
     let target = &spec["scaleTargetRef"];
-    let of_apps = target["apiVersion"].is_null() || text(&target["apiVersion"]).starts_with("apps/");
+    let of_apps =
+        target["apiVersion"].is_null() || text(&target["apiVersion"]).starts_with("apps/");
     let named = names.intern(text(&target["name"]));
     let behavior = &spec["behavior"];
     HpaSpec {
@@ -26,7 +27,10 @@ pub fn lower_hpa(object: &Value, names: &mut Interner) -> HpaSpec {
         },
         replicas_min: count(&spec["minReplicas"]).unwrap_or(1),
         replicas_max: count(&spec["maxReplicas"]).unwrap_or(1),
-        metrics: items(&spec["metrics"]).iter().map(|m| lower_metric(m, names)).collect(),
+        metrics: items(&spec["metrics"])
+            .iter()
+            .map(|m| lower_metric(m, names))
+            .collect(),
         behavior: is_set(behavior).then(|| HpaBehavior {
             up: lower_rules(&behavior["scaleUp"]),
             down: lower_rules(&behavior["scaleDown"]),
@@ -48,7 +52,11 @@ fn lower_metric(metric: &Value, names: &mut Interner) -> HpaMetric {
     };
     let container = (kind == "ContainerResource").then(|| names.intern(text(&source["container"])));
     match (resource, lower_aim(&source["target"])) {
-        (Some(resource), Some(target)) => HpaMetric::Resource { resource, container, target },
+        (Some(resource), Some(target)) => HpaMetric::Resource {
+            resource,
+            container,
+            target,
+        },
         _ => HpaMetric::Unmodelled(names.intern(kind)),
     }
 }
@@ -75,7 +83,9 @@ fn lower_rules(rules: &Value) -> HpaRules {
 }
 
 fn lower_policy(policy: &Value) -> HpaPolicy {
-    let value = policy["value"].as_i64().and_then(|value| i32::try_from(value).ok());
+    let value = policy["value"]
+        .as_i64()
+        .and_then(|value| i32::try_from(value).ok());
     HpaPolicy {
         is_percent: policy["type"] == "Percent",
         value: value.unwrap_or(0),

@@ -47,7 +47,10 @@ pub fn object_name(object: &Value, names: &mut Interner) -> ObjectName {
         given => given,
     };
     let name = text(&metadata["name"]);
-    ObjectName { namespace: names.intern(namespace), name: names.intern(name) }
+    ObjectName {
+        namespace: names.intern(namespace),
+        name: names.intern(name),
+    }
 }
 
 /// Lowers a Deployment.
@@ -62,10 +65,15 @@ pub fn lower_deployment(
     let name = object_name(object, cx.names);
     let mut found = Found::default();
     let at = At::ROOT.field("spec.template");
-    let workload = Workload { kind: WorkloadKind::Deployment, name };
+    let workload = Workload {
+        kind: WorkloadKind::Deployment,
+        name,
+    };
     let template = pod::lower_template(workload, &spec["template"], &at, cx, &mut found);
     let selector = lower_selector(&spec["selector"], cx.names, &mut found);
-    let (Some(template), []) = (template, errors(&found).as_slice()) else { return Err(found.0) };
+    let (Some(template), []) = (template, errors(&found).as_slice()) else {
+        return Err(found.0);
+    };
     // The largest value means "never".
     let progress = spec["progressDeadlineSeconds"].as_i64();
     let progress = progress.filter(|seconds| *seconds != i64::from(i32::MAX));
@@ -95,10 +103,15 @@ pub fn lower_replica_set(
     let name = object_name(object, cx.names);
     let mut found = Found::default();
     let at = At::ROOT.field("spec.template");
-    let workload = Workload { kind: WorkloadKind::ReplicaSet, name };
+    let workload = Workload {
+        kind: WorkloadKind::ReplicaSet,
+        name,
+    };
     let template = pod::lower_template(workload, &spec["template"], &at, cx, &mut found);
     let selector = lower_selector(&spec["selector"], cx.names, &mut found);
-    let (Some(template), []) = (template, errors(&found).as_slice()) else { return Err(found.0) };
+    let (Some(template), []) = (template, errors(&found).as_slice()) else {
+        return Err(found.0);
+    };
     Ok(ReplicaSetSpec {
         name,
         replicas: count(&spec["replicas"]).unwrap_or(1),

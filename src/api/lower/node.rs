@@ -17,8 +17,11 @@ const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 /// `status.allocatable` its capacity counts, without that it takes no pod (rule S80).
 pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
     let (metadata, spec, status) = (&object["metadata"], &object["spec"], &object["status"]);
-    let allocatable =
-        if status["allocatable"].is_object() { &status["allocatable"] } else { &status["capacity"] };
+    let allocatable = if status["allocatable"].is_object() {
+        &status["allocatable"]
+    } else {
+        &status["capacity"]
+    };
     let unschedulable = spec["unschedulable"] == true;
     let mut taints = lower_taints(&spec["taints"], names);
     if unschedulable {
@@ -26,10 +29,14 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
         let key = names.intern(UNSCHEDULABLE);
         taints.retain(|taint| taint.key != key || taint.effect != TaintEffect::NoSchedule);
     }
-    let zone = [ZONE, ZONE_OLD].into_iter().map(|key| text(&metadata["labels"][key]));
+    let zone = [ZONE, ZONE_OLD]
+        .into_iter()
+        .map(|key| text(&metadata["labels"][key]));
     let zone = zone.into_iter().find(|zone| !zone.is_empty());
     let pods_max = quantity(&allocatable["pods"]).map_or(0, |pods| pods.value().max(0));
-    let images = items(&status["images"]).iter().flat_map(|image| items(&image["names"]));
+    let images = items(&status["images"])
+        .iter()
+        .flat_map(|image| items(&image["names"]));
     NodeSpec {
         name: names.intern(text(&metadata["name"])),
         pool: names.intern(""),

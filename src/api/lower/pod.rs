@@ -29,7 +29,10 @@ const TOLERATION_SECONDS: u64 = 300;
 pub fn lower_pod(object: &Arc<Value>, cx: &mut Lowering<'_>) -> Result<PodObject, Vec<Problem>> {
     let mut found = Found::default();
     let name = object_name(object, cx.names);
-    let workload = Workload { kind: WorkloadKind::Pod, name };
+    let workload = Workload {
+        kind: WorkloadKind::Pod,
+        name,
+    };
     let template = lower_template(workload, object, &At::ROOT, cx, &mut found);
     match template {
         Some(template) if !found.0.iter().any(|p| p.is_error) => Ok(PodObject { name, template }),
@@ -97,7 +100,9 @@ fn revision(template: &Value) -> Value {
     let mut revision = Map::new();
     for key in ["metadata", "spec"] {
         let mut part = template[key].clone();
-        if key == "metadata" && let Some(metadata) = part.as_object_mut() {
+        if key == "metadata"
+            && let Some(metadata) = part.as_object_mut()
+        {
             metadata.retain(|key, _| matches!(key.as_str(), "labels" | "annotations"));
             if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
                 labels.remove("pod-template-hash");
@@ -110,9 +115,22 @@ fn revision(template: &Value) -> Value {
 }
 
 fn normalize(value: &mut Value) {
-    const MAPS: [&str; 6] =
-        ["labels", "annotations", "nodeSelector", "limits", "requests", "matchLabels"];
-    const FLAGS: [&str; 6] = ["hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty"];
+    const MAPS: [&str; 6] = [
+        "labels",
+        "annotations",
+        "nodeSelector",
+        "limits",
+        "requests",
+        "matchLabels",
+    ];
+    const FLAGS: [&str; 6] = [
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "stdin",
+        "stdinOnce",
+        "tty",
+    ];
     if let Value::Array(list) = value {
         list.iter_mut().for_each(normalize);
     }
@@ -148,14 +166,21 @@ fn lower_spec(
     let (priority, preempts_never) = lower_priority(spec, &spec_at, cx, found);
     let names = &mut *cx.names;
     let lower_all = |list: &Value, names: &mut Interner| -> Vec<Container> {
-        items(list).iter().map(|container| lower_container(container, names)).collect()
+        items(list)
+            .iter()
+            .map(|container| lower_container(container, names))
+            .collect()
     };
     let containers = lower_all(&spec["containers"], names);
     if containers.is_empty() {
         found.required(&spec_at.field("containers"), "");
         return None;
     }
-    let rules = NodeRules::lower(&spec["nodeSelector"], &spec["affinity"]["nodeAffinity"], names);
+    let rules = NodeRules::lower(
+        &spec["nodeSelector"],
+        &spec["affinity"]["nodeAffinity"],
+        names,
+    );
     say_unreadable(&rules, &spec_at, found);
     let amounts = pod_amounts(pod);
     Some(PodSpec {
@@ -175,7 +200,10 @@ fn lower_spec(
         scheduling_gates: symbols(&spec["schedulingGates"], "name", names),
         node_selector: rules.selector,
         node_affinity: rules.affinity,
-        tolerations: with_default_tolerations(lower_tolerations(&spec["tolerations"], names), names),
+        tolerations: with_default_tolerations(
+            lower_tolerations(&spec["tolerations"], names),
+            names,
+        ),
         host_network: spec["hostNetwork"] == true,
         requests: resources(&amounts.requests, names),
         nonzero_requests: amounts.nonzero,
@@ -188,24 +216,37 @@ fn lower_spec(
 }
 
 fn symbol(value: &Value, names: &mut Interner) -> Option<Symbol> {
-    Some(text(value)).filter(|text| !text.is_empty()).map(|text| names.intern(text))
+    Some(text(value))
+        .filter(|text| !text.is_empty())
+        .map(|text| names.intern(text))
 }
 
 fn symbols(list: &Value, key: &str, names: &mut Interner) -> Vec<Symbol> {
-    items(list).iter().map(|item| names.intern(text(&item[key]))).collect()
+    items(list)
+        .iter()
+        .map(|item| names.intern(text(&item[key])))
+        .collect()
 }
 
 /// Rule S98a: terms that the API takes and the scheduler cannot read.
 fn say_unreadable(rules: &NodeRules, at: &At<'_>, found: &mut Found) {
     let all = [
-        ("requiredDuringSchedulingIgnoredDuringExecution", &rules.required_error),
-        ("preferredDuringSchedulingIgnoredDuringExecution", &rules.preferred_error),
+        (
+            "requiredDuringSchedulingIgnoredDuringExecution",
+            &rules.required_error,
+        ),
+        (
+            "preferredDuringSchedulingIgnoredDuringExecution",
+            &rules.preferred_error,
+        ),
     ];
     for (field, error) in all {
         if let Some(error) = error {
             let at = at.field("affinity.nodeAffinity");
             let message = format!("the scheduler cannot read this: {error}");
-            found.add(&at.field(field), Reason::Invalid, message).is_error = false;
+            found
+                .add(&at.field(field), Reason::Invalid, message)
+                .is_error = false;
         }
     }
 }
@@ -214,16 +255,17 @@ fn say_unreadable(rules: &NodeRules, at: &At<'_>, found: &mut Found) {
 ///
 /// Source: kubernetes v1.36.3 plugin/pkg/admission/priority/admission.go `admitPod`. Differs: a
 /// dumped pod whose class is not in the dump keeps the priority that stands in it.
-fn lower_priority(
-    spec: &Value,
-    at: &At<'_>,
-    cx: &Lowering<'_>,
-    found: &mut Found,
-) -> (i32, bool) {
-    let given = spec["priority"].as_i64().and_then(|value| i32::try_from(value).ok());
+fn lower_priority(spec: &Value, at: &At<'_>, cx: &Lowering<'_>, found: &mut Found) -> (i32, bool) {
+    let given = spec["priority"]
+        .as_i64()
+        .and_then(|value| i32::try_from(value).ok());
     let never = spec["preemptionPolicy"] == "Never";
     let name = text(&spec["priorityClassName"]);
-    let class = if name.is_empty() { Some(cx.classes.standard()) } else { cx.classes.get(name) };
+    let class = if name.is_empty() {
+        Some(cx.classes.standard())
+    } else {
+        cx.classes.get(name)
+    };
     match (class, given) {
         (Some(class), Some(given)) if given != class.value => {
             let at = at.field("priority");
@@ -232,7 +274,8 @@ fn lower_priority(
                 class.value
             );
             let problem = found.add(&at, Reason::Forbidden, message);
-            problem.hint = Some("write a PriorityClass and name it in priorityClassName".to_owned());
+            problem.hint =
+                Some("write a PriorityClass and name it in priorityClassName".to_owned());
             (given, never)
         }
         (Some(class), _) => (class.value, never || class.preempts_never),
@@ -276,11 +319,15 @@ pub(super) fn effect(value: &Value) -> Option<TaintEffect> {
 
 fn with_default_tolerations(mut list: Vec<Toleration>, names: &mut Interner) -> Vec<Toleration> {
     let given = list.len();
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    for key in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
         let key = names.intern(key);
         let speaks = |t: &Toleration| {
             t.key.is_none_or(|k| k == key)
-                && t.effect.is_none_or(|effect| effect == TaintEffect::NoExecute)
+                && t.effect
+                    .is_none_or(|effect| effect == TaintEffect::NoExecute)
         };
         if !list[..given].iter().any(speaks) {
             list.push(Toleration {
@@ -297,18 +344,25 @@ fn with_default_tolerations(mut list: Vec<Toleration>, names: &mut Interner) -> 
 
 /// Host ports of containers and sidecars (rule S77), each once.
 fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
-    let sidecars =
-        items(&spec["initContainers"]).iter().filter(|c| c["restartPolicy"] == "Always");
+    let sidecars = items(&spec["initContainers"])
+        .iter()
+        .filter(|c| c["restartPolicy"] == "Always");
     let mut ports = Vec::new();
     for container in items(&spec["containers"]).iter().chain(sidecars) {
         for declared in items(&container["ports"]) {
-            let Some(number) = port(&declared["hostPort"]).filter(|n| *n != 0) else { continue };
+            let Some(number) = port(&declared["hostPort"]).filter(|n| *n != 0) else {
+                continue;
+            };
             let ip = match text(&declared["hostIP"]) {
                 "0.0.0.0" => "",
                 ip => ip,
             };
             let ip = names.intern(ip);
-            let port = HostPort { ip, protocol: protocol(&declared["protocol"]), port: number };
+            let port = HostPort {
+                ip,
+                protocol: protocol(&declared["protocol"]),
+                port: number,
+            };
             if !ports.contains(&port) {
                 ports.push(port);
             }
@@ -323,7 +377,10 @@ fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
     let mut need = |source: &Value, name: &str, is_secret| {
         let name = text(&source[name]);
         if is_set(source) && source["optional"] != true && !name.is_empty() {
-            let needed = ConfigRef { is_secret, name: names.intern(name) };
+            let needed = ConfigRef {
+                is_secret,
+                name: names.intern(name),
+            };
             if !refs.contains(&needed) {
                 refs.push(needed);
             }
@@ -337,7 +394,9 @@ fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
             need(&source["secret"], "name", true);
         }
     }
-    let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
+    let all = items(&spec["initContainers"])
+        .iter()
+        .chain(items(&spec["containers"]));
     for container in all {
         for source in items(&container["envFrom"]) {
             need(&source["configMapRef"], "name", false);

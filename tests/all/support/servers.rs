@@ -8,9 +8,9 @@ use seatrial::cluster::{Change, Cluster, Component, Endpoint, Plan, Serving, Wri
 use seatrial::event::{Event, TrafficEvent};
 use seatrial::model::{
     Behavior, Behaviors, Connections, Container, Labels, Latencies, Model, NodeAffinity, NodeId,
-    NodeOrder, NodeSpec, ObjectName, PodObject, PodRef, PodSpec, PullPolicy, QosClass, Rate,
-    Resources, RestartPolicy, RunSettings, SchedulerSettings, Serve, ServiceId, ServiceKind,
-    ServiceSpec, Shutdown, Template, TrafficSpec, Workload, WorkloadKind,
+    NodeOrder, NodeSpec, ObjectName, PodObject, PodRef, PodSpec, PriorityClasses, PullPolicy,
+    QosClass, Rate, Resources, RestartPolicy, RunSettings, SchedulerSettings, Serve, ServiceId,
+    ServiceKind, ServiceSpec, Shutdown, Template, TrafficSpec, Workload, WorkloadKind,
 };
 use seatrial::record::CallRecord;
 use seatrial::recorder::Recorder;
@@ -136,6 +136,7 @@ impl Setup {
             name: "servers".to_owned(),
             about: String::new(),
             names: Arc::new(self.names),
+            priorities: PriorityClasses::default(),
             nodes: nodes.into_iter().map(node).collect(),
             node_order: NodeOrder::Given,
             deployments: Vec::new(),
