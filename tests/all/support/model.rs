@@ -47,6 +47,7 @@ impl ModelBuilder {
             hpas: Vec::new(),
             config_maps: Vec::new(),
             secrets: Vec::new(),
+            priorities: PriorityClasses::default(),
             behaviors: Behaviors {
                 standard: behavior(),
                 rules: Vec::new(),
