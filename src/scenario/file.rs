@@ -1,0 +1,489 @@
+//! The scenario file as written. Every key has its documentation here; the JSON Schema and the
+//! messages come from these types.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::tree::Spanned;
+
+use super::law::Law;
+use super::units::{Cpu, PerHour, PerSecond, Share, Size, Span};
+
+/// A scenario: what a manifest cannot know.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Seatrial scenario")]
+pub struct ScenarioFile {
+    /// `seatrial/v1`.
+    pub api_version: Spanned<String>,
+    /// `Scenario`.
+    pub kind: Spanned<String>,
+    /// Its name: the folder of its results.
+    pub name: Spanned<String>,
+    /// The question that it asks, in a sentence.
+    #[serde(default)]
+    pub about: String,
+    /// The machines, and how the machinery behaves.
+    pub cluster: ClusterFile,
+    /// Manifests: files, folders, globs, relative to this file; `-` is standard input.
+    #[serde(default)]
+    pub apply: Vec<Spanned<String>>,
+    /// What the containers do; later entries win over earlier ones, field by field.
+    #[serde(default)]
+    pub behaviors: Vec<Spanned<BehaviorFile>>,
+    /// Who calls the services.
+    #[serde(default)]
+    pub traffic: Vec<Spanned<TrafficFile>>,
+    /// Pods that come without a controller.
+    #[serde(default)]
+    pub workload: Vec<Spanned<WorkloadFile>>,
+    /// What happens when.
+    #[serde(default)]
+    pub timeline: Vec<Spanned<TimelineFile>>,
+    /// Horizon, seed, replications.
+    #[serde(default)]
+    pub run: RunFile,
+    /// What must hold; paths are those of summary.json.
+    #[serde(default)]
+    pub expect: Vec<Spanned<String>>,
+}
+
+/// The machines, and how the machinery behaves.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterFile {
+    /// The version whose behaviour is modelled: 1.36.
+    pub kubernetes: Option<Spanned<String>>,
+    /// Pools of equal machines.
+    #[serde(default)]
+    pub nodes: Vec<Spanned<PoolFile>>,
+    /// A file with Nodes, as `kubectl get nodes -o yaml` writes it.
+    pub from: Option<Spanned<String>>,
+    /// In which order a scheduler that starts finds the nodes.
+    pub node_order: Option<OrderFile>,
+    /// How long the machinery takes: `ideal`, `measured`, or a table of overrides.
+    pub latencies: Option<LatenciesFile>,
+    /// How the scheduler is set.
+    pub scheduler: Option<SchedulerFile>,
+}
+
+/// A pool of equal machines, named `<pool>-0`, `<pool>-1` and so on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolFile {
+    /// Its name.
+    pub pool: Spanned<String>,
+    /// How many machines.
+    #[serde(default = "one")]
+    pub count: Spanned<u32>,
+    /// Zones, round robin: `topology.kubernetes.io/zone`.
+    #[serde(default)]
+    pub zones: Vec<String>,
+    /// What pods can have of each.
+    pub allocatable: Spanned<BTreeMap<String, Spanned<String>>>,
+    /// What each costs.
+    pub price: Option<PerHour>,
+    /// More labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Taints.
+    #[serde(default)]
+    pub taints: Vec<Spanned<TaintFile>>,
+    /// Images that are there from the start.
+    #[serde(default)]
+    pub images: Vec<String>,
+}
+
+fn one() -> Spanned<u32> {
+    Spanned::nowhere(1)
+}
+
+/// A taint.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct TaintFile {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    #[serde(default)]
+    pub value: String,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: EffectFile,
+}
+
+/// What a taint does.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum EffectFile {
+    /// Pods are not placed here.
+    NoSchedule,
+    /// Pods are placed here last.
+    PreferNoSchedule,
+    /// Pods are not placed here, and those that run are evicted.
+    NoExecute,
+}
+
+/// In which order a scheduler that starts finds the nodes.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderFile {
+    /// By name.
+    ByName,
+    /// Shuffled with the seed.
+    Seeded,
+    /// As written.
+    Given,
+}
+
+/// How the scheduler is set.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SchedulerFile {
+    /// How nodes are scored by resources.
+    pub profile: Option<ProfileFile>,
+    /// Part of the nodes that is looked for at most; 0: adaptive.
+    pub percentage_of_nodes_to_score: Option<Spanned<u8>>,
+    /// Weights of the score plugins by their names.
+    #[serde(default)]
+    pub weights: BTreeMap<String, Spanned<i64>>,
+    /// First back-off of a pod that does not fit.
+    pub backoff_initial: Option<Span>,
+    /// Longest back-off.
+    pub backoff_max: Option<Span>,
+}
+
+/// How nodes are scored by resources.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileFile {
+    /// The default profile: emptier nodes first (LeastAllocated).
+    Default,
+    /// Fuller nodes first (MostAllocated).
+    MostAllocated,
+}
+
+/// How long the machinery takes: a profile by name, or a table over one.
+#[derive(Debug)]
+pub enum LatenciesFile {
+    /// A profile.
+    Profile(ProfileName),
+    /// A table over a profile.
+    Table(Box<LatencyTable>),
+}
+
+/// The profiles of latencies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileName {
+    /// Nothing takes time.
+    Ideal,
+    /// As measured on real clusters, by the number of nodes.
+    #[default]
+    Measured,
+    /// As measured up to about 30 nodes.
+    MeasuredSmall,
+    /// As measured at about 100 nodes.
+    MeasuredMedium,
+    /// As measured at about 5,000 nodes.
+    MeasuredLarge,
+}
+
+/// Overrides of a profile's latencies.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LatencyTable {
+    /// The profile that is overridden.
+    pub base: ProfileName,
+    /// Delivery of a change to one watcher.
+    pub watch: Option<Law>,
+    /// One mutating call to the API server.
+    pub api_write: Option<Law>,
+    /// From the start of a scheduling cycle to the binding.
+    pub schedule: Option<Law>,
+    /// What one cycle occupies the scheduler.
+    pub schedule_cycle: Option<Span>,
+    /// From binding to the kubelet's first sync.
+    pub kubelet_sync: Option<Law>,
+    /// Wait for local volumes.
+    pub volumes: Option<Span>,
+    /// Sandbox and network of a pod.
+    pub sandbox: Option<Law>,
+    /// Create and start one container.
+    pub container_start: Option<Law>,
+    /// Fixed part of an image pull.
+    pub pull: Option<Law>,
+    /// Bytes a second of an image pull.
+    pub pull_rate: Option<Size>,
+    /// How often the kubelet looks for containers that ended.
+    pub relist: Option<Span>,
+    /// From the deletion to the kubelet's kill.
+    pub kill: Option<Law>,
+    /// Stop of the sandbox.
+    pub sandbox_stop: Option<Law>,
+    /// From there to the final delete.
+    pub finalize: Option<Law>,
+    /// Work of the EndpointSlice controller for one change.
+    pub endpoints: Option<Law>,
+    /// Least time between two runs of a node's proxy.
+    pub proxy_period: Option<Span>,
+    /// One run of a proxy.
+    pub proxy_run: Option<Law>,
+    /// One way between two pods.
+    pub hop: Option<Law>,
+    /// Period of the metrics pipeline.
+    pub metrics_period: Option<Span>,
+    /// A kubelet's status write.
+    pub status_write: Option<Law>,
+    /// From a node's death to its NotReady.
+    pub node_lost: Option<Law>,
+}
+
+/// What containers do.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BehaviorFile {
+    /// Of this workload only: `deployment/NAME`, `replicaset/NAME`, `pod/NAME`, `workload/NAME`,
+    /// with `NAMESPACE/` before the name if it is not `default`.
+    #[serde(rename = "for")]
+    pub target: Option<Spanned<String>>,
+    /// Of the container of this name only.
+    pub container: Option<Spanned<String>>,
+    /// Of images that match this pattern only; `*` stands for any text.
+    pub image: Option<Spanned<String>>,
+    /// From the start of the process until it can serve; of an init container or a pod that ends,
+    /// see `run`.
+    pub start: Option<Law>,
+    /// What it does on SIGTERM.
+    pub shutdown: Option<ShutdownFile>,
+    /// How it serves calls.
+    pub serve: Option<Spanned<ServeFile>>,
+    /// Calls that it makes while it serves one, in order.
+    pub calls: Option<Vec<Spanned<DownstreamFile>>>,
+    /// How long it runs before it exits 0.
+    pub run: Option<Law>,
+    /// CPU without any call.
+    pub cpu_idle: Option<Cpu>,
+    /// Memory in use.
+    pub memory: Option<Size>,
+    /// How long its exec hooks take when their command does not say.
+    pub hook: Option<Span>,
+    /// Compressed size of its image.
+    pub image_size: Option<Size>,
+}
+
+/// What a container does on SIGTERM.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ShutdownFile {
+    /// It goes on accepting calls for this long.
+    pub accept: Option<Span>,
+    /// Then it finishes accepted calls for at most this long.
+    pub drain: Option<Span>,
+    /// It does not hear SIGTERM at all.
+    pub ignores_signal: bool,
+}
+
+/// How a container serves calls.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServeFile {
+    /// How long a call is in service.
+    pub hold: Law,
+    /// CPU time of a call.
+    pub cpu: Option<Span>,
+    /// Calls in service at once.
+    pub concurrency: Option<Spanned<u32>>,
+    /// Calls that wait at most.
+    pub backlog: Option<u32>,
+    /// Part of the calls that it answers with an error.
+    pub errors: Option<Share>,
+}
+
+/// Calls that a container makes while it serves one.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct DownstreamFile {
+    /// `service/NAME`.
+    pub to: Spanned<String>,
+    /// How many, one after another.
+    pub times: Option<Spanned<u32>>,
+    /// How long each is waited for.
+    pub timeout: Option<Span>,
+}
+
+/// A source of calls: open loop, Poisson.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrafficFile {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `service/NAME`, with `NAMESPACE/` before the name if it is not `default`.
+    pub to: Spanned<String>,
+    /// Port of the Service; its first if absent.
+    pub port: Option<Spanned<u16>>,
+    /// The same rate all the time.
+    pub rate: Option<Spanned<PerSecond>>,
+    /// Steps: each rate holds until the next.
+    pub steps: Option<Vec<Spanned<StepFile>>>,
+    /// A daily curve: a sine between two rates.
+    pub daily: Option<Spanned<DailyFile>>,
+    /// A series from a CSV file.
+    pub series: Option<Spanned<SeriesFile>>,
+    /// How connections are used; a new one a call if absent.
+    pub connections: Option<ConnectionsFile>,
+    /// How long a call is waited for.
+    pub timeout: Option<Span>,
+    /// What happens to calls that fail.
+    pub retries: Option<RetriesFile>,
+}
+
+/// A step of a rate.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct StepFile {
+    /// From when.
+    pub at: Span,
+    /// The rate from then on.
+    pub rate: PerSecond,
+}
+
+/// A daily curve.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct DailyFile {
+    /// The lowest rate.
+    pub low: PerSecond,
+    /// The highest rate.
+    pub high: PerSecond,
+    /// When it is highest, from the start.
+    pub peak: Span,
+    /// From peak to peak; 24h if absent.
+    pub period: Option<Span>,
+}
+
+/// A series of counts from a CSV file (`.gz` and `.zst` too).
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct SeriesFile {
+    /// The file, relative to this one.
+    pub file: Spanned<String>,
+    /// The column with the counts.
+    pub column: Spanned<String>,
+    /// What each row stands for; 1m if absent.
+    pub every: Option<Span>,
+    /// The column that says where a row stands in time, for `from`.
+    pub time: Option<Spanned<String>>,
+    /// The text of that column in the first row that is used.
+    pub from: Option<Spanned<String>>,
+    /// The counts are multiplied by this.
+    pub scale: Option<f64>,
+}
+
+/// How connections are used.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectionsFile {
+    /// A new one for each call.
+    New,
+    /// A pool of kept ones on each node.
+    KeepAlive,
+}
+
+/// What happens to calls that fail.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct RetriesFile {
+    /// More attempts after the first.
+    pub attempts: u32,
+}
+
+/// Pods that come without a controller.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadFile {
+    /// Its name: pods are called `<name>-0`, `<name>-1` and so on.
+    pub name: Spanned<String>,
+    /// Their namespace.
+    pub namespace: Option<Spanned<String>>,
+    /// When they come.
+    pub arrivals: Spanned<ArrivalsFile>,
+    /// How many in all.
+    pub count: Option<u64>,
+    /// What they ask for, and how often each kind comes.
+    pub pods: Vec<Spanned<KindFile>>,
+    /// How long each runs before it exits 0; for ever if absent.
+    pub lifetime: Option<Law>,
+}
+
+/// When pods come: exactly one of the three.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ArrivalsFile {
+    /// So many a second, independently (Poisson).
+    pub rate: Option<PerSecond>,
+    /// One after another with these gaps.
+    pub every: Option<Law>,
+    /// All at this instant; `count` says how many.
+    pub at: Option<Span>,
+}
+
+/// One kind of pod of a workload.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KindFile {
+    /// How often it comes, compared with the others.
+    pub weight: Option<f64>,
+    /// What it asks for.
+    #[serde(default)]
+    pub requests: Spanned<BTreeMap<String, Spanned<String>>>,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Labels that its node must have.
+    #[serde(default)]
+    pub node_selector: BTreeMap<String, String>,
+    /// Its tolerations, as in a manifest.
+    #[serde(default)]
+    pub tolerations: Vec<BTreeMap<String, String>>,
+    /// The name of its PriorityClass.
+    pub priority_class: Option<Spanned<String>>,
+}
+
+/// Something that happens: a command or a fault.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct TimelineFile {
+    /// When.
+    pub at: Span,
+    /// A command in kubectl's words.
+    pub run: Option<Spanned<String>>,
+    /// A fault.
+    pub fault: Option<Spanned<FaultFile>>,
+}
+
+/// A fault.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct FaultFile {
+    /// Something dies at once.
+    pub crash: Option<CrashFile>,
+}
+
+/// Something that dies at once.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct CrashFile {
+    /// The node that loses power.
+    pub node: Spanned<String>,
+}
+
+/// Horizon, seed, replications.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RunFile {
+    /// The horizon; without one the run ends when nothing more will happen.
+    pub until: Option<Spanned<Span>>,
+    /// Seed of the experiment.
+    pub seed: Option<u64>,
+    /// How many replications.
+    pub replications: Option<Spanned<u32>>,
+    /// Calls that start before this do not count.
+    pub warmup: Option<Span>,
+    /// The wall clock at zero, in RFC 3339.
+    pub start: Option<Spanned<String>>,
+    /// From one sample of the series to the next.
+    pub sample: Option<Spanned<Span>>,
+    /// Events of a run at most.
+    pub events_max: Option<u64>,
+}
