@@ -1,0 +1,217 @@
+//! What containers do: entries of `behaviors` become rules, checked against what is there.
+
+use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio};
+use crate::model::{
+    Behavior, BehaviorChange, BehaviorRule, Downstream, ObjectName, Serve, Shutdown, Workload,
+    WorkloadKind,
+};
+use crate::tree::{Diagnostic, Diagnostics, Spanned};
+
+use super::file::{BehaviorFile, DownstreamFile, ServeFile, ShutdownFile};
+
+/// What a container does when nobody says otherwise. The numbers are assumptions, shown by
+/// `check --show`: it starts within seconds, serves within tens of milliseconds, and exits at once
+/// on SIGTERM, as most programs do that do not care.
+pub(super) fn standard() -> Behavior {
+    Behavior {
+        start: Distribution::log_normal_p99(1.0, 4.0),
+        shutdown: Shutdown {
+            accept: Duration::ZERO,
+            drain: Duration::ZERO,
+            ignores_signal: false,
+        },
+        serve: Some(Serve {
+            hold: Distribution::log_normal_p99(0.010, 0.060),
+            cpu: Duration::ms(5),
+            concurrency: CONCURRENCY,
+            backlog: BACKLOG,
+            errors: 0.0,
+        }),
+        calls: Vec::new(),
+        run: None,
+        cpu_idle: MilliCpu(1),
+        memory: Bytes::mib(64),
+        hook: Duration::secs(1),
+        image_size: Bytes::mib(50),
+    }
+}
+
+const CONCURRENCY: u32 = 64;
+const BACKLOG: u32 = 1024;
+/// How long a container waits for an answer of another when nobody says otherwise.
+const DOWNSTREAM_TIMEOUT: Duration = Duration::secs(5);
+
+/// Splits `KIND/[NAMESPACE/]NAME`.
+pub(super) fn split_target(text: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = text.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(kind), Some(name), None, None) => Some((kind, "default", name)),
+        (Some(kind), Some(namespace), Some(name), None) => Some((kind, namespace, name)),
+        _ => None,
+    }
+}
+
+/// An object's name in a namespace, interned.
+pub(super) fn object_name(namespace: &str, name: &str, names: &mut Interner) -> ObjectName {
+    ObjectName { namespace: names.intern(namespace), name: names.intern(name) }
+}
+
+/// The Service that `to: service/NAME` names; `known` are all there are.
+pub(super) fn service(
+    to: &Spanned<String>,
+    known: &[ObjectName],
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<ObjectName> {
+    let Some((kind, namespace, name)) = split_target(&to.value) else {
+        let error = Diagnostic::error(to.span, format!("\"{}\" is not KIND/NAME", to.value));
+        found.push(error.with_hint("for example service/checkout"));
+        return None;
+    };
+    if !matches!(kind, "service" | "services" | "svc") {
+        let error = Diagnostic::error(to.span, format!("calls go to a service, not to a {kind}"));
+        found.push(error.with_hint(format!("service/{name}")));
+        return None;
+    }
+    let wanted = object_name(namespace, name, names);
+    if !known.contains(&wanted) {
+        let message = format!("there is no service \"{name}\" in namespace {namespace}");
+        let texts: Vec<String> = known.iter().map(|n| shown("service", *n, names)).collect();
+        let error = Diagnostic::error(to.span, message);
+        found.push(error.with_suggestion(&to.value, texts.iter().map(String::as_str)));
+        return None;
+    }
+    Some(wanted)
+}
+
+/// `KIND/NAME`, with the namespace if it is not `default`.
+pub(super) fn shown(kind: &str, name: ObjectName, names: &Interner) -> String {
+    match names.resolve(name.namespace) {
+        "default" => format!("{kind}/{}", names.resolve(name.name)),
+        namespace => format!("{kind}/{namespace}/{}", names.resolve(name.name)),
+    }
+}
+
+/// What is there for behaviours to refer to.
+pub(super) struct Known<'a> {
+    pub workloads: &'a [Workload],
+    pub services: &'a [ObjectName],
+}
+
+/// The rule that an entry stands for.
+pub(super) fn lower(
+    entry: &Spanned<BehaviorFile>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> BehaviorRule {
+    let file = &entry.value;
+    let workload = file.target.as_ref().and_then(|t| workload(t, known.workloads, names, found));
+    let calls = file.calls.as_ref().map(|calls| {
+        let call = |call: &Spanned<DownstreamFile>| downstream(call, known, names, found);
+        calls.iter().filter_map(call).collect()
+    });
+    let law = |law: &Option<super::law::Law>| law.as_ref().map(|law| law.0.clone());
+    let change = BehaviorChange {
+        start: law(&file.start),
+        shutdown: file.shutdown.as_ref().map(shutdown),
+        serve: file.serve.as_ref().map(|s| serve(s, found)),
+        calls,
+        run: law(&file.run),
+        cpu_idle: file.cpu_idle.map(|cpu| cpu.0),
+        memory: file.memory.map(|size| size.0),
+        hook: file.hook.map(|span| span.0),
+        image_size: file.image_size.map(|size| size.0),
+    };
+    if change == BehaviorChange::default() {
+        let warning = Diagnostic::warning(entry.span, "this behaviour changes nothing");
+        found.push(warning.with_hint("give it start, shutdown, serve, calls, run, memory …"));
+    }
+    BehaviorRule {
+        workload,
+        container: file.container.as_ref().map(|name| names.intern(&name.value)),
+        image: file.image.as_ref().map(|image| image.value.clone()),
+        change,
+    }
+}
+
+fn workload(
+    target: &Spanned<String>,
+    known: &[Workload],
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<Workload> {
+    let Some((kind, namespace, name)) = split_target(&target.value) else {
+        let error = Diagnostic::error(target.span, format!("\"{}\" is not KIND/NAME", target.value));
+        found.push(error.with_hint("for example deployment/checkout"));
+        return None;
+    };
+    let kind = match kind {
+        "deployment" | "deployments" | "deploy" => WorkloadKind::Deployment,
+        "replicaset" | "replicasets" | "rs" => WorkloadKind::ReplicaSet,
+        "pod" | "pods" => WorkloadKind::Pod,
+        "workload" => WorkloadKind::Generator,
+        other => {
+            let kinds = ["deployment", "replicaset", "pod", "workload"];
+            let error = Diagnostic::error(target.span, format!("unknown kind \"{other}\""));
+            found.push(error.with_suggestion(other, kinds));
+            return None;
+        }
+    };
+    let wanted = Workload { kind, name: object_name(namespace, name, names) };
+    if !known.contains(&wanted) {
+        let message = format!("there is no {} \"{name}\" in namespace {namespace}", kind.as_str());
+        let texts: Vec<String> =
+            known.iter().map(|w| shown(w.kind.as_str(), w.name, names)).collect();
+        let error = Diagnostic::error(target.span, message);
+        found.push(error.with_suggestion(&target.value, texts.iter().map(String::as_str)));
+        return None;
+    }
+    Some(wanted)
+}
+
+fn downstream(
+    call: &Spanned<DownstreamFile>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<Downstream> {
+    let to = service(&call.value.to, known.services, names, found)?;
+    let times = call.value.times.as_ref().map_or(1, |times| times.value);
+    if times == 0 || times > 1000 {
+        let place = call.value.times.as_ref().map_or(call.span, |times| times.span);
+        found.error(place, format!("a call is made from 1 to 1000 times, not {times}"));
+        return None;
+    }
+    let timeout = call.value.timeout.map_or(DOWNSTREAM_TIMEOUT, |span| span.0);
+    Some(Downstream { to, times, timeout })
+}
+
+fn shutdown(file: &ShutdownFile) -> Shutdown {
+    let span = |span: Option<super::units::Span>| span.map_or(Duration::ZERO, |span| span.0);
+    Shutdown {
+        accept: span(file.accept),
+        drain: span(file.drain),
+        ignores_signal: file.ignores_signal,
+    }
+}
+
+fn serve(file: &Spanned<ServeFile>, found: &mut Diagnostics) -> Serve {
+    let ServeFile { hold, cpu, concurrency, backlog, errors } = &file.value;
+    if let Some(concurrency) = concurrency.as_ref().filter(|c| c.value == 0) {
+        found.error(concurrency.span, "concurrency is at least 1");
+    }
+    let hold = hold.0.clone();
+    // A call that says nothing of CPU uses half of its time in service.
+    let cpu_default = Duration::from_secs_f64(hold.mean().min(1e6) / 2.0);
+    Serve {
+        hold,
+        cpu: cpu.map_or(cpu_default, |span| span.0),
+        concurrency: concurrency.as_ref().map_or(CONCURRENCY, |c| c.value.max(1)),
+        backlog: backlog.unwrap_or(BACKLOG),
+        errors: errors.map_or(0.0, |share| {
+            let Ratio(part) = share.0;
+            part
+        }),
+    }
+}

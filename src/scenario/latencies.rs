@@ -1,0 +1,200 @@
+//! The profiles of latencies: rules N300 to N310 of the specification of node and network.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+
+use crate::base::{Distribution, Duration, cast};
+use crate::model::Latencies;
+
+use super::file::{LatenciesFile, LatencyTable, ProfileName};
+use super::law::Law;
+
+impl<'de> Deserialize<'de> for LatenciesFile {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(LatenciesVisitor)
+    }
+}
+
+struct LatenciesVisitor;
+
+impl<'de> Visitor<'de> for LatenciesVisitor {
+    type Value = LatenciesFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ideal, measured, or a table of latencies")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<LatenciesFile, E> {
+        let profile = match text {
+            "ideal" => ProfileName::Ideal,
+            "measured" => ProfileName::Measured,
+            "measured-small" => ProfileName::MeasuredSmall,
+            "measured-medium" => ProfileName::MeasuredMedium,
+            "measured-large" => ProfileName::MeasuredLarge,
+            _ => {
+                let known = "ideal, measured, measured-small, measured-medium, measured-large";
+                let message = format!("unknown profile of latencies \"{text}\": one of {known}");
+                return Err(E::custom(message));
+            }
+        };
+        Ok(LatenciesFile::Profile(profile))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LatenciesFile, A::Error> {
+        let table = LatencyTable::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(LatenciesFile::Table(Box::new(table)))
+    }
+}
+
+impl JsonSchema for LatenciesFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Latencies".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let profile = generator.subschema_for::<ProfileName>();
+        let table = generator.subschema_for::<LatencyTable>();
+        json_schema!({
+            "description": "how long the machinery takes: a profile, or a table over one",
+            "anyOf": [profile, table],
+        })
+    }
+}
+
+/// The latencies that are meant, for a cluster of so many nodes.
+pub(super) fn lower(file: Option<&LatenciesFile>, nodes: usize) -> Latencies {
+    match file {
+        None => profile(ProfileName::Measured, nodes),
+        Some(LatenciesFile::Profile(name)) => profile(*name, nodes),
+        Some(LatenciesFile::Table(table)) => {
+            let mut latencies = profile(table.base, nodes);
+            latencies.profile = "custom";
+            lay_over(table, &mut latencies);
+            latencies
+        }
+    }
+}
+
+fn profile(name: ProfileName, nodes: usize) -> Latencies {
+    match name {
+        ProfileName::Ideal => Latencies::ideal(),
+        ProfileName::MeasuredSmall => small(),
+        ProfileName::MeasuredMedium => medium(),
+        ProfileName::MeasuredLarge => large(),
+        ProfileName::Measured => match nodes {
+            0..=30 => small(),
+            31..=1000 => medium(),
+            _ => large(),
+        },
+    }
+}
+
+fn log_normal(median: f64, p99: f64) -> Distribution {
+    Distribution::log_normal_p99(median, p99)
+}
+
+/// Profile S of rule N302: up to ten idle nodes.
+fn small() -> Latencies {
+    Latencies {
+        profile: "measured (small cluster)",
+        watch: log_normal(0.005, 0.1),
+        api_write: log_normal(0.006, 0.05),
+        schedule: log_normal(0.005, 0.025),
+        schedule_cycle: Duration::ms(1),
+        kubelet_sync: log_normal(0.013, 0.05),
+        volumes: Duration::ms(300),
+        sandbox: log_normal(0.45, 1.5),
+        container_start: log_normal(0.2, 0.6),
+        pull: log_normal(0.3, 1.5),
+        pull_rate: 40.0e6,
+        relist: Duration::secs(1),
+        // Rule N460: the kubelet reacts in 20 to 60 ms.
+        kill: log_normal(0.035, 0.06),
+        sandbox_stop: log_normal(0.15, 1.0),
+        // Rule N130: unmount, cgroup, and three calls of the API, after the relist.
+        finalize: log_normal(0.25, 0.6),
+        endpoints: log_normal(0.015, 0.2),
+        proxy_period: Duration::secs(1),
+        // Rule N152: 0.12 s a run in a small cluster.
+        proxy_run: log_normal(0.12, 0.25),
+        // Rule N188: 0.26 ms there and back in one zone, up to 0.56 ms.
+        hop: log_normal(0.000_13, 0.000_28),
+        metrics_period: Duration::secs(15),
+        status_write: log_normal(0.009, 0.075),
+        // Rule N401: 45 to 60 s, mean 52.4 s.
+        node_lost: Distribution::uniform(45.0, 60.0),
+    }
+}
+
+/// Profile M of rule N302: about a hundred nodes.
+fn medium() -> Latencies {
+    Latencies {
+        profile: "measured (medium cluster)",
+        watch: log_normal(0.01, 0.3),
+        api_write: log_normal(0.01, 0.1),
+        status_write: log_normal(0.015, 0.15),
+        proxy_run: log_normal(0.3, 0.9),
+        ..small()
+    }
+}
+
+/// Profile L of rule N302: about five thousand nodes.
+fn large() -> Latencies {
+    Latencies {
+        profile: "measured (large cluster)",
+        watch: log_normal(0.02, 1.0),
+        api_write: log_normal(0.03, 0.4),
+        schedule: log_normal(0.01, 0.05),
+        kubelet_sync: log_normal(0.03, 1.0),
+        endpoints: log_normal(0.05, 1.0),
+        status_write: log_normal(0.045, 0.6),
+        // Rule N152: 2.84 s for a partial run at 3,595 services.
+        proxy_run: log_normal(2.0, 6.0),
+        ..small()
+    }
+}
+
+fn lay_over(table: &LatencyTable, to: &mut Latencies) {
+    let laws: [(&Option<Law>, &mut Distribution); 14] = [
+        (&table.watch, &mut to.watch),
+        (&table.api_write, &mut to.api_write),
+        (&table.schedule, &mut to.schedule),
+        (&table.kubelet_sync, &mut to.kubelet_sync),
+        (&table.sandbox, &mut to.sandbox),
+        (&table.container_start, &mut to.container_start),
+        (&table.pull, &mut to.pull),
+        (&table.kill, &mut to.kill),
+        (&table.sandbox_stop, &mut to.sandbox_stop),
+        (&table.finalize, &mut to.finalize),
+        (&table.endpoints, &mut to.endpoints),
+        (&table.proxy_run, &mut to.proxy_run),
+        (&table.hop, &mut to.hop),
+        (&table.status_write, &mut to.status_write),
+    ];
+    for (law, to) in laws {
+        if let Some(Law(law)) = law {
+            to.clone_from(law);
+        }
+    }
+    if let Some(Law(law)) = &table.node_lost {
+        to.node_lost.clone_from(law);
+    }
+    let spans = [
+        (&table.schedule_cycle, &mut to.schedule_cycle),
+        (&table.volumes, &mut to.volumes),
+        (&table.relist, &mut to.relist),
+        (&table.proxy_period, &mut to.proxy_period),
+        (&table.metrics_period, &mut to.metrics_period),
+    ];
+    for (span, to) in spans {
+        if let Some(span) = span {
+            *to = span.0;
+        }
+    }
+    if let Some(rate) = table.pull_rate {
+        to.pull_rate = cast::f64_of_i64(rate.0.0);
+    }
+}

@@ -1,0 +1,132 @@
+//! Pools of nodes become nodes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{Interner, Money, Quantity};
+use crate::model::{Labels, NodeSpec, Resources, Taint, TaintEffect};
+use crate::tree::{Diagnostic, Diagnostics, Spanned};
+
+use super::file::{EffectFile, PoolFile, TaintFile};
+
+/// Nodes that one pool may have at most.
+const POOL_MAX: u32 = 200_000;
+
+/// Pods that a node takes when its pool does not say: the kubelet's default.
+const PODS_DEFAULT: u32 = 110;
+
+/// The nodes of a pool, in the order of their numbers.
+pub(super) fn lower(
+    pool: &PoolFile,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Vec<NodeSpec> {
+    if pool.count.value == 0 || pool.count.value > POOL_MAX {
+        let message = format!("a pool has from 1 to {POOL_MAX} nodes, not {}", pool.count.value);
+        found.error(pool.count.span, message);
+        return Vec::new();
+    }
+    if !is_dns_name(&pool.pool.value) {
+        let message = format!("\"{}\" cannot name a pool", pool.pool.value);
+        let hint = "lower-case letters, digits and -, as in workers";
+        found.push(Diagnostic::error(pool.pool.span, message).with_hint(hint));
+        return Vec::new();
+    }
+    let (allocatable, pods_max) = amounts(&pool.allocatable, names, found);
+    let node = |number: u32| {
+        let name = format!("{}-{number}", pool.pool.value);
+        let zones = u32::try_from(pool.zones.len()).unwrap_or(u32::MAX);
+        let zone = (zones > 0).then(|| &pool.zones[(number % zones) as usize]);
+        let mut pairs: BTreeMap<&str, &str> = BTreeMap::from([
+            ("kubernetes.io/hostname", name.as_str()),
+            ("kubernetes.io/os", "linux"),
+            ("kubernetes.io/arch", "amd64"),
+            ("seatrial/pool", pool.pool.value.as_str()),
+        ]);
+        if let Some(zone) = zone {
+            pairs.insert("topology.kubernetes.io/zone", zone);
+        }
+        pairs.extend(pool.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let zone = pairs.get("topology.kubernetes.io/zone").map(|zone| names.intern(zone));
+        let pairs: Vec<_> =
+            pairs.iter().map(|(k, v)| (names.intern(k), names.intern(v))).collect();
+        NodeSpec {
+            name: names.intern(&name),
+            pool: names.intern(&pool.pool.value),
+            labels: Labels::new(pairs),
+            taints: pool.taints.iter().map(|t| taint(t, names)).collect(),
+            unschedulable: false,
+            allocatable: allocatable.clone(),
+            pods_max,
+            price_per_hour: pool.price.map_or(Money(0), |price| price.0),
+            images: pool.images.iter().map(|i| names.intern(i)).collect::<Arc<[_]>>(),
+            zone,
+        }
+    };
+    (0..pool.count.value).map(node).collect()
+}
+
+fn taint(taint: &TaintFile, names: &mut Interner) -> Taint {
+    Taint {
+        key: names.intern(&taint.key),
+        value: names.intern(&taint.value),
+        effect: match taint.effect {
+            EffectFile::NoSchedule => TaintEffect::NoSchedule,
+            EffectFile::PreferNoSchedule => TaintEffect::PreferNoSchedule,
+            EffectFile::NoExecute => TaintEffect::NoExecute,
+        },
+    }
+}
+
+/// Amounts by the names of resources, and the number of pods among them.
+pub(super) fn amounts(
+    file: &BTreeMap<String, Spanned<String>>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> (Resources, u32) {
+    let mut resources = Resources::default();
+    let mut pods = PODS_DEFAULT;
+    for (name, text) in file {
+        let quantity = match Quantity::parse(&text.value) {
+            Ok(quantity) if quantity.sign() >= 0 => quantity,
+            Ok(_) => {
+                found.error(text.span, format!("an amount cannot be negative: {}", text.value));
+                continue;
+            }
+            Err(error) => {
+                let message = format!("\"{}\" is not a quantity: {error}", text.value);
+                let hint = "as in 4, 500m, 16Gi";
+                found.push(Diagnostic::error(text.span, message).with_hint(hint));
+                continue;
+            }
+        };
+        match name.as_str() {
+            "cpu" => resources.cpu.0 = quantity.milli_value(),
+            "memory" => resources.memory.0 = quantity.value(),
+            "ephemeral-storage" => resources.ephemeral_storage.0 = quantity.value(),
+            "pods" => pods = u32::try_from(quantity.value()).unwrap_or(u32::MAX),
+            other if other.contains('/') || other.starts_with("hugepages-") => {
+                resources.add_scalar(names.intern(other), quantity.value());
+            }
+            other => {
+                let known = ["cpu", "memory", "ephemeral-storage", "pods"];
+                let message = format!("unknown resource \"{other}\"");
+                let hint = "extended resources have a domain, as in nvidia.com/gpu";
+                let error = Diagnostic::error(text.span, message).with_suggestion(other, known);
+                found.push(if error.hint.is_some() { error } else { error.with_hint(hint) });
+            }
+        }
+    }
+    (resources, pods)
+}
+
+/// Whether text can be a part of a DNS name (RFC 1123).
+pub(super) fn is_dns_name(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    !text.is_empty()
+        && text.len() <= 253
+        && text.chars().all(inner)
+        && text.starts_with(edge)
+        && text.ends_with(edge)
+}

@@ -1,0 +1,135 @@
+//! Entries of the timeline become commands and faults, checked against what is there.
+
+use crate::base::{Interner, SimTime};
+use crate::kubectl;
+use crate::model::{
+    Action, Command, Fault, ObjectName, Target, TargetKind, TimelineEntry, Workload, WorkloadKind,
+};
+use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
+
+use super::behaviors::shown;
+use super::file::TimelineFile;
+
+/// What is there for commands to refer to.
+pub(super) struct Known<'a> {
+    pub workloads: &'a [Workload],
+    pub services: &'a [ObjectName],
+    pub hpas: &'a [ObjectName],
+    pub nodes: &'a [crate::base::Symbol],
+}
+
+/// The entry, if it is right.
+pub(super) fn lower(
+    entry: &Spanned<TimelineFile>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<TimelineEntry> {
+    let at = SimTime::ZERO + entry.value.at.0;
+    match (&entry.value.run, &entry.value.fault) {
+        (Some(run), None) => {
+            let action = command(run, known, names, found)?;
+            Some(TimelineEntry { at, action, text: run.value.trim().to_owned() })
+        }
+        (None, Some(fault)) => {
+            let Some(crash) = &fault.value.crash else {
+                let error = Diagnostic::error(fault.span, "an empty fault");
+                found.push(error.with_hint("crash: { node: NAME }"));
+                return None;
+            };
+            let node = node(&crash.node, known, names, found)?;
+            let text = format!("crash of node {}", crash.node.value);
+            Some(TimelineEntry { at, action: Action::Fault(Fault::CrashNode { node }), text })
+        }
+        _ => {
+            let error = Diagnostic::error(entry.span, "expected exactly one of run and fault");
+            found.push(error.with_hint("run: kubectl rollout restart deployment/NAME"));
+            None
+        }
+    }
+}
+
+fn node(
+    name: &Spanned<String>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<crate::base::Symbol> {
+    let symbol = names.intern(&name.value);
+    if known.nodes.contains(&symbol) {
+        return Some(symbol);
+    }
+    let error = Diagnostic::error(name.span, format!("there is no node \"{}\"", name.value));
+    let all = known.nodes.iter().map(|node| names.resolve(*node));
+    found.push(error.with_suggestion(&name.value, all));
+    None
+}
+
+/// The part of a scalar's span that the bytes `at` of its text take.
+fn part(whole: &Spanned<String>, at: &std::ops::Range<usize>) -> Span {
+    whole.span.part(whole.value.len(), at)
+}
+
+fn command(
+    run: &Spanned<String>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<Action> {
+    let command = match kubectl::parse(&run.value, "default", names) {
+        Ok(command) => command,
+        Err(problem) => {
+            let error = Diagnostic::error(part(run, &problem.at), problem.message);
+            found.push(match problem.hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            });
+            return None;
+        }
+    };
+    if let Command::Cordon { node: name } | Command::Uncordon { node: name } = &command {
+        let name = Spanned::new(names.resolve(*name).to_owned(), run.span);
+        node(&name, known, names, found)?;
+    }
+    if let Some(target) = target(&command) {
+        check_target(target, run, known, names, found)?;
+    }
+    Some(Action::Command(command))
+}
+
+const fn target(command: &Command) -> Option<Target> {
+    match command {
+        Command::SetImage { target, .. }
+        | Command::Scale { target, .. }
+        | Command::RolloutRestart { target }
+        | Command::Delete { target, .. } => Some(*target),
+        Command::Cordon { .. } | Command::Uncordon { .. } => None,
+    }
+}
+
+/// Objects that a manifest brings must be there; pods and ReplicaSets may come to be in the run.
+fn check_target(
+    target: Target,
+    run: &Spanned<String>,
+    known: &Known<'_>,
+    names: &Interner,
+    found: &mut Diagnostics,
+) -> Option<()> {
+    let (word, all): (&str, Vec<ObjectName>) = match target.kind {
+        TargetKind::Workload(WorkloadKind::Deployment) => {
+            let of = |w: &&Workload| w.kind == WorkloadKind::Deployment;
+            ("deployment", known.workloads.iter().filter(of).map(|w| w.name).collect())
+        }
+        TargetKind::Service => ("service", known.services.to_vec()),
+        TargetKind::Hpa => ("hpa", known.hpas.to_vec()),
+        TargetKind::Workload(_) | TargetKind::Node => return Some(()),
+    };
+    if all.contains(&target.name) {
+        return Some(());
+    }
+    let wanted = shown(word, target.name, names);
+    let error = Diagnostic::error(run.span, format!("there is no {wanted}"));
+    let texts: Vec<String> = all.iter().map(|name| shown(word, *name, names)).collect();
+    found.push(error.with_suggestion(&wanted, texts.iter().map(String::as_str)));
+    None
+}
