@@ -54,7 +54,8 @@ impl Loader {
     }
 
     /// The path as it is opened and shown.
-    pub(super) fn full(&self, path: &str) -> String {
+    #[must_use]
+    pub fn full(&self, path: &str) -> String {
         match self {
             Self::Disk { base } if path != "-" && !base.as_os_str().is_empty() => {
                 shown(&base.join(path))

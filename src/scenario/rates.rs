@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::{Duration, SimTime, cast, math};
-use crate::manifest::Loader;
 use crate::model::Rate;
-use crate::tree::{Diagnostic, Diagnostics, Span as Place};
+use crate::tree::{Diagnostic, Diagnostics, Span as Place, Spanned};
 
 use super::file::{DailyFile, SeriesFile, StepFile, TrafficFile};
-use crate::tree::Spanned;
+use super::input::Input;
 
 /// Rates above this are refused: a typing error, or not this tool's job.
 const RATE_MAX: f64 = 1.0e9;
@@ -17,9 +16,9 @@ const RATE_MAX: f64 = 1.0e9;
 pub(super) fn lower(
     file: &TrafficFile,
     place: Place,
-    loader: &Loader,
-    found: &mut Diagnostics,
+    input: &mut Input,
 ) -> Option<Rate> {
+    let found = &mut input.found;
     let forms = [
         file.rate.is_some(),
         file.steps.is_some(),
@@ -38,8 +37,12 @@ pub(super) fn lower(
     } else if let Some(daily) = &file.daily {
         curve(&daily.value, daily.span, found)
     } else {
-        file.series.as_ref().and_then(|series| read(series, loader, found))
+        return file.series.as_ref().and_then(|series| read(series, input));
     }?;
+    bounded(rate, place, found)
+}
+
+fn bounded(rate: Rate, place: Place, found: &mut Diagnostics) -> Option<Rate> {
     if rate.max() > RATE_MAX {
         found.error(place, format!("a rate of {}/s is more than this can simulate", rate.max()));
         return None;
@@ -100,22 +103,17 @@ fn curve(daily: &DailyFile, place: Place, found: &mut Diagnostics) -> Option<Rat
 /// Rows of a series at most.
 const ROWS_MAX: usize = 10_000_000;
 
-fn read(series: &Spanned<SeriesFile>, loader: &Loader, found: &mut Diagnostics) -> Option<Rate> {
+fn read(series: &Spanned<SeriesFile>, input: &mut Input) -> Option<Rate> {
     let SeriesFile { file, column, every, time, from, scale } = &series.value;
-    let bytes = match loader.read(&file.value) {
-        Ok(bytes) => bytes,
-        Err(problem) => {
-            found.error(file.span, format!("cannot read {}: {problem}", file.value));
-            return None;
-        }
-    };
+    let text = input.read_text(file)?;
+    let found = &mut input.found;
     let every = every.map_or(Duration::mins(1), |span| span.0);
     let scale = scale.unwrap_or(1.0);
     if every.is_zero() || !scale.is_finite() || scale < 0.0 {
         found.error(series.span, "`every` must be above 0s and `scale` a number from 0 on");
         return None;
     }
-    let mut rows = csv::Reader::from_reader(bytes.as_slice());
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
     let headers = rows.headers().cloned().unwrap_or_default();
     let find = |name: &Spanned<String>, found: &mut Diagnostics| {
         let index = headers.iter().position(|header| header.trim() == name.value);
@@ -165,5 +163,5 @@ fn read(series: &Spanned<SeriesFile>, loader: &Loader, found: &mut Diagnostics) 
     }
     let at = |index: usize| SimTime::ZERO + every * cast::u64_of(index);
     let points: Arc<[_]> = counts.iter().enumerate().map(|(i, rate)| (at(i), *rate)).collect();
-    Some(Rate { points, is_linear: false, repeat: None })
+    bounded(Rate { points, is_linear: false, repeat: None }, series.span, found)
 }

@@ -67,7 +67,16 @@ fn node(
 
 /// The part of a scalar's span that the bytes `at` of its text take.
 fn part(whole: &Spanned<String>, at: &std::ops::Range<usize>) -> Span {
-    whole.span.part(whole.value.len(), at)
+    let Span { file, start, end } = whole.span;
+    let (written, text) = ((end - start) as usize, whole.value.len());
+    // A plain scalar is written as it is, a quoted one between two quotes.
+    let skipped = match written.checked_sub(text) {
+        Some(0) => 0,
+        Some(2) => 1,
+        _ => return whole.span,
+    };
+    let offset = |byte: usize| start + u32::try_from(byte + skipped).unwrap_or(0);
+    Span::new(file, offset(at.start), offset(at.end).min(end))
 }
 
 fn command(

@@ -1,0 +1,46 @@
+//! What reading needs at every step: files, findings, and the files' texts for messages.
+
+use std::sync::Arc;
+
+use crate::manifest::{self, Document, Loader, PathSpec};
+use crate::tree::{Diagnostics, ParseOptions, SourceFile, Sources, Spanned};
+
+/// Files and findings.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// Where files come from; relative paths start at the scenario's folder.
+    pub loader: Loader,
+    /// The texts of all files read so far.
+    pub sources: Sources,
+    /// All that was found wrong or doubtful.
+    pub found: Diagnostics,
+}
+
+impl Input {
+    /// The text of a file that the scenario names (plain or gzip).
+    pub fn read_text(&mut self, path: &Spanned<String>) -> Option<Arc<SourceText>> {
+        let Self { loader, sources, found } = self;
+        let limits = ParseOptions::manifest().limits;
+        let full = loader.full(&path.value);
+        let file = manifest::load(loader, &full, path.span, &limits, sources, found)?;
+        Some(Arc::new(SourceText(Arc::clone(sources.file(file)))))
+    }
+
+    /// The Kubernetes objects of files, folders and globs.
+    pub fn read_manifests(&mut self, paths: &[Spanned<String>]) -> Vec<Document> {
+        let paths: Vec<PathSpec> =
+            paths.iter().map(|path| PathSpec::new(path.value.clone(), path.span)).collect();
+        let Self { loader, sources, found } = self;
+        manifest::read(loader, &paths, &ParseOptions::manifest(), sources, found)
+    }
+}
+
+/// The text of a file, kept alive.
+#[derive(Debug)]
+pub(super) struct SourceText(Arc<SourceFile>);
+
+impl SourceText {
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.text().as_bytes()
+    }
+}

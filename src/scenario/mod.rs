@@ -1,0 +1,191 @@
+//! The scenario: joins all that was read into one [`Model`].
+//!
+//! ```text
+//! scenario.yaml ─ tree ─► ScenarioFile ─┐
+//! manifests ─ tree ─ api ─► objects ────┼─ lower ─► Model, expectations, findings
+//! --set path=value ─────────────────────┘
+//! ```
+//!
+//! Owns the scenario file's types, units and profiles. Everything wrong is found in one go, each
+//! at its place. The order of files decides nothing: objects are sorted by kind and name first.
+
+mod behaviors;
+mod cycles;
+mod file;
+mod input;
+mod latencies;
+mod law;
+mod lower;
+mod nodes;
+mod objects;
+mod rates;
+mod run;
+mod show;
+mod timeline;
+mod units;
+mod workloads;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::manifest::{self, Loader};
+use crate::model::Model;
+use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Sources, Span, Spanned};
+
+use input::Input;
+
+pub use file::ScenarioFile;
+pub use show::show;
+
+/// A scenario that can run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The model, shared by all runs.
+    pub model: Arc<Model>,
+    /// The lines of `expect`, with their places.
+    pub expect: Vec<Spanned<String>>,
+    /// The texts of all files that were read.
+    pub sources: Sources,
+    /// Warnings.
+    pub found: Diagnostics,
+}
+
+/// A scenario that cannot run: what was found, and the texts to show it in.
+#[derive(Debug)]
+pub struct Refused {
+    /// The texts of all files that were read.
+    pub sources: Sources,
+    /// At least one error.
+    pub found: Diagnostics,
+}
+
+/// Where a scenario's files come from.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Relative paths in the scenario start here.
+    pub loader: Loader,
+    /// The scenario file, as the loader knows it.
+    pub path: String,
+}
+
+impl Place {
+    /// A path of the command line: a file, or a folder that means its `scenario.yaml`.
+    #[must_use]
+    pub fn on_disk(path: &str) -> Self {
+        let given = Path::new(path);
+        let file = if given.is_dir() { given.join("scenario.yaml") } else { given.to_owned() };
+        let base = file.parent().map(Path::to_owned).unwrap_or_default();
+        let file = file.to_string_lossy().into_owned();
+        Self { loader: Loader::disk(base), path: file }
+    }
+}
+
+/// Reads and checks a scenario. `sets` are assignments `path=value` laid over the file.
+///
+/// # Errors
+/// If anything in it or in its manifests is wrong: all of it, at once.
+pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
+    let mut input = Input {
+        loader: place.loader.clone(),
+        sources: Sources::new(),
+        found: Diagnostics::new(),
+    };
+    let file = read_file(place, sets, &mut input);
+    let lowered = file.and_then(|file| lower::lower(file, &mut input));
+    let Input { sources, found, .. } = input;
+    match lowered {
+        Some((model, expect)) if !found.has_errors() => {
+            Ok(Loaded { model: Arc::new(model), expect, sources, found })
+        }
+        _ => Err(Box::new(Refused { sources, found })),
+    }
+}
+
+fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<ScenarioFile> {
+    let Input { loader, sources, found } = input;
+    let options = ParseOptions::scenario();
+    let id = manifest::load(loader, &place.path, Span::NONE, &options.limits, sources, found)?;
+    let documents = tree::parse(sources, id, &options, found);
+    if found.has_errors() {
+        return None;
+    }
+    let mut documents = documents.into_iter();
+    let Some(first) = documents.next() else {
+        let message = format!("\"{}\" is empty", place.path);
+        let hint = "`seatrial schema` describes a scenario";
+        found.push(Diagnostic::error(Span::new(id, 0, 0), message).with_hint(hint));
+        return None;
+    };
+    if let Some(second) = documents.next() {
+        let message = "a scenario is one document, and this is a second one";
+        let hint = "manifests belong into files of their own, named in `apply`";
+        found.push(Diagnostic::error(second.tree.root().span(), message).with_hint(hint));
+        return None;
+    }
+    let mut tree = first.tree;
+    check_identity(&tree, found)?;
+    let set = |(index, set): (usize, &String)| {
+        tree::set_from_text(&mut tree, &format!("--set {}", index + 1), set, sources, found)
+    };
+    if !sets.iter().enumerate().map(set).fold(true, |all, well| all && well) {
+        return None;
+    }
+    tree::from_value(tree.root(), found)
+}
+
+/// A file that is no scenario at all gets one message, not one for each of its keys.
+fn check_identity(tree: &tree::Tree, found: &mut Diagnostics) -> Option<()> {
+    let root = tree.root();
+    if !root.is_mapping() {
+        let message = format!("expected a scenario, found {}", root.kind_name());
+        found.error(root.span(), message);
+        return None;
+    }
+    match root.field("kind").and_then(|kind| kind.as_str().map(|text| (kind, text))) {
+        Some((_, "Scenario")) => Some(()),
+        Some((kind, other)) => {
+            let error = Diagnostic::error(kind.span(), format!("kind \"{other}\" is no scenario"));
+            let hint = "expected kind: Scenario; manifests are named in its `apply`";
+            found.push(error.with_hint(hint));
+            None
+        }
+        None => {
+            let error = Diagnostic::error(root.span(), "this is no scenario: `kind` is missing");
+            found.push(error.with_hint("apiVersion: seatrial/v1 and kind: Scenario"));
+            None
+        }
+    }
+}
+
+/// Checks manifests without a scenario: what `apply` would bring.
+///
+/// # Errors
+/// If anything in them is wrong.
+pub fn check_manifests(loader: &Loader, paths: &[String]) -> Result<Checked, Box<Refused>> {
+    let mut input =
+        Input { loader: loader.clone(), sources: Sources::new(), found: Diagnostics::new() };
+    let paths: Vec<_> = paths.iter().map(|path| Spanned::nowhere(path.clone())).collect();
+    let objects = objects::check(&paths, &mut input);
+    let Input { sources, found, .. } = input;
+    if found.has_errors() {
+        return Err(Box::new(Refused { sources, found }));
+    }
+    Ok(Checked { objects, sources, found })
+}
+
+/// Manifests that are right.
+#[derive(Debug)]
+pub struct Checked {
+    /// How many objects of each kind, by name of the kind.
+    pub objects: Vec<(String, usize)>,
+    /// The texts of all files that were read.
+    pub sources: Sources,
+    /// Warnings.
+    pub found: Diagnostics,
+}
+
+/// The JSON Schema of the scenario file.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(ScenarioFile).to_value()
+}

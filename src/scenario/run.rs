@@ -1,0 +1,97 @@
+//! `run`, `scheduler` and the like: settings.
+
+use crate::base::{Duration, SimTime};
+use crate::model::{NodeOrder, RunSettings, SchedulerSettings, Scoring};
+use crate::tree::{Diagnostic, Diagnostics};
+
+use super::file::{OrderFile, ProfileFile, RunFile, SchedulerFile};
+
+/// Replications at most.
+const REPLICATIONS_MAX: u32 = 100_000;
+
+pub(super) fn settings(file: &RunFile, found: &mut Diagnostics) -> RunSettings {
+    let mut run = RunSettings::default();
+    if let Some(until) = &file.until {
+        if until.value.0.is_zero() {
+            found.error(until.span, "a horizon of 0s leaves nothing to run");
+        }
+        run.until = Some(SimTime::ZERO + until.value.0);
+    }
+    if let Some(replications) = &file.replications {
+        if replications.value == 0 || replications.value > REPLICATIONS_MAX {
+            let message = format!("from 1 to {REPLICATIONS_MAX} replications");
+            found.error(replications.span, message);
+        }
+        run.replications = replications.value;
+    }
+    if let Some(sample) = &file.sample {
+        if sample.value.0 < Duration::ms(1) {
+            found.error(sample.span, "a sample every 1ms at most");
+        }
+        run.sample = sample.value.0.max(Duration::ms(1));
+    }
+    if let Some(start) = &file.start {
+        match crate::base::go_time::Timestamp::parse(&start.value) {
+            Ok(at) => run.start_unix = at.unix_secs(),
+            Err(error) => {
+                let error = Diagnostic::error(start.span, format!("{error}"));
+                found.push(error.with_hint("for example 2026-01-05T00:00:00Z"));
+            }
+        }
+    }
+    run.seed = file.seed.unwrap_or(run.seed);
+    run.warmup = file.warmup.map_or(Duration::ZERO, |span| span.0);
+    run.events_max = file.events_max.unwrap_or(run.events_max);
+    run
+}
+
+pub(super) fn scheduler(
+    file: Option<&SchedulerFile>,
+    found: &mut Diagnostics,
+) -> SchedulerSettings {
+    let mut settings = SchedulerSettings::default();
+    let Some(file) = file else { return settings };
+    settings.scoring = match file.profile {
+        Some(ProfileFile::MostAllocated) => Scoring::MostAllocated,
+        Some(ProfileFile::Default) | None => Scoring::LeastAllocated,
+    };
+    if let Some(percentage) = &file.percentage_of_nodes_to_score {
+        if percentage.value > 100 {
+            found.error(percentage.span, "a percentage is at most 100");
+        }
+        settings.percentage_of_nodes_to_score = percentage.value.min(100);
+    }
+    settings.backoff_initial = file.backoff_initial.map_or(Duration::secs(1), |span| span.0);
+    settings.backoff_max = file.backoff_max.map_or(Duration::secs(10), |span| span.0);
+    let weights = &mut settings.weights;
+    for (plugin, weight) in &file.weights {
+        if !(0..=100).contains(&weight.value) {
+            found.error(weight.span, format!("a weight is from 0 to 100, not {}", weight.value));
+        }
+        match plugin.as_str() {
+            "TaintToleration" => weights.taint_toleration = weight.value,
+            "NodeAffinity" => weights.node_affinity = weight.value,
+            "NodeResourcesFit" => weights.resources_fit = weight.value,
+            "NodeResourcesBalancedAllocation" => weights.balanced_allocation = weight.value,
+            other => {
+                let known = [
+                    "TaintToleration",
+                    "NodeAffinity",
+                    "NodeResourcesFit",
+                    "NodeResourcesBalancedAllocation",
+                ];
+                let message = format!("unknown score plugin \"{other}\"");
+                found.push(Diagnostic::error(weight.span, message).with_suggestion(other, known));
+            }
+        }
+    }
+    settings
+}
+
+pub(super) const fn node_order(file: Option<OrderFile>) -> NodeOrder {
+    match file {
+        Some(OrderFile::Seeded) => NodeOrder::Seeded,
+        Some(OrderFile::Given) => NodeOrder::Given,
+        Some(OrderFile::ByName) | None => NodeOrder::ByName,
+    }
+}
