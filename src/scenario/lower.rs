@@ -22,11 +22,15 @@ const TIMEOUT: crate::base::Duration = crate::base::Duration::secs(5);
 /// Connections that a pool of one node holds.
 const POOL: u32 = 100;
 
-/// The model and the expectations; `None` where too much is wrong to go on.
-pub(super) fn lower(
-    file: ScenarioFile,
-    input: &mut Input,
-) -> Option<(Model, Vec<Spanned<String>>)> {
+/// What a scenario becomes.
+pub(super) struct Lowered {
+    pub model: Model,
+    pub expect: Vec<Spanned<String>>,
+    pub objects: Vec<Arc<serde_json::Value>>,
+}
+
+/// Lowers the file; `None` where too much is wrong to go on.
+pub(super) fn lower(file: ScenarioFile, input: &mut Input) -> Option<Lowered> {
     let mut names = Interner::new();
     names.intern("");
     check_head(&file, input);
@@ -75,7 +79,7 @@ pub(super) fn lower(
     };
     check_whole(&model, &file, &names, input);
     model.names = Arc::new(names);
-    Some((model, file.expect))
+    Some(Lowered { model, expect: file.expect, objects: objects.trees })
 }
 
 fn check_head(file: &ScenarioFile, input: &mut Input) {

@@ -44,6 +44,8 @@ pub struct Loaded {
     pub model: Arc<Model>,
     /// The lines of `expect`, with their places.
     pub expect: Vec<Spanned<String>>,
+    /// All objects as trees with defaults.
+    pub objects: Vec<Arc<serde_json::Value>>,
     /// The texts of all files that were read.
     pub sources: Sources,
     /// Warnings.
@@ -94,8 +96,8 @@ pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
     let lowered = file.and_then(|file| lower::lower(file, &mut input));
     let Input { sources, found, .. } = input;
     match lowered {
-        Some((model, expect)) if !found.has_errors() => {
-            Ok(Loaded { model: Arc::new(model), expect, sources, found })
+        Some(lower::Lowered { model, expect, objects }) if !found.has_errors() => {
+            Ok(Loaded { model: Arc::new(model), expect, objects, sources, found })
         }
         _ => Err(Box::new(Refused { sources, found })),
     }

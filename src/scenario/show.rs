@@ -1,0 +1,210 @@
+//! The model after defaults, as text that a person can read: `check --show`.
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Distribution, Interner};
+use crate::model::{Behavior, Latencies, Model, NodeSpec, Rate, Template};
+use crate::tree::json_to_yaml;
+
+use super::Loaded;
+
+/// The model after defaults, as YAML: first what the scenario says, then all objects.
+#[must_use]
+pub fn show(loaded: &Loaded) -> String {
+    let model = &loaded.model;
+    let names = &model.names;
+    let nodes: Vec<Value> = model.nodes.iter().map(|node| show_node(node, names)).collect();
+    let behaviors: Map<String, Value> =
+        model.templates().flat_map(|t| show_template(t, names)).collect();
+    let traffic = model.traffic.iter().map(|t| {
+        json!({
+            "name": names.resolve(t.name),
+            "to": format!("service/{}", names.resolve(t.to.name)),
+            "rate": show_rate(&t.rate),
+            "timeout": t.timeout.go_text(),
+            "retries": t.retries,
+            "connections": format!("{:?}", t.connections),
+        })
+    });
+    let timeline = model.timeline.iter().map(|e| json!({ "at": e.at.to_string(), "do": e.text }));
+    let head = json!({
+        "name": model.name,
+        "about": model.about,
+        "nodes": nodes,
+        "latencies": show_latencies(&model.latencies),
+        "scheduler": {
+            "scoring": format!("{:?}", model.scheduler.scoring),
+            "percentageOfNodesToScore": model.scheduler.percentage_of_nodes_to_score,
+            "weights": format!("{:?}", model.scheduler.weights),
+        },
+        "behaviors": behaviors,
+        "traffic": traffic.collect::<Vec<_>>(),
+        "timeline": timeline.collect::<Vec<_>>(),
+        "run": {
+            "until": model.run.until.map(|until| until.since_start().go_text()),
+            "seed": model.run.seed,
+            "replications": model.run.replications,
+            "warmup": model.run.warmup.go_text(),
+            "sample": model.run.sample.go_text(),
+        },
+        "expect": loaded.expect.iter().map(|e| e.value.clone()).collect::<Vec<_>>(),
+    });
+    let mut text = json_to_yaml(&head);
+    for tree in &loaded.objects {
+        text.push_str("---\n");
+        text.push_str(&json_to_yaml(tree));
+    }
+    text
+}
+
+fn show_node(node: &NodeSpec, names: &Interner) -> Value {
+    let labels: Map<String, Value> = node
+        .labels
+        .iter()
+        .map(|(key, value)| (names.resolve(key).to_owned(), json!(names.resolve(value))))
+        .collect();
+    let taints: Vec<String> = node
+        .taints
+        .iter()
+        .map(|t| format!("{}={}:{:?}", names.resolve(t.key), names.resolve(t.value), t.effect))
+        .collect();
+    let mut allocatable = json!({
+        "cpu": node.allocatable.cpu.to_string(),
+        "memory": node.allocatable.memory.to_string(),
+        "pods": node.pods_max,
+    });
+    for (name, amount) in &node.allocatable.scalars {
+        allocatable[names.resolve(*name)] = json!(amount);
+    }
+    json!({
+        "name": names.resolve(node.name),
+        "allocatable": allocatable,
+        "labels": labels,
+        "taints": taints,
+        "price": format!("{}/h", node.price_per_hour.as_usd()),
+    })
+}
+
+fn show_template(template: &Template, names: &Interner) -> Vec<(String, Value)> {
+    let spec = &template.spec;
+    let workload = template.workload;
+    let of = |kind: &str, index: usize, name| {
+        let container = names.resolve(name);
+        let to = super::behaviors::shown(workload.kind.as_str(), workload.name, names);
+        let behavior = match kind {
+            "init " => template.init_behavior(index),
+            _ => template.behavior(index),
+        };
+        let serves = kind.is_empty() && template.server.map(usize::from) == Some(index);
+        (format!("{to} {kind}container {container}"), show_behavior(behavior, serves, names))
+    };
+    let inits = spec.init_containers.iter().enumerate().map(|(i, c)| of("init ", i, c.name));
+    inits.chain(spec.containers.iter().enumerate().map(|(i, c)| of("", i, c.name))).collect()
+}
+
+fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
+    let mut shown = json!({
+        "start": show_law(&behavior.start),
+        "shutdown": match behavior.shutdown.ignores_signal {
+            true => "ignores SIGTERM".to_owned(),
+            false => format!(
+                "accepts {} more, then drains {} at most",
+                behavior.shutdown.accept.go_text(),
+                behavior.shutdown.drain.go_text(),
+            ),
+        },
+        "cpuIdle": behavior.cpu_idle.to_string(),
+        "memory": behavior.memory.to_string(),
+        "imageSize": behavior.image_size.to_string(),
+    });
+    if let Some(run) = &behavior.run {
+        shown["run"] = json!(show_law(run));
+    }
+    if let Some(serve) = behavior.serve.as_ref().filter(|_| serves) {
+        shown["serve"] = json!({
+            "hold": show_law(&serve.hold),
+            "cpu": serve.cpu.go_text(),
+            "concurrency": serve.concurrency,
+            "backlog": serve.backlog,
+            "errors": serve.errors,
+        });
+        let call = |c: &crate::model::Downstream| {
+            format!("{} × service/{}", c.times, names.resolve(c.to.name))
+        };
+        if !behavior.calls.is_empty() {
+            shown["calls"] = json!(behavior.calls.iter().map(call).collect::<Vec<_>>());
+        }
+    }
+    shown
+}
+
+fn show_rate(rate: &Rate) -> String {
+    match rate.points.as_ref() {
+        [(_, only)] => format!("{only}/s"),
+        points => {
+            let low = points.iter().fold(f64::INFINITY, |low, (_, rate)| low.min(*rate));
+            format!("{low}/s to {}/s over {} points", rate.max(), points.len())
+        }
+    }
+}
+
+/// A law in words.
+fn show_law(law: &Distribution) -> String {
+    match law {
+        Distribution::Constant(value) => format!("{value} s"),
+        other => format!(
+            "median {} s, p99 {} s, mean {} s",
+            rounded(other.quantile(0.5)),
+            rounded(other.quantile(0.99)),
+            rounded(other.mean()),
+        ),
+    }
+}
+
+/// Four significant digits.
+fn rounded(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let text = format!("{value:.3e}");
+    text.parse::<f64>().map_or(text, |value| value.to_string())
+}
+
+fn show_latencies(latencies: &Latencies) -> Value {
+    let laws = [
+        ("watch", &latencies.watch),
+        ("apiWrite", &latencies.api_write),
+        ("schedule", &latencies.schedule),
+        ("kubeletSync", &latencies.kubelet_sync),
+        ("sandbox", &latencies.sandbox),
+        ("containerStart", &latencies.container_start),
+        ("pull", &latencies.pull),
+        ("kill", &latencies.kill),
+        ("sandboxStop", &latencies.sandbox_stop),
+        ("finalize", &latencies.finalize),
+        ("endpoints", &latencies.endpoints),
+        ("proxyRun", &latencies.proxy_run),
+        ("hop", &latencies.hop),
+        ("statusWrite", &latencies.status_write),
+        ("nodeLost", &latencies.node_lost),
+    ];
+    let spans = [
+        ("scheduleCycle", latencies.schedule_cycle),
+        ("volumes", latencies.volumes),
+        ("relist", latencies.relist),
+        ("proxyPeriod", latencies.proxy_period),
+        ("metricsPeriod", latencies.metrics_period),
+    ];
+    let mut shown = json!({ "profile": latencies.profile });
+    for (name, law) in laws {
+        shown[name] = json!(show_law(law));
+    }
+    for (name, span) in spans {
+        shown[name] = json!(span.go_text());
+    }
+    shown["pullRate"] = match latencies.pull_rate.is_finite() {
+        true => json!(format!("{} bytes/s", latencies.pull_rate)),
+        false => json!("unlimited"),
+    };
+    shown
+}
