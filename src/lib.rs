@@ -18,3 +18,4 @@ pub mod report;
 pub mod sim;
 pub mod traffic;
 pub mod tree;
+pub mod scenario;
