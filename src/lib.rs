@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod base;
+pub mod cli;
 pub mod cluster;
 pub mod controllers;
 pub mod event;
@@ -15,7 +16,7 @@ pub mod model;
 pub mod record;
 pub mod recorder;
 pub mod report;
+pub mod scenario;
 pub mod sim;
 pub mod traffic;
 pub mod tree;
-pub mod scenario;

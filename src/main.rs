@@ -1,5 +1,5 @@
 //! The command `seatrial`.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    seatrial::cli::main()
 }

@@ -64,7 +64,7 @@ fn scenario(file: &str, arguments: &Arguments) -> Exit {
                 counted(model.nodes.len() as u64, "node"),
                 counted(model.templates().count() as u64, "workload"),
                 counted(model.services.len() as u64, "service"),
-                counted(model.traffic.len() as u64, "source of calls"),
+                counted(model.traffic.len() as u64, "traffic source"),
             ))
         }
         Err(refused) => {

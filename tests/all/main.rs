@@ -1,6 +1,7 @@
 //! The one integration binary.
 
 mod conformance;
+mod house;
 mod controllers;
 mod manifest_files;
 mod support;
