@@ -86,7 +86,8 @@ pub struct PodRecord {
     pub restarts: u32,
     /// How it ended, or why it does not run.
     pub reason: &'static str,
-    /// Message of the last failed attempt to place it, if it was never placed.
+    /// Message of the last failed attempt to place it; `None`: the first attempt placed it, or
+    /// there was none.
     pub message: Option<String>,
 }
 

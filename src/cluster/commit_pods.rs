@@ -110,7 +110,6 @@ impl Cluster {
         }
         row.node = Some(node);
         row.bound = Some(now);
-        row.unschedulable = None;
         let owner = row.owner;
         let spec = &self.templates[row.template].template.spec;
         let to = &mut self.nodes[node];

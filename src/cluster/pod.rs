@@ -45,7 +45,7 @@ pub struct Pod {
     pub ready_first: Option<SimTime>,
     /// Its deletion, once asked for.
     pub deletion: Option<Deletion>,
-    /// Why it could not be placed at the last attempt.
+    /// Why it could not be placed at the last attempt that failed; kept once it is placed.
     pub unschedulable: Option<Box<str>>,
 }
 

@@ -35,6 +35,7 @@ impl Sampler {
             sample.replicas.push(count_replicas(cluster, replica_set));
         }
         ctx.recorder.sample(sample);
+        ctx.recorder.write_rows(cluster.names());
         let goes_on = model.run.until.is_some() || !is_idle(cluster, ctx);
         if goes_on {
             ctx.after(model.run.sample, Event::Sample);

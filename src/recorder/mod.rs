@@ -1,19 +1,77 @@
 //! The recorder: takes facts from a run, keeps bounded sums, streams rows.
 //!
+//! ```text
+//! components ─call, pod, event, scale, rollout, command, sample─► Recorder ─┬─rows─► pods.csv, events.csv, failures.csv
+//!                                                                           └─into_facts─► Facts (bounded)
+//! ```
+//!
 //! A run writes here and never reads. What is kept is bounded by the length of the run and the
-//! number of workloads, not by the number of pods or calls.
+//! number of workloads, not by the number of pods or calls. It knows names only when it writes a
+//! row, and no file: a row goes into any `io::Write`.
 
+mod calls;
+mod facts;
+mod pods;
+mod rows;
+mod samples;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::base::{IdVec, Interner, SimTime};
+use crate::model::{DeploymentId, Model, ObjectName, ServiceId, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, EventRecord, PodRecord, RolloutRecord, Sample, ScaleRecord,
+    CallRecord, CommandRecord, EventRecord, Fate, PodRecord, RolloutRecord, RolloutStep, Sample,
+    ScaleRecord,
 };
+
+pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
+pub use facts::{Facts, Rollout};
+pub use pods::{PodFacts, PodTally};
+pub use rows::{RowSinks, secs};
+pub use samples::{Gauge, ReplicaPoint, SamplePoint, Samples, Spread};
+
+/// Failed calls that are kept one by one; more are only counted.
+const FAILURES_MAX: usize = 100_000;
+/// Deleted pods whose deletion is remembered, for failures after it.
+const DELETIONS_MAX: usize = 65_536;
+/// Steps of autoscalers, of rollouts and of the timeline that are kept, of each.
+const STEPS_MAX: usize = 100_000;
+
+/// What a recorder is to do besides keeping sums.
+#[derive(Debug, Default)]
+pub struct Wants {
+    /// Whether Kubernetes Events are wanted: their texts cost time.
+    pub events: bool,
+    /// Where rows go.
+    pub rows: RowSinks,
+}
 
 /// Takes the facts of one run.
 #[derive(Debug, Default)]
 pub struct Recorder {
     /// Whether Kubernetes Events are wanted: their texts cost time.
     wants_events: bool,
+    /// `None`: everything is dropped.
+    kept: Option<Box<Kept>>,
     /// Every call, for who wants to look at them one by one.
-    calls: Option<Vec<CallRecord>>,
+    every_call: Option<Vec<CallRecord>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    model: Arc<Model>,
+    deployments: BTreeMap<ObjectName, DeploymentId>,
+    rows: RowSinks,
+    calls: IdVec<ServiceId, ServiceCalls>,
+    failures: Vec<CallRecord>,
+    failures_dropped: u64,
+    deletions: VecDeque<(u64, SimTime)>,
+    pods: PodFacts,
+    scales: Vec<ScaleRecord>,
+    rollouts: Vec<Rollout>,
+    commands: Vec<CommandRecord>,
+    samples: Samples,
 }
 
 impl Recorder {
@@ -23,6 +81,17 @@ impl Recorder {
         Self::default()
     }
 
+    /// A recorder for one run of the model.
+    #[must_use]
+    pub fn new(model: &Arc<Model>, wants: Wants) -> Self {
+        let kept = Kept::new(model, wants.rows);
+        Self {
+            wants_events: wants.events,
+            kept: Some(Box::new(kept)),
+            every_call: None,
+        }
+    }
+
     /// Whether Kubernetes Events are wanted: ask before making a text.
     #[must_use]
     pub const fn wants_events(&self) -> bool {
@@ -30,39 +99,206 @@ impl Recorder {
     }
 
     /// A pod is gone, or the run has ended.
-    pub fn pod(&mut self, _row: &PodRecord) {}
+    pub fn pod(&mut self, row: &PodRecord) {
+        let Some(kept) = &mut self.kept else { return };
+        kept.pods.add(row);
+        kept.rows.pod(row);
+        if matches!(
+            row.workload.kind,
+            WorkloadKind::Deployment | WorkloadKind::ReplicaSet
+        ) {
+            kept.replica(row);
+        }
+    }
 
     /// A Kubernetes Event.
-    pub fn event(&mut self, _row: EventRecord) {}
+    pub fn event(&mut self, row: EventRecord) {
+        if let Some(kept) = &mut self.kept {
+            kept.rows.event(row);
+        }
+    }
 
-    /// A recorder that keeps every call until they are taken.
+    /// A recorder that keeps every call until they are taken, and nothing else.
     #[must_use]
     pub fn keeping_calls() -> Self {
-        Self { calls: Some(Vec::new()), ..Self::default() }
+        Self {
+            every_call: Some(Vec::new()),
+            ..Self::default()
+        }
     }
 
     /// Takes the calls kept so far.
     pub fn take_calls(&mut self) -> Vec<CallRecord> {
-        self.calls.as_mut().map(std::mem::take).unwrap_or_default()
+        self.every_call
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// A call has ended.
     #[inline]
     pub fn call(&mut self, row: &CallRecord) {
-        if let Some(calls) = &mut self.calls {
+        if let Some(kept) = &mut self.kept {
+            kept.call(row);
+        } else if let Some(calls) = &mut self.every_call {
             calls.push(*row);
         }
     }
 
     /// An autoscaler has changed the number of replicas.
-    pub fn scale(&mut self, _row: ScaleRecord) {}
+    pub fn scale(&mut self, row: ScaleRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.scales, row);
+        }
+    }
 
     /// A rollout has made a step.
-    pub fn rollout(&mut self, _row: RolloutRecord) {}
+    pub fn rollout(&mut self, row: RolloutRecord) {
+        if let Some(kept) = &mut self.kept {
+            kept.rollout_step(row);
+        }
+    }
 
     /// A command of the timeline was carried out or refused.
-    pub fn command(&mut self, _row: CommandRecord) {}
+    pub fn command(&mut self, row: CommandRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.commands, row);
+        }
+    }
 
     /// A sample of the cluster.
-    pub fn sample(&mut self, _row: &Sample) {}
+    pub fn sample(&mut self, row: &Sample) {
+        if let Some(kept) = &mut self.kept {
+            kept.samples.add(row);
+        }
+    }
+
+    /// Writes the rows that wait for their names. A run asks for it from time to time, so that few
+    /// wait; `names` are those of the run.
+    pub fn write_rows(&mut self, names: &Interner) {
+        if let Some(kept) = &mut self.kept {
+            kept.rows.write(names);
+        }
+    }
+
+    /// Ends the recording: the last rows are written, what was kept is handed over. `None` of a
+    /// recorder that is off. `names` are those of the run, `events` how many happened in it.
+    #[must_use]
+    pub fn into_facts(self, names: &Interner, ended: SimTime, events: u64) -> Option<Facts> {
+        self.kept.map(|kept| kept.facts(names, ended, events))
+    }
 }
+
+impl Kept {
+    fn new(model: &Arc<Model>, rows: RowSinks) -> Self {
+        let warmup = SimTime::at(model.run.warmup);
+        let services = model.services.len();
+        let calls = (0..services).map(|_| ServiceCalls::new(warmup, services));
+        let by_name = (0..).zip(&model.deployments);
+        Self {
+            model: Arc::clone(model),
+            deployments: by_name
+                .map(|(i, spec)| (spec.name, DeploymentId::new(i)))
+                .collect(),
+            rows,
+            calls: calls.collect::<Vec<_>>().into(),
+            failures: Vec::new(),
+            failures_dropped: 0,
+            deletions: VecDeque::new(),
+            pods: PodFacts::default(),
+            scales: Vec::new(),
+            rollouts: Vec::new(),
+            commands: Vec::new(),
+            samples: Samples::default(),
+        }
+    }
+
+    fn facts(mut self, names: &Interner, ended: SimTime, events: u64) -> Facts {
+        self.rows.write(names);
+        self.samples.end(ended);
+        let mut deletions: Vec<(u64, SimTime)> = self.deletions.into();
+        deletions.sort_unstable();
+        Facts {
+            model: self.model,
+            ended,
+            events,
+            services: self.calls,
+            failures: self.failures,
+            failures_dropped: self.failures_dropped,
+            deletions,
+            pods: self.pods,
+            scales: self.scales,
+            rollouts: self.rollouts,
+            commands: self.commands,
+            samples: self.samples,
+            trouble: self.rows.finish(),
+        }
+    }
+
+    fn call(&mut self, row: &CallRecord) {
+        if let Some(calls) = self.calls.get_mut(row.service) {
+            calls.add(row);
+        }
+        if row.fate != Fate::Ok {
+            self.failure(row);
+        }
+    }
+
+    #[cold]
+    fn failure(&mut self, row: &CallRecord) {
+        self.rows.failure(row, &self.model);
+        if self.failures.len() < FAILURES_MAX {
+            self.failures.push(*row);
+        } else {
+            self.failures_dropped += 1;
+        }
+    }
+
+    /// A pod that may have served calls: its deletion is remembered, and it may have been the last
+    /// old one of a rollout.
+    fn replica(&mut self, row: &PodRecord) {
+        let Some(deleted) = row.deleted else { return };
+        if self.deletions.len() == DELETIONS_MAX {
+            self.deletions.pop_front();
+        }
+        self.deletions.push_back((row.serial, deleted));
+        let Some(deployment) = self.deployments.get(&row.workload.name) else {
+            return;
+        };
+        let mut latest = self.rollouts.iter_mut().rev();
+        let Some(rollout) = latest.find(|r| r.deployment == *deployment) else {
+            return;
+        };
+        if row.revision != rollout.revision {
+            rollout.old_pod_gone(row.gone);
+        }
+    }
+
+    fn rollout_step(&mut self, row: RolloutRecord) {
+        if row.step == RolloutStep::Started {
+            push_below(&mut self.rollouts, Rollout::started(&row));
+            return;
+        }
+        let same = |r: &&mut Rollout| r.deployment == row.deployment && r.revision == row.revision;
+        let Some(rollout) = self.rollouts.iter_mut().rev().find(same) else {
+            return;
+        };
+        match row.step {
+            RolloutStep::Started => {}
+            RolloutStep::Completed => rollout.completed = Some(row.at),
+            RolloutStep::DeadlineExceeded => rollout.deadline_exceeded = Some(row.at),
+        }
+    }
+}
+
+fn push_below<T>(rows: &mut Vec<T>, row: T) {
+    if rows.len() < STEPS_MAX {
+        rows.push(row);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,231 @@
+//! A small model for tests: a Deployment and a Service of each name, calls to the first.
+
+use std::sync::Arc;
+
+use crate::base::{
+    Bytes, Distribution, Duration, IntOrString, Interner, MilliCpu, Money, SimTime, Symbol,
+};
+use crate::model::*;
+
+/// Six nodes of 0.16 USD an hour, a Deployment of six pods and a Service of each name, 400 calls a
+/// second to the first; 600 s, seed 7, warm-up 30 s.
+pub(crate) fn model(workloads: &[&str]) -> Arc<Model> {
+    let mut names = Interner::new();
+    let mut sorted = workloads.to_vec();
+    sorted.sort_unstable();
+    let deployments = sorted
+        .iter()
+        .map(|name| deployment(name, &mut names))
+        .collect();
+    let services: Vec<ServiceSpec> = sorted
+        .iter()
+        .map(|name| service(name, &mut names))
+        .collect();
+    let traffic = services
+        .first()
+        .map(|first| traffic(first.name, &mut names));
+    let nodes = (0..6).map(|index| node(index, &mut names)).collect();
+    Arc::new(Model {
+        name: "quickstart".to_owned(),
+        about: String::new(),
+        nodes,
+        node_order: NodeOrder::Given,
+        deployments,
+        replica_sets: Vec::new(),
+        pods: Vec::new(),
+        services,
+        hpas: Vec::new(),
+        config_maps: Vec::new(),
+        secrets: Vec::new(),
+        behaviors: Behaviors {
+            standard: behavior(),
+            rules: Vec::new(),
+        },
+        traffic: traffic.into_iter().collect(),
+        generators: Vec::new(),
+        timeline: Vec::new(),
+        latencies: Latencies::ideal(),
+        scheduler: SchedulerSettings::default(),
+        run: RunSettings {
+            until: Some(SimTime::at(Duration::secs(600))),
+            seed: 7,
+            warmup: Duration::secs(30),
+            ..RunSettings::default()
+        },
+        names: Arc::new(names),
+    })
+}
+
+fn object(name: &str, names: &mut Interner) -> ObjectName {
+    ObjectName {
+        namespace: names.intern("default"),
+        name: names.intern(name),
+    }
+}
+
+fn labels(name: &str, names: &mut Interner) -> Labels {
+    Labels::new([(names.intern("app"), names.intern(name))])
+}
+
+fn node(index: u32, names: &mut Interner) -> NodeSpec {
+    NodeSpec {
+        name: names.intern(&format!("workers-{index}")),
+        pool: names.intern("workers"),
+        labels: Labels::default(),
+        taints: Vec::new(),
+        unschedulable: false,
+        allocatable: Resources {
+            cpu: MilliCpu::cores(4),
+            memory: Bytes::gib(16),
+            ..Resources::default()
+        },
+        pods_max: 110,
+        price_per_hour: Money::usd(0.16),
+        images: Arc::from([]),
+        zone: None,
+    }
+}
+
+fn behavior() -> Behavior {
+    Behavior {
+        start: Distribution::Constant(4.0),
+        shutdown: Shutdown {
+            accept: Duration::ZERO,
+            drain: Duration::ZERO,
+            ignores_signal: false,
+        },
+        serve: Some(Serve {
+            hold: Distribution::Constant(0.02),
+            cpu: Duration::ms(12),
+            concurrency: 32,
+            backlog: 100,
+            errors: 0.0,
+        }),
+        calls: Vec::new(),
+        run: None,
+        cpu_idle: MilliCpu(0),
+        memory: Bytes::mib(64),
+        hook: Duration::ZERO,
+        image_size: Bytes::mib(100),
+    }
+}
+
+fn container(image: &str, names: &mut Interner) -> Container {
+    Container {
+        name: names.intern("app"),
+        image: names.intern(image),
+        pull_policy: PullPolicy::IfNotPresent,
+        ports: Vec::new(),
+        requests: Resources::default(),
+        cpu_limit: None,
+        memory_limit: None,
+        restart_always: false,
+        readiness: None,
+        liveness: None,
+        startup: None,
+        pre_stop: None,
+        post_start: None,
+    }
+}
+
+fn pod_spec(image: &str, names: &mut Interner) -> PodSpec {
+    PodSpec {
+        init_containers: Vec::new(),
+        containers: vec![container(image, names)],
+        restart_policy: RestartPolicy::Always,
+        grace: Duration::secs(30),
+        active_deadline: None,
+        node_name: None,
+        scheduler_name: names.intern("default-scheduler"),
+        priority: 0,
+        preempts_never: false,
+        scheduling_gates: Vec::new(),
+        node_selector: Labels::default(),
+        node_affinity: NodeAffinity::default(),
+        tolerations: Vec::new(),
+        host_network: false,
+        requests: Resources::default(),
+        nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
+        host_ports: Vec::new(),
+        qos: QosClass::BestEffort,
+        config_refs: Vec::new(),
+        readiness_gates: Vec::new(),
+        lifetime: None,
+    }
+}
+
+fn deployment(name: &str, names: &mut Interner) -> DeploymentSpec {
+    let object = object(name, names);
+    let template = Template {
+        workload: Workload {
+            kind: WorkloadKind::Deployment,
+            name: object,
+        },
+        labels: labels(name, names),
+        deletion_cost: 0,
+        spec: Arc::new(pod_spec(&format!("shop/{name}:v1"), names)),
+        source: Arc::new(serde_json::Value::Null),
+        behaviors: Arc::from([Arc::new(behavior())]),
+        server: Some(0),
+    };
+    DeploymentSpec {
+        name: object,
+        source: Arc::new(serde_json::Value::Null),
+        replicas: 6,
+        selector: Selector::from_labels(&template.labels),
+        template: Arc::new(template),
+        strategy: Strategy::RollingUpdate {
+            max_surge: IntOrString::Text("25%".into()),
+            max_unavailable: IntOrString::Text("25%".into()),
+        },
+        min_ready: Duration::ZERO,
+        progress_deadline: None,
+        history_limit: 10,
+        paused: false,
+    }
+}
+
+fn service(name: &str, names: &mut Interner) -> ServiceSpec {
+    ServiceSpec {
+        name: object(name, names),
+        selector: Some(labels(name, names)),
+        kind: ServiceKind::ClusterIp,
+        ports: vec![ServicePort {
+            name: names.intern(""),
+            port: 80,
+            target: TargetPort::Number(8080),
+            protocol: Protocol::Tcp,
+        }],
+        publish_not_ready: false,
+        internal_local: false,
+        external_local: false,
+    }
+}
+
+fn traffic(to: ObjectName, names: &mut Interner) -> TrafficSpec {
+    TrafficSpec {
+        name: names.intern("shoppers"),
+        to,
+        port: 0,
+        rate: Rate::constant(400.0),
+        timeout: Duration::secs(2),
+        retries: 0,
+        connections: Connections::KeepAlive { pool: 4 },
+    }
+}
+
+/// An autoscaler of a Deployment, from 3 to 10 pods.
+pub(crate) fn hpa(name: ObjectName, target: Symbol) -> HpaSpec {
+    HpaSpec {
+        name,
+        target: HpaTarget::Deployment(target),
+        replicas_min: 3,
+        replicas_max: 10,
+        metrics: vec![HpaMetric::Resource {
+            resource: ResourceName::Cpu,
+            container: None,
+            target: HpaAim::Utilization(60),
+        }],
+        behavior: None,
+    }
+}
