@@ -37,6 +37,7 @@ pub(crate) fn model(workloads: &[&str]) -> Arc<Model> {
         hpas: Vec::new(),
         config_maps: Vec::new(),
         secrets: Vec::new(),
+        priorities: PriorityClasses::default(),
         behaviors: Behaviors {
             standard: behavior(),
             rules: Vec::new(),
