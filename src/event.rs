@@ -135,15 +135,8 @@ pub enum TrafficEvent {
 /// What happens to the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchedulerEvent {
-    /// It sees a new pod without a node.
-    PodSeen(PodRef),
-    /// Something changed that may let pods fit (rules S141 to S150).
-    Changed {
-        /// What.
-        what: ClusterEvent,
-        /// On which node, if on one.
-        node: Option<NodeId>,
-    },
+    /// Its watch delivers the next change that waits.
+    Notice,
     /// The loop takes the next pod.
     ScheduleOne,
     /// A binding lands.
@@ -152,21 +145,6 @@ pub enum SchedulerEvent {
     FlushBackoff,
     /// Pods that have waited long are tried again (rule S139).
     FlushUnschedulable,
-}
-
-/// The cluster events of the scheduler's queue that the modelled plugins register for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClusterEvent {
-    /// A node is new.
-    NodeAdd,
-    /// A node's allocatable grew or shrank.
-    NodeAllocatable,
-    /// A node's labels changed.
-    NodeLabel,
-    /// A node's taints changed, or it was uncordoned.
-    NodeTaint,
-    /// A pod that had a node is gone or has ended.
-    AssignedPodDelete,
 }
 
 const _: () = assert!(size_of::<Event>() <= 16);
@@ -194,8 +172,7 @@ pub const fn rank(event: &Event) -> u8 {
         Event::Reconcile { .. } => 10,
         Event::Scheduler(event) => match event {
             SchedulerEvent::Bind(_) => 11,
-            SchedulerEvent::PodSeen(_)
-            | SchedulerEvent::Changed { .. }
+            SchedulerEvent::Notice
             | SchedulerEvent::FlushBackoff
             | SchedulerEvent::FlushUnschedulable => 12,
             SchedulerEvent::ScheduleOne => 13,

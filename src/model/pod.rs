@@ -245,7 +245,7 @@ pub enum Hook {
 }
 
 /// Node affinity of a pod.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeAffinity {
     /// Required terms, one of which must match; `None` if there is no requirement, empty matches
     /// nothing (rule S97).
@@ -255,7 +255,7 @@ pub struct NodeAffinity {
 }
 
 /// One term of node affinity: all of it must match; without anything it matches nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeSelectorTerm {
     /// On labels.
     pub expressions: Vec<Requirement>,

@@ -8,7 +8,7 @@ use crate::base::{Bytes, MilliCpu, Symbol};
 /// (extended resources, hugepages) in whole units, sorted by symbol, each name once.
 ///
 /// Source: kubernetes v1.36.3 pkg/scheduler/framework/types.go `Resource` (rule S80).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Resources {
     /// CPU.
     pub cpu: MilliCpu,

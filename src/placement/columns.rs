@@ -1,0 +1,431 @@
+//! A class's view of all nodes, kept between decisions and refreshed only where a node changed.
+//!
+//! By place of the walk: who rejects, and the part of the total that the node alone decides
+//! (requests that fit, evenness). With the greatest of each 64 places, a decision reads a few words
+//! for the end of the search and a few for the best node; normalised scores (taints to be avoided,
+//! preferred affinity) are computed over the found nodes only where they are not the same for all.
+//!
+//! ```text
+//! change log ─► refresh places ─► feasible bits, local totals, greatest of 64
+//!                                        │ start, enough
+//!                                        ▼
+//!                   window of the search ─► best total ─► first of the heap's walk
+//! ```
+
+use std::sync::Arc;
+
+use crate::base::{Interner, cast};
+use crate::model::{NodeId, PodSpec, SchedulerSettings};
+
+use super::classes::{Class, Statics};
+use super::failure::FitError;
+use super::nodes::{Line, Nodes};
+use super::plugins::{self, balanced_allocation, resources_fit};
+use super::select::{SCORE_MAX, normalized, normalized_reverse, preorder};
+use super::verdict::Rejection;
+
+/// The local total of a place that does not take the class.
+const NEVER: i64 = i64::MIN;
+const WORD: usize = 64;
+
+/// What changes of a decision about pods of one class: numbers of the pod and of the settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    requests: [i64; 2],
+    nonzero: [i64; 2],
+    scores_balance: bool,
+    /// Whether CPU, memory and the number of pods are all that has to fit.
+    is_simple: bool,
+}
+
+impl Numbers {
+    pub(super) fn of(pod: &PodSpec) -> Self {
+        let others = pod.requests.ephemeral_storage.0 > 0 || !pod.requests.scalars.is_empty();
+        Self {
+            requests: [pod.requests.cpu.0, pod.requests.memory.0],
+            nonzero: [pod.nonzero_requests.0.0, pod.nonzero_requests.1.0],
+            scores_balance: !balanced_allocation::skips(pod),
+            is_simple: !others && pod.host_ports.is_empty(),
+        }
+    }
+
+    /// Whether number of pods, CPU and memory fit (rule S86).
+    fn fits(&self, line: &Line) -> bool {
+        let fits = |of: usize| {
+            self.requests[of] <= 0 || self.requests[of] <= line.allocatable[of] - line.requested[of]
+        };
+        line.pods < line.pods_max && fits(0) && fits(1)
+    }
+
+    /// The weighted scores that the node alone decides.
+    fn local(&self, line: &Line, settings: &SchedulerSettings) -> i64 {
+        let requested = [0, 1].map(|of| line.nonzero[of] + self.nonzero[of]);
+        let fit = resources_fit::score(settings.scoring, requested, line.allocatable);
+        let mut total = settings.weights.resources_fit * fit;
+        if self.scores_balance {
+            let (taken, wanted) = (line.requested, self.requests);
+            let balanced = balanced_allocation::score(taken, wanted, line.allocatable);
+            total += settings.weights.balanced_allocation * balanced;
+        }
+        total
+    }
+}
+
+/// What a decision reads beside the columns.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) class: &'a Class,
+    pub(super) statics: &'a Statics,
+    pub(super) nodes: &'a Nodes,
+    pub(super) settings: &'a SchedulerSettings,
+    pub(super) names: &'a Interner,
+}
+
+/// The verdicts and local totals of all nodes for one class.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    numbers: Numbers,
+    /// How far the log has been read.
+    seen: u64,
+    /// A bit a place: the class is let on.
+    feasible: Vec<u64>,
+    feasible_count: usize,
+    /// The local total of each place; [`NEVER`] where the class is not let on.
+    local: Vec<i64>,
+    /// The greatest local total of each 64 places.
+    best: Vec<i64>,
+    /// Which of `rejections` each place gives, plus 1; 0 where the class is let on.
+    verdicts: Vec<u32>,
+    /// The different rejections and how many places give each.
+    rejections: Vec<(Rejection, u32)>,
+    /// The message of these rejections, once it was asked for.
+    message: Option<Arc<str>>,
+}
+
+/// The found nodes: places from `start` on, circularly, up to the first that is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    /// One or two runs of places, in the order of the search.
+    runs: [(usize, usize); 2],
+    /// How many of them take the pod.
+    found: usize,
+    next_start: usize,
+}
+
+/// A node and what the search was like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) node: NodeId,
+    pub(super) found: usize,
+    pub(super) next_start: usize,
+}
+
+impl Columns {
+    pub(super) fn new(class: &Class) -> Self {
+        Self {
+            numbers: Numbers::of(&class.spec),
+            seen: 0,
+            feasible: Vec::new(),
+            feasible_count: 0,
+            local: Vec::new(),
+            best: Vec::new(),
+            verdicts: Vec::new(),
+            rejections: Vec::new(),
+            message: None,
+        }
+    }
+
+    /// Bytes that columns of so many nodes take, about.
+    pub(super) const fn size(nodes: usize) -> usize {
+        nodes * 13 + 256
+    }
+
+    /// Looks at the nodes that changed since it was read last.
+    pub(super) fn refresh(&mut self, with: Reader<'_>) {
+        let log = with.nodes.log();
+        match log
+            .since(self.seen)
+            .filter(|_| self.local.len() == with.nodes.len())
+        {
+            Some(places) => {
+                for place in places {
+                    self.refresh_place(cast::usize_of(*place), with);
+                }
+            }
+            None => self.fill(with),
+        }
+        self.seen = log.end();
+    }
+
+    fn fill(&mut self, with: Reader<'_>) {
+        let nodes = with.nodes.len();
+        self.feasible = vec![0; nodes.div_ceil(WORD)];
+        self.feasible_count = 0;
+        self.local = vec![NEVER; nodes];
+        self.best = vec![NEVER; nodes.div_ceil(WORD)];
+        self.verdicts = vec![0; nodes];
+        self.rejections.clear();
+        self.message = None;
+        for at in 0..nodes {
+            let verdict = self.verdict(at, with);
+            self.enter(at, verdict, with);
+        }
+        for word in 0..self.best.len() {
+            self.best[word] = self.best_of(word);
+        }
+    }
+
+    fn verdict(&self, at: usize, with: Reader<'_>) -> Result<(), Rejection> {
+        let is_let_on = with.statics.rejects[at].is_none();
+        if is_let_on && self.numbers.is_simple && self.numbers.fits(&with.nodes.lines()[at]) {
+            return Ok(());
+        }
+        plugins::filter(&with.class.spec, with.nodes.at(at), with.names)
+    }
+
+    /// Enters the verdict of a place that has none.
+    fn enter(&mut self, at: usize, verdict: Result<(), Rejection>, with: Reader<'_>) {
+        match verdict {
+            Ok(()) => {
+                self.feasible[at / WORD] |= 1 << (at % WORD);
+                self.feasible_count += 1;
+                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.settings);
+                self.verdicts[at] = 0;
+            }
+            Err(rejection) => {
+                let known = self.rejections.iter().position(|(r, _)| *r == rejection);
+                let index = known.unwrap_or_else(|| {
+                    self.rejections.push((rejection, 0));
+                    self.rejections.len() - 1
+                });
+                self.rejections[index].1 += 1;
+                self.local[at] = NEVER;
+                self.verdicts[at] = cast::u32_of(index + 1);
+            }
+        }
+    }
+
+    fn refresh_place(&mut self, at: usize, with: Reader<'_>) {
+        let before = self.local[at];
+        let verdict = self.verdict(at, with);
+        match (self.verdicts[at], &verdict) {
+            (0, Ok(())) => {
+                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.settings);
+            }
+            (index, Err(rejection))
+                if index > 0 && self.rejections[cast::usize_of(index) - 1].0 == *rejection => {}
+            (index, _) => {
+                self.leave(at, index);
+                self.enter(at, verdict, with);
+                self.message = None;
+            }
+        }
+        let (now, word) = (self.local[at], at / WORD);
+        if now >= self.best[word] {
+            self.best[word] = now;
+        } else if before == self.best[word] {
+            self.best[word] = self.best_of(word);
+        }
+    }
+
+    fn leave(&mut self, at: usize, index: u32) {
+        if index == 0 {
+            self.feasible[at / WORD] &= !(1 << (at % WORD));
+            self.feasible_count -= 1;
+        } else {
+            self.rejections[cast::usize_of(index) - 1].1 -= 1;
+        }
+    }
+
+    fn best_of(&self, word: usize) -> i64 {
+        let end = (word * WORD + WORD).min(self.local.len());
+        let places = &self.local[word * WORD..end];
+        places.iter().copied().max().unwrap_or(NEVER)
+    }
+
+    /// The node that takes the next pod of the class, if one does.
+    pub(super) fn choose(&self, start: usize, enough: usize, with: Reader<'_>) -> Option<Choice> {
+        if self.feasible_count == 0 {
+            return None;
+        }
+        let window = self.window(start % self.local.len(), enough);
+        let place = if window.found == 1 {
+            self.places(window).next().expect("the one found").1
+        } else if with.statics.is_uniform() {
+            self.best_local(window)
+        } else {
+            self.best_total(window, with)
+        };
+        Some(Choice {
+            node: with.nodes.order()[place],
+            found: window.found,
+            next_start: window.next_start,
+        })
+    }
+
+    /// Ends the search at the place after the last of `enough` feasible ones that is feasible
+    /// itself; without such a place it goes once round (rules S23, S27).
+    fn window(&self, start: usize, enough: usize) -> Window {
+        let nodes = self.local.len();
+        if self.feasible_count <= enough {
+            return Window {
+                runs: [(start, nodes), (0, start)],
+                found: self.feasible_count,
+                next_start: start,
+            };
+        }
+        let end = if self.feasible_count == nodes {
+            (start + enough) % nodes
+        } else {
+            self.nth_feasible(start, enough)
+        };
+        let runs = if end > start {
+            [(start, end), (end, end)]
+        } else {
+            [(start, nodes), (0, end)]
+        };
+        Window {
+            runs,
+            found: enough,
+            next_start: end,
+        }
+    }
+
+    /// The place of the feasible node number `skip` from `start` on, counted from 0, circularly.
+    fn nth_feasible(&self, start: usize, skip: usize) -> usize {
+        let words = self.feasible.len();
+        let mut left = skip;
+        let mut bits = self.feasible[start / WORD] & (u64::MAX << (start % WORD));
+        for step in 0..=words {
+            let word = (start / WORD + step) % words;
+            if step > 0 {
+                bits = self.feasible[word];
+            }
+            let count = cast::usize_of(bits.count_ones());
+            if count > left {
+                return word * WORD + nth_bit(bits, left);
+            }
+            left -= count;
+        }
+        panic!("{skip} of {} feasible nodes", self.feasible_count)
+    }
+
+    /// The feasible bits of each word that a run touches: word and bits, in order.
+    fn words(&self, (from, to): (usize, usize)) -> impl Iterator<Item = (usize, u64)> {
+        (from / WORD..to.div_ceil(WORD)).map(move |word| {
+            let mut bits = self.feasible[word];
+            if word == from / WORD {
+                bits &= u64::MAX << (from % WORD);
+            }
+            if word == to / WORD {
+                bits &= !(u64::MAX << (to % WORD));
+            }
+            (word, bits)
+        })
+    }
+
+    /// All feasible places of the window with their numbers in the list of those found.
+    fn places(&self, window: Window) -> impl Iterator<Item = (usize, usize)> {
+        let words = window.runs.into_iter().filter(|(from, to)| from < to);
+        let words = words.flat_map(|run| self.words(run));
+        words
+            .flat_map(|(word, bits)| ones(bits).map(move |bit| word * WORD + bit))
+            .enumerate()
+    }
+
+    /// The best local total of the window, and of equal ones the first on the heap's walk.
+    fn best_local(&self, window: Window) -> usize {
+        let runs = window.runs.into_iter().filter(|(from, to)| from < to);
+        let (mut best, mut key, mut place) = (NEVER, u64::MAX, usize::MAX);
+        let mut number = 0;
+        for (word, bits) in runs.flat_map(|run| self.words(run)) {
+            if self.best[word] >= best {
+                for bit in ones(bits) {
+                    let total = self.local[word * WORD + bit];
+                    if total < best {
+                        continue;
+                    }
+                    let below = (bits & !(u64::MAX << bit)).count_ones();
+                    let walk = preorder(number + cast::usize_of(below));
+                    if total > best || walk < key {
+                        (best, key, place) = (total, walk, word * WORD + bit);
+                    }
+                }
+            }
+            number += cast::usize_of(bits.count_ones());
+        }
+        place
+    }
+
+    /// The same with the scores that are normalised over the found nodes (rules S96, S100).
+    fn best_total(&self, window: Window, with: Reader<'_>) -> usize {
+        let statics = with.statics;
+        let (mut taint_max, mut affinity_max) = (0, 0);
+        for (_, place) in self.places(window) {
+            taint_max = taint_max.max(statics.taint_raw[place]);
+            affinity_max = affinity_max.max(statics.affinity_raw[place]);
+        }
+        let weights = &with.settings.weights;
+        let total = |place: usize| {
+            let taint = match statics.taint_raw[place] {
+                0 => SCORE_MAX,
+                raw => normalized_reverse(raw, taint_max),
+            };
+            let affinity = match statics.affinity_raw[place] {
+                0 => 0,
+                raw => normalized(raw, affinity_max),
+            };
+            self.local[place] + weights.taint_toleration * taint + weights.node_affinity * affinity
+        };
+        let (mut best, mut key, mut at) = (NEVER, u64::MAX, usize::MAX);
+        for (number, place) in self.places(window) {
+            let total = total(place);
+            if total > best || (total == best && preorder(number) < key) {
+                (best, key, at) = (total, preorder(number), place);
+            }
+        }
+        at
+    }
+
+    /// Why no node takes the class.
+    pub(super) fn fit_error(&self) -> FitError {
+        let mut error = FitError::of(self.local.len());
+        for (rejection, count) in self.rejections.iter().filter(|(_, count)| *count > 0) {
+            error.count(rejection, *count);
+        }
+        error
+    }
+
+    /// The message of [`Self::fit_error`], the same text until a verdict changes.
+    pub(super) fn message(&mut self, with: Reader<'_>) -> Arc<str> {
+        if let Some(known) = &self.message {
+            return Arc::clone(known);
+        }
+        let error = self.fit_error();
+        let message: Arc<str> = error
+            .message(with.class.spec.preempts_never, with.names)
+            .into();
+        self.message = Some(Arc::clone(&message));
+        message
+    }
+}
+
+/// The places of the bits that are set, upwards.
+fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        if bits == 0 {
+            return None;
+        }
+        let bit = cast::usize_of(bits.trailing_zeros());
+        bits &= bits - 1;
+        Some(bit)
+    })
+}
+
+/// The place of the set bit number `n`, counted from 0.
+fn nth_bit(mut bits: u64, n: usize) -> usize {
+    for _ in 0..n {
+        bits &= bits - 1;
+    }
+    cast::usize_of(bits.trailing_zeros())
+}

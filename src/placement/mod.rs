@@ -1,0 +1,30 @@
+//! Placement: which nodes take a pod, which is best, and why none does.
+//!
+//! Functions of nodes and pods, as in kube-scheduler's default profile (rules S15 to S100, S124 to
+//! S127). It knows no events, no time and no queues: the scheduler asks it, and so can whoever
+//! wants to know whether a pod would fit.
+//!
+//! Two evaluations give the same answer bit for bit: [`plain`], rule by rule, and [`Placer`], which
+//! keeps what it computed and reads only what changed. A property test holds them together.
+//!
+//! Absent: topology spread, affinity between pods, volumes, images, dynamic resources, nominated
+//! nodes, preemption, extenders. A pod's columns and class are the place for the first two.
+
+mod classes;
+mod columns;
+mod failure;
+mod node_tree;
+mod nodes;
+mod placer;
+pub mod plain;
+pub mod plugins;
+mod select;
+mod verdict;
+
+pub use classes::ClassId;
+pub use failure::FitError;
+pub use node_tree::{NodeTree, ZoneKey};
+pub use nodes::{NodeState, Nodes, Usage};
+pub use placer::{Decision, Failure, Placer};
+pub use select::{feasible_max, heap_root, next_start, preorder};
+pub use verdict::{Code, Plugin, PluginSet, Reason, Rejection};

@@ -1,0 +1,302 @@
+//! The nodes as a decision sees them: what the scheduler's cache is to Kubernetes.
+//!
+//! A table of its own beside the cluster's, because the scheduler counts pods before they are
+//! bound and learns of changes later. It owns the order of the walk, what pods take of each node,
+//! and the log of nodes that changed, by which caches are refreshed.
+
+use crate::base::{Bytes, IdVec, Interner, LookupMap, MilliCpu, Symbol, cast};
+use crate::cluster::Node;
+use crate::model::{HostPort, NodeId, NodeSpec, PodSpec, Resources};
+
+use super::node_tree::{NodeTree, ZoneKey};
+
+/// What the pods of a node take: those that are bound and those that are about to be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// The sum of their requests (rule S85).
+    pub requested: Resources,
+    /// The same of CPU and memory with the scheduler's defaults.
+    pub nonzero_requested: (MilliCpu, Bytes),
+    /// How many they are.
+    pub pods: u32,
+    /// Host ports that they hold.
+    pub host_ports: Vec<HostPort>,
+}
+
+impl Usage {
+    /// Of a node of the cluster: its bound pods.
+    #[must_use]
+    pub fn of(node: &Node) -> Self {
+        Self {
+            requested: node.requested.clone(),
+            nonzero_requested: node.nonzero_requested,
+            pods: super::select::count_of(node.pods.len()),
+            host_ports: node.host_ports.clone(),
+        }
+    }
+
+    fn add(&mut self, pod: &PodSpec) {
+        self.requested.add(&pod.requests);
+        self.nonzero_requested.0 += pod.nonzero_requests.0;
+        self.nonzero_requested.1 += pod.nonzero_requests.1;
+        self.pods += 1;
+        self.host_ports.extend_from_slice(&pod.host_ports);
+    }
+
+    fn remove(&mut self, pod: &PodSpec) {
+        self.requested.subtract(&pod.requests);
+        self.nonzero_requested.0 -= pod.nonzero_requests.0;
+        self.nonzero_requested.1 -= pod.nonzero_requests.1;
+        self.pods -= 1;
+        for port in &pod.host_ports {
+            if let Some(at) = self.host_ports.iter().position(|p| p == port) {
+                self.host_ports.swap_remove(at);
+            }
+        }
+    }
+}
+
+/// A node: as declared, and what is taken of it.
+#[derive(Clone, Debug)]
+pub struct NodeState {
+    /// As declared when last seen.
+    pub spec: NodeSpec,
+    /// What is taken.
+    pub usage: Usage,
+}
+
+/// The numbers of a node that most decisions read: one line of cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Line {
+    /// Allocatable CPU (millicores) and memory (bytes).
+    pub(super) allocatable: [i64; 2],
+    /// What is taken of them.
+    pub(super) requested: [i64; 2],
+    /// The same with the scheduler's defaults.
+    pub(super) nonzero: [i64; 2],
+    pub(super) pods: u32,
+    pub(super) pods_max: u32,
+}
+
+impl Line {
+    fn of(state: &NodeState) -> Self {
+        let usage = &state.usage;
+        Self {
+            allocatable: [
+                state.spec.allocatable.cpu.0,
+                state.spec.allocatable.memory.0,
+            ],
+            requested: [usage.requested.cpu.0, usage.requested.memory.0],
+            nonzero: [usage.nonzero_requested.0.0, usage.nonzero_requested.1.0],
+            pods: usage.pods,
+            pods_max: state.spec.pods_max,
+        }
+    }
+}
+
+const ABSENT: u32 = u32::MAX;
+
+/// All nodes in the order of the walk.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes {
+    states: IdVec<NodeId, Option<NodeState>>,
+    tree: NodeTree,
+    order: Vec<NodeId>,
+    position: IdVec<NodeId, u32>,
+    lines: Vec<Line>,
+    by_name: LookupMap<Symbol, NodeId>,
+    log: ChangeLog,
+}
+
+impl Nodes {
+    /// No nodes yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// All of them in the order of the walk (rule S8).
+    #[must_use]
+    pub fn order(&self) -> &[NodeId] {
+        &self.order
+    }
+
+    /// A node.
+    ///
+    /// # Panics
+    /// If it is not there.
+    #[must_use]
+    pub fn state(&self, node: NodeId) -> &NodeState {
+        self.states[node].as_ref().expect("a node that is there")
+    }
+
+    /// A node, if it is there.
+    #[must_use]
+    pub fn get(&self, node: NodeId) -> Option<&NodeState> {
+        self.states.get(node).and_then(Option::as_ref)
+    }
+
+    /// The node at a place of the walk.
+    #[must_use]
+    pub(super) fn at(&self, position: usize) -> &NodeState {
+        self.state(self.order[position])
+    }
+
+    /// A node by name.
+    #[must_use]
+    pub fn named(&self, name: Symbol) -> Option<NodeId> {
+        self.by_name.get(&name).copied()
+    }
+
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    pub(super) const fn log(&self) -> &ChangeLog {
+        &self.log
+    }
+
+    /// Where a node stands in the walk.
+    #[must_use]
+    pub fn position(&self, node: NodeId) -> Option<usize> {
+        let at = self.position.get(node).copied().unwrap_or(ABSENT);
+        (at != ABSENT).then_some(cast::usize_of(at))
+    }
+
+    /// Adds a node, last of its zone, with what is taken of it already.
+    ///
+    /// # Panics
+    /// If it is there already.
+    pub fn add(&mut self, node: NodeId, spec: NodeSpec, usage: Usage, names: &Interner) {
+        assert!(self.get(node).is_none(), "{node:?} is added twice");
+        self.tree.add(node, ZoneKey::of(&spec.labels, names));
+        self.by_name.insert(spec.name, node);
+        *self.states.grow_to(node) = Some(NodeState { spec, usage });
+        self.walk_anew();
+    }
+
+    /// Adds many nodes at once, in this order, without pods.
+    pub fn add_all(
+        &mut self,
+        nodes: impl IntoIterator<Item = (NodeId, NodeSpec)>,
+        names: &Interner,
+    ) {
+        for (node, spec) in nodes {
+            self.tree.add(node, ZoneKey::of(&spec.labels, names));
+            self.by_name.insert(spec.name, node);
+            let usage = Usage::default();
+            *self.states.grow_to(node) = Some(NodeState { spec, usage });
+        }
+        self.walk_anew();
+    }
+
+    /// Removes a node.
+    pub fn remove(&mut self, node: NodeId) {
+        self.tree.remove(node);
+        if let Some(gone) = self.states.get_mut(node).and_then(Option::take) {
+            self.by_name.remove(&gone.spec.name);
+        }
+        self.walk_anew();
+    }
+
+    /// Takes over what a node declares now. Another zone moves it in the tree, but not in the
+    /// walk, which stays until a node comes or goes (rule S10).
+    pub fn update(&mut self, node: NodeId, spec: &NodeSpec, names: &Interner) {
+        let Some(state) = self.states.get_mut(node).and_then(Option::as_mut) else {
+            return;
+        };
+        let zone = ZoneKey::of(&spec.labels, names);
+        if ZoneKey::of(&state.spec.labels, names) != zone {
+            self.tree.remove(node);
+            self.tree.add(node, zone);
+        }
+        state.spec.clone_from(spec);
+        self.changed(node);
+    }
+
+    /// Counts a pod on a node. On a node that is not there it counts nothing.
+    pub fn add_pod(&mut self, node: NodeId, pod: &PodSpec) {
+        if let Some(state) = self.states.get_mut(node).and_then(Option::as_mut) {
+            state.usage.add(pod);
+            self.changed(node);
+        }
+    }
+
+    /// Counts a pod no longer.
+    pub fn remove_pod(&mut self, node: NodeId, pod: &PodSpec) {
+        if let Some(state) = self.states.get_mut(node).and_then(Option::as_mut) {
+            state.usage.remove(pod);
+            self.changed(node);
+        }
+    }
+
+    fn changed(&mut self, node: NodeId) {
+        let Some(at) = self.position(node) else {
+            return;
+        };
+        self.lines[at] = Line::of(self.state(node));
+        self.log.push(at);
+    }
+
+    fn walk_anew(&mut self) {
+        self.order = self.tree.list();
+        self.position = IdVec::filled(ABSENT, self.states.len());
+        for (at, node) in (0..).zip(&self.order) {
+            self.position[*node] = at;
+        }
+        self.lines = self
+            .order
+            .iter()
+            .map(|n| Line::of(self.state(*n)))
+            .collect();
+        self.log.restart(self.order.len());
+    }
+}
+
+/// Which places of the walk changed, in order; the oldest entries are forgotten.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ChangeLog {
+    begin: u64,
+    places: Vec<u32>,
+    len_max: usize,
+}
+
+impl ChangeLog {
+    /// The number of the next entry: who has seen all says this.
+    pub(super) fn end(&self) -> u64 {
+        self.begin + cast::u64_of(self.places.len())
+    }
+
+    /// All entries from number `seen` on; `None` if some are forgotten: look at all places.
+    pub(super) fn since(&self, seen: u64) -> Option<&[u32]> {
+        let at = cast::usize_of(u32::try_from(seen.checked_sub(self.begin)?).ok()?);
+        self.places.get(at..)
+    }
+
+    fn push(&mut self, place: usize) {
+        if self.places.len() >= self.len_max {
+            self.begin = self.end();
+            self.places.clear();
+        }
+        self.places.push(super::select::count_of(place));
+    }
+
+    /// Forgets all, and that anybody has seen anything.
+    fn restart(&mut self, nodes: usize) {
+        self.begin = self.end() + 1;
+        self.places.clear();
+        self.len_max = (2 * nodes).max(256);
+    }
+}

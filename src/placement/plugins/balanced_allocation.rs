@@ -1,0 +1,53 @@
+//! NodeResourcesBalancedAllocation: nodes whose CPU and memory fill evenly come first.
+//!
+//! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/noderesources/balanced_allocation.go
+//! `balancedResourceScorer` (rule S90; recorded). Differs: resources cpu and memory only.
+
+use crate::base::cast;
+use crate::model::PodSpec;
+
+/// Whether the plugin says nothing of this pod: it asks for neither CPU nor memory.
+#[must_use]
+pub const fn skips(pod: &PodSpec) -> bool {
+    pod.requests.cpu.0 == 0 && pod.requests.memory.0 == 0
+}
+
+/// The score of CPU (millicores) and memory (bytes): `taken` without the pod, `wanted` by it, both
+/// without the scheduler's defaults.
+#[must_use]
+pub fn score(taken: [i64; 2], wanted: [i64; 2], allocatable: [i64; 2]) -> i64 {
+    let with = [taken[0] + wanted[0], taken[1] + wanted[1]];
+    let (with, without) = (evenness(with, allocatable), evenness(taken, allocatable));
+    50 + (50 + with - without) / 2
+}
+
+/// 100 for equal parts taken, less by half the difference of the parts.
+fn evenness(requested: [i64; 2], allocatable: [i64; 2]) -> i64 {
+    let part = |of: usize| {
+        let part = cast::f64_of_i64(requested[of]) / cast::f64_of_i64(allocatable[of]);
+        if part > 1.0 { 1.0 } else { part }
+    };
+    let deviation = if allocatable[0] == 0 || allocatable[1] == 0 {
+        0.0
+    } else {
+        ((part(0) - part(1)) / 2.0).abs()
+    };
+    cast::i64_trunc((1.0 - deviation) * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: i64 = 1 << 30;
+
+    #[test]
+    fn scores_as_in_v6() {
+        let node = [4000, 16 * GIB];
+        assert_eq!(evenness([3000, 2 * GIB], node), 68);
+        assert_eq!(evenness([4000, 0], node), 50);
+        assert_eq!(score([0, 0], [1000, 2 * GIB], node), 71);
+        assert_eq!(score([3000, 2 * GIB], [0, 8 * GIB], node), 87);
+        assert_eq!(score([0, 0], [4000, 0], node), 50);
+    }
+}
