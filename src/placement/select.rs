@@ -184,10 +184,8 @@ mod tests {
 
     #[test]
     fn starts_move_on_as_in_v3() {
-        let mut start = 0;
-        let starts: Vec<usize> = (0..6)
-            .map(|_| std::mem::replace(&mut start, next_start(start, feasible_max(300, 0), 300)))
-            .collect();
+        let step = |start: &usize| Some(next_start(*start, feasible_max(300, 0), 300));
+        let starts: Vec<usize> = std::iter::successors(Some(0), step).take(6).collect();
         assert_eq!(starts, [0, 144, 288, 132, 276, 120]);
     }
 }
