@@ -100,6 +100,8 @@ pub enum KubeletStep {
     Finalize,
     /// `activeDeadlineSeconds` is over.
     Deadline,
+    /// The pod's node lost power: its processes are gone.
+    PowerLost,
 }
 
 /// What happens to a node.
@@ -109,6 +111,8 @@ pub enum NodeStep {
     Lost,
     /// Its pods' toleration of that is over (rule N403).
     Evict,
+    /// The control plane sees it again.
+    Back,
 }
 
 /// What happens to calls.

@@ -25,6 +25,8 @@ impl Cluster {
     pub fn new(model: &Arc<Model>, streams: &Streams, changes: &mut Vec<Change>) -> Self {
         let mut names = Interner::layered(Arc::clone(&model.names));
         let hash_label = names.intern("pod-template-hash");
+        let unreachable_key = names.intern("node.kubernetes.io/unreachable");
+        let no_value = names.intern("");
         let mut cluster = Self {
             model: Arc::clone(model),
             seed: streams.seed ^ (u64::from(streams.replication) << 32),
@@ -51,6 +53,8 @@ impl Cluster {
             pods_created: 0,
             replica_sets_created: 0,
             hash_label,
+            unreachable_key,
+            no_value,
         };
         cluster.add_objects(model, changes);
         cluster

@@ -18,6 +18,8 @@ mod plan;
 mod pod;
 mod proxies;
 mod roles;
+#[cfg(test)]
+pub(crate) mod testing;
 mod workload;
 
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
     DeploymentId, GeneratorId, HpaId, Model, NodeId, NodeOrder, ObjectName, PodId, PodRef,
-    ReplicaSetId, ServiceId, TemplateId,
+    ReplicaSetId, ServiceId, Taint, TaintEffect, TemplateId,
 };
 use crate::sim::Streams;
 
@@ -72,6 +74,8 @@ pub struct Cluster {
     pods_created: u64,
     replica_sets_created: u64,
     hash_label: Symbol,
+    unreachable_key: Symbol,
+    no_value: Symbol,
 }
 
 impl Cluster {
@@ -108,6 +112,12 @@ impl Cluster {
     #[must_use]
     pub fn node_named(&self, name: Symbol) -> Option<NodeId> {
         self.node_by_name.get(&name).copied()
+    }
+
+    /// The taint of a node that the control plane takes for lost (rule N402).
+    #[must_use]
+    pub const fn unreachable_taint(&self, effect: TaintEffect) -> Taint {
+        Taint { key: self.unreachable_key, value: self.no_value, effect }
     }
 
     /// All pods that are there.
