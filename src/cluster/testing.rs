@@ -130,6 +130,7 @@ impl Builder {
             hpas: Vec::new(),
             config_maps: Vec::new(),
             secrets: Vec::new(),
+            priorities: Vec::new(),
             behaviors: Behaviors {
                 standard: behavior(),
                 rules: Vec::new(),
