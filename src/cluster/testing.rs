@@ -130,7 +130,7 @@ impl Builder {
             hpas: Vec::new(),
             config_maps: Vec::new(),
             secrets: Vec::new(),
-            priorities: Vec::new(),
+            priorities: PriorityClasses::default(),
             behaviors: Behaviors {
                 standard: behavior(),
                 rules: Vec::new(),
