@@ -9,6 +9,7 @@ pub mod base;
 pub mod cli;
 pub mod cluster;
 pub mod controllers;
+pub mod engine;
 pub mod event;
 pub mod faults;
 pub mod kubectl;

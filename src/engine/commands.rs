@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::api;
-use crate::base::Duration;
+use crate::api::{self, Lowering};
+use crate::base::{Duration, go_time::Timestamp};
 use crate::cluster::{Cluster, Plan, Write};
 use crate::model::{
     Action, Command, DeploymentId, DeploymentSpec, Fault, NodeId, ObjectName, PodRef, ReplicaSetRef,
@@ -44,9 +44,8 @@ fn carry_out(
         }
         Command::RolloutRestart { target } => {
             let (id, spec) = find_deployment(*target, cluster)?;
-            let start = cluster.model().run.start_unix;
-            let at = crate::base::rfc3339(start, ctx.now());
-            let patched = api::restart(&spec.source, &at)?;
+            let start = Timestamp::from_unix(cluster.model().run.start_unix);
+            let patched = api::restart(&spec.source, &start.at(ctx.now()).to_string())?;
             update(id, &Arc::new(patched), cluster, plan)
         }
         Command::Scale { target, replicas, current } => {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Interner};
-use crate::model::{Behavior, Latencies, Model, NodeSpec, Rate, Template};
+use crate::model::{Behavior, Latencies, NodeSpec, Rate, Template};
 use crate::tree::json_to_yaml;
 
 use super::Loaded;
