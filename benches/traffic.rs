@@ -1,0 +1,275 @@
+//! Calls a second of one core: sources, proxies, servers and the event queue together, against a
+//! plain loop over a binary heap with the same workload and no cluster around it.
+//!
+//! `cargo bench --bench traffic` prints a table and lines `figure NAME VALUE UNIT`. Candidates take
+//! turns over several rounds and the median round counts, so that a busy machine does not decide;
+//! time is that which the process had a core for (Linux; elsewhere the wall's).
+//!
+//! The workload: 32 pods of 32 slots on 100 nodes, log-normal holds (median 20 ms, p99 80 ms),
+//! 0.3 ms one way, 70 % busy. The plain loop draws gap, pod and hold, keeps calls in a growing
+//! table of slots and first-in-first-out queues a pod, and sums up latencies; it has no nodes, no
+//! proxies, no timeouts, no CPU accounts and no records.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::hint::black_box;
+#[expect(clippy::disallowed_types, reason = "a benchmark reads a clock")]
+use std::time::Instant;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use seatrial::base::dist::open01;
+use seatrial::base::math::ln;
+use seatrial::base::{Distribution, Duration, SimTime};
+use seatrial::model::{Downstream, Serve};
+use seatrial::recorder::Recorder;
+
+#[path = "../tests/all/support/servers.rs"]
+#[expect(dead_code, reason = "the tests use all of it")]
+mod servers;
+
+use servers::{Field, Setup, behavior, serve};
+
+const ROUNDS: usize = 7;
+const CALLS: f64 = 1e6;
+const PODS: u32 = 32;
+const SLOTS: u32 = 32;
+const HOP_NS: u64 = 300_000;
+
+fn hold() -> Distribution {
+    Distribution::log_normal_p99(0.020, 0.080)
+}
+
+/// Calls a second that keep the pods 70 % busy.
+fn rate() -> f64 {
+    0.7 * f64::from(PODS * SLOTS) / hold().mean()
+}
+
+fn setup(watch_s: f64, hop: Distribution) -> Setup {
+    let server = Serve {
+        cpu: Duration::ms(12),
+        backlog: 1000,
+        ..serve(hold(), SLOTS)
+    };
+    let mut setup = Setup::new(1)
+        .group("web", PODS as usize, behavior(server))
+        .source("load", "web", rate());
+    setup.nodes = 100;
+    setup.latencies.hop = hop;
+    setup.latencies.watch = Distribution::Constant(watch_s);
+    setup.traffic[0].timeout = Duration::secs(2);
+    setup
+}
+
+/// The time of this process on a core in seconds, where the system tells it.
+fn core_secs() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    let nanos: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanos / 1e9)
+}
+
+/// A stretch of time that is measured.
+struct Clock(Option<f64>, Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(core_secs(), Instant::now())
+    }
+
+    fn ns_a_call(&self) -> f64 {
+        let on_core = core_secs().zip(self.0).map(|(now, then)| now - then);
+        on_core.unwrap_or_else(|| self.1.elapsed().as_secs_f64()) * 1e9 / CALLS
+    }
+}
+
+/// Runs a field for so many calls from its sources; gives the nanoseconds a call.
+fn run(setup: Setup) -> f64 {
+    let mut field = Field::new(setup, 0, Recorder::off());
+    field.run_until(SimTime::at(Duration::secs(1)));
+    let span = Duration::from_secs_f64(CALLS / rate());
+    let clock = Clock::start();
+    field.run_until(field.now() + span);
+    black_box(field.traffic.calls_under_way());
+    clock.ns_a_call()
+}
+
+fn single_hop() -> f64 {
+    run(setup(0.0, Distribution::Constant(0.0003)))
+}
+
+fn with_proxies() -> f64 {
+    run(setup(0.05, Distribution::Constant(0.0003)))
+}
+
+fn random_hop() -> f64 {
+    run(setup(0.0, Distribution::log_normal_p99(0.0003, 0.001)))
+}
+
+/// Each call makes one more behind it: two calls a call of the source.
+fn two_tiers() -> f64 {
+    let mut setup = setup(0.0, Distribution::Constant(0.0003));
+    let to = setup.object("back");
+    setup.groups[0].behavior.calls = vec![Downstream {
+        to,
+        times: 1,
+        timeout: Duration::secs(1),
+    }];
+    if let Some(serve) = &mut setup.groups[0].behavior.serve {
+        serve.concurrency = 2 * SLOTS;
+    }
+    let back = behavior(serve(hold(), SLOTS));
+    run(setup.group("back", PODS as usize, back)) / 2.0
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Start,
+    Arrive(usize),
+    HoldEnds(usize),
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    start: u64,
+    pod: usize,
+}
+
+#[derive(Default)]
+struct Pod {
+    busy: u32,
+    backlog: VecDeque<usize>,
+}
+
+/// The same in the plainest way.
+struct Plain {
+    heap: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    seq: u64,
+    calls: Vec<Call>,
+    free: Vec<usize>,
+    pods: Vec<Pod>,
+    rng: ChaCha8Rng,
+    hold: Distribution,
+    latency: u64,
+    done: u64,
+}
+
+impl Plain {
+    fn push(&mut self, at: u64, event: Event) {
+        self.seq += 1;
+        self.heap.push(Reverse((at, self.seq, event)));
+    }
+
+    fn begin(&mut self, now: u64, id: usize) {
+        let hold = self.hold.sample_duration(&mut self.rng).as_nanos();
+        self.push(now + hold, Event::HoldEnds(id));
+    }
+
+    fn handle(&mut self, now: u64, event: Event) {
+        match event {
+            Event::Start => {
+                let gap = -ln(open01(&mut self.rng)) * 1e9 / rate();
+                self.push(
+                    now + Duration::from_secs_f64(gap / 1e9).as_nanos(),
+                    Event::Start,
+                );
+                let pod = (self.rng.next_u32() % PODS) as usize;
+                let call = Call { start: now, pod };
+                let id = match self.free.pop() {
+                    Some(id) => {
+                        self.calls[id] = call;
+                        id
+                    }
+                    None => {
+                        self.calls.push(call);
+                        self.calls.len() - 1
+                    }
+                };
+                self.push(now + HOP_NS, Event::Arrive(id));
+            }
+            Event::Arrive(id) => {
+                let pod = &mut self.pods[self.calls[id].pod];
+                if pod.busy < SLOTS {
+                    pod.busy += 1;
+                    self.begin(now, id);
+                } else {
+                    pod.backlog.push_back(id);
+                }
+            }
+            Event::HoldEnds(id) => {
+                let call = self.calls[id];
+                self.free.push(id);
+                self.latency += now + HOP_NS - call.start;
+                self.done += 1;
+                match self.pods[call.pod].backlog.pop_front() {
+                    Some(next) => self.begin(now, next),
+                    None => self.pods[call.pod].busy -= 1,
+                }
+            }
+        }
+    }
+}
+
+fn plain() -> f64 {
+    let mut plain = Plain {
+        heap: BinaryHeap::new(),
+        seq: 0,
+        calls: Vec::new(),
+        free: Vec::new(),
+        pods: (0..PODS).map(|_| Pod::default()).collect(),
+        rng: ChaCha8Rng::seed_from_u64(1),
+        hold: hold(),
+        latency: 0,
+        done: 0,
+    };
+    plain.push(0, Event::Start);
+    let warm = 1_000_000_000;
+    let end = warm + Duration::from_secs_f64(CALLS / rate()).as_nanos();
+    let mut clock = None;
+    while let Some(Reverse((at, _, event))) = plain.heap.pop() {
+        if at >= warm && clock.is_none() {
+            clock = Some(Clock::start());
+        }
+        if at >= end {
+            break;
+        }
+        plain.handle(at, event);
+    }
+    black_box((plain.latency, plain.done));
+    clock.map_or(f64::NAN, |clock| clock.ns_a_call())
+}
+
+fn main() {
+    type Candidate = (&'static str, &'static str, fn() -> f64);
+    let candidates: [Candidate; 5] = [
+        ("single_hop", "one hop, constant latency", single_hop),
+        ("with_proxies", "the same, proxies with delay", with_proxies),
+        ("random_hop", "the same, hop drawn", random_hop),
+        ("two_tiers", "a call behind each call", two_tiers),
+        ("plain", "plain loop over a binary heap", plain),
+    ];
+    let mut rounds = vec![Vec::new(); candidates.len()];
+    for _ in 0..ROUNDS {
+        for (times, (_, _, run)) in rounds.iter_mut().zip(candidates) {
+            times.push(run());
+        }
+    }
+    println!(
+        "{:32} {:>10} {:>16}",
+        "workload", "ns a call", "calls a second"
+    );
+    let mut medians = Vec::new();
+    for (times, (name, about, _)) in rounds.iter_mut().zip(candidates) {
+        times.sort_by(f64::total_cmp);
+        let median = times[ROUNDS / 2];
+        println!("{about:32} {median:>10.1} {:>16.0}", 1e9 / median);
+        medians.push((name, median));
+    }
+    for (name, median) in medians {
+        println!("figure calls_per_s_{name} {:.0} calls/s", 1e9 / median);
+        if name == "single_hop" {
+            println!("figure ns_per_call {median:.1} ns");
+        }
+    }
+}
