@@ -15,8 +15,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hint::black_box;
-#[expect(clippy::disallowed_types, reason = "a benchmark reads a clock")]
-use std::time::Instant;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -30,6 +28,7 @@ use seatrial::recorder::Recorder;
 #[expect(dead_code, reason = "the tests use all of it")]
 mod servers;
 
+use clock::Clock;
 use servers::{Field, Setup, behavior, serve};
 
 const ROUNDS: usize = 7;
@@ -63,24 +62,31 @@ fn setup(watch_s: f64, hop: Distribution) -> Setup {
     setup
 }
 
-/// The time of this process on a core in seconds, where the system tells it.
-fn core_secs() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-    let nanos: f64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(nanos / 1e9)
-}
+#[expect(clippy::disallowed_types, reason = "a benchmark reads a clock")]
+mod clock {
+    use std::time::Instant;
 
-/// A stretch of time that is measured.
-struct Clock(Option<f64>, Instant);
+    use super::CALLS;
 
-impl Clock {
-    fn start() -> Self {
-        Self(core_secs(), Instant::now())
+    /// The time of this process on a core in seconds, where the system tells it.
+    fn core_secs() -> Option<f64> {
+        let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+        let nanos: f64 = text.split_whitespace().next()?.parse().ok()?;
+        Some(nanos / 1e9)
     }
 
-    fn ns_a_call(&self) -> f64 {
-        let on_core = core_secs().zip(self.0).map(|(now, then)| now - then);
-        on_core.unwrap_or_else(|| self.1.elapsed().as_secs_f64()) * 1e9 / CALLS
+    /// A stretch of time that is measured.
+    pub(super) struct Clock(Option<f64>, Instant);
+
+    impl Clock {
+        pub(super) fn start() -> Self {
+            Self(core_secs(), Instant::now())
+        }
+
+        pub(super) fn ns_a_call(&self) -> f64 {
+            let on_core = core_secs().zip(self.0).map(|(now, then)| now - then);
+            on_core.unwrap_or_else(|| self.1.elapsed().as_secs_f64()) * 1e9 / CALLS
+        }
     }
 }
 

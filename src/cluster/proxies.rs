@@ -278,6 +278,24 @@ mod tests {
         assert_eq!(version(&mut view, &log_of(&[0, 100, 200]), 200), 3);
     }
 
+    /// N151: under steady churn an entry waits half a cycle and a run on average. Period 1 s, run
+    /// 0.1 s: 1.1 / 2 + 0.1 = 0.65 s. Writes come each 37 ms, which hits all phases of a cycle.
+    #[test]
+    fn the_wait_under_churn() {
+        let at: Vec<u64> = (0..2700).map(|number| 37 * number).collect();
+        let log = log_of(&at);
+        let mut view = view(0.0, 0.1, Duration::secs(1));
+        let (mut seen, mut waited_ms) = (0, 0);
+        for now in 0..101_100 {
+            let applied = u64::from(version(&mut view, &log, now));
+            waited_ms += (seen..applied).map(|number| now - 37 * number).sum::<u64>();
+            seen = applied;
+        }
+        assert_eq!(seen, 2700);
+        let mean_ms = waited_ms / 2700;
+        assert!((640..660).contains(&mean_ms), "{mean_ms}");
+    }
+
     /// Entries older than ten minutes are in the base, whoever has applied them.
     #[test]
     fn what_left_the_log_is_applied() {

@@ -44,7 +44,7 @@ impl Arrivals {
     /// The first call after `now`, when the sum of the rate is to grow by `need`; `None`: never.
     pub(super) fn next(&self, now: SimTime, mut need: f64) -> Option<SimTime> {
         if let Some(gap) = self.gap {
-            return Some(now + nanos(need * gap));
+            return later(now, need * gap);
         }
         let mut at = now.as_nanos();
         if let Some((period, calls)) = self.lap {
@@ -53,13 +53,18 @@ impl Arrivals {
             }
             let laps = (need / calls).floor();
             need -= laps * calls;
-            at += cast::u64_trunc(laps) * period.as_nanos();
+            at = at.saturating_add(period.saturating_mul(cast::u64_trunc(laps)).as_nanos());
+            if at == u64::MAX {
+                return None;
+            }
         }
         loop {
             let piece = self.piece(at);
             let Some(end) = piece.end else {
-                let step = nanos(need / piece.from);
-                return (piece.from > 0.0).then(|| SimTime::from_nanos(at) + step);
+                let at = SimTime::from_nanos(at);
+                return (piece.from > 0.0)
+                    .then(|| later(at, need / piece.from))
+                    .flatten();
             };
             let width = cast::f64_of_u64(end - at);
             let area = f64::midpoint(piece.from, piece.to) * width;
@@ -69,7 +74,7 @@ impl Arrivals {
                 let root = (piece.from * piece.from + 2.0 * slope * need)
                     .max(0.0)
                     .sqrt();
-                let step = nanos(2.0 * need / (piece.from + root)).as_nanos();
+                let step = cast::u64_trunc((2.0 * need / (piece.from + root)).round());
                 return Some(SimTime::from_nanos(end.min(at + step)));
             }
             need -= area;
@@ -129,8 +134,10 @@ impl Arrivals {
     }
 }
 
-fn nanos(count: f64) -> Duration {
-    Duration::ns(cast::u64_trunc(count.round()))
+/// So many nanoseconds later; `None` beyond the end of time.
+fn later(at: SimTime, nanos: f64) -> Option<SimTime> {
+    let at = at.saturating_add(Duration::ns(cast::u64_trunc(nanos.round())));
+    (at < SimTime::MAX).then_some(at)
 }
 
 fn nanos_of(span: Duration) -> f64 {
@@ -195,6 +202,11 @@ mod tests {
         assert_eq!(wave.next(secs(0), 102.0), Some(secs(42)));
         assert_eq!(wave.next(secs(32), 23.0), Some(secs(40)));
         assert_eq!(rate(&[(0, 0.0)], false, Some(10)).next(secs(0), 1.0), None);
+        assert_eq!(
+            rate(&[(0, 1e-12)], false, Some(10)).next(secs(0), 1.0),
+            None
+        );
+        assert_eq!(rate(&[(0, 1e-12)], false, None).next(secs(0), 1.0), None);
     }
 
     /// The sum of the rate between two calls is the need that was drawn.

@@ -3,12 +3,13 @@
 use crate::base::{Duration, SimTime};
 use crate::cluster::{Cluster, Serving};
 use crate::event::{CallRef, TrafficEvent};
-use crate::model::{NodeId, PodRef};
+use crate::model::{NodeId, PodRef, ServiceKind};
 use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
+use super::choice::{Choice, choose, choose_local, one_of};
 use super::ends::End;
-use super::{Call, Caller, Hop, Purpose, Stage, Traffic, choose, event};
+use super::{Call, Caller, Hop, Purpose, Stage, Traffic, event};
 
 /// What a call that reaches a pod meets.
 enum Door {
@@ -50,7 +51,7 @@ impl Traffic {
     }
 
     /// Finds the pod that an attempt goes to: by a kept connection, or by the choice of the proxy
-    /// on the caller's node, uniform among its usable endpoints (rules N156, N157).
+    /// on the caller's node.
     #[inline]
     fn connect(&mut self, call: &mut Call, cluster: &Cluster, now: SimTime) -> Result<(), End> {
         let word = call.word(Purpose::Route);
@@ -60,17 +61,30 @@ impl Traffic {
             call.is_kept = true;
             return Ok(());
         }
+        let is_local = is_local(call, cluster);
         let set = self.proxies.applied(cluster, node, call.service, now);
-        if set.usable.is_empty() {
-            return Err(End {
+        let choice = if is_local {
+            choose_local(set, node, low(word))
+        } else {
+            choose(set, low(word))
+        };
+        let cause = Cause::NoReadyPod;
+        match choice {
+            Choice::Pod(pod) => {
+                call.server = pod;
+                Ok(())
+            }
+            Choice::Reject => Err(End {
                 fate: Fate::NoEndpoint,
-                cause: Cause::NoReadyPod,
+                cause,
                 at: now,
-            });
+            }),
+            Choice::Drop => Err(End {
+                fate: Fate::TimedOut,
+                cause,
+                at: call.deadline.max(now),
+            }),
         }
-        let index = set.usable[choose(low(word), set.usable.len())];
-        call.server = set.endpoints[crate::base::cast::usize_of(index)].pod;
-        Ok(())
     }
 
     /// The node whose proxy chooses: of a call from outside one of those that are ready and up,
@@ -85,16 +99,16 @@ impl Traffic {
     ) -> Result<NodeId, End> {
         match call.caller {
             Caller::Source(source, _) => {
+                let balanced = balanced_entry(call, word, cluster);
                 let entries = self.entries(cluster);
-                if entries.is_empty() {
-                    let at = call.deadline.max(now);
+                let any = (!entries.is_empty()).then(|| entries[one_of(word, entries.len())]);
+                let Some(node) = balanced.or(any) else {
                     return Err(End {
                         fate: Fate::TimedOut,
                         cause: Cause::NodeDown,
-                        at,
+                        at: call.deadline.max(now),
                     });
-                }
-                let node = entries[choose(word, entries.len())];
+                };
                 call.caller = Caller::Source(source, node);
                 Ok(node)
             }
@@ -316,6 +330,34 @@ fn time(call: &mut Call, id: CallRef, ctx: &mut Ctx<'_>) {
             event(TrafficEvent::Timeout(id)),
         );
     }
+}
+
+/// Whether only pods on the node itself may take a call: `internalTrafficPolicy: Local` for pods'
+/// calls, `externalTrafficPolicy: Local` for calls from outside (rule N158).
+#[inline]
+fn is_local(call: &Call, cluster: &Cluster) -> bool {
+    let spec = cluster.service(call.service).map(|row| &row.spec);
+    spec.is_some_and(|spec| match call.caller {
+        Caller::Source(..) => spec.external_local && is_outside(spec.kind),
+        Caller::Call(_) => spec.internal_local,
+    })
+}
+
+/// Whether calls from outside come by a node's port or a load balancer.
+const fn is_outside(kind: ServiceKind) -> bool {
+    matches!(kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
+}
+
+/// Under `externalTrafficPolicy: Local`, the node that the load balancer chooses: one with usable
+/// endpoints, by their number (rule N162).
+#[inline]
+fn balanced_entry(call: &Call, word: u32, cluster: &Cluster) -> Option<NodeId> {
+    if !is_local(call, cluster) {
+        return None;
+    }
+    let set = &cluster.service(call.service)?.endpoints;
+    let index = set.usable.get(one_of(word, set.usable.len()))?;
+    Some(set.endpoints[crate::base::cast::usize_of(*index)].node)
 }
 
 /// The two halves of a random word.

@@ -25,13 +25,14 @@
 //! Source: Envoy, router filter, `x-envoy-max-retries` (documentation of the jittered back-off).
 //!
 //! Differs: no CPU contention between calls (N97), one hop distribution whatever the zones (N188),
-//! no session affinity (N161), traffic policies Local count as Cluster (N158), no topology hints
-//! (N159), connections are not set up (no round trip of TCP or TLS), kept ones are never idle too
+//! no session affinity (N161), no topology hints (N159), a load balancer in front of
+//! `externalTrafficPolicy: Local` knows at once where the endpoints are (N162), connections are not set up (no round trip of TCP or TLS), kept ones are never idle too
 //! long (N425), a downstream call has a connection of its own and no retry.
 
 mod arrivals;
 mod attempts;
 mod call;
+mod choice;
 mod ends;
 mod servers;
 mod sources;
@@ -194,10 +195,4 @@ impl TrafficRole for Traffic {
 /// An event of a call.
 const fn event(what: TrafficEvent) -> Event {
     Event::Traffic(what)
-}
-
-/// Which of `count` things a random word of 32 bits chooses, all as likely.
-fn choose(word: u32, count: usize) -> usize {
-    let scaled = u64::from(word) * crate::base::cast::u64_of(count);
-    crate::base::cast::usize_of(u32::try_from(scaled >> 32).unwrap_or(u32::MAX))
 }

@@ -190,6 +190,7 @@ impl Servers {
             let Some((pod_row, node)) = cluster.pod(pod).and_then(|p| Some((p, p.node?))) else {
                 return;
             };
+            assert!(row.is_idle(), "{:?} is gone and has calls", row.pod);
             let backlog = std::mem::take(&mut row.backlog);
             let template = &cluster.template_of(pod_row).template;
             *row = Server {

@@ -361,6 +361,78 @@ fn what_a_call_depends_on() {
     );
 }
 
+/// Traffic policies Local (N158): a pod's call stays on the node or is dropped; calls from outside
+/// come in where endpoints are.
+#[test]
+fn a_local_policy_keeps_calls_on_the_node() {
+    let mut setup = Setup::new(5);
+    let to = setup.object("back");
+    let mut front = behavior(serve(constant(1), 1000));
+    front.calls = vec![Downstream {
+        to,
+        times: 1,
+        timeout: Duration::ms(100),
+    }];
+    let back = behavior(serve(constant(1), 1000));
+    let mut setup = setup
+        .group("back", 1, back)
+        .group("front", 2, front)
+        .source("load", "front", 200.0)
+        .source("straight", "back", 100.0);
+    setup.nodes = 2;
+    setup.groups[0].is_local = true;
+    let mut field = start(setup);
+    field.run_until(ms(2000));
+    let calls = field.take_calls();
+    let (front, back) = (ServiceId::new(1), ServiceId::new(0));
+    // The front's first pod is on the back's node, its second is not.
+    let serials: Vec<_> = field
+        .pods_of(front)
+        .iter()
+        .map(|(p, _)| field.cluster.pod(*p))
+        .collect();
+    let far = serials[1].map(|row| row.serial);
+    let outer = calls.iter().filter(|call| call.service == front);
+    assert!(outer.clone().count() > 300);
+    assert!(
+        outer
+            .into_iter()
+            .all(|call| (call.fate != Fate::Ok) == (call.pod == far))
+    );
+    let dropped = |call: &&CallRecord| call.fate == Fate::TimedOut;
+    let inner = calls
+        .iter()
+        .filter(|call| call.service == back && call.source.is_none());
+    assert!(
+        inner
+            .filter(dropped)
+            .all(|call| call.cause == Cause::NoReadyPod)
+    );
+    let straight = calls
+        .iter()
+        .filter(|call| call.service == back && call.source.is_some());
+    assert!(straight.clone().count() > 100);
+    assert!(straight.into_iter().all(|call| call.fate == Fate::Ok));
+}
+
+/// A late attempt is given up at its timeout and tried again after a back-off, while the server
+/// goes on with the first: 500 ms, at most 25 ms, 500 ms.
+#[test]
+fn a_late_call_is_tried_again() {
+    let mut setup = one_pod(900, 1000, 20.0);
+    setup.traffic[0].timeout = Duration::ms(500);
+    setup.traffic[0].retries = 1;
+    let mut field = start(setup);
+    field.run_until(ms(10_000));
+    let calls = field.take_calls();
+    assert!(all(&calls, Fate::TimedOut, Cause::SlowService));
+    assert!(calls.iter().all(|call| call.retries == 1));
+    let range = Duration::ms(1000)..=Duration::ms(1025);
+    assert!(calls.iter().all(|call| range.contains(&call.latency)));
+    // Both attempts are in service for 0.9 s each: 20/s · 1.8 s, and what backs off.
+    assert!((20..60).contains(&field.traffic.calls_under_way()));
+}
+
 /// CPU of a call is spread over its hold.
 #[test]
 fn cpu_is_that_of_the_holds() {

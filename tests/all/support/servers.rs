@@ -22,6 +22,8 @@ pub(crate) struct Group {
     pub(crate) name: &'static str,
     pub(crate) pods: usize,
     pub(crate) behavior: Behavior,
+    /// Both traffic policies are Local, and the Service is a load balancer's.
+    pub(crate) is_local: bool,
 }
 
 /// What a field is made of. Pods stand on the nodes in turn.
@@ -89,6 +91,7 @@ impl Setup {
             name,
             pods,
             behavior,
+            is_local: false,
         });
         self
     }
@@ -116,7 +119,7 @@ impl Setup {
         for group in std::mem::take(&mut self.groups) {
             let name = self.object(group.name);
             let labels = Labels::new([(app, name.name)]);
-            services.push(service(name, labels.clone()));
+            services.push(service(name, labels.clone(), group.is_local));
             for number in 0..group.pods {
                 let name = self.object(&format!("{}-{number}", group.name));
                 let node = nodes[number % nodes.len()];
@@ -178,15 +181,20 @@ fn node(name: Symbol) -> NodeSpec {
     }
 }
 
-fn service(name: ObjectName, selector: Labels) -> ServiceSpec {
+fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
+    let kind = if is_local {
+        ServiceKind::LoadBalancer
+    } else {
+        ServiceKind::ClusterIp
+    };
     ServiceSpec {
         name,
         selector: Some(selector),
-        kind: ServiceKind::ClusterIp,
+        kind,
         ports: Vec::new(),
         publish_not_ready: false,
-        internal_local: false,
-        external_local: false,
+        internal_local: is_local,
+        external_local: is_local,
     }
 }
 
