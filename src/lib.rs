@@ -5,6 +5,7 @@
 //! failed request. `ARCHITECTURE.md` draws the way of the data and the rooms of the house.
 
 pub mod api;
+pub mod autoscalers;
 pub mod base;
 pub mod cli;
 pub mod cluster;

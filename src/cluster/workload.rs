@@ -159,8 +159,14 @@ pub struct HpaStatus {
     pub utilization: Option<i32>,
     /// When it last changed the number of replicas.
     pub last_scale: Option<SimTime>,
-    /// Reason of condition ScalingActive.
+    /// Reason of condition ScalingActive; it is True with `ValidMetricFound` alone.
     pub active_reason: &'static str,
+    /// Reason of condition AbleToScale; it is False with `FailedGetScale` alone.
+    pub able_reason: &'static str,
+    /// Reason of condition ScalingLimited.
+    pub limited_reason: &'static str,
+    /// Condition ScalingLimited.
+    pub is_limited: bool,
 }
 
 /// A template in use.

@@ -1,0 +1,292 @@
+//! HorizontalPodAutoscaler: the number of replicas follows the use of resources.
+//!
+//! Each autoscaler is looked at every 15 s, first 15 s after its creation; a change of its
+//! specification or of the pods wakes nobody earlier (rules A1, A2).
+//!
+//! Source: kubernetes v1.36.3 pkg/controller/podautoscaler/horizontal.go (rules A1 to A61).
+//! Differs: metrics of the kinds Pods, Object and External count as invalid; of a container only
+//! an estimate is known; pods are found by their owners and not by labels.
+
+use crate::base::{Duration, IdVec, Symbol};
+use crate::cluster::{
+    Change, Cluster, Controller, Hpa, HpaStatus, ObjectChange, Plan, Requeue, Write,
+};
+use crate::model::{
+    DeploymentId, HpaId, HpaSpec, HpaTarget, Model, ObjectKey, ObjectName, PodId, ReplicaSetId,
+    ReplicaSetRef, Selector,
+};
+use crate::record::{About, EventRecord, ScaleRecord};
+use crate::sim::{Ctx, Streams};
+
+use super::behavior::{Combined, Look, Memory, Verdict};
+use super::hpa_metrics::{Reading, Settings};
+
+/// `--horizontal-pod-autoscaler-sync-period` (rule A5).
+const SYNC_PERIOD: Duration = Duration::secs(15);
+/// `--horizontal-pod-autoscaler-downscale-stabilization`.
+const STABILISATION: Duration = Duration::mins(5);
+/// `--horizontal-pod-autoscaler-cpu-initialization-period` and
+/// `--horizontal-pod-autoscaler-initial-readiness-delay`.
+const SETTINGS: Settings = Settings {
+    initialization: Duration::mins(5),
+    initial_delay: Duration::secs(30),
+};
+
+/// The controller of all autoscalers.
+#[derive(Debug, Default)]
+pub struct HorizontalController {
+    rows: IdVec<HpaId, Row>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Row {
+    memory: Memory,
+    /// Namespace and selector of the target, as last read.
+    selects: Option<(Symbol, Selector)>,
+}
+
+/// What an autoscaler scales.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Deployment(DeploymentId),
+    ReplicaSet(ReplicaSetRef),
+}
+
+impl HorizontalController {
+    /// For a run of this model.
+    #[must_use]
+    pub fn new(_model: &Model, _streams: &Streams) -> Self {
+        Self::default()
+    }
+}
+
+impl Controller for HorizontalController {
+    fn name(&self) -> &'static str {
+        "horizontal-pod-autoscaler-controller"
+    }
+
+    fn wakes(&self, change: &Change, _cluster: &Cluster, out: &mut Vec<ObjectKey>) {
+        if let Change::Hpa {
+            hpa,
+            what: ObjectChange::Added | ObjectChange::Spec,
+        } = change
+        {
+            out.push(ObjectKey::Hpa(*hpa));
+        }
+    }
+
+    fn wake_delay(&self) -> Duration {
+        SYNC_PERIOD
+    }
+
+    fn reconcile(
+        &mut self,
+        key: ObjectKey,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) -> Requeue {
+        let ObjectKey::Hpa(id) = key else {
+            return Requeue::Never;
+        };
+        let Some(row) = cluster.hpa(id) else {
+            return Requeue::Never;
+        };
+        let mut status = row.status;
+        match Target::of(&row.spec, cluster) {
+            Some(target) => self.sync((id, row), target, &mut status, cluster, plan, ctx),
+            None => status.able_reason = "FailedGetScale",
+        }
+        if status != row.status {
+            plan.push(Write::HpaStatus { hpa: id, status });
+        }
+        Requeue::After(SYNC_PERIOD)
+    }
+}
+
+impl HorizontalController {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an autoscaler, its target, its status, and what every controller is given"
+    )]
+    fn sync(
+        &mut self,
+        (id, row): (HpaId, &Hpa),
+        target: Target,
+        status: &mut HpaStatus,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let current = target.replicas(cluster);
+        let look = Look {
+            spec: &row.spec,
+            current: i64::from(current),
+            now: ctx.now(),
+            window: STABILISATION,
+        };
+        let mut memory = std::mem::take(&mut self.rows.grow_to(id).memory);
+        let mut utilization = None;
+        let verdict = look.decide(&mut memory, status, || {
+            let (asked, percent) = self.ask(id, &look, target, cluster);
+            utilization = percent;
+            asked
+        });
+        self.rows[id].memory = memory;
+        if utilization.is_some() {
+            status.utilization = utilization;
+        }
+        let Verdict::Scale { to, raw, reason } = verdict else {
+            return;
+        };
+        let count = |n: i64| u32::try_from(n).expect("a number of replicas is never negative");
+        plan.push(target.scale(count(to), cluster));
+        ctx.recorder.scale(ScaleRecord {
+            at: look.now,
+            hpa: id,
+            from: current,
+            to: count(to),
+            raw: count(raw),
+            utilization,
+            reason,
+        });
+        if ctx.recorder.wants_events() {
+            ctx.recorder.event(EventRecord {
+                at: look.now,
+                is_warning: false,
+                reason: "SuccessfulRescale",
+                about: About::Object("HorizontalPodAutoscaler", row.spec.name),
+                message: format!("New size: {to}; reason: {reason}"),
+            });
+        }
+    }
+
+    /// What the metrics ask for, and the CPU utilisation.
+    fn ask(
+        &mut self,
+        id: HpaId,
+        look: &Look<'_>,
+        target: Target,
+        cluster: &Cluster,
+    ) -> (Result<Combined, &'static str>, Option<i32>) {
+        let namespace = look.spec.name.namespace;
+        self.rows.grow_to(id).selects = Some((namespace, target.selector(cluster).clone()));
+        let sets = target.replica_sets(cluster);
+        if self.is_ambiguous(id, namespace, &sets, cluster) {
+            return (Err("AmbiguousSelector"), None);
+        }
+        let listed = sets
+            .iter()
+            .flat_map(|set| &cluster.replica_sets()[*set].pods);
+        let pods: Vec<PodId> = listed.copied().collect();
+        let reading = Reading {
+            spec: look.spec,
+            pods: &pods,
+            current: look.current,
+            now: look.now,
+            cluster,
+            settings: SETTINGS,
+        };
+        reading.all()
+    }
+
+    /// Whether another autoscaler that has looked before selects one of these pods too.
+    ///
+    /// Source: horizontal.go `validateAndParseSelector`, `hpasControllingPodsUnderSelector`
+    /// (rule A10).
+    fn is_ambiguous(
+        &self,
+        id: HpaId,
+        namespace: Symbol,
+        sets: &[ReplicaSetId],
+        cluster: &Cluster,
+    ) -> bool {
+        let (rows, names) = (cluster.replica_sets(), cluster.names());
+        let populated = sets
+            .iter()
+            .map(|set| &rows[*set])
+            .filter(|set| !set.pods.is_empty());
+        let labels: Vec<_> = populated
+            .map(|set| &cluster.templates()[set.template].labels)
+            .collect();
+        let selects = |other: &Row| {
+            let Some((its, selector)) = &other.selects else {
+                return false;
+            };
+            *its == namespace && labels.iter().any(|labels| selector.matches(labels, names))
+        };
+        let others = self.rows.enumerate().filter(|(other, _)| *other != id);
+        others
+            .filter(|(other, _)| cluster.hpa(*other).is_some())
+            .any(|(_, row)| selects(row))
+    }
+}
+
+impl Target {
+    fn of(spec: &HpaSpec, cluster: &Cluster) -> Option<Self> {
+        let named = |name| ObjectName {
+            namespace: spec.name.namespace,
+            name,
+        };
+        match spec.target {
+            HpaTarget::Deployment(name) => {
+                cluster.deployment_named(named(name)).map(Self::Deployment)
+            }
+            HpaTarget::ReplicaSet(name) => {
+                let sets = cluster.replica_sets();
+                let found = sets.iter().find(|(_, set)| set.name == named(name));
+                found.map(|(id, _)| Self::ReplicaSet(sets.refer(id)))
+            }
+            HpaTarget::Missing => None,
+        }
+    }
+
+    /// The ReplicaSets whose pods it has.
+    fn replica_sets(self, cluster: &Cluster) -> Vec<ReplicaSetId> {
+        match self {
+            Self::Deployment(id) => cluster
+                .deployment(id)
+                .map_or_else(Vec::new, |row| row.replica_sets.clone()),
+            Self::ReplicaSet(set) => vec![set.id],
+        }
+    }
+
+    fn replicas(self, cluster: &Cluster) -> u32 {
+        match self {
+            Self::Deployment(id) => cluster.deployment(id).map_or(0, |row| row.replicas),
+            Self::ReplicaSet(set) => cluster.replica_sets()[set.id].replicas,
+        }
+    }
+
+    fn selector(self, cluster: &Cluster) -> &Selector {
+        match self {
+            Self::Deployment(id) => {
+                &cluster
+                    .deployment(id)
+                    .expect("the target was found")
+                    .spec
+                    .selector
+            }
+            Self::ReplicaSet(set) => &cluster.replica_sets()[set.id].selector,
+        }
+    }
+
+    /// The write of the Scale subresource; annotations of a ReplicaSet stay.
+    fn scale(self, replicas: u32, cluster: &Cluster) -> Write {
+        match self {
+            Self::Deployment(deployment) => Write::ScaleDeployment {
+                deployment,
+                replicas,
+            },
+            Self::ReplicaSet(replica_set) => {
+                let row = &cluster.replica_sets()[replica_set.id];
+                Write::ScaleReplicaSet {
+                    replica_set,
+                    replicas,
+                    desired: row.desired,
+                    max: row.max,
+                }
+            }
+        }
+    }
+}

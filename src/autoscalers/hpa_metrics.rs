@@ -1,0 +1,230 @@
+//! What an autoscaler's metrics say of the pods of its target.
+
+use crate::base::{SimTime, Symbol};
+use crate::cluster::{Cluster, Pod};
+use crate::model::{Container, HpaAim, HpaMetric, HpaSpec, PodId, PodSpec, ResourceName, Template};
+
+use super::behavior::{Asked, Combined, combine};
+use super::replica_calculator::{PodInput, PodMetric, Proposal, Question, Tolerance};
+
+/// How the controller is set (rule A5).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) initialization: crate::base::Duration,
+    pub(super) initial_delay: crate::base::Duration,
+}
+
+/// What is asked, and of which pods.
+pub(super) struct Reading<'a> {
+    pub(super) spec: &'a HpaSpec,
+    pub(super) pods: &'a [PodId],
+    pub(super) current: i64,
+    pub(super) now: SimTime,
+    pub(super) cluster: &'a Cluster,
+    pub(super) settings: Settings,
+}
+
+impl Reading<'_> {
+    /// All metrics together, and the CPU utilisation if one of them tells it.
+    pub(super) fn all(&self) -> (Result<Combined, &'static str>, Option<i32>) {
+        let mut utilization = None;
+        let asked: Vec<Asked> = self
+            .spec
+            .metrics
+            .iter()
+            .map(|metric| {
+                let asked = self.one(metric);
+                if is_cpu(metric) {
+                    utilization = utilization.or(asked.ok().and_then(|(p, _)| p.utilization));
+                }
+                asked.map(|(proposal, above)| (proposal.replicas, above))
+            })
+            .collect();
+        (combine(asked, self.current), utilization)
+    }
+
+    /// Source: kubernetes v1.36.3 pkg/controller/podautoscaler/horizontal.go
+    /// `computeStatusForResourceMetric`, `computeStatusForContainerResourceMetric` (rule A28).
+    fn one(&self, metric: &HpaMetric) -> Result<(Proposal, &'static str), &'static str> {
+        let HpaMetric::Resource {
+            resource,
+            container,
+            target,
+        } = metric
+        else {
+            return Err("InvalidMetricSourceType");
+        };
+        let inputs: Option<Vec<PodInput>> = self
+            .pods
+            .iter()
+            .map(|pod| self.input(*pod, *resource, *container))
+            .collect();
+        let failed = match container {
+            None => "FailedGetResourceMetric",
+            Some(_) => "FailedGetContainerResourceMetric",
+        };
+        let inputs = inputs.ok_or(failed)?;
+        let question = Question {
+            pods: &inputs,
+            strays: &[],
+            is_cpu: *resource == ResourceName::Cpu,
+            current: self.current,
+            tolerance: self.tolerance(),
+            now: self.now,
+            initialization: self.settings.initialization,
+            initial_delay: self.settings.initial_delay,
+        };
+        let proposal = match target {
+            HpaAim::Utilization(percent) => question.utilization(*percent),
+            HpaAim::AverageValue(value) => question.average(*value),
+        };
+        let name = above(*resource, container.is_some(), *target);
+        proposal
+            .map(|proposal| (proposal, name))
+            .map_err(|_| failed)
+    }
+
+    /// Source: horizontal.go `tolerancesForHpa` (rule A36).
+    fn tolerance(&self) -> Tolerance {
+        let mut tolerance = Tolerance::DEFAULT;
+        if let Some(behavior) = &self.spec.behavior {
+            tolerance.down = behavior.down.tolerance.unwrap_or(tolerance.down);
+            tolerance.up = behavior.up.tolerance.unwrap_or(tolerance.up);
+        }
+        tolerance
+    }
+
+    /// `None`: the pod has no such container.
+    fn input(
+        &self,
+        id: PodId,
+        resource: ResourceName,
+        container: Option<Symbol>,
+    ) -> Option<PodInput> {
+        let pod = &self.cluster.pods()[id];
+        let template = &self.cluster.template_of(pod).template;
+        let start = pod.status.start_time.map(SimTime::floor_secs);
+        Some(PodInput {
+            phase: pod.status.phase,
+            deleting: pod.deletion.is_some(),
+            start,
+            ready: start.map(|start| (pod.status.ready, pod.ready_since().max(start))),
+            request: match container {
+                None => request(&template.spec, resource),
+                Some(name) => asks(named(&template.spec, name)?, resource),
+            },
+            metric: self.metric(id, pod, template, (resource, container)),
+        })
+    }
+
+    /// What the pipeline says, if the pod was in its last sample (rule A65).
+    fn metric(
+        &self,
+        id: PodId,
+        pod: &Pod,
+        template: &Template,
+        (resource, container): (ResourceName, Option<Symbol>),
+    ) -> Option<PodMetric> {
+        let metrics = self.cluster.metrics(id);
+        let is_fresh = Some(metrics.at) == self.cluster.metrics_at() && !pod.is_terminal();
+        let cpu = metrics.cpu_milli.filter(|_| is_fresh)?;
+        let value = match (resource, container) {
+            (ResourceName::Cpu, None) => cpu,
+            (ResourceName::Cpu, Some(name)) => cpu_of(template, name, cpu),
+            (ResourceName::Memory, None) => metrics.memory_bytes.saturating_mul(1000),
+            (ResourceName::Memory, Some(name)) => memory_of(template, name).saturating_mul(1000),
+        };
+        Some(PodMetric {
+            value,
+            at: metrics.at,
+            window: metrics.window,
+        })
+    }
+}
+
+fn is_cpu(metric: &HpaMetric) -> bool {
+    matches!(
+        metric,
+        HpaMetric::Resource {
+            resource: ResourceName::Cpu,
+            ..
+        }
+    )
+}
+
+/// The name of a metric as the event has it.
+fn above(resource: ResourceName, of_container: bool, target: HpaAim) -> &'static str {
+    let percent = matches!(target, HpaAim::Utilization(_));
+    match (resource, of_container, percent) {
+        (ResourceName::Cpu, false, true) => {
+            "cpu resource utilization (percentage of request) above target"
+        }
+        (ResourceName::Cpu, false, false) => "cpu resource above target",
+        (ResourceName::Cpu, true, true) => {
+            "cpu container resource utilization (percentage of request) above target"
+        }
+        (ResourceName::Cpu, true, false) => "cpu container resource above target",
+        (ResourceName::Memory, false, true) => {
+            "memory resource utilization (percentage of request) above target"
+        }
+        (ResourceName::Memory, false, false) => "memory resource above target",
+        (ResourceName::Memory, true, true) => {
+            "memory container resource utilization (percentage of request) above target"
+        }
+        (ResourceName::Memory, true, false) => "memory container resource above target",
+    }
+}
+
+/// Containers and sidecars.
+fn running(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    let sidecars = spec.init_containers.iter().filter(|c| c.restart_always);
+    spec.containers.iter().chain(sidecars)
+}
+
+fn named(spec: &PodSpec, name: Symbol) -> Option<&Container> {
+    running(spec).find(|container| container.name == name)
+}
+
+/// What a container asks for, in thousandths; `None`: nothing.
+fn asks(container: &Container, resource: ResourceName) -> Option<i64> {
+    let amount = match resource {
+        ResourceName::Cpu => container.requests.cpu.0,
+        ResourceName::Memory => container.requests.memory.0.saturating_mul(1000),
+    };
+    (amount > 0).then_some(amount)
+}
+
+/// What a pod asks for; `None` if one of its containers asks for nothing.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/podautoscaler/replica_calculator.go
+/// `calculatePodRequestsFromContainers` (rule A33). Differs: a request of 0 counts as none, and
+/// requests of the pod as a whole are not read.
+fn request(spec: &PodSpec, resource: ResourceName) -> Option<i64> {
+    running(spec)
+        .map(|container| asks(container, resource))
+        .sum()
+}
+
+/// What one container uses of its pod's CPU: the one that serves calls all that the idle use of
+/// the others leaves, another its idle use. The pipeline here knows pods alone.
+fn cpu_of(template: &Template, name: Symbol, pod: i64) -> i64 {
+    let containers = &template.spec.containers;
+    let idle = |index: usize| template.behavior(index).cpu_idle.0;
+    let Some(index) = containers.iter().position(|c| c.name == name) else {
+        return 0;
+    };
+    let server = template.server.map_or(0, usize::from);
+    if index != server {
+        return idle(index);
+    }
+    let others: i64 = (0..containers.len())
+        .filter(|i| *i != index)
+        .map(idle)
+        .sum();
+    (pod - others).max(0)
+}
+
+fn memory_of(template: &Template, name: Symbol) -> i64 {
+    let position = template.spec.containers.iter().position(|c| c.name == name);
+    position.map_or(0, |index| template.behavior(index).memory.0)
+}

@@ -1,0 +1,15 @@
+//! The autoscalers: HorizontalPodAutoscaler.
+//!
+//! ```text
+//! metrics of pods ─► replica_calculator ─► combine ─► behavior (stabilise, limit) ─► spec.replicas
+//! ```
+//!
+//! The arithmetic stands apart in pure functions, with the original's order of operations; the
+//! controller only reads the cluster and writes the result.
+
+pub mod behavior;
+mod hpa;
+mod hpa_metrics;
+pub mod replica_calculator;
+
+pub use hpa::HorizontalController;
