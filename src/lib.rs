@@ -13,6 +13,7 @@ pub mod controllers;
 pub mod engine;
 pub mod event;
 pub mod faults;
+pub mod generators;
 pub mod kubectl;
 pub mod kubelet;
 pub mod manifest;

@@ -29,7 +29,6 @@
 //! `externalTrafficPolicy: Local` knows at once where the endpoints are (N162), connections are not set up (no round trip of TCP or TLS), kept ones are never idle too
 //! long (N425), a downstream call has a connection of its own and no retry.
 
-mod arrivals;
 mod attempts;
 mod call;
 mod choice;

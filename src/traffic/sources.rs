@@ -8,10 +8,11 @@ use crate::base::math::ln;
 use crate::base::{Duration, IdVec, Interner, SimTime};
 use crate::cluster::Cluster;
 use crate::event::{Event, TrafficEvent};
-use crate::model::{Connections, NodeId, PodRef, ServiceId, SourceId, TrafficSpec};
+use crate::model::{
+    Connections, NodeId, PodRef, PoissonProcess, ServiceId, SourceId, TrafficSpec,
+};
 use crate::sim::{Ctx, CursorId, Streams};
 
-use super::arrivals::Arrivals;
 use super::call::{Call, Caller};
 
 /// A source of calls.
@@ -19,7 +20,7 @@ use super::call::{Call, Caller};
 pub(super) struct Source {
     spec: TrafficSpec,
     service: Option<ServiceId>,
-    arrivals: Arrivals,
+    arrivals: PoissonProcess,
     cursor: Option<CursorId>,
     /// Gaps between calls.
     gaps: ChaCha8Rng,
@@ -44,7 +45,7 @@ impl Source {
         Self {
             spec: spec.clone(),
             service: None,
-            arrivals: Arrivals::new(&spec.rate),
+            arrivals: PoissonProcess::new(&spec.rate),
             cursor: None,
             gaps: streams.open("traffic-gaps", name),
             lucks: streams.open("traffic-calls", name),

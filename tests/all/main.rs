@@ -3,6 +3,7 @@
 mod conformance;
 mod house;
 mod controllers;
+mod generators;
 mod manifest_files;
 mod support;
 mod theory;

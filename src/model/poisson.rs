@@ -1,7 +1,9 @@
-//! When the calls of a source come: a Poisson process whose rate changes over time.
+//! When the calls of a source, or the pods of a generator, come: a Poisson process whose rate
+//! changes over time.
 
 use crate::base::{Duration, SimTime, cast};
-use crate::model::Rate;
+
+use super::traffic::Rate;
 
 /// A rate turned into the instants of calls by exact inversion: the next call comes when the rate,
 /// summed up over time, has grown by an exponential number of mean 1 (rule N420).
@@ -9,7 +11,7 @@ use crate::model::Rate;
 /// One number a call whatever the rate does, so the same numbers give the same calls wherever two
 /// rates are equal.
 #[derive(Clone, Debug)]
-pub(super) struct Arrivals {
+pub struct PoissonProcess {
     rate: Rate,
     /// Of a rate that never changes: the mean gap in nanoseconds.
     gap: Option<f64>,
@@ -25,24 +27,27 @@ struct Piece {
     to: f64,
 }
 
-impl Arrivals {
-    pub(super) fn new(rate: &Rate) -> Self {
+impl PoissonProcess {
+    /// Of a rate.
+    #[must_use]
+    pub fn new(rate: &Rate) -> Self {
         let repeat = rate.repeat.filter(|period| !period.is_zero());
         let gap = match &rate.points[..] {
             [(SimTime::ZERO, only)] if *only > 0.0 => Some(1e9 / only),
             _ => None,
         };
-        let mut arrivals = Self {
+        let mut process = Self {
             rate: rate.clone(),
             gap,
             lap: None,
         };
-        arrivals.lap = repeat.map(|period| (period, arrivals.calls_in(period)));
-        arrivals
+        process.lap = repeat.map(|period| (period, process.calls_in(period)));
+        process
     }
 
     /// The first call after `now`, when the sum of the rate is to grow by `need`; `None`: never.
-    pub(super) fn next(&self, now: SimTime, mut need: f64) -> Option<SimTime> {
+    #[must_use]
+    pub fn next(&self, now: SimTime, mut need: f64) -> Option<SimTime> {
         if let Some(gap) = self.gap {
             return later(now, need * gap);
         }
@@ -154,9 +159,9 @@ mod tests {
         SimTime::at(Duration::secs(at))
     }
 
-    fn rate(points: &[(u64, f64)], is_linear: bool, repeat: Option<u64>) -> Arrivals {
+    fn rate(points: &[(u64, f64)], is_linear: bool, repeat: Option<u64>) -> PoissonProcess {
         let points: Arc<[_]> = points.iter().map(|(at, rate)| (secs(*at), *rate)).collect();
-        Arrivals::new(&Rate {
+        PoissonProcess::new(&Rate {
             points,
             is_linear,
             repeat: repeat.map(Duration::secs),
