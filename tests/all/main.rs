@@ -5,6 +5,7 @@ mod house;
 mod controllers;
 mod generators;
 mod manifest_files;
+mod placement;
 mod support;
 mod theory;
 mod traffic;

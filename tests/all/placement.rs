@@ -1,0 +1,404 @@
+//! Placement: what is kept between decisions gives what the plain evaluation gives, in random
+//! worlds and in all small ones.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use seatrial::base::{Bytes, Interner, MilliCpu, Symbol};
+use seatrial::model::{
+    HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, Operator, PodSpec, Protocol,
+    Requirement, Resources, SchedulerSettings, ScoreWeights, Scoring, Taint, TaintEffect,
+    Toleration, TolerationOperator, WorkloadKind,
+};
+use seatrial::placement::{ClassId, Decision, Placer, plain};
+use seatrial::sim::Streams;
+
+use crate::support::model::ModelBuilder;
+
+const WORLDS: u32 = 60;
+const STEPS: u32 = 250;
+
+/// Draws worlds: names, nodes, pods.
+struct Draw {
+    rng: ChaCha8Rng,
+    names: Interner,
+    pod: PodSpec,
+    node: NodeSpec,
+}
+
+impl Draw {
+    fn new(world: u32) -> Self {
+        let streams = Streams {
+            seed: 11,
+            replication: world,
+        };
+        let mut builder = ModelBuilder::new();
+        let template = builder.template(WorkloadKind::Pod, "pod", "app:v1");
+        let model = builder.build();
+        Self {
+            rng: streams.open("placement", "world"),
+            names: Interner::clone(&model.names),
+            pod: (*template.spec).clone(),
+            node: model.nodes[0].clone(),
+        }
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.rng.random_range(0..end)
+    }
+
+    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    /// True once in `times`.
+    fn rarely(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    fn name(&mut self, text: &str) -> Symbol {
+        self.names.intern(text)
+    }
+
+    fn settings(&mut self) -> SchedulerSettings {
+        let weights = ScoreWeights {
+            taint_toleration: self.one_of(&[0, 1, 3]),
+            node_affinity: self.one_of(&[0, 2, 7]),
+            resources_fit: self.one_of(&[0, 1, 5]),
+            balanced_allocation: self.one_of(&[0, 1, 2]),
+        };
+        SchedulerSettings {
+            scoring: self.one_of(&[Scoring::LeastAllocated, Scoring::MostAllocated]),
+            percentage_of_nodes_to_score: self.one_of(&[0, 0, 30, 100]),
+            weights: self.one_of(&[ScoreWeights::default(), weights]),
+            ..SchedulerSettings::default()
+        }
+    }
+
+    fn labels(&mut self) -> Labels {
+        let zone = self.name("topology.kubernetes.io/zone");
+        let (disk, gen_) = (self.name("disk"), self.name("gen"));
+        let values = ["a", "b", "c"].map(|text| self.name(text));
+        let numbers = ["1", "2", "x"].map(|text| self.name(text));
+        let mut labels = Labels::new([(zone, self.one_of(&values))]);
+        if self.rarely(2) {
+            labels.set(disk, self.one_of(&values));
+        }
+        if self.rarely(2) {
+            labels.set(gen_, self.one_of(&numbers));
+        }
+        labels
+    }
+
+    fn taints(&mut self) -> Vec<Taint> {
+        let count = self.one_of(&[0, 0, 0, 1, 2]);
+        let keys = ["dedicated", "spot"].map(|text| self.name(text));
+        let values = ["", "x"].map(|text| self.name(text));
+        let effects = [
+            TaintEffect::NoSchedule,
+            TaintEffect::PreferNoSchedule,
+            TaintEffect::PreferNoSchedule,
+            TaintEffect::NoExecute,
+        ];
+        let taint = |draw: &mut Self| Taint {
+            key: draw.one_of(&keys),
+            value: draw.one_of(&values),
+            effect: draw.one_of(&effects),
+        };
+        (0..count).map(|_| taint(self)).collect()
+    }
+
+    fn node(&mut self, number: usize) -> NodeSpec {
+        let mut allocatable = Resources {
+            cpu: MilliCpu(self.one_of(&[0, 1000, 2000, 4000, 4000, 8000])),
+            memory: Bytes::gib(self.one_of(&[0, 1, 4, 8, 16])),
+            ephemeral_storage: Bytes::gib(10),
+            ..Resources::default()
+        };
+        if self.rarely(3) {
+            let gpu = self.name("gpu");
+            allocatable.add_scalar(gpu, 2);
+        }
+        NodeSpec {
+            name: self.name(&format!("node-{number}")),
+            labels: self.labels(),
+            taints: self.taints(),
+            unschedulable: self.rarely(10),
+            allocatable,
+            pods_max: self.one_of(&[0, 2, 5, 110]),
+            ..self.node.clone()
+        }
+    }
+
+    fn requirement(&mut self) -> Requirement {
+        let operators = [
+            Operator::In,
+            Operator::NotIn,
+            Operator::Exists,
+            Operator::DoesNotExist,
+            Operator::Gt,
+            Operator::Lt,
+        ];
+        let operator = self.one_of(&operators);
+        let keys = ["disk", "gen"].map(|text| self.name(text));
+        let values = ["a", "b", "1"].map(|text| self.name(text));
+        Requirement {
+            key: self.one_of(&keys),
+            operator,
+            values: [self.one_of(&values)].into_iter().collect(),
+        }
+    }
+
+    fn term(&mut self) -> NodeSelectorTerm {
+        let expressions = (0..self.below(3)).map(|_| self.requirement()).collect();
+        NodeSelectorTerm {
+            expressions,
+            ..NodeSelectorTerm::default()
+        }
+    }
+
+    /// A term that names nodes.
+    fn naming_term(&mut self) -> NodeSelectorTerm {
+        let key = self.name("metadata.name");
+        let number = self.below(4);
+        let values = [self.name(&format!("node-{number}")), self.name("node-x")];
+        let field = Requirement {
+            key,
+            operator: Operator::In,
+            values: [self.one_of(&values)].into_iter().collect(),
+        };
+        NodeSelectorTerm {
+            fields: [field].into_iter().collect(),
+            ..NodeSelectorTerm::default()
+        }
+    }
+
+    fn affinity(&mut self) -> NodeAffinity {
+        let required = match self.below(6) {
+            0 => Some((0..self.below(3)).map(|_| self.term()).collect()),
+            1 => Some((0..self.below(3)).map(|_| self.naming_term()).collect()),
+            _ => None,
+        };
+        let count = self.one_of(&[0, 0, 1, 3]);
+        let preferred = (0..count).map(|_| (self.one_of(&[0, 1, 50, 100]), self.term()));
+        NodeAffinity {
+            preferred: preferred.collect(),
+            required,
+        }
+    }
+
+    fn tolerations(&mut self) -> Vec<Toleration> {
+        let count = self.one_of(&[0, 0, 1, 2]);
+        let keys = ["dedicated", "spot", "node.kubernetes.io/unschedulable"];
+        let keys = keys.map(|text| Some(self.name(text)));
+        let keys = [keys[0], keys[1], keys[2], None];
+        let values = ["", "x"].map(|text| self.name(text));
+        let effects = [
+            None,
+            Some(TaintEffect::NoSchedule),
+            Some(TaintEffect::PreferNoSchedule),
+        ];
+        let toleration = |draw: &mut Self| {
+            let key = draw.one_of(&keys);
+            let operators = [TolerationOperator::Exists, TolerationOperator::Equal];
+            Toleration {
+                key,
+                operator: if key.is_some() {
+                    draw.one_of(&operators)
+                } else {
+                    TolerationOperator::Exists
+                },
+                value: draw.one_of(&values),
+                effect: draw.one_of(&effects),
+                seconds: None,
+            }
+        };
+        (0..count).map(|_| toleration(self)).collect()
+    }
+
+    fn pod(&mut self) -> Arc<PodSpec> {
+        let mut requests = Resources {
+            cpu: MilliCpu(self.one_of(&[0, 250, 1000, 3000])),
+            memory: Bytes::mib(self.one_of(&[0, 100, 1024, 3000])),
+            ..Resources::default()
+        };
+        if self.rarely(6) {
+            let gpu = self.name("gpu");
+            requests.add_scalar(gpu, self.one_of(&[0, 1, 2]));
+        }
+        if self.rarely(6) {
+            requests.ephemeral_storage = Bytes::gib(3);
+        }
+        let or = |amount: i64, standard: i64| if amount == 0 { standard } else { amount };
+        let nonzero_requests = (
+            MilliCpu(or(requests.cpu.0, 100)),
+            Bytes(or(requests.memory.0, 200 << 20)),
+        );
+        let selector = if self.rarely(5) { self.labels() } else { Labels::default() };
+        let ips = ["", "0.0.0.0", "10.0.0.1", "10.0.0.2"].map(|text| self.name(text));
+        let mut port = || HostPort {
+            ip: self.one_of(&ips),
+            protocol: self.one_of(&[Protocol::Tcp, Protocol::Udp]),
+            port: self.one_of(&[80, 81]),
+        };
+        let port = port();
+        Arc::new(PodSpec {
+            requests,
+            nonzero_requests,
+            node_selector: selector,
+            node_affinity: self.affinity(),
+            tolerations: self.tolerations(),
+            host_ports: if self.rarely(4) { vec![port] } else { Vec::new() },
+            preempts_never: self.rarely(5),
+            ..self.pod.clone()
+        })
+    }
+}
+
+/// Decides twice, the second time plainly, and demands the same.
+fn decide(placer: &mut Placer, class: ClassId, names: &Interner, of: &str) -> Decision {
+    let start = placer.start();
+    let fast = (placer.decide(class, names), placer.start());
+    placer.set_start(start);
+    let slow = (placer.decide_plain(class, names), placer.start());
+    assert_eq!(fast, slow, "{of}, search from {start}");
+    fast.0
+}
+
+/// S15 to S100: the columns decide what the plain evaluation decides, whatever happened before.
+#[test]
+fn columns_are_the_plain_evaluation() {
+    for world in 0..WORLDS {
+        let mut draw = Draw::new(world);
+        let settings = draw.settings();
+        let mut placer = Placer::new(&settings);
+        let count = draw.one_of(&[0, 1, 2, 3, 30, 63, 64, 65, 101, 130, 207, 300]);
+        let nodes: Vec<_> = (0..count).map(|n| (NodeId::new(n), draw.node(n as usize))).collect();
+        placer.add_nodes(nodes, &draw.names);
+        let pods: Vec<_> = (0..8).map(|_| draw.pod()).collect();
+        let mut bound: Vec<(NodeId, ClassId)> = Vec::new();
+        for step in 0..STEPS {
+            let of = format!("world {world}, step {step}");
+            let ids = placer.nodes().order().to_vec();
+            let some_node = (!ids.is_empty()).then(|| draw.one_of(&ids));
+            match draw.below(20) {
+                0 | 1 if !bound.is_empty() => {
+                    let (node, class) = bound.swap_remove(draw.below(bound.len()));
+                    placer.remove_pod(node, class);
+                }
+                2 if draw.rarely(4) => {
+                    let node = NodeId::new(count + step);
+                    let spec = draw.node((count + step) as usize);
+                    placer.add_node(node, spec, &draw.names);
+                }
+                3 if draw.rarely(8) && some_node.is_some() => {
+                    let gone = some_node.expect("asked for");
+                    placer.remove_node(gone, &draw.names);
+                    bound.retain(|(node, _)| *node != gone);
+                }
+                4 | 5 if some_node.is_some() => {
+                    let node = some_node.expect("asked for");
+                    let mut spec = placer.nodes().state(node).spec.clone();
+                    match draw.below(3) {
+                        0 => spec.unschedulable = !spec.unschedulable,
+                        1 => spec.taints = draw.taints(),
+                        _ => spec.labels = draw.labels(),
+                    }
+                    placer.update_node(node, &spec, &draw.names);
+                }
+                _ => {
+                    let pod = &pods[draw.below(pods.len())];
+                    let class = placer.class(pod, &draw.names);
+                    if let Decision::Placed { node, .. } =
+                        decide(&mut placer, class, &draw.names, &of)
+                    {
+                        placer.add_pod(node, class);
+                        bound.push((node, class));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All worlds of two nodes of 1 or 2 cores and three pods of 0, 1 or 2 cores against brute force.
+#[test]
+fn all_small_worlds() {
+    let draw = Draw::new(0);
+    let settings = SchedulerSettings::default();
+    let worlds = (0..4).flat_map(|nodes| (0..27).map(move |pods| (nodes, pods)));
+    for (nodes, pods) in worlds {
+        let sizes = [1 + nodes % 2, 1 + nodes / 2].map(|cores| cores * 1000);
+        let wants = [pods % 3, pods / 3 % 3, pods / 9].map(|cores| cores * 1000);
+        let mut placer = Placer::new(&settings);
+        for (node, cpu) in (0..).zip(sizes) {
+            let mut spec = draw.node.clone();
+            spec.allocatable.cpu = MilliCpu(cpu);
+            spec.allocatable.memory = Bytes(0);
+            placer.add_node(NodeId::new(node), spec, &draw.names);
+        }
+        let mut taken = [0, 0];
+        for wanted in wants {
+            let mut pod = draw.pod.clone();
+            pod.requests = Resources {
+                cpu: MilliCpu(wanted),
+                ..Resources::default()
+            };
+            pod.nonzero_requests = (MilliCpu(wanted), Bytes::mib(200));
+            let class = placer.class(&Arc::new(pod), &draw.names);
+            let at = |node: usize| total_without_memory(sizes[node], taken[node], wanted);
+            let expected = match (at(0), at(1)) {
+                (None, None) => None,
+                (one, other) if one >= other => Some(0),
+                _ => Some(1),
+            };
+            let decision = decide(&mut placer, class, &draw.names, "a small world");
+            let got = match decision {
+                Decision::Placed { node, .. } => Some(node.index()),
+                Decision::Failed(_) => None,
+            };
+            assert_eq!(got, expected, "{sizes:?} {taken:?} {wanted}");
+            if let Some(node) = got {
+                taken[node] += wanted;
+                placer.add_pod(NodeId::new(node as u32), class);
+            }
+        }
+    }
+}
+
+/// The total of a node without memory: its part of the score of the fit is left out (rule S87), and
+/// evenness of one resource is full (rule S90).
+fn total_without_memory(of: i64, taken: i64, wanted: i64) -> Option<i64> {
+    if wanted > 0 && taken + wanted > of {
+        return None;
+    }
+    let fit = (of - taken - wanted) * 100 / of;
+    let balance = if wanted == 0 { 0 } else { 50 + (50 + 100 - 100) / 2 };
+    Some(300 + fit + balance)
+}
+
+/// S8, S27, V3: identical nodes, each pod starts where the search before it ended.
+#[test]
+fn the_start_moves_on() {
+    let draw = Draw::new(0);
+    let mut placer = Placer::new(&SchedulerSettings::default());
+    let nodes = (0..300).map(|n| (NodeId::new(n), draw.node.clone()));
+    placer.add_nodes(nodes, &draw.names);
+    let class = placer.class(&Arc::new(draw.pod.clone()), &draw.names);
+    let mut starts = Vec::new();
+    for _ in 0..6 {
+        starts.push(placer.start());
+        let decision = decide(&mut placer, class, &draw.names, "identical nodes");
+        assert!(matches!(decision, Decision::Placed { feasible: 144, .. }));
+    }
+    assert_eq!(starts, [0, 144, 288, 132, 276, 120]);
+    let attempt = plain::attempt(
+        &draw.pod,
+        placer.nodes(),
+        &SchedulerSettings::default(),
+        0,
+        &draw.names,
+    );
+    assert_eq!(attempt.feasible.len(), 144);
+}
