@@ -6,6 +6,7 @@ mod controllers;
 mod generators;
 mod manifest_files;
 mod placement;
+mod scheduler;
 mod support;
 mod theory;
 mod traffic;

@@ -7,8 +7,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use seatrial::base::{Bytes, Interner, MilliCpu, Symbol};
 use seatrial::model::{
-    HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, Operator, PodSpec, Protocol,
-    Requirement, Resources, SchedulerSettings, ScoreWeights, Scoring, Taint, TaintEffect,
+    HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, Operator, PodSpec,
+    Protocol, Requirement, Resources, SchedulerSettings, ScoreWeights, Scoring, Taint, TaintEffect,
     Toleration, TolerationOperator, WorkloadKind,
 };
 use seatrial::placement::{ClassId, Decision, Placer, plain};
@@ -235,7 +235,11 @@ impl Draw {
             MilliCpu(or(requests.cpu.0, 100)),
             Bytes(or(requests.memory.0, 200 << 20)),
         );
-        let selector = if self.rarely(5) { self.labels() } else { Labels::default() };
+        let selector = if self.rarely(5) {
+            self.labels()
+        } else {
+            Labels::default()
+        };
         let ips = ["", "0.0.0.0", "10.0.0.1", "10.0.0.2"].map(|text| self.name(text));
         let mut port = || HostPort {
             ip: self.one_of(&ips),
@@ -249,7 +253,11 @@ impl Draw {
             node_selector: selector,
             node_affinity: self.affinity(),
             tolerations: self.tolerations(),
-            host_ports: if self.rarely(4) { vec![port] } else { Vec::new() },
+            host_ports: if self.rarely(4) {
+                vec![port]
+            } else {
+                Vec::new()
+            },
             preempts_never: self.rarely(5),
             ..self.pod.clone()
         })
@@ -274,7 +282,9 @@ fn columns_are_the_plain_evaluation() {
         let settings = draw.settings();
         let mut placer = Placer::new(&settings);
         let count = draw.one_of(&[0, 1, 2, 3, 30, 63, 64, 65, 101, 130, 207, 300]);
-        let nodes: Vec<_> = (0..count).map(|n| (NodeId::new(n), draw.node(n as usize))).collect();
+        let nodes: Vec<_> = (0..count)
+            .map(|n| (NodeId::new(n), draw.node(n as usize)))
+            .collect();
         placer.add_nodes(nodes, &draw.names);
         let pods: Vec<_> = (0..8).map(|_| draw.pod()).collect();
         let mut bound: Vec<(NodeId, ClassId)> = Vec::new();
@@ -374,7 +384,11 @@ fn total_without_memory(of: i64, taken: i64, wanted: i64) -> Option<i64> {
         return None;
     }
     let fit = (of - taken - wanted) * 100 / of;
-    let balance = if wanted == 0 { 0 } else { 50 + (50 + 100 - 100) / 2 };
+    let balance = if wanted == 0 {
+        0
+    } else {
+        50 + (50 + 100 - 100) / 2
+    };
     Some(300 + fit + balance)
 }
 

@@ -4,4 +4,5 @@ mod label_selectors;
 mod node_selectors;
 mod objects;
 mod requests;
+mod scheduler_decisions;
 mod tolerations;
