@@ -7,6 +7,7 @@ mod generators;
 mod manifest_files;
 mod placement;
 mod scheduler;
+mod scripted;
 mod support;
 mod theory;
 mod traffic;

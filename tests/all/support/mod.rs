@@ -4,3 +4,6 @@ pub(crate) mod corpus;
 pub(crate) mod servers;
 pub(crate) mod control;
 pub(crate) mod model;
+mod scenarios;
+
+pub(crate) use scenarios::{loaded, model_of};

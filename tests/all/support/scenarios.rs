@@ -1,0 +1,72 @@
+//! Scenarios made from a few words, for tests that need a model.
+
+use std::sync::Arc;
+
+use seatrial::manifest::Loader;
+use seatrial::model::Model;
+use seatrial::scenario::{Loaded, Place, load};
+
+/// Loads a scenario whose files are in memory.
+///
+/// # Panics
+/// If it is wrong: with the messages.
+pub(crate) fn loaded(files: &[(&str, &str)]) -> Loaded {
+    let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
+    let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
+    load(&place, &[]).unwrap_or_else(|refused| {
+        panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
+    })
+}
+
+/// A Deployment `web` behind a Service `web` on three nodes. `words` are lines `key: value` of
+/// `latencies`, `timeline`, `until`, `replicas`, `traffic`.
+pub(crate) fn model_of(words: &str) -> Arc<Model> {
+    let value = |key: &str, default: &str| {
+        let start = format!("{key}:");
+        let line = words.lines().map(str::trim).find(|line| line.starts_with(&start));
+        line.map_or(default.to_owned(), |line| line[start.len()..].trim().to_owned())
+    };
+    let scenario = format!(
+        "apiVersion: seatrial/v1
+kind: Scenario
+name: test
+cluster:
+  nodes: [{{ pool: n, count: 3, allocatable: {{ cpu: 16, memory: 64Gi }} }}]
+  latencies: {}
+apply: [web.yaml]
+traffic: {}
+timeline: {}
+run: {{ until: {} }}
+",
+        value("latencies", "ideal"),
+        value("traffic", "[]"),
+        value("timeline", "[]"),
+        value("until", "1m"),
+    );
+    let manifest = WEB.replace("REPLICAS", &value("replicas", "3"));
+    loaded(&[("scenario.yaml", &scenario), ("web.yaml", &manifest)]).model
+}
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: REPLICAS
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      containers:
+        - name: app
+          image: web:v1
+          ports: [{ containerPort: 8080 }]
+          resources: { requests: { cpu: 500m, memory: 256Mi } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec:
+  selector: { app: web }
+  ports: [{ port: 80, targetPort: 8080 }]
+";
