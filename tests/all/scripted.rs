@@ -108,6 +108,8 @@ fn a_rollout_with_scripted_neighbours_takes_the_golden_steps() {
     assert_eq!(sizes(&world), [1, 4]);
     world.step_until(SimTime::at(Duration::ms(14_201)));
     assert_eq!(sizes(&world), [0, 4]);
+    // The old pods' objects go a second after their deletion.
+    world.step_until(SimTime::at(Duration::secs(20)));
     let on_first = |node: &seatrial::cluster::Node| node.pods.len();
     assert_eq!(on_first(&world.cluster().nodes()[NodeId::new(0)]), 4);
 }

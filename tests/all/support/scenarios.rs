@@ -31,7 +31,7 @@ pub(crate) fn model_of(words: &str) -> Arc<Model> {
 kind: Scenario
 name: test
 cluster:
-  nodes: [{{ pool: n, count: 3, allocatable: {{ cpu: 16, memory: 64Gi }} }}]
+  nodes: [{{ pool: workers, count: 3, allocatable: {{ cpu: 16, memory: 64Gi }} }}]
   latencies: {}
 apply: [web.yaml]
 traffic: {}
