@@ -1,5 +1,5 @@
-//! Calls a second of one core: sources, proxies, servers and the event queue together, against a
-//! plain loop over a binary heap with the same workload and no cluster around it.
+//! Calls a second of one core: engine, sources, proxies, servers, event queue and recorder
+//! together, against a plain loop over a binary heap with the same workload and nothing around it.
 //!
 //! `cargo bench --bench traffic` prints a table and lines `figure NAME VALUE UNIT`. Candidates take
 //! turns over several rounds and the median round counts, so that a busy machine does not decide;
@@ -21,8 +21,12 @@ use rand_chacha::ChaCha8Rng;
 use seatrial::base::dist::open01;
 use seatrial::base::math::ln;
 use seatrial::base::{Distribution, Duration, SimTime};
-use seatrial::model::{Downstream, Serve};
-use seatrial::recorder::Recorder;
+use seatrial::cluster::{Endpoint, Off, Serving, Write};
+use seatrial::engine::{Roles, World};
+use seatrial::model::{Downstream, Serve, ServiceId};
+use seatrial::recorder::{Recorder, Wants};
+use seatrial::sim::Streams;
+use seatrial::traffic::Traffic;
 
 #[path = "../tests/all/support/servers.rs"]
 #[expect(dead_code, reason = "the tests use all of it")]
@@ -101,7 +105,58 @@ fn run(setup: Setup) -> f64 {
     clock.ns_a_call()
 }
 
+/// The same through the engine, with all that a run has around it and a recorder that keeps the
+/// facts of the report.
+fn run_world(setup: Setup) -> f64 {
+    let model = setup.model();
+    let streams = Streams {
+        seed: model.run.seed,
+        replication: 0,
+    };
+    let roles = Roles {
+        scheduler: Box::new(Off),
+        kubelet: Box::new(Off),
+        nodes: Box::new(Off),
+        traffic: Box::new(Traffic::new(&model, &streams)),
+        generators: Box::new(Off),
+        controllers: Vec::new(),
+    };
+    let recorder = Recorder::new(&model, Wants::default());
+    let mut world = World::with_roles(&model, streams, roles, recorder);
+    world.begin();
+    world.apply(|cluster, plan| {
+        let mut endpoints = Vec::new();
+        for (id, row) in cluster.pods().iter() {
+            let pod = cluster.pods().refer(id);
+            plan.push(Write::Serving {
+                pod,
+                state: Serving::Accepting,
+            });
+            endpoints.push(Endpoint {
+                pod,
+                node: row.node.expect("bound by hand"),
+                ready: true,
+                serving: true,
+                terminating: false,
+            });
+        }
+        plan.push(Write::Endpoints {
+            service: ServiceId::new(0),
+            endpoints,
+        });
+    });
+    let warm = SimTime::at(Duration::secs(1));
+    world.step_until(warm);
+    let clock = Clock::start();
+    world.step_until(warm + Duration::from_secs_f64(CALLS / rate()));
+    clock.ns_a_call()
+}
+
 fn single_hop() -> f64 {
+    run_world(setup(0.0, Distribution::Constant(0.0003)))
+}
+
+fn bare() -> f64 {
     run(setup(0.0, Distribution::Constant(0.0003)))
 }
 
@@ -248,11 +303,12 @@ fn plain() -> f64 {
 
 fn main() {
     type Candidate = (&'static str, &'static str, fn() -> f64);
-    let candidates: [Candidate; 5] = [
-        ("single_hop", "one hop, constant latency", single_hop),
-        ("with_proxies", "the same, proxies with delay", with_proxies),
-        ("random_hop", "the same, hop drawn", random_hop),
-        ("two_tiers", "a call behind each call", two_tiers),
+    let candidates: [Candidate; 6] = [
+        ("single_hop", "engine and recorder, one hop", single_hop),
+        ("bare", "no engine, no recorder", bare),
+        ("with_proxies", "bare, proxies with delay", with_proxies),
+        ("random_hop", "bare, hop drawn", random_hop),
+        ("two_tiers", "bare, a call behind each call", two_tiers),
         ("plain", "plain loop over a binary heap", plain),
     ];
     let mut rounds = vec![Vec::new(); candidates.len()];

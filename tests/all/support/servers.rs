@@ -110,7 +110,7 @@ impl Setup {
         self
     }
 
-    fn model(mut self) -> Arc<Model> {
+    pub(crate) fn model(mut self) -> Arc<Model> {
         let nodes: Vec<Symbol> = (0..self.nodes)
             .map(|n| self.names.intern(&format!("node-{n}")))
             .collect();
