@@ -18,13 +18,20 @@ impl CallCounts {
     /// Adds a call.
     #[inline]
     pub const fn add(&mut self, row: &CallRecord) {
-        self.by_fate[row.fate as usize] += 1;
-        if !matches!(row.fate, Fate::Ok) {
-            self.by_cause[row.cause as usize] += 1;
+        if matches!(row.fate, Fate::Ok) {
+            self.by_fate[Fate::Ok as usize] += 1;
+        } else {
+            self.add_failed(row);
         }
         if row.retries > 0 {
             self.retried += 1;
         }
+    }
+
+    /// Adds a failed call by fate and cause only.
+    pub const fn add_failed(&mut self, row: &CallRecord) {
+        self.by_fate[row.fate as usize] += 1;
+        self.by_cause[row.cause as usize] += 1;
     }
 
     /// Adds the counts of others.

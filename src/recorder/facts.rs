@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{DeploymentId, Model, ServiceId};
-use crate::record::{CallRecord, CommandRecord, RolloutRecord, ScaleRecord};
+use crate::record::{CallRecord, CommandRecord, Fate, RolloutRecord, ScaleRecord};
 
 use super::{PodFacts, Samples, ServiceCalls};
 
@@ -46,8 +46,8 @@ impl Facts {
         super::Kept::new(model, super::RowSinks::default()).facts(&model.names, SimTime::ZERO, 0)
     }
 
-    /// How long after its pod's deletion a failed call started; `None`: there was no pod, or it was
-    /// not being deleted.
+    /// How long after its pod's deletion a call failed: when it ended, or started if it got no
+    /// answer; `None`: there was no pod, or it was not being deleted.
     #[must_use]
     pub fn after_deletion(&self, call: &CallRecord) -> Option<Duration> {
         let serial = call.pod?;
@@ -55,9 +55,13 @@ impl Facts {
             .deletions
             .binary_search_by_key(&serial, |(pod, _)| *pod);
         let (_, deleted) = self.deletions[at.ok()?];
-        call.start
-            .saturating_add(call.latency)
-            .checked_since(deleted)
+        let end = match call.fate {
+            Fate::TimedOut => call.start,
+            Fate::Ok | Fate::Refused | Fate::Reset | Fate::NoEndpoint | Fate::ServerError => {
+                call.start.saturating_add(call.latency)
+            }
+        };
+        end.checked_since(deleted)
     }
 }
 

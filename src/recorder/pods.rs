@@ -25,6 +25,8 @@ pub struct PodTally {
     pub restarts: u64,
     /// From creation to placement, of those that were placed.
     pub pending: Histogram,
+    /// The same of those of them that waited.
+    pub waiting: Histogram,
     /// From placement to the first time ready, of those that became ready.
     pub startup: Histogram,
 }
@@ -41,7 +43,11 @@ impl PodTally {
             return;
         };
         self.placed += 1;
-        self.pending.record(scheduled.saturating_since(row.created));
+        let pending = scheduled.saturating_since(row.created);
+        self.pending.record(pending);
+        if row.message.is_some() {
+            self.waiting.record(pending);
+        }
         if let Some(ready) = row.ready {
             self.startup.record(ready.saturating_since(scheduled));
         }

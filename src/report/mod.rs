@@ -11,5 +11,13 @@ mod chart_plan;
 mod chart_scale;
 mod chart_stack;
 mod chart_text;
+pub mod expect;
 mod font;
+mod metrics;
+mod names;
+pub mod rollouts;
+pub mod summary;
 pub mod table;
+pub mod words;
+
+pub use metrics::{known_paths, metrics};

@@ -1,0 +1,74 @@
+//! Names as people say them: alone where that is clear, with the namespace where it is not.
+
+use crate::base::Interner;
+use crate::model::{Model, ObjectName, Workload};
+
+/// Names of one kind of object, in the order of the model's table.
+pub(super) fn names_of<'a>(
+    model: &Model,
+    objects: impl Iterator<Item = &'a ObjectName>,
+) -> Vec<String> {
+    let objects: Vec<&ObjectName> = objects.collect();
+    let count = |name| objects.iter().filter(|other| other.name == name).count();
+    let text = |object: &&ObjectName| {
+        let name = model.names.resolve(object.name);
+        match count(object.name) {
+            0 | 1 => name.to_owned(),
+            _ => format!("{}/{name}", model.names.resolve(object.namespace)),
+        }
+    };
+    objects.iter().map(text).collect()
+}
+
+/// Names of the Services.
+pub(super) fn services(model: &Model) -> Vec<String> {
+    names_of(model, model.services.iter().map(|s| &s.name))
+}
+
+/// Names of the Deployments.
+pub(super) fn deployments(model: &Model) -> Vec<String> {
+    names_of(model, model.deployments.iter().map(|d| &d.name))
+}
+
+/// Names of the autoscalers.
+pub(super) fn hpas(model: &Model) -> Vec<String> {
+    names_of(model, model.hpas.iter().map(|h| &h.name))
+}
+
+/// Workloads: the name alone, else with its kind, else with its namespace too.
+pub(super) fn workloads(all: &[Workload], names: &Interner) -> Vec<String> {
+    let text = |workload: &Workload| {
+        let name = names.resolve(workload.name.name);
+        let same = || {
+            all.iter()
+                .filter(|other| other.name.name == workload.name.name)
+        };
+        let kind = workload.kind.as_str();
+        if same().count() <= 1 {
+            return name.to_owned();
+        }
+        if same().filter(|other| other.kind == workload.kind).count() <= 1 {
+            return format!("{kind}/{name}");
+        }
+        format!("{kind}/{}/{name}", names.resolve(workload.name.namespace))
+    };
+    all.iter().map(text).collect()
+}
+
+/// Which Services lead to the pods of a Deployment: their selectors match its template.
+pub(super) fn services_of(model: &Model, deployment: usize) -> Vec<usize> {
+    let spec = &model.deployments[deployment];
+    let labels = &spec.template.labels;
+    let selects = |service: &crate::model::ServiceSpec| {
+        service.name.namespace == spec.name.namespace
+            && service.selector.as_ref().is_some_and(|selector| {
+                !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
+            })
+    };
+    let chosen = model
+        .services
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| selects(s));
+    chosen.map(|(index, _)| index).collect()
+}

@@ -1,0 +1,177 @@
+//! A rollout and the calls that it touched.
+
+use crate::base::{Duration, SimTime};
+use crate::model::{Action, Command, Target, TargetKind, WorkloadKind};
+use crate::record::{CallRecord, Fate};
+use crate::recorder::{CallCounts, Facts, IntervalLatency, Rollout};
+
+use super::names;
+
+/// A rollout with the calls to its Services while it rolled.
+#[derive(Clone, Debug)]
+pub struct RolloutCalls {
+    /// Calls that started from the start of the rollout until it settled. Totals are by whole
+    /// intervals of the series, failed ones by their own start where all are known.
+    pub counts: CallCounts,
+    /// Latencies before the rollout, after the warm-up and any rollout before it.
+    pub before: IntervalLatency,
+    /// Latencies while it rolled.
+    pub during: IntervalLatency,
+    /// How long after its pod's deletion a call failed, at most.
+    pub after_deletion_max: Option<Duration>,
+}
+
+/// The rollouts of a Deployment, its first revision left out.
+pub(super) fn of_deployment(facts: &Facts, deployment: usize) -> Vec<&Rollout> {
+    let own = |r: &&Rollout| r.deployment.index() == deployment && r.revision > 1;
+    facts.rollouts.iter().filter(own).collect()
+}
+
+/// From the start of a rollout until the calls that it touches have ended: some seconds after the
+/// last old pod, at most until the next rollout or the end of the run.
+pub(super) fn span(facts: &Facts, rollout: &Rollout) -> (SimTime, SimTime) {
+    let later = |r: &&Rollout| r.deployment == rollout.deployment && r.started > rollout.started;
+    let next = facts.rollouts.iter().find(later).map(|r| r.started);
+    let settled = rollout.settled().unwrap_or(SimTime::MAX);
+    let until = settled.min(next.unwrap_or(SimTime::MAX)).min(facts.ended);
+    (rollout.started, until.max(rollout.started))
+}
+
+/// The failed calls to the Services of a rollout while it rolled.
+fn failures<'a>(
+    facts: &'a Facts,
+    services: &'a [usize],
+    (from, until): (SimTime, SimTime),
+) -> impl Iterator<Item = &'a CallRecord> {
+    let touched = move |call: &&CallRecord| {
+        (from..until).contains(&call.start) && services.contains(&call.service.index())
+    };
+    facts.failures.iter().filter(touched)
+}
+
+/// The calls to the Services of a rollout's Deployment, before and while it rolled.
+#[must_use]
+pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
+    let services = names::services_of(&facts.model, rollout.deployment.index());
+    let (from, until) = span(facts, rollout);
+    let earlier = |r: &&Rollout| r.deployment == rollout.deployment && r.started < rollout.started;
+    let previous = facts.rollouts.iter().rev().find(earlier);
+    let quiet = previous.map_or(SimTime::ZERO, |r| span(facts, r).1.min(from));
+    let quiet = quiet.max(SimTime::at(facts.model.run.warmup));
+    let (mut before, mut during) = (
+        crate::recorder::Interval::default(),
+        crate::recorder::Interval::default(),
+    );
+    for (index, calls) in facts.services.iter().enumerate() {
+        if services.contains(&index) {
+            let width = calls.width();
+            let first = from.as_nanos() / width.as_nanos() * width.as_nanos();
+            let first = SimTime::from_nanos(first);
+            before.merge(&calls.between(quiet, first));
+            during.merge(&calls.between(first, until));
+        }
+    }
+    let mut counts = during.counts;
+    let touched = || failures(facts, &services, (from, until));
+    if facts.failures_dropped == 0 {
+        let ok = counts.ok();
+        counts = CallCounts {
+            retried: counts.retried,
+            ..CallCounts::default()
+        };
+        touched().for_each(|call| counts.add_failed(call));
+        counts.by_fate[Fate::Ok as usize] = ok;
+    }
+    let after_deletion_max = touched()
+        .filter_map(|call| facts.after_deletion(call))
+        .max();
+    RolloutCalls {
+        counts,
+        before: before.latency,
+        during: during.latency,
+        after_deletion_max,
+    }
+}
+
+/// What a rollout leads from and to: the tags of the images, or what else was done.
+#[must_use]
+pub fn title(facts: &Facts, rollout: &Rollout) -> String {
+    let model = &facts.model;
+    let spec = &model.deployments[rollout.deployment.index()];
+    let own = |target: &Target| {
+        target.kind == TargetKind::Workload(WorkloadKind::Deployment) && target.name == spec.name
+    };
+    let refused = |at: SimTime, text: &str| {
+        let same = |c: &&crate::record::CommandRecord| c.at == at && c.text == text;
+        facts
+            .commands
+            .iter()
+            .find(same)
+            .is_some_and(|c| c.refused.is_some())
+    };
+    let containers = &spec.template.spec.containers;
+    let text = |symbol| model.names.resolve(symbol).to_owned();
+    let mut images: Vec<(String, String)> = containers
+        .iter()
+        .map(|c| (text(c.name), text(c.image)))
+        .collect();
+    let mut last = None;
+    for entry in &model.timeline {
+        if entry.at > rollout.started || refused(entry.at, &entry.text) {
+            continue;
+        }
+        match &entry.action {
+            Action::Command(Command::SetImage {
+                target,
+                images: new,
+            }) if own(target) => {
+                last = Some(set_images(&mut images, new));
+            }
+            Action::Command(Command::RolloutRestart { target }) if own(target) => {
+                last = Some("restart".to_owned());
+            }
+            Action::Command(_) | Action::Fault(_) => {}
+        }
+    }
+    last.unwrap_or_else(|| format!("to revision {}", rollout.revision))
+}
+
+/// Sets the images and says what changed first.
+fn set_images(images: &mut [(String, String)], new: &[(String, String)]) -> String {
+    let mut said = None;
+    for (container, image) in new {
+        let named = images
+            .iter_mut()
+            .filter(|(name, _)| name == container || container == "*");
+        for (_, old) in named {
+            if old != image {
+                said.get_or_insert_with(|| change(old, image));
+                old.clone_from(image);
+            }
+        }
+    }
+    said.unwrap_or_else(|| "to the same image".to_owned())
+}
+
+/// `v1 → v2` of two tags of one image, else both names.
+fn change(old: &str, new: &str) -> String {
+    let short = |image: &str| image.rsplit('/').next().unwrap_or(image).to_owned();
+    let (old_short, new_short) = (short(old), short(new));
+    match (old_short.split_once(':'), new_short.split_once(':')) {
+        (Some((name, from)), Some((other, to))) if name == other => format!("{from} → {to}"),
+        (None, Some((name, to))) if name == old_short => format!("latest → {to}"),
+        _ => format!("{old_short} → {new_short}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::change;
+
+    #[test]
+    fn tags_of_one_image() {
+        assert_eq!(change("shop/checkout:v1", "shop/checkout:v2"), "v1 → v2");
+        assert_eq!(change("nginx", "nginx:1.27"), "latest → 1.27");
+        assert_eq!(change("nginx:1", "r.io:5000/caddy:2"), "nginx:1 → caddy:2");
+    }
+}
