@@ -190,7 +190,7 @@ impl Expect {
         let failed = number.runs.iter().filter(fails).count();
         match failed {
             0 => (true, text),
-            _ if all > 1 => (false, format!("{text}; not in {failed} of {all} runs")),
+            _ if all > 1 => (false, format!("{text}; fails in {failed} of {all} runs")),
             _ => (false, text),
         }
     }
@@ -537,7 +537,7 @@ mod tests {
         };
         assert_eq!(
             judge("failed == 0"),
-            (false, "1 [0 – 5.3]; not in 1 of 3 runs".to_owned())
+            (false, "1 [0 – 5.3]; fails in 1 of 3 runs".to_owned())
         );
         assert!(judge("failed <= 3").0);
         assert!(judge("mean(failed) == 1").0);

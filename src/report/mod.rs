@@ -1,5 +1,6 @@
 //! The room `report`: what a person reads. Plain data in, bytes out; knows no cluster types.
 
+mod advice;
 pub mod chart;
 mod chart_layers;
 mod chart_layout;
@@ -18,6 +19,7 @@ mod names;
 pub mod rollouts;
 pub mod summary;
 pub mod table;
+pub mod text;
 pub mod words;
 
 pub use metrics::{known_paths, metrics};

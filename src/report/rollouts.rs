@@ -56,6 +56,7 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
     let (from, until) = span(facts, rollout);
     let earlier = |r: &&Rollout| r.deployment == rollout.deployment && r.started < rollout.started;
     let previous = facts.rollouts.iter().rev().find(earlier);
+    let previous = previous.filter(|r| r.settled().is_some());
     let quiet = previous.map_or(SimTime::ZERO, |r| span(facts, r).1.min(from));
     let quiet = quiet.max(SimTime::at(facts.model.run.warmup));
     let (mut before, mut during) = (

@@ -1,0 +1,230 @@
+//! Why calls failed, and what may help: sentences for the end of the printed summary.
+//!
+//! A suggestion is derived from what was seen, not simulated: it says so.
+
+use crate::base::{Duration, cast};
+use crate::model::{Container, DeploymentSpec, Hook, Strategy};
+use crate::record::Cause;
+use crate::recorder::Facts;
+
+use super::summary::Summary;
+use super::{names, words};
+
+/// One reason and one suggestion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Advice {
+    /// What was seen.
+    pub(super) why: String,
+    /// What may help.
+    pub(super) try_this: String,
+}
+
+/// Causes that have the same remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Stop,
+    NotYetServing,
+    NoReadyPod,
+    Overload,
+    NodeDown,
+    ProcessDown,
+    SlowService,
+    ServerFault,
+}
+
+impl Group {
+    const fn of(cause: Cause) -> Option<Self> {
+        match cause {
+            Cause::StaleProxy | Cause::CutByStop | Cause::CutWaiting | Cause::ConnectionClosed => {
+                Some(Self::Stop)
+            }
+            Cause::NotYetServing => Some(Self::NotYetServing),
+            Cause::NoReadyPod => Some(Self::NoReadyPod),
+            Cause::BacklogFull | Cause::WaitedTooLong => Some(Self::Overload),
+            Cause::NodeDown => Some(Self::NodeDown),
+            Cause::ProcessDown => Some(Self::ProcessDown),
+            Cause::SlowService => Some(Self::SlowService),
+            Cause::ServerFault => Some(Self::ServerFault),
+            // The call that it depended on has a cause of its own.
+            Cause::Downstream | Cause::None => None,
+        }
+    }
+}
+
+/// The failures of one Service that have one remedy.
+struct Failures {
+    service: usize,
+    group: Group,
+    failed: f64,
+}
+
+/// The two remedies that would help most calls; else why pods were never placed.
+pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
+    let services = names::services(&facts.model);
+    let mut all: Vec<Failures> = Vec::new();
+    for (service, name) in services.iter().enumerate() {
+        for cause in Cause::ALL {
+            let path = ["services", name, "calls", "by_cause", cause.as_str()];
+            let failed = summary.value(&path).unwrap_or(0.0);
+            let Some(group) = Group::of(cause).filter(|_| failed > 0.0) else {
+                continue;
+            };
+            let same = |f: &&mut Failures| f.service == service && f.group == group;
+            match all.iter_mut().find(same) {
+                Some(known) => known.failed += failed,
+                None => all.push(Failures {
+                    service,
+                    group,
+                    failed,
+                }),
+            }
+        }
+    }
+    all.sort_by(|a, b| b.failed.total_cmp(&a.failed));
+    let total: f64 = all.iter().map(|f| f.failed).sum();
+    let weighty = all.iter().filter(|f| f.failed >= total / 10.0).take(2);
+    let advice: Vec<Advice> = weighty
+        .map(|f| of_failures(f, &services[f.service], summary, facts))
+        .collect();
+    if advice.is_empty() {
+        of_pods(summary).into_iter().collect()
+    } else {
+        advice
+    }
+}
+
+fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts) -> Advice {
+    let model = &facts.model;
+    let served_by = |index: &usize| names::services_of(model, *index).contains(&failures.service);
+    let deployment = (0..model.deployments.len()).find(served_by);
+    let spec = deployment.map(|index| &model.deployments[index]);
+    let (why, try_this) = match failures.group {
+        Group::Stop => of_stop(name, spec, summary),
+        Group::NotYetServing => of_start(name, spec),
+        Group::NoReadyPod => of_no_pod(name, spec),
+        Group::Overload => (
+            format!("the pods of {name} got more calls than they can serve."),
+            "more replicas, or an autoscaler that acts earlier".to_owned(),
+        ),
+        Group::NodeDown => (
+            format!("calls to {name} still went to a node that was down."),
+            "more replicas on more nodes, and retries of callers with a short timeout".to_owned(),
+        ),
+        Group::ProcessDown => (
+            format!("a pod of {name} was in rotation while its process was down."),
+            "a readinessProbe that asks often, and more replicas".to_owned(),
+        ),
+        Group::SlowService => (
+            format!("{name} takes longer than its callers wait."),
+            "a longer timeout, or fewer calls a pod".to_owned(),
+        ),
+        Group::ServerFault => (
+            format!("{name} answers with errors of its own (serve.errors)."),
+            "retries of callers".to_owned(),
+        ),
+    };
+    Advice { why, try_this }
+}
+
+/// The container that serves calls.
+fn server(spec: &DeploymentSpec) -> Option<&Container> {
+    let template = &spec.template;
+    template.spec.containers.get(usize::from(template.server?))
+}
+
+/// How long after the deletion of a pod its server takes calls: the preStop hook, and what it
+/// accepts after the signal.
+fn stops_after(spec: &DeploymentSpec) -> (Option<Duration>, Duration) {
+    let accept = spec.template.server.map_or(Duration::ZERO, |index| {
+        spec.template.behavior(usize::from(index)).shutdown.accept
+    });
+    let hook = match server(spec).and_then(|container| container.pre_stop.as_ref()) {
+        Some(Hook::Sleep(span) | Hook::Exec(Some(span))) => Some(*span),
+        Some(Hook::Exec(None) | Hook::Http) | None => None,
+    };
+    (hook, accept)
+}
+
+fn of_stop(name: &str, spec: Option<&DeploymentSpec>, summary: &Summary) -> (String, String) {
+    let (hook, accept) = spec.map_or((None, Duration::ZERO), stops_after);
+    let path = ["services", name, "calls", "failed_after_deletion_max"];
+    let seen = summary
+        .get(&path)
+        .map(|number| number.runs.iter().flatten().copied());
+    let late = seen.and_then(|runs| runs.reduce(f64::max));
+    let stops = match hook {
+        None => format!("{name} stops {accept} after SIGTERM"),
+        Some(hook) => format!(
+            "{name} stops {} after the deletion of its pod",
+            hook + accept
+        ),
+    };
+    let Some(late) = late else {
+        return (
+            format!("{stops}."),
+            "a preStop sleep of some seconds".to_owned(),
+        );
+    };
+    let late_text = words::value(late, super::summary::Unit::Seconds);
+    let why = format!("{stops}; calls failed up to {late_text} after the deletion of their pod.");
+    let sleep = cast::u64_trunc(late) + 1;
+    if hook.is_some_and(|hook| hook >= Duration::secs(sleep)) {
+        return (
+            why,
+            "a drain on SIGTERM that lets the calls in flight end".to_owned(),
+        );
+    }
+    let grace = spec.map_or(Duration::secs(30), |spec| spec.template.spec.grace);
+    let more = if Duration::secs(sleep) >= grace {
+        " and a longer terminationGracePeriodSeconds"
+    } else {
+        ""
+    };
+    (why, format!("preStop sleep {sleep} s in {name}{more}"))
+}
+
+fn of_start(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
+    let probes = spec
+        .and_then(server)
+        .is_some_and(|container| container.readiness.is_some());
+    let why = if probes {
+        format!("{name} is ready before it can serve: its probe does not ask what serves calls.")
+    } else {
+        format!("{name} has no readinessProbe: its pods get calls before they can serve.")
+    };
+    let what = if probes {
+        "a readinessProbe of"
+    } else {
+        "a readinessProbe on"
+    };
+    (why, format!("{what} the port that serves calls"))
+}
+
+fn of_no_pod(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
+    let why = format!("for a time no pod of {name} was ready.");
+    let try_this = match spec.map(|spec| (&spec.strategy, spec.replicas)) {
+        Some((Strategy::Recreate, _)) => "strategy RollingUpdate in place of Recreate",
+        Some((Strategy::RollingUpdate { .. }, 0 | 1)) => "two replicas or more, maxUnavailable 0",
+        Some((Strategy::RollingUpdate { .. }, _)) | None => "maxUnavailable 0 and maxSurge 1",
+    };
+    (why, try_this.to_owned())
+}
+
+fn of_pods(summary: &Summary) -> Option<Advice> {
+    let never = summary.get(&["pods", "never_scheduled"])?;
+    let count = never.value.filter(|count| *count > 0.0)?;
+    let reasons = summary.iter().filter(|(path, _)| {
+        path.segments()
+            .starts_with(&["pods".to_owned(), "waited_for".to_owned()])
+    });
+    let most =
+        reasons.max_by(|(_, a), (_, b)| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0)));
+    let reason = most.and_then(|(path, _)| path.segments().last().cloned())?;
+    let count = words::value(count, never.unit);
+    let why = format!("{count} pods found no node until the end, most for: {reason}.");
+    let try_this = match reason.strip_prefix("Insufficient ") {
+        Some(resource) => format!("more or larger nodes, or smaller requests of {resource}"),
+        None => "nodes that meet what the pods ask for".to_owned(),
+    };
+    Some(Advice { why, try_this })
+}
