@@ -100,14 +100,14 @@ impl Builder {
         self
     }
 
-    /// The model.
+    /// The model: one Service selects all pods.
     pub(crate) fn model(self) -> Model {
         let empty = self.names.get("").unwrap();
         let nobody = ObjectName {
             namespace: empty,
             name: empty,
         };
-        // A source of calls that nobody starts: so that servers have something to drain.
+        // A source of calls that nobody starts, so that servers count.
         let caller = TrafficSpec {
             name: empty,
             to: nobody,
@@ -116,6 +116,15 @@ impl Builder {
             timeout: secs(1),
             retries: 0,
             connections: Connections::New,
+        };
+        let service = ServiceSpec {
+            name: nobody,
+            selector: Some(Labels::default()),
+            kind: ServiceKind::ClusterIp,
+            ports: Vec::new(),
+            publish_not_ready: false,
+            internal_local: false,
+            external_local: false,
         };
         Model {
             name: "test".to_owned(),
@@ -126,7 +135,7 @@ impl Builder {
             deployments: Vec::new(),
             replica_sets: Vec::new(),
             pods: self.pods,
-            services: Vec::new(),
+            services: vec![service],
             hpas: Vec::new(),
             config_maps: Vec::new(),
             secrets: Vec::new(),

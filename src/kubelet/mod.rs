@@ -8,7 +8,9 @@
 //! event; so a pod in `ideal` latencies costs an event for its start and one for its end.
 //!
 //! Probes cost no event a tick: when a container can serve is known when it starts, so the tick
-//! at which a probe's verdict changes is computed (`probes`) and only that one is an event.
+//! at which a probe's verdict changes is computed (`probes`) and only that one is an event. The
+//! state of a server is kept only of pods that somebody can call: a Service selects them, and the
+//! scenario has callers.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: the status manager's one
 //! sender a node is not modelled (N10, N11: a write takes its latency, pods do not wait for each
@@ -23,6 +25,8 @@ mod start;
 mod state;
 mod status;
 mod stop;
+#[cfg(test)]
+mod swarm;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -43,6 +47,7 @@ use worker::Worker;
 pub struct Kubelet {
     pods: IdVec<PodId, PodState>,
     nodes: IdVec<NodeId, NodeState>,
+    /// Whether the scenario has callers at all.
     has_callers: bool,
 }
 
@@ -214,7 +219,7 @@ impl Component<KubeletEvent> for Kubelet {
             state: &mut self.pods[pod.id],
             node: &mut self.nodes[node],
             now: ctx.now(),
-            has_callers: self.has_callers,
+            is_called: self.has_callers && !cluster.template_of(row).services.is_empty(),
             is_removed: false,
             plan,
             ctx,

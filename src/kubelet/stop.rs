@@ -156,7 +156,7 @@ impl Worker<'_, '_> {
     pub(super) fn drain(&mut self, c: u8) {
         let time = self.behavior(c).shutdown.drain;
         self.at_mut(c).stop_due = NEVER;
-        if !self.is_server(c) || !self.has_callers || time.is_zero() {
+        if !self.is_server(c) || time.is_zero() {
             return self.die(c, true);
         }
         let now = self.now;
@@ -200,7 +200,7 @@ impl Worker<'_, '_> {
     pub(super) fn sandbox_stopped(&mut self) {
         self.state.has_sandbox = false;
         self.state.status.ready = false;
-        if self.template.server.is_some() {
+        if self.has_server() {
             self.set_serving(Serving::Gone);
         }
         match self.state.end {

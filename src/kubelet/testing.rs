@@ -17,7 +17,7 @@ pub(super) struct World {
     kubelet: Kubelet,
     pub(super) queue: EventQueue<Event>,
     streams: Streams,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
     plan: Plan,
     changes: Vec<Change>,
     /// What happened: instants and changes.

@@ -7,6 +7,7 @@ use crate::base::{Bytes, Duration, MilliCpu, SimTime, Symbol};
 use crate::cluster::testing::{Builder, Shape, behavior, constant, probe, secs};
 use crate::cluster::{Change, Phase, PodStatus, Serving, Write};
 use crate::model::*;
+use crate::recorder::{Recorder, RowSinks, Wants};
 
 #[test]
 fn in_ideal_latencies_a_pod_is_ready_at_once() {
@@ -497,4 +498,69 @@ fn measured_deletion_takes_its_time() {
         !unready.2.ready && unready.0.as_secs_f64() >= gone,
         "rule N125"
     );
+}
+
+/// A file in memory that two hold.
+#[derive(Clone, Default)]
+struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn kubernetes_events_are_told_if_wanted() {
+    let mut build = ideal();
+    let image = build.name("shop/app");
+    let build = build.pod("n", |pod| {
+        pod.app().image = image;
+        pod.does().start = constant(60.0);
+        pod.app().liveness = Some(probe(10));
+    });
+    let (mut world, file) = (build.build(1), Shared::default());
+    let wants = Wants {
+        events: true,
+        rows: RowSinks::default().events(file.clone()),
+    };
+    world.recorder = Recorder::new(&Arc::clone(world.cluster.model()), wants);
+    world.run_to(35.0);
+    let mut recorder = std::mem::take(&mut world.recorder);
+    recorder.write_rows(world.cluster.names());
+    drop(recorder);
+    let text = String::from_utf8(file.0.lock().unwrap().clone()).unwrap();
+    let reasons: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap())
+        .collect();
+    let start = ["Created", "Started"];
+    let again = ["Unhealthy", "Killing", "Pulled"];
+    assert_eq!(
+        reasons,
+        [&["Pulling", "Pulled"][..], &start, &again, &start].concat()
+    );
+}
+
+#[test]
+fn a_pod_deleted_while_its_node_is_down_goes_when_it_is_back() {
+    let mut world = ideal().pod("n", |_| {}).pod("n", |_| {}).build(1);
+    let node = NodeId::new(0);
+    world.run_to(10.0);
+    world.write([Write::NodeUp { node, is_up: false }]);
+    world.run_to(70.0);
+    world.write([Write::NodeReady { node, ready: false }]);
+    world.delete(0);
+    world.run_to(400.0);
+    assert!(!world.is_gone(0), "rule N403");
+    assert!(!world.row(1).status.ready);
+    world.write([Write::NodeUp { node, is_up: true }]);
+    world.run_to(401.0);
+    assert_eq!(world.removed_at(), time(400.0));
+    assert!(world.row(1).status.ready);
 }

@@ -28,8 +28,9 @@ pub(super) struct Worker<'a, 'q> {
     pub node: &'a mut NodeState,
     /// The present instant.
     pub now: SimTime,
-    /// Whether anybody calls: without callers a server has nothing to drain.
-    pub has_callers: bool,
+    /// Whether anybody can call the pod: if not, nobody asks for the state of its server, and it
+    /// has nothing to drain.
+    pub is_called: bool,
     /// Whether the object's removal has been asked for.
     pub is_removed: bool,
     /// What is asked for.
@@ -240,11 +241,15 @@ impl Worker<'_, '_> {
         self.is_init(c) && self.spec(c).restart_always
     }
 
-    /// Whether it is the container that serves calls.
+    /// Whether it is a container that serves calls and may get some.
     pub(super) fn is_server(&self, c: u8) -> bool {
-        self.template
-            .server
-            .is_some_and(|s| usize::from(s) + self.inits() == usize::from(c))
+        let is_it = |server| usize::from(server) + self.inits() == usize::from(c);
+        self.is_called && self.template.server.is_some_and(is_it)
+    }
+
+    /// Whether a container of the pod serves calls and may get some.
+    pub(super) fn has_server(&self) -> bool {
+        self.is_called && self.template.server.is_some()
     }
 
     /// A container as its template describes it.
@@ -363,7 +368,7 @@ impl Worker<'_, '_> {
         if self.state.stage != Stage::Ended {
             self.state.stage = Stage::Down;
         }
-        if self.template.server.is_some() {
+        if self.has_server() {
             self.set_serving(Serving::Gone);
         }
     }
