@@ -23,7 +23,7 @@ fn swarm(seed: u64) -> Vec<String> {
         replication: 0,
     };
     let mut rng = streams.open("swarm", "");
-    let latencies = if seed % 2 == 0 {
+    let latencies = if seed.is_multiple_of(2) {
         Latencies::ideal()
     } else {
         measured()
