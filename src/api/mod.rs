@@ -20,8 +20,10 @@ mod patch;
 mod problem;
 mod read;
 mod requests;
+mod schema;
 mod selector;
 mod selector_parser;
+mod validate;
 
 use serde_json::Value;
 
@@ -40,6 +42,33 @@ pub use selector::TextSelector;
 /// When one of the problems is an error the object is refused and must not be lowered.
 #[must_use]
 pub fn prepare(kind: Kind, object: &mut Value) -> Vec<Problem> {
+    let mut found = problem::Found::default();
+    schema::check(kind, object, &mut found);
     default_object(kind, object);
-    Vec::new()
+    let mut refused = problem::Found::default();
+    validate::validate(kind, object, &mut refused);
+    let of_wrong_type = |problem: &Problem| {
+        found
+            .0
+            .iter()
+            .any(|p| p.reason == Reason::Type && is_within(&problem.path, &p.path))
+    };
+    refused.0.retain(|problem| !of_wrong_type(problem));
+    found.0.extend(refused.0);
+    found.0
+}
+
+/// Whether a controller made the object: a pod of a ReplicaSet, a ReplicaSet of a Deployment, as a
+/// dump of a cluster has them. The controller makes it again.
+#[must_use]
+pub fn has_controller(object: &Value) -> bool {
+    let owners = read::items(&object["metadata"]["ownerReferences"]);
+    owners.iter().any(|owner| owner["controller"] == true)
+}
+
+/// Whether a path is another one or leads into it.
+fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        || outer.is_empty()
 }

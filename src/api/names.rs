@@ -10,9 +10,6 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters \
      or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
      regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or \
-     '-', start with an alphabetic character, and end with an alphanumeric character \
-     (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start \
      and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
      used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -23,6 +20,10 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 
 fn too_long(text: &str, max: usize) -> Option<String> {
     (text.len() > max).then(|| format!("must be no more than {max} bytes"))
+}
+
+fn too_many_characters(text: &str, max: usize) -> Option<String> {
+    (text.len() > max).then(|| format!("must be no more than {max} characters"))
 }
 
 /// Starts and ends with an alphanumeric character, between them `inner` too.
@@ -45,29 +46,27 @@ const fn is_any(byte: u8) -> bool {
 
 /// The name of most objects.
 pub(super) fn dns_subdomain(text: &str) -> Vec<String> {
-    let fine = text.split('.').all(|part| is_word(part, is_lower, b"-"));
-    too_long(text, 253)
+    let against = (!is_subdomain(text)).then(|| SUBDOMAIN.to_owned());
+    too_many_characters(text, 253)
         .into_iter()
-        .chain((!fine).then(|| SUBDOMAIN.to_owned()))
+        .chain(against)
         .collect()
 }
 
-/// The name of a container, a volume, a namespace.
+fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(|part| is_word(part, is_lower, b"-"))
+}
+
+/// The name of a container, a volume, a namespace, a Service.
 pub(super) fn dns_label(text: &str) -> Vec<String> {
-    let fine = is_word(text, is_lower, b"-");
-    too_long(text, 63)
+    let against = match (is_word(text, is_lower, b"-"), is_subdomain(text)) {
+        (true, _) => None,
+        (false, true) => Some("must not contain dots".to_owned()),
+        (false, false) => Some(LABEL.to_owned()),
+    };
+    too_many_characters(text, 63)
         .into_iter()
-        .chain((!fine).then(|| LABEL.to_owned()))
-        .collect()
-}
-
-/// The name of a Service.
-pub(super) fn dns_1035_label(text: &str) -> Vec<String> {
-    let letter = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
-    let fine = letter && is_word(text, is_lower, b"-");
-    too_long(text, 63)
-        .into_iter()
-        .chain((!fine).then(|| LABEL_1035.to_owned()))
+        .chain(against)
         .collect()
 }
 
@@ -148,9 +147,9 @@ mod tests {
         assert_eq!(dns_subdomain("a..b").len(), 1);
         assert_eq!(
             dns_label(&"a".repeat(64)),
-            ["must be no more than 63 bytes"]
+            ["must be no more than 63 characters"]
         );
-        assert_eq!(dns_1035_label("1a").len(), 1);
+        assert_eq!(dns_label("a.b"), ["must not contain dots"]);
         assert_eq!(qualified_name("example.com/a_b"), [""; 0]);
         assert_eq!(qualified_name("example.com/").len(), 2);
         assert_eq!(qualified_name("a/b/c").len(), 1);

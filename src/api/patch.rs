@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::read::{deep_mut, maps_mut, text};
+use super::read::{deep_mut, map_mut, maps_mut, text};
 
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
@@ -65,16 +65,23 @@ pub fn restart(object: &Value, at: &str) -> Result<Value, String> {
     let Some(template) = deep_mut(&mut patched, &["spec", "template"]) else {
         return Err(format!("error: {name:?} restarting is not supported"));
     };
-    let mut inner = template;
-    for key in ["metadata", "annotations"] {
-        let present = inner.entry(key).or_insert_with(|| Map::new().into());
-        if !present.is_object() {
-            *present = Map::new().into();
-        }
-        inner = present.as_object_mut().expect("made a mapping above");
+    fill_map(template, "metadata");
+    let metadata = map_mut(template, "metadata");
+    let annotations = metadata.and_then(|metadata| {
+        fill_map(metadata, "annotations");
+        map_mut(metadata, "annotations")
+    });
+    if let Some(annotations) = annotations {
+        annotations.insert(RESTARTED_AT.to_owned(), at.into());
     }
-    inner.insert(RESTARTED_AT.to_owned(), at.into());
     Ok(patched)
+}
+
+/// Sees to it that there is a mapping.
+fn fill_map(map: &mut Map<String, Value>, key: &str) {
+    if map_mut(map, key).is_none() {
+        map.insert(key.to_owned(), Map::new().into());
+    }
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ fn pod_limits(pod: &Value) -> Amounts {
 }
 
 /// Σ containers + Σ sidecars, at least what any init container needs (rule S81).
-fn aggregate(spec: &Value, amounts: impl Fn(&Value) -> Amounts) -> Amounts {
+pub(super) fn aggregate(spec: &Value, amounts: impl Fn(&Value) -> Amounts) -> Amounts {
     let mut total = Amounts::new();
     for container in items(&spec["containers"]) {
         add(&mut total, &amounts(container));

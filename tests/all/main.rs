@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod api;
 mod conformance;
 mod house;
 mod controllers;

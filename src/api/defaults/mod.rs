@@ -51,6 +51,10 @@ fn prune_nulls(value: &mut Value) {
 }
 
 fn default_template(spec: &mut Map<String, Value>) {
+    default(spec, "template", Map::new());
+    if let Some(template) = map_mut(spec, "template") {
+        default(template, "spec", Map::new());
+    }
     if let Some(pod) = map_mut(spec, "template").and_then(|template| map_mut(template, "spec")) {
         default_pod_spec(pod);
     }
@@ -58,6 +62,9 @@ fn default_template(spec: &mut Map<String, Value>) {
 
 /// Rule C22.
 fn default_deployment(object: &mut Value) {
+    if let Some(object) = object.as_object_mut() {
+        default(object, "spec", Map::new());
+    }
     let Some(spec) = deep_mut(object, &["spec"]) else {
         return;
     };
@@ -84,28 +91,14 @@ fn default_deployment(object: &mut Value) {
 }
 
 fn default_replica_set(object: &mut Value) {
-    let labels = object["metadata"]["labels"].clone();
+    if let Some(object) = object.as_object_mut() {
+        default(object, "spec", Map::new());
+    }
     let Some(spec) = deep_mut(object, &["spec"]) else {
         return;
     };
     default(spec, "replicas", 1);
     default_template(spec);
-    let of_template = spec
-        .get("template")
-        .map(|template| template["metadata"]["labels"].clone());
-    let Some(of_template) = of_template.filter(|labels| !is_empty(labels)) else {
-        return;
-    };
-    if is_empty(&labels)
-        && let Some(metadata) = deep_mut(object, &["metadata"])
-    {
-        metadata.insert("labels".to_owned(), of_template);
-    }
-}
-
-/// Whether a mapping is absent or empty.
-fn is_empty(map: &Value) -> bool {
-    map.as_object().is_none_or(Map::is_empty)
 }
 
 /// Rule C183.

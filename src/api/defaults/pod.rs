@@ -54,35 +54,12 @@ pub(in super::super) fn default_pod_spec(spec: &mut Map<String, Value>) {
     default(spec, "securityContext", Map::new());
     default(spec, "terminationGracePeriodSeconds", 30);
     fill_text(spec, "schedulerName", "default-scheduler");
-    mirror_service_account(spec);
     for list in ["containers", "initContainers", "ephemeralContainers"] {
         maps_mut(spec, list).for_each(default_container);
     }
     maps_mut(spec, "volumes").for_each(default_volume);
     if let Some(resources) = map_mut(spec, "resources") {
         round_amounts(resources);
-    }
-    for constraint in maps_mut(spec, "topologySpreadConstraints") {
-        default(constraint, "nodeAffinityPolicy", "Honor");
-        default(constraint, "nodeTaintsPolicy", "Ignore");
-    }
-}
-
-/// `serviceAccount` is the old name of `serviceAccountName`.
-fn mirror_service_account(spec: &mut Map<String, Value>) {
-    let old = spec
-        .get("serviceAccount")
-        .cloned()
-        .filter(|name| name != "");
-    if let Some(name) = old {
-        fill_text(spec, "serviceAccountName", text(&name));
-    }
-    let new = spec
-        .get("serviceAccountName")
-        .cloned()
-        .filter(|name| name != "");
-    if let Some(name) = new {
-        spec.insert("serviceAccount".to_owned(), name);
     }
 }
 
@@ -130,6 +107,9 @@ fn default_container(container: &mut Map<String, Value>) {
 
 /// Rule N61: an image without a tag, or with `latest`, is asked for at each start.
 fn pull_policy(image: &str) -> &'static str {
+    if image.is_empty() {
+        return "IfNotPresent";
+    }
     let (name, digest) = image
         .split_once('@')
         .map_or((image, None), |(n, d)| (n, Some(d)));

@@ -108,6 +108,13 @@ fn revision(template: &Value) -> Value {
                 labels.remove("pod-template-hash");
             }
         }
+        if let Some(spec) = part.as_object_mut() {
+            // The old name of the same field; objects that were stored have both.
+            let old = spec.remove("serviceAccount");
+            if let Some(old) = old.filter(|_| !spec.contains_key("serviceAccountName")) {
+                spec.insert("serviceAccountName".to_owned(), old);
+            }
+        }
         normalize(&mut part);
         revision.insert(key.to_owned(), part);
     }
@@ -181,7 +188,6 @@ fn lower_spec(
         &spec["affinity"]["nodeAffinity"],
         names,
     );
-    say_unreadable(&rules, &spec_at, found);
     let amounts = pod_amounts(pod);
     Some(PodSpec {
         init_containers: lower_all(&spec["initContainers"], names),
@@ -226,29 +232,6 @@ fn symbols(list: &Value, key: &str, names: &mut Interner) -> Vec<Symbol> {
         .iter()
         .map(|item| names.intern(text(&item[key])))
         .collect()
-}
-
-/// Rule S98a: terms that the API takes and the scheduler cannot read.
-fn say_unreadable(rules: &NodeRules, at: &At<'_>, found: &mut Found) {
-    let all = [
-        (
-            "requiredDuringSchedulingIgnoredDuringExecution",
-            &rules.required_error,
-        ),
-        (
-            "preferredDuringSchedulingIgnoredDuringExecution",
-            &rules.preferred_error,
-        ),
-    ];
-    for (field, error) in all {
-        if let Some(error) = error {
-            let at = at.field("affinity.nodeAffinity");
-            let message = format!("the scheduler cannot read this: {error}");
-            found
-                .add(&at.field(field), Reason::Invalid, message)
-                .is_error = false;
-        }
-    }
 }
 
 /// Priority and whether it never preempts.

@@ -1,0 +1,356 @@
+//! Containers, their ports, probes and hooks.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::names;
+use super::super::problem::{At, Found};
+use super::super::read::{is_set, items, text};
+use super::{against, not_negative, one_of, pod, port_number, port_or_name, resources};
+
+/// All containers of a pod; `volumes` are the names of its volumes.
+pub(super) fn validate_all(spec: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, found: &mut Found) {
+    let list = at.field("containers");
+    if items(&spec["containers"]).is_empty() {
+        found.required(&list, "");
+    }
+    let mut names_seen = BTreeSet::new();
+    let mut host_ports = BTreeSet::new();
+    for (index, container) in items(&spec["containers"]).iter().enumerate() {
+        let here = list.index(index);
+        common(container, spec, &here, volumes, found);
+        unique(container, &here, &mut names_seen, found);
+        unique_host_ports(container, &here, &mut host_ports, found);
+        handlers(container, spec, &here, found);
+        if is_set(&container["restartPolicy"]) {
+            const KNOWN: [&str; 3] = ["Always", "OnFailure", "Never"];
+            one_of(
+                &here.field("restartPolicy"),
+                &container["restartPolicy"],
+                &KNOWN,
+                found,
+            );
+        }
+    }
+    let list = at.field("initContainers");
+    for (index, container) in items(&spec["initContainers"]).iter().enumerate() {
+        let here = list.index(index);
+        common(container, spec, &here, volumes, found);
+        unique(container, &here, &mut names_seen, found);
+        if container["restartPolicy"] == "Always" {
+            unique_host_ports(container, &here, &mut host_ports, found);
+            handlers(container, spec, &here, found);
+            continue;
+        }
+        for field in [
+            "lifecycle",
+            "livenessProbe",
+            "readinessProbe",
+            "startupProbe",
+        ] {
+            if is_set(&container[field]) {
+                let why = "may not be set for init containers without restartPolicy=Always";
+                found.forbidden(&here.field(field), why);
+            }
+        }
+    }
+}
+
+fn unique<'a>(container: &'a Value, at: &At<'_>, seen: &mut BTreeSet<&'a str>, found: &mut Found) {
+    let name = text(&container["name"]);
+    if !name.is_empty() && !seen.insert(name) {
+        found.duplicate(&at.field("name"), &format!("{name:?}"));
+    }
+}
+
+/// Two containers of one pod cannot have the same port of the node.
+fn unique_host_ports(
+    container: &Value,
+    at: &At<'_>,
+    seen: &mut BTreeSet<String>,
+    found: &mut Found,
+) {
+    let list = at.field("ports");
+    for (index, port) in items(&container["ports"]).iter().enumerate() {
+        let number = port["hostPort"].as_i64().unwrap_or(0);
+        let (protocol, ip) = (text(&port["protocol"]), text(&port["hostIP"]));
+        let key = format!("{protocol}/{ip}/{number}");
+        if number != 0 && !seen.insert(key.clone()) {
+            let here = list.index(index);
+            found.duplicate(&here.field("hostPort"), &format!("{key:?}"));
+        }
+    }
+}
+
+/// Source: kubernetes v1.36.3 validation.go `validateContainerCommon`.
+fn common(
+    container: &Value,
+    spec: &Value,
+    at: &At<'_>,
+    volumes: &BTreeSet<&str>,
+    found: &mut Found,
+) {
+    let name = text(&container["name"]);
+    if name.is_empty() {
+        found.required(&at.field("name"), "");
+    } else {
+        against(&at.field("name"), name, &names::dns_label(name), found);
+    }
+    let image = text(&container["image"]);
+    if image.is_empty() {
+        found.required(&at.field("image"), "");
+    } else if image.trim() != image {
+        let why = "must not have leading or trailing whitespace";
+        found.invalid_text(&at.field("image"), image, why);
+    }
+    const MESSAGES: [&str; 2] = ["File", "FallbackToLogsOnError"];
+    let place = at.field("terminationMessagePolicy");
+    one_of(
+        &place,
+        &container["terminationMessagePolicy"],
+        &MESSAGES,
+        found,
+    );
+    const PULL: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+    one_of(
+        &at.field("imagePullPolicy"),
+        &container["imagePullPolicy"],
+        &PULL,
+        found,
+    );
+    ports(container, spec, &at.field("ports"), found);
+    environment(container, &at.field("env"), found);
+    mounts(container, at, volumes, found);
+    resources::of_container(container, spec, at, found);
+    resize_policy(container, &at.field("resizePolicy"), found);
+}
+
+fn ports(container: &Value, spec: &Value, at: &At<'_>, found: &mut Found) {
+    let mut seen = BTreeSet::new();
+    for (index, port) in items(&container["ports"]).iter().enumerate() {
+        let here = at.index(index);
+        let name = text(&port["name"]);
+        if !name.is_empty() {
+            let why = names::port_name(name);
+            against(&here.field("name"), name, &why, found);
+            if why.is_empty() && !seen.insert(name) {
+                found.duplicate(&here.field("name"), &format!("{name:?}"));
+            }
+        }
+        match port["containerPort"].as_i64().unwrap_or(0) {
+            0 => found.required(&here.field("containerPort"), ""),
+            _ => port_number(&here.field("containerPort"), &port["containerPort"], found),
+        }
+        let host = &port["hostPort"];
+        if host.as_i64().is_some_and(|host| host != 0) {
+            port_number(&here.field("hostPort"), host, found);
+            if spec["hostNetwork"] == true && *host != port["containerPort"] {
+                let why = "must match `containerPort` when `hostNetwork` is true";
+                found.invalid(&here.field("hostPort"), host, why);
+            }
+        }
+        one_of(
+            &here.field("protocol"),
+            &port["protocol"],
+            &["SCTP", "TCP", "UDP"],
+            found,
+        );
+    }
+}
+
+fn environment(container: &Value, at: &At<'_>, found: &mut Found) {
+    const SOURCES: [&str; 5] = [
+        "fieldRef",
+        "resourceFieldRef",
+        "configMapKeyRef",
+        "secretKeyRef",
+        "fileKeyRef",
+    ];
+    for (index, variable) in items(&container["env"]).iter().enumerate() {
+        let here = at.index(index);
+        let name = text(&variable["name"]);
+        if name.is_empty() {
+            found.required(&here.field("name"), "");
+        } else if !name
+            .bytes()
+            .all(|b| (b' '..=b'~').contains(&b) && b != b'=')
+        {
+            let why = "a valid environment variable name must consist only of printable ASCII \
+                 characters other than '='";
+            found.invalid_text(&here.field("name"), name, why);
+        }
+        let source = &variable["valueFrom"];
+        if !is_set(source) {
+            continue;
+        }
+        let place = here.field("valueFrom");
+        let given: Vec<&str> = SOURCES
+            .into_iter()
+            .filter(|kind| is_set(&source[*kind]))
+            .collect();
+        if given.is_empty() {
+            let why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, \
+                 `secretKeyRef` or `fileKeyRef`";
+            found.invalid_text(&place, "", why);
+        } else if !text(&variable["value"]).is_empty() {
+            found.invalid_text(&place, "", "may not be specified when `value` is not empty");
+        } else if given.len() > 1 {
+            found.invalid_text(
+                &place,
+                "",
+                "may not have more than one field specified at a time",
+            );
+        }
+        for kind in ["configMapKeyRef", "secretKeyRef"] {
+            if is_set(&source[kind]) && text(&source[kind]["key"]).is_empty() {
+                let place = place.field(kind);
+                found.required(&place.field("key"), "");
+            }
+        }
+    }
+}
+
+fn mounts(container: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, found: &mut Found) {
+    let list = at.field("volumeMounts");
+    let mut paths = BTreeSet::new();
+    for (index, mount) in items(&container["volumeMounts"]).iter().enumerate() {
+        let here = list.index(index);
+        let (name, path) = (text(&mount["name"]), text(&mount["mountPath"]));
+        if name.is_empty() {
+            found.required(&here.field("name"), "");
+        } else if !volumes.contains(name) {
+            found.not_found(&here.field("name"), name);
+        }
+        if path.is_empty() {
+            found.required(&here.field("mountPath"), "");
+        } else if !paths.insert(path) {
+            found.invalid_text(&here.field("mountPath"), path, "must be unique");
+        }
+        let sub = text(&mount["subPath"]);
+        if sub.split('/').any(|part| part == "..") {
+            found.invalid_text(&list.field("subPath"), sub, "must not contain '..'");
+        }
+    }
+}
+
+fn resize_policy(container: &Value, at: &At<'_>, found: &mut Found) {
+    for policy in items(&container["resizePolicy"]) {
+        one_of(at, &policy["resourceName"], &["cpu", "memory"], found);
+        one_of(
+            at,
+            &policy["restartPolicy"],
+            &["NotRequired", "RestartContainer"],
+            found,
+        );
+    }
+}
+
+/// Probes and hooks.
+fn handlers(container: &Value, spec: &Value, at: &At<'_>, found: &mut Found) {
+    let grace = spec["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    for hook in ["postStart", "preStop"] {
+        let handler = &container["lifecycle"][hook];
+        if is_set(handler) {
+            let place = at.field("lifecycle");
+            let kinds = ["exec", "httpGet", "tcpSocket", "sleep"];
+            one_handler(handler, &kinds, &place.field(hook), found);
+            let seconds = &handler["sleep"]["seconds"];
+            if seconds
+                .as_i64()
+                .is_some_and(|seconds| seconds < 0 || seconds > grace)
+            {
+                let why = format!(
+                    "must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+                );
+                let place = place.field(hook);
+                found.invalid(&place.field("sleep"), seconds, &why);
+            }
+        }
+    }
+    for (field, is_readiness) in [
+        ("livenessProbe", false),
+        ("readinessProbe", true),
+        ("startupProbe", false),
+    ] {
+        let probe = &container[field];
+        if is_set(probe) {
+            validate_probe(probe, is_readiness, &at.field(field), found);
+        }
+    }
+}
+
+/// Rule N80.
+fn validate_probe(probe: &Value, is_readiness: bool, at: &At<'_>, found: &mut Found) {
+    one_handler(probe, &["exec", "httpGet", "tcpSocket", "grpc"], at, found);
+    for field in [
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+    ] {
+        not_negative(&at.field(field), &probe[field], found);
+    }
+    let successes = &probe["successThreshold"];
+    if !is_readiness && successes.as_i64().is_some_and(|n| n != 1) {
+        found.invalid(&at.field("successThreshold"), successes, "must be 1");
+    }
+    let grace = &probe["terminationGracePeriodSeconds"];
+    let here = at.field("terminationGracePeriodSeconds");
+    if is_readiness && is_set(grace) {
+        found.invalid(&here, grace, "must not be set for readinessProbes");
+    } else if grace.as_i64().is_some_and(|grace| grace <= 0) {
+        found.invalid(&here, grace, "must be greater than 0");
+    }
+}
+
+fn one_handler(handler: &Value, kinds: &[&str], at: &At<'_>, found: &mut Found) {
+    let given: Vec<&str> = kinds
+        .iter()
+        .copied()
+        .filter(|k| is_set(&handler[*k]))
+        .collect();
+    if given.is_empty() {
+        found.required(at, "must specify a handler type");
+    }
+    for (index, kind) in given.into_iter().enumerate() {
+        let (here, inner) = (at.field(kind), &handler[kind]);
+        if index > 0 {
+            found.forbidden(&here, "may not specify more than 1 handler type");
+            continue;
+        }
+        match kind {
+            "exec" if items(&inner["command"]).is_empty() => {
+                found.required(&here.field("command"), "");
+            }
+            "httpGet" => {
+                if text(&inner["path"]).is_empty() {
+                    found.required(&here.field("path"), "");
+                }
+                port_or_name(&here.field("port"), &inner["port"], found);
+                one_of(
+                    &here.field("scheme"),
+                    &inner["scheme"],
+                    &["HTTP", "HTTPS"],
+                    found,
+                );
+            }
+            "tcpSocket" => port_or_name(&here.field("port"), &inner["port"], found),
+            "grpc" => port_number(&here.field("port"), &inner["port"], found),
+            _ => {}
+        }
+    }
+}
+
+/// Names of resource claims that a container may use.
+pub(super) fn validate_claims(container: &Value, spec: &Value, at: &At<'_>, found: &mut Found) {
+    let known = pod::claim_names(spec);
+    let list = at.field("claims");
+    for (index, claim) in items(&container["resources"]["claims"]).iter().enumerate() {
+        let name = text(&claim["name"]);
+        if !known.contains(name) {
+            found.not_found(&list.index(index), name);
+        }
+    }
+}
