@@ -94,11 +94,11 @@ pub fn combine(
 }
 
 impl Look<'_> {
-    /// Decides; `metrics` is asked only where the branch needs it. Sets `current`, `desired`,
-    /// `last_scale` and the conditions of the status.
+    /// Decides; `metrics` is asked only where the branch needs it. Sets the conditions of the status
+    /// and the numbers of a look that writes none; [`written`](Self::written) does the rest.
     ///
-    /// Source: horizontal.go `reconcileAutoscaler` (rules A7 to A17). Differs: a write never
-    /// fails; the gate HPAScaleToZero is off.
+    /// Source: horizontal.go `reconcileAutoscaler` (rules A7 to A17). Differs: the gate
+    /// HPAScaleToZero is off.
     pub fn decide(
         &self,
         memory: &mut Memory,
@@ -130,14 +130,32 @@ impl Look<'_> {
                 }
             }
         };
-        status.desired = status.current;
-        if let Verdict::Scale { to, .. } = verdict {
-            status.able_reason = "SucceededRescale";
-            status.desired = count(to);
-            status.last_scale = Some(self.now);
-            self.note_step(memory, to);
+        if verdict == Verdict::Keep {
+            status.desired = status.current;
         }
         verdict
+    }
+
+    /// Notes that the number asked for was written.
+    ///
+    /// Source: horizontal.go `reconcileAutoscaler`, `storeScaleEvent`, `markScaleEventsOutdated`
+    /// (rules A13, A54).
+    pub fn written(&self, to: i64, memory: &mut Memory, status: &mut HpaStatus) {
+        status.able_reason = "SucceededRescale";
+        status.desired = count(to);
+        status.last_scale = Some(self.now);
+        let Some(behavior) = &self.spec.behavior else {
+            return;
+        };
+        let (rules, steps) = if to > self.current {
+            (&behavior.up, &mut memory.ups)
+        } else {
+            (&behavior.down, &mut memory.downs)
+        };
+        let longest = rules.policies.iter().map(|policy| policy.period).max();
+        let cutoff = self.cutoff(longest.unwrap_or(Duration::ZERO));
+        let step = (self.now, (to - self.current).abs());
+        remember(steps, step, |at| is_before(at, cutoff));
     }
 
     fn follow(&self, asked: Combined, memory: &mut Memory, status: &mut HpaStatus) -> Verdict {
@@ -286,22 +304,6 @@ impl Look<'_> {
         limit.unwrap_or(self.current)
     }
 
-    /// Source: horizontal.go `storeScaleEvent`, `markScaleEventsOutdated` (rule A54).
-    fn note_step(&self, memory: &mut Memory, to: i64) {
-        let Some(behavior) = &self.spec.behavior else {
-            return;
-        };
-        let (rules, steps) = if to > self.current {
-            (&behavior.up, &mut memory.ups)
-        } else {
-            (&behavior.down, &mut memory.downs)
-        };
-        let longest = rules.policies.iter().map(|policy| policy.period).max();
-        let cutoff = self.cutoff(longest.unwrap_or(Duration::ZERO));
-        let step = (self.now, (to - self.current).abs());
-        remember(steps, step, |at| is_before(at, cutoff));
-    }
-
     /// The instant so long ago; `None`: before the run.
     fn cutoff(&self, window: Duration) -> Option<SimTime> {
         self.now.checked_sub(window)
@@ -447,6 +449,7 @@ mod tests {
             };
             let verdict = look.decide(&mut self.memory, &mut self.status, || Ok(asked));
             if let Verdict::Scale { to, .. } = verdict {
+                look.written(to, &mut self.memory, &mut self.status);
                 self.current = to;
             }
             self.current

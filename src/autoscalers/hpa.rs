@@ -132,6 +132,9 @@ impl HorizontalController {
             utilization = percent;
             asked
         });
+        if let Verdict::Scale { to, .. } = verdict {
+            look.written(to, &mut memory, status);
+        }
         self.rows[id].memory = memory;
         if utilization.is_some() {
             status.utilization = utilization;

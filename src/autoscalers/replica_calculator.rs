@@ -54,7 +54,7 @@ pub struct Question<'a> {
     pub strays: &'a [i64],
     /// Whether the metric is CPU: only then readiness is looked at (rule A30).
     pub is_cpu: bool,
-    /// `spec.replicas`.
+    /// `spec.replicas`; of a [`share`](Self::share) `status.replicas`.
     pub current: i64,
     /// Tolerances.
     pub tolerance: Tolerance,
@@ -251,6 +251,57 @@ impl<'a> Question<'a> {
         }
         let again = ratio_of(used, count);
         Ok(answer(self.filled(ratio, again, count)))
+    }
+
+    /// Replicas that bring a number that is not of the pods, such as the length of a queue, to
+    /// `target`; both in thousandths.
+    ///
+    /// # Errors
+    /// If there are no pods to count.
+    /// Source: `getUsageRatioReplicaCount`, `getReadyPodsCount` (rules A20, A43).
+    pub fn value(&self, usage: i64, target: i64) -> Result<Proposal, Failure> {
+        let ratio = cast::f64_of_i64(usage) / cast::f64_of_i64(target);
+        let replicas = if self.current == 0 {
+            ceil(ratio)
+        } else if self.tolerance.holds(ratio) {
+            self.current
+        } else if self.pods.is_empty() {
+            return Err(Failure::NoPods);
+        } else {
+            let is_ready =
+                |pod: &&PodInput| pod.phase == Phase::Running && pod.ready.is_some_and(|r| r.0);
+            ceil(ratio * cast::f64_of_usize(self.pods.iter().filter(is_ready).count()))
+        };
+        Ok(Proposal {
+            replicas,
+            utilization: None,
+            usage,
+        })
+    }
+
+    /// Replicas that bring each one's share of a number that is not of the pods to `target`; both
+    /// in thousandths. `current` is `status.replicas` here (rule A27).
+    ///
+    /// Source: `GetObjectPerPodMetricReplicas`, `GetExternalPerPodMetricReplicas` (rules A20, A44).
+    #[must_use]
+    pub fn share(&self, usage: i64, target: i64) -> Proposal {
+        let (whole, target) = (cast::f64_of_i64(usage), cast::f64_of_i64(target));
+        let pods = cast::f64_of_i64(self.current);
+        let replicas = if self.tolerance.holds(whole / (target * pods)) {
+            self.current
+        } else {
+            ceil(whole / target)
+        };
+        // A sum that was cut off at 64 bits stays as it is.
+        let usage = match usage {
+            i64::MAX => usage,
+            _ => cast::i64_trunc((whole / pods).ceil()),
+        };
+        Proposal {
+            replicas,
+            utilization: None,
+            usage,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The one integration binary.
 
 mod api;
+mod autoscalers;
 mod conformance;
-mod house;
 mod controllers;
 mod generators;
+mod house;
 mod manifest_files;
 mod placement;
 mod scheduler;

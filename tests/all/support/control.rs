@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use seatrial::autoscalers::HorizontalController;
 use seatrial::base::{Duration, Id, SimTime};
 use seatrial::cluster::{
     Change, Cluster, Controller, Phase, Plan, Pod, PodStatus, ReplicaSet, Requeue, Write,
@@ -59,6 +60,7 @@ impl Control {
                 Box::new(ReplicaSetController::new(model, &streams)),
                 Box::new(DeploymentController::new(model, &streams)),
                 Box::new(EndpointSliceController::new(model, &streams)),
+                Box::new(HorizontalController::new(model, &streams)),
             ],
             queue: EventQueue::new(1_000_000),
             streams,
@@ -177,6 +179,27 @@ impl Control {
             Step::Ready => self.set_ready(pod, true),
             Step::Gone => self.write(Write::RemovePod { pod }),
         }
+    }
+
+    /// Lets the metrics pipeline publish that each pod has used so many millicores since its last
+    /// sample, or since its start.
+    pub(crate) fn publish(&mut self, milli: u64) {
+        let now = self.now();
+        let spent = |pod: PodRef, row: &Pod| {
+            let start = (row.created, Duration::ZERO);
+            let (at, before) = self.cluster.metrics(pod.id).points[1].unwrap_or(start);
+            (
+                pod.id,
+                before + Duration::ns((now - at).as_nanos() / 1000 * milli),
+                0,
+            )
+        };
+        let sample = self
+            .pods()
+            .into_iter()
+            .map(|(pod, row)| spent(pod, row))
+            .collect();
+        self.write(Write::Metrics(sample));
     }
 
     /// Sets a pod's condition Ready.

@@ -173,6 +173,23 @@ impl ModelBuilder {
         }
     }
 
+    /// An autoscaler of a Deployment that aims at so many percent of the CPU requests.
+    pub(crate) fn hpa(&mut self, of: &str, percent: i32, (min, max): (u32, u32)) -> HpaSpec {
+        let name = self.name(of);
+        HpaSpec {
+            name,
+            target: HpaTarget::Deployment(name.name),
+            replicas_min: min,
+            replicas_max: max,
+            metrics: vec![HpaMetric::Resource {
+                resource: ResourceName::Cpu,
+                container: None,
+                target: HpaAim::Utilization(percent),
+            }],
+            behavior: None,
+        }
+    }
+
     pub(crate) fn build(self) -> Arc<Model> {
         Arc::new(Model {
             names: Arc::new(self.names),
