@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod controllers;
 pub mod engine;
 pub mod event;
+pub mod experiment;
 pub mod faults;
 pub mod generators;
 pub mod kubectl;

@@ -12,6 +12,7 @@ mod chart_plan;
 mod chart_scale;
 mod chart_stack;
 mod chart_text;
+pub mod compare;
 pub mod expect;
 mod font;
 mod metrics;

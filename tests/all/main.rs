@@ -4,6 +4,7 @@ mod api;
 mod autoscalers;
 mod conformance;
 mod controllers;
+mod experiment;
 mod generators;
 mod house;
 mod manifest_files;
