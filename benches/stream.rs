@@ -1,0 +1,284 @@
+//! A stream of pods through a cluster, and the decisions alone.
+//!
+//! `cargo bench --bench stream` prints lines `figure NAME VALUE UNIT`.
+//!
+//! - `loop_s_1000x100000`: 1,000 nodes of 32 cores and 128 GiB; 100,000 pods of 1 core and 4 GiB
+//!   come at 100 a second (Poisson) and live for 100 s; default profile, adaptive sampling, the
+//!   real components; a row a pod goes to a sink that counts bytes. The time of the loop alone.
+//! - `peak_rss_mib_…`: the process's greatest memory so far (Linux), after that run and after one
+//!   of ten times as many pods.
+//! - `decision_us_…`: a decision with its pod counted and an old one gone, in a cluster of that
+//!   many nodes about a third full; by the columns and by the plain evaluation, in turn.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
+use std::time::Instant;
+
+use seatrial::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symbol};
+use seatrial::engine::World;
+use seatrial::model::*;
+use seatrial::placement::{Decision, Placer};
+use seatrial::recorder::{Recorder, RowSinks, Wants};
+
+const ROUNDS: usize = 5;
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Counts what is written.
+struct Sink;
+
+impl Write for Sink {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        BYTES.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn resources(cpu: i64, memory: Bytes) -> Resources {
+    Resources {
+        cpu: MilliCpu(cpu),
+        memory,
+        ..Resources::default()
+    }
+}
+
+fn node(number: u32, names: &mut Interner) -> NodeSpec {
+    NodeSpec {
+        name: names.intern(&format!("node-{number}")),
+        pool: names.intern(""),
+        labels: Labels::default(),
+        taints: Vec::new(),
+        unschedulable: false,
+        allocatable: resources(32_000, Bytes::gib(128)),
+        pods_max: 110,
+        price_per_hour: Money::ZERO,
+        images: Arc::from([]),
+        zone: None,
+    }
+}
+
+fn pod(requests: Resources, names: &mut Interner) -> PodSpec {
+    let container = Container {
+        name: names.intern("app"),
+        image: names.intern("app:v1"),
+        pull_policy: PullPolicy::IfNotPresent,
+        ports: Vec::new(),
+        requests: requests.clone(),
+        cpu_limit: None,
+        memory_limit: None,
+        restart_always: false,
+        readiness: None,
+        liveness: None,
+        startup: None,
+        pre_stop: None,
+        post_start: None,
+    };
+    PodSpec {
+        init_containers: Vec::new(),
+        containers: vec![container],
+        restart_policy: RestartPolicy::Never,
+        grace: Duration::secs(30),
+        active_deadline: None,
+        node_name: None,
+        scheduler_name: names.intern("default-scheduler"),
+        priority: 0,
+        preempts_never: false,
+        scheduling_gates: Vec::new(),
+        node_selector: Labels::default(),
+        node_affinity: NodeAffinity::default(),
+        tolerations: Vec::new(),
+        host_network: false,
+        nonzero_requests: (requests.cpu, requests.memory),
+        requests,
+        host_ports: Vec::new(),
+        qos: QosClass::Burstable,
+        config_refs: Vec::new(),
+        readiness_gates: Vec::new(),
+        lifetime: None,
+    }
+}
+
+fn behavior() -> Behavior {
+    Behavior {
+        start: Distribution::Constant(0.0),
+        shutdown: Shutdown {
+            accept: Duration::ZERO,
+            drain: Duration::ZERO,
+            ignores_signal: false,
+        },
+        serve: None,
+        calls: Vec::new(),
+        run: None,
+        cpu_idle: MilliCpu(0),
+        memory: Bytes(0),
+        hook: Duration::ZERO,
+        image_size: Bytes(0),
+    }
+}
+
+fn generator(name: Symbol, namespace: Symbol, spec: PodSpec, pods: u64) -> GeneratorSpec {
+    let workload = Workload {
+        kind: WorkloadKind::Generator,
+        name: ObjectName { namespace, name },
+    };
+    let template = Template {
+        workload,
+        labels: Labels::default(),
+        deletion_cost: 0,
+        spec: Arc::new(spec),
+        source: Arc::new(serde_json::Value::Null),
+        behaviors: Arc::from([Arc::new(behavior())]),
+        server: None,
+    };
+    GeneratorSpec {
+        name,
+        namespace,
+        arrivals: Arrivals::Poisson(Rate::constant(100.0)),
+        count: Some(pods),
+        mix: vec![(1.0, TemplateHandle(Arc::new(template)))],
+        lifetime: Some(Distribution::Constant(100.0)),
+    }
+}
+
+fn model(pods: u64) -> Arc<Model> {
+    let mut names = Interner::new();
+    let nodes = (0..1000).map(|number| node(number, &mut names)).collect();
+    let spec = pod(resources(1000, Bytes::gib(4)), &mut names);
+    let (name, namespace) = (names.intern("stream"), names.intern("default"));
+    Arc::new(Model {
+        name: "stream".to_owned(),
+        about: String::new(),
+        nodes,
+        node_order: NodeOrder::ByName,
+        deployments: Vec::new(),
+        replica_sets: Vec::new(),
+        pods: Vec::new(),
+        services: Vec::new(),
+        hpas: Vec::new(),
+        config_maps: Vec::new(),
+        secrets: Vec::new(),
+        priorities: PriorityClasses::default(),
+        behaviors: Behaviors {
+            standard: behavior(),
+            rules: Vec::new(),
+        },
+        traffic: Vec::new(),
+        generators: vec![generator(name, namespace, spec, pods)],
+        timeline: Vec::new(),
+        latencies: Latencies::ideal(),
+        scheduler: SchedulerSettings::default(),
+        run: RunSettings::default(),
+        names: Arc::new(names),
+    })
+}
+
+/// Seconds of one run's loop.
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the wall clock")]
+fn stream(pods: u64) -> f64 {
+    let model = model(pods);
+    let wants = Wants {
+        events: false,
+        rows: RowSinks::default().pods(Sink),
+    };
+    let before = BYTES.load(Ordering::Relaxed);
+    let world = World::new(&model, 0, Recorder::new(&model, wants));
+    let begin = Instant::now();
+    let outcome = world.run().expect("no limit is passed");
+    let seconds = begin.elapsed().as_secs_f64();
+    let written = BYTES.load(Ordering::Relaxed) - before;
+    assert_eq!(outcome.cluster.pods_created(), pods);
+    assert!(outcome.cluster.pods().is_empty(), "pods are left");
+    println!("  {pods} pods, {} events, {written} bytes: {seconds:.3} s", outcome.events);
+    seconds
+}
+
+/// The greatest resident memory of the process so far, in MiB.
+fn peak_rss_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+/// Microseconds a decision in a steady state: `sizes` templates in turn; each pod is counted, and
+/// the oldest of `alive` goes.
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the wall clock")]
+fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
+    let mut names = Interner::new();
+    let mut placer = Placer::new(&SchedulerSettings::default());
+    let specs: Vec<_> = (0..nodes).map(|n| (NodeId::new(n), node(n, &mut names))).collect();
+    placer.add_nodes(specs, &names);
+    let class = |size: i64| {
+        let spec = pod(resources(1000 + size, Bytes::gib(4)), &mut names);
+        placer.class(&Arc::new(spec), &names)
+    };
+    let classes: Vec<_> = (0..sizes).map(class).collect();
+    let mut alive = VecDeque::new();
+    let mut next = 0;
+    let mut turn = |placer: &mut Placer, is_plain: bool| {
+        let class = classes[next % classes.len()];
+        next += 1;
+        let decision = if is_plain {
+            placer.decide_plain(class, &names)
+        } else {
+            placer.decide(class, &names)
+        };
+        let Decision::Placed { node, .. } = decision else {
+            panic!("a third full and no node")
+        };
+        placer.add_pod(node, class);
+        alive.push_back((node, class));
+        if alive.len() > nodes as usize * 10 {
+            let (node, class) = alive.pop_front().expect("not empty");
+            placer.remove_pod(node, class);
+        }
+    };
+    for _ in 0..nodes * 11 {
+        turn(&mut placer, false);
+    }
+    let begin = Instant::now();
+    for _ in 0..count {
+        turn(&mut placer, is_plain);
+    }
+    begin.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn figure(name: &str, value: f64, unit: &str) {
+    println!("figure {name} {value:.4} {unit}");
+}
+
+fn main() {
+    let rounds = |of: &dyn Fn() -> f64| median((0..ROUNDS).map(|_| of()).collect());
+    figure("loop_s_1000x100000", rounds(&|| stream(100_000)), "s");
+    if let Some(peak) = peak_rss_mib() {
+        figure("peak_rss_mib_100000", peak, "MiB");
+    }
+    figure("loop_s_1000x1000000", stream(1_000_000), "s");
+    if let Some(peak) = peak_rss_mib() {
+        figure("peak_rss_mib_1000000", peak, "MiB");
+    }
+    let (mut fast, mut plain) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        fast.push(decisions(1000, 1, 200_000, false));
+        plain.push(decisions(1000, 1, 1_000, true));
+    }
+    figure("decision_us_1000_templates", median(fast), "us");
+    figure("decision_us_1000_templates_plain", median(plain), "us");
+    figure("decision_us_1000_sizes_20", decisions(1000, 20, 100_000, false), "us");
+    figure("decision_us_1000_sizes_3000", decisions(1000, 3000, 20_000, false), "us");
+    figure("decision_us_5000_templates", decisions(5000, 1, 100_000, false), "us");
+    figure("decision_us_15000_templates", decisions(15_000, 1, 50_000, false), "us");
+}
