@@ -194,9 +194,9 @@ fn stream(pods: u64) -> f64 {
     let outcome = world.run().expect("no limit is passed");
     let seconds = begin.elapsed().as_secs_f64();
     let written = BYTES.load(Ordering::Relaxed) - before;
+    println!("  {pods} pods, {} events, {written} bytes: {seconds:.3} s", outcome.events);
     assert_eq!(outcome.cluster.pods_created(), pods);
     assert!(outcome.cluster.pods().is_empty(), "pods are left");
-    println!("  {pods} pods, {} events, {written} bytes: {seconds:.3} s", outcome.events);
     seconds
 }
 

@@ -47,7 +47,8 @@ impl Sampler {
 /// Whether nothing will happen any more but retries of pods that fit nowhere.
 fn is_idle(cluster: &Cluster, ctx: &Ctx<'_>) -> bool {
     let waiting = usize::try_from(cluster.pod_counts().unbound).unwrap_or(usize::MAX);
-    ctx.queue.is_empty() || (cluster.pods().len() == waiting && ctx.queue.len() <= 1)
+    let only_waits = waiting > 0 && cluster.pods().len() == waiting;
+    ctx.queue.is_empty() || (only_waits && ctx.queue.len() <= 1)
 }
 
 fn count_pods(cluster: &Cluster, sample: &mut Sample) {
