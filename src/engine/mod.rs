@@ -49,7 +49,7 @@ impl Roles {
             kubelet: Box::new(crate::kubelet::Kubelet::new(model, streams)),
             nodes: Box::new(crate::faults::NodeWatch::new(model, streams)),
             traffic: Box::new(crate::traffic::Traffic::new(model, streams)),
-            generators: Box::new(crate::cluster::Off),
+            generators: Box::new(crate::generators::Generators::new(model, streams)),
             controllers: vec![
                 Box::new(DeploymentController::new(model, streams)),
                 Box::new(ReplicaSetController::new(model, streams)),
