@@ -13,8 +13,12 @@ mod chart_scale;
 mod chart_stack;
 mod chart_text;
 pub mod compare;
+mod doubts;
 pub mod expect;
+pub mod figures;
+pub mod files;
 mod font;
+mod html;
 mod metrics;
 mod names;
 pub mod rollouts;
@@ -23,4 +27,5 @@ pub mod table;
 pub mod text;
 pub mod words;
 
+pub use doubts::warnings;
 pub use metrics::{known_paths, metrics};

@@ -307,7 +307,8 @@ impl Page<'_> {
             let (low, high) = (whole("replicas_min")?, whole("replicas_max")?);
             let mut text = format!("hpa/{name}  {low} → {high} pods");
             if low == high {
-                text = format!("hpa/{name}  {low} pods");
+                let plural = if low == "1" { "" } else { "s" };
+                text = format!("hpa/{name}  {low} pod{plural}");
             }
             let steps = words::value(steps, Unit::Count);
             text += &format!(", {steps} step{}", if steps == "1" { "" } else { "s" });

@@ -1,0 +1,48 @@
+//! Doubts about the numbers, with advice: printed beside the result, not in it.
+
+use crate::base::text::counted;
+use crate::recorder::Facts;
+
+use super::names;
+use super::rollouts;
+use super::summary::Summary;
+
+/// What a reader of the numbers should know: rows that could not be written, calls that are only
+/// counted, rollouts that the end of the run cuts off, too few runs.
+#[must_use]
+pub fn warnings(summary: &Summary, facts: &Facts) -> Vec<String> {
+    let mut all: Vec<String> = facts
+        .trouble
+        .iter()
+        .map(|trouble| format!("not all rows are there: {trouble}"))
+        .collect();
+    if facts.failures_dropped > 0 {
+        let more = counted(facts.failures_dropped, "failed call");
+        all.push(format!(
+            "{more} more are counted, but not in the charts of causes by rollout"
+        ));
+    }
+    for (index, name) in names::deployments(&facts.model).iter().enumerate() {
+        let last = rollouts::of_deployment(facts, index).last().copied();
+        if last.is_some_and(|last| last.settled().is_none()) {
+            all.push(format!(
+                "the rollout of deployment/{name} was under way when the run ended: \
+                 a later run.until would show all of it"
+            ));
+        }
+    }
+    for command in facts
+        .commands
+        .iter()
+        .filter(|command| command.refused.is_some())
+    {
+        let (at, text) = (command.at, &command.text);
+        let why = command.refused.as_deref().unwrap_or("");
+        all.push(format!("at {at} \"{text}\" was refused: {why}"));
+    }
+    if (2..5).contains(&summary.replications) {
+        let runs = counted(crate::base::cast::u64_of(summary.replications), "run");
+        all.push(format!("{runs} give wide intervals: 10 or more are better"));
+    }
+    all
+}

@@ -1,0 +1,527 @@
+//! The charts of a run, from its facts. Only what has data is drawn.
+
+use crate::base::{Duration, SimTime, cast};
+use crate::model::{Workload, WorkloadKind};
+use crate::record::{Cause, Fate};
+use crate::recorder::{Facts, Gauge, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
+
+use super::chart::{Axis, Figure, Layer, Panel, Role, Stack, Unit};
+use super::{metrics, names, rollouts};
+
+/// Charts of one kind at most.
+const EACH_MAX: usize = 8;
+/// Commands marked in one chart at most.
+const MARKERS_MAX: usize = 6;
+
+/// All charts of a run, each with the name of its file.
+#[must_use]
+pub fn figures(facts: &Facts) -> Vec<(String, Figure)> {
+    let mut all = Vec::new();
+    all.extend(rollout_figures(facts));
+    all.extend(call_figures(facts));
+    all.extend(scaling_figures(facts));
+    all.extend(nodes(facts).map(|figure| ("nodes".to_owned(), figure)));
+    all.extend(pending(facts).map(|figure| ("pending".to_owned(), figure)));
+    all
+}
+
+/// A name as a part of a file's name.
+fn file_part(name: &str) -> String {
+    name.replace('/', "-")
+}
+
+fn secs(at: SimTime) -> f64 {
+    at.as_secs_f64()
+}
+
+/// What each figure says below its title.
+fn subtitle(facts: &Facts) -> String {
+    let run = &facts.model.run;
+    format!(
+        "{}, seed {}, first of {} runs",
+        facts.model.name, run.seed, run.replications
+    )
+}
+
+/// With the commands of the timeline between two instants.
+fn with_commands(mut figure: Figure, facts: &Facts, (from, until): (f64, f64)) -> Figure {
+    let inside = facts
+        .commands
+        .iter()
+        .filter(|c| (from..=until).contains(&secs(c.at)));
+    let mut last = None;
+    for command in inside.filter(|c| c.refused.is_none()).take(MARKERS_MAX) {
+        // Twins that are commanded at one instant share a mark.
+        if last != Some(command.at) {
+            figure = figure.marker(secs(command.at), short(&command.text));
+        }
+        last = Some(command.at);
+    }
+    figure
+}
+
+/// A command without what everybody knows, cut to a length that fits above a chart.
+fn short(text: &str) -> String {
+    let text = text.strip_prefix("kubectl ").unwrap_or(text);
+    if text.chars().count() <= 34 {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(33).collect();
+    format!("{cut}…")
+}
+
+fn rollout_figures(facts: &Facts) -> Vec<(String, Figure)> {
+    let deployments = names::deployments(&facts.model).into_iter().enumerate();
+    let figure = |(index, name): (usize, String)| {
+        let last = *rollouts::of_deployment(facts, index).last()?;
+        let figure = rollout(facts, last, &name)?;
+        Some((format!("rollout-{}", file_part(&name)), figure))
+    };
+    deployments.filter_map(figure).take(EACH_MAX).collect()
+}
+
+/// Pods by revision, those that are ready, and the failed calls, while a Deployment rolls.
+fn rollout(facts: &Facts, last: &Rollout, name: &str) -> Option<Figure> {
+    let (from, until) = rollouts::span(facts, last);
+    let margin = Duration::secs(10).max((until - from) / 8);
+    let window = (
+        from.saturating_sub(margin),
+        until.saturating_add(margin).min(facts.ended),
+    );
+    let workload = facts.model.deployments[last.deployment.index()]
+        .template
+        .workload;
+    let title = rollouts::title(facts, last);
+    let replicas = replicas_panel(facts, workload, window, (last.revision, &title))?;
+    let range = (secs(window.0), secs(window.1));
+    let axis = Axis::clock().range(range.0, range.1);
+    let mut figure = Figure::new(format!("Rollout of deployment/{name}: {title}"), axis)
+        .subtitle(subtitle(facts))
+        .panel(replicas);
+    for panel in [
+        failures_panel(facts, last, window),
+        latency_of_services(facts, last, window),
+    ] {
+        figure.panels.extend(panel);
+    }
+    figure = with_commands(figure, facts, range);
+    if let Some(completed) = last.completed {
+        figure = figure.marker(secs(completed), "complete");
+    }
+    Some(figure)
+}
+
+fn points_between(facts: &Facts, (from, until): (SimTime, SimTime)) -> Vec<&SamplePoint> {
+    let points = facts.samples.points();
+    let first = points
+        .partition_point(|point| point.at < from)
+        .saturating_sub(1);
+    points[first..]
+        .iter()
+        .take_while(|point| point.at <= until)
+        .collect()
+}
+
+fn replicas_panel(
+    facts: &Facts,
+    workload: Workload,
+    window: (SimTime, SimTime),
+    (newest, title): (u32, &str),
+) -> Option<Panel> {
+    let points = points_between(facts, window);
+    let own = |row: &&ReplicaPoint| row.workload == workload;
+    let of = |point: &SamplePoint, value: &dyn Fn(&ReplicaPoint) -> f64| -> f64 {
+        point.replicas.iter().filter(own).map(value).sum()
+    };
+    let mut revisions: Vec<u32> = points
+        .iter()
+        .flat_map(|p| {
+            p.replicas
+                .iter()
+                .filter(own)
+                .filter(|r| r.pods > 0.0)
+                .map(|r| r.revision)
+        })
+        .collect();
+    revisions.sort_unstable();
+    revisions.dedup();
+    if revisions.is_empty() {
+        return None;
+    }
+    let x: Vec<f64> = points.iter().map(|point| secs(point.at)).collect();
+    let stack = |(index, revision): (usize, &u32)| {
+        let pods = |row: &ReplicaPoint| {
+            if row.revision == *revision {
+                row.pods
+            } else {
+                0.0
+            }
+        };
+        let values = points.iter().map(|point| of(point, &pods)).collect();
+        let role = match *revision {
+            revision if revision == newest => Role::After,
+            _ if index + 2 >= revisions.len() => Role::Before,
+            _ => Role::Series(index + 1),
+        };
+        Stack::new(revision_name(*revision, newest, title), role, values)
+    };
+    let stacks: Vec<Stack> = revisions.iter().enumerate().map(stack).collect();
+    let line = |value: &dyn Fn(&ReplicaPoint) -> f64| -> Vec<(f64, f64)> {
+        points
+            .iter()
+            .map(|point| (secs(point.at), of(point, value)))
+            .collect()
+    };
+    let wanted = |point: &&SamplePoint| {
+        let wanted = point.replicas.iter().filter(own).map(|row| row.wanted);
+        (secs(point.at), wanted.fold(0.0, f64::max))
+    };
+    let terminating = line(&|row| row.terminating);
+    let mut panel = Panel::new(Axis::new("pods", Unit::Count))
+        .layer(Layer::stacked(x, stacks))
+        .layer(Layer::step(
+            "wanted",
+            Role::Reference,
+            points.iter().map(wanted).collect(),
+        ))
+        .layer(Layer::step("ready", Role::Total, line(&|row| row.ready)));
+    if terminating.iter().any(|(_, pods)| *pods > 0.0) {
+        panel = panel.layer(Layer::step("ending", Role::Muted, terminating));
+    }
+    Some(panel)
+}
+
+/// `v2` of the revision that a rollout `v1 → v2` leads to.
+fn revision_name(revision: u32, newest: u32, title: &str) -> String {
+    let (old, new) = title.split_once(" → ").unwrap_or(("old", "new"));
+    match revision {
+        revision if revision == newest => new.to_owned(),
+        revision if revision + 1 == newest => old.to_owned(),
+        revision => format!("revision {revision}"),
+    }
+}
+
+/// Series of the Services that lead to a Deployment, in order.
+fn services<'a>(facts: &'a Facts, rollout: &Rollout) -> Vec<&'a ServiceCalls> {
+    let services = names::services_of(&facts.model, rollout.deployment.index());
+    services
+        .into_iter()
+        .map(|index| &facts.services.as_slice()[index])
+        .collect()
+}
+
+fn failures_panel(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> Option<Panel> {
+    let calls = *services(facts, last).first()?;
+    let (x, stacks) = causes(calls, window);
+    let mut panel = Panel::new(Axis::new("failed calls per second", Unit::Count));
+    if calls.between(window.0, window.1).counts.total() == 0 {
+        return None;
+    }
+    if stacks.is_empty() {
+        let none = x.iter().map(|at| (*at, 0.0)).collect();
+        panel = panel.layer(Layer::step("none", Role::Muted, none));
+    } else {
+        panel = panel.layer(Layer::stacked(x, stacks));
+    }
+    Some(panel)
+}
+
+/// Starts of the intervals in the window, and failed calls a second by cause, most first.
+fn causes(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> (Vec<f64>, Vec<Stack>) {
+    let inside = || {
+        calls
+            .intervals()
+            .filter(|(at, _)| (from..until).contains(at))
+    };
+    let width = calls.width().as_secs_f64();
+    let of = |cause: Cause| {
+        inside()
+            .map(|(_, row)| cast::f64_of_u64(row.counts.of_cause(cause)) / width)
+            .collect::<Vec<f64>>()
+    };
+    let mut found: Vec<(f64, Cause, Vec<f64>)> = Cause::ALL
+        .into_iter()
+        .filter(|cause| *cause != Cause::None)
+        .map(|cause| (cause, of(cause)))
+        .map(|(cause, values)| (values.iter().sum(), cause, values))
+        .filter(|(sum, ..)| *sum > 0.0)
+        .collect();
+    found.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
+    let stack = |(index, (_, cause, values)): (usize, (f64, Cause, Vec<f64>))| {
+        Stack::new(cause.sentence(), Role::Failure(index), values)
+    };
+    let stacks = found.into_iter().enumerate().map(stack).collect();
+    (inside().map(|(at, _)| secs(at)).collect(), stacks)
+}
+
+/// Points of a curve.
+type Points = Vec<(f64, f64)>;
+
+fn latency(calls: &ServiceCalls, p: f64, (from, until): (SimTime, SimTime)) -> Points {
+    let inside = calls
+        .intervals()
+        .filter(|(at, _)| (from..until).contains(at));
+    let point = |(at, row): (SimTime, &crate::recorder::Interval)| {
+        let value = row
+            .latency
+            .quantile(p)
+            .map_or(f64::NAN, Duration::as_secs_f64);
+        (secs(at), value)
+    };
+    inside.map(point).collect()
+}
+
+fn latency_panel(calls: &ServiceCalls, window: (SimTime, SimTime)) -> Option<Panel> {
+    let curves = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
+    let mut panel = Panel::new(Axis::new("latency of good calls", Unit::Seconds).log());
+    let mut any = false;
+    for (rank, (name, p)) in curves.into_iter().enumerate() {
+        let points = latency(calls, p, window);
+        any |= points.iter().any(|(_, value)| *value > 0.0);
+        panel = panel.layer(Layer::line(name, Role::Rank(rank), points));
+    }
+    any.then_some(panel)
+}
+
+fn latency_of_services(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> Option<Panel> {
+    latency_panel(services(facts, last).first()?, window)
+}
+
+fn call_figures(facts: &Facts) -> Vec<(String, Figure)> {
+    let services = names::services(&facts.model)
+        .into_iter()
+        .zip(facts.services.iter());
+    let called = services.filter(|(_, calls)| calls.intervals().len() > 0);
+    let figure = |(name, calls): (String, &ServiceCalls)| {
+        (
+            format!("calls-{}", file_part(&name)),
+            calls_figure(facts, &name, calls),
+        )
+    };
+    called.map(figure).take(EACH_MAX).collect()
+}
+
+/// Calls a second, failed ones by cause at the bottom, and latencies below.
+fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
+    let window = (SimTime::ZERO, SimTime::MAX);
+    let (x, mut stacks) = causes(calls, window);
+    let width = calls.width().as_secs_f64();
+    let ok = |(_, row): (SimTime, &crate::recorder::Interval)| {
+        cast::f64_of_u64(row.counts.of_fate(Fate::Ok)) / width
+    };
+    stacks.push(Stack::new(
+        "answered well",
+        Role::Ok,
+        calls.intervals().map(ok).collect(),
+    ));
+    let end = secs(facts.ended);
+    let rates = Axis::new("calls per second", Unit::Number);
+    let figure = Figure::new(
+        format!("Calls to service/{name}"),
+        Axis::clock().range(0.0, end),
+    )
+    .subtitle(subtitle(facts))
+    .panel(Panel::new(rates).layer(Layer::stacked(x, stacks)));
+    let mut figure = with_commands(figure, facts, (0.0, end));
+    figure.panels.extend(latency_panel(calls, window));
+    figure
+}
+
+/// A curve over all samples.
+fn curve(facts: &Facts, value: impl Fn(&SamplePoint) -> f64) -> Points {
+    facts
+        .samples
+        .points()
+        .iter()
+        .map(|point| (secs(point.at), value(point)))
+        .collect()
+}
+
+fn share_of(point: &SamplePoint, part: Gauge, whole: Gauge) -> f64 {
+    let whole = point.gauge(whole).mean;
+    if whole > 0.0 {
+        point.gauge(part).mean / whole
+    } else {
+        f64::NAN
+    }
+}
+
+/// How much of the nodes is asked for and used, and how many pods run and wait.
+fn nodes(facts: &Facts) -> Option<Figure> {
+    let samples = &facts.samples;
+    if samples.points().len() < 2 || samples.area(Gauge::CpuAllocatable) <= 0.0 {
+        return None;
+    }
+    let band = samples.points().iter().map(|point| {
+        let (least, most) = (
+            point.gauge(Gauge::CpuRequestedLeast),
+            point.gauge(Gauge::CpuRequestedMost),
+        );
+        (secs(point.at), least.min, most.max)
+    });
+    let share = |of: Gauge| curve(facts, |point| share_of(point, of, Gauge::CpuAllocatable));
+    let mut cpu = Panel::new(Axis::new("share of allocatable CPU", Unit::Share))
+        .layer(Layer::band(
+            "least to most requested node",
+            Role::Series(0),
+            band.collect(),
+        ))
+        .layer(Layer::line(
+            "requested",
+            Role::Series(0),
+            share(Gauge::CpuRequested),
+        ));
+    if samples.area(Gauge::CpuUsed) > 0.0 {
+        cpu = cpu.layer(Layer::line("used", Role::Series(1), share(Gauge::CpuUsed)));
+    }
+    let pods = |name: &str, role, gauge| {
+        Layer::step(name, role, curve(facts, |point| point.gauge(gauge).mean))
+    };
+    let mut counts = Panel::new(Axis::new("pods", Unit::Count)).layer(pods(
+        "run",
+        Role::Series(0),
+        Gauge::PodsRunning,
+    ));
+    if samples.max(Gauge::PodsPending) > 0.0 {
+        let layer = pods("wait for a node", Role::Failure(0), Gauge::PodsPending);
+        counts = counts.layer(layer);
+    }
+    let end = secs(facts.ended);
+    let axis = Axis::clock().range(0.0, end);
+    let figure = Figure::new("Use of the nodes", axis).subtitle(subtitle(facts));
+    let mut figure = figure.panel(cpu).panel(counts);
+    if nodes_changed(facts) {
+        let ready = pods("ready nodes", Role::Series(2), Gauge::NodesReady);
+        figure = figure.panel(Panel::new(Axis::new("nodes", Unit::Count)).layer(ready));
+    }
+    Some(with_commands(figure, facts, (0.0, end)))
+}
+
+fn nodes_changed(facts: &Facts) -> bool {
+    let ready = || {
+        facts
+            .samples
+            .points()
+            .iter()
+            .map(|point| point.gauge(Gauge::NodesReady))
+    };
+    let least = ready().fold(f64::MAX, |least, ready| least.min(ready.min));
+    ready().any(|ready| ready.max > least)
+}
+
+/// The share of pods that waited at most so long.
+fn pending(facts: &Facts) -> Option<Figure> {
+    let samples = &facts.pods.pending_samples;
+    if samples.len() < 20 || samples.iter().all(|span| *span < Duration::ms(1)) {
+        return None;
+    }
+    let samples = samples.iter().map(|span| span.as_secs_f64()).collect();
+    let y = Axis::cumulative("share of pods that waited at most so long");
+    let panel = Panel::new(y).layer(Layer::cdf("", Role::Series(0), samples));
+    let never = facts.pods.all.never_scheduled;
+    let pods = crate::base::text::counted(facts.pods.all.placed, "pod");
+    let figure = Figure::new(
+        "How long pods waited for a node",
+        Axis::new("from creation to placement", Unit::Seconds).log(),
+    );
+    let figure = figure.subtitle(subtitle(facts)).panel(panel);
+    let note = match never {
+        0 => format!("{pods} were placed."),
+        never => format!("{pods} were placed; {never} more never were and are not in the picture."),
+    };
+    Some(figure.note(note))
+}
+
+fn scaling_figures(facts: &Facts) -> Vec<(String, Figure)> {
+    let hpas = names::hpas(&facts.model).into_iter().enumerate();
+    let figure = |(index, name): (usize, String)| {
+        let figure = scaling(facts, index, &name)?;
+        Some((format!("scaling-{}", file_part(&name)), figure))
+    };
+    hpas.filter_map(figure).take(EACH_MAX).collect()
+}
+
+/// Pods that an autoscaler wants and those that are ready, what it saw, and the calls.
+fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
+    let target = metrics::target_of(&facts.model, hpa)?;
+    let steps = metrics::steps_of(facts, hpa);
+    let own = |row: &&ReplicaPoint| row.workload == target;
+    let sum = |point: &SamplePoint, value: fn(&ReplicaPoint) -> f64| -> f64 {
+        point.replicas.iter().filter(own).map(value).sum()
+    };
+    let wanted = curve(facts, |point| {
+        point
+            .replicas
+            .iter()
+            .filter(own)
+            .map(|row| row.wanted)
+            .fold(0.0, f64::max)
+    });
+    if wanted.len() < 2 || wanted.iter().all(|(_, pods)| *pods <= 0.0) {
+        return None;
+    }
+    let spec = &facts.model.hpas[hpa];
+    let pods = Panel::new(Axis::new("pods", Unit::Count))
+        .layer(Layer::step(
+            "ready",
+            Role::Series(0),
+            curve(facts, |p| sum(p, |row| row.ready)),
+        ))
+        .layer(Layer::step("wanted", Role::Total, wanted))
+        .layer(Layer::level(
+            "most allowed",
+            Role::Reference,
+            f64::from(spec.replicas_max),
+        ));
+    let end = secs(facts.ended);
+    let axis = Axis::clock().range(0.0, end);
+    let figure = Figure::new(format!("Scaling by hpa/{name}"), axis).subtitle(subtitle(facts));
+    let mut figure = figure.panel(pods);
+    let seen = steps
+        .iter()
+        .filter_map(|s| Some((secs(s.at), f64::from(s.utilization?) / 100.0)));
+    let seen: Points = seen.collect();
+    if seen.len() > 1 {
+        let axis = Axis::new("utilisation of requests, at each step", Unit::Share);
+        let mut panel = Panel::new(axis).layer(Layer::line("seen", Role::Series(1), seen));
+        if let Some(target) = aim(spec) {
+            panel = panel.layer(Layer::level("aimed at", Role::Reference, target));
+        }
+        figure = figure.panel(panel);
+    }
+    figure.panels.extend(offered(facts, target));
+    Some(with_commands(figure, facts, (0.0, end)))
+}
+
+/// The share of the requests that an autoscaler aims at.
+fn aim(spec: &crate::model::HpaSpec) -> Option<f64> {
+    use crate::model::{HpaAim, HpaMetric};
+    spec.metrics.iter().find_map(|metric| match metric {
+        HpaMetric::Resource {
+            target: HpaAim::Utilization(percent),
+            ..
+        } => Some(f64::from(*percent) / 100.0),
+        HpaMetric::Resource { .. } | HpaMetric::Unmodelled(_) => None,
+    })
+}
+
+/// Calls a second to the first Service of a Deployment.
+fn offered(facts: &Facts, target: Workload) -> Option<Panel> {
+    let of_kind = target.kind == WorkloadKind::Deployment;
+    let deployments = &facts.model.deployments;
+    let index = deployments
+        .iter()
+        .position(|d| of_kind && d.name == target.name)?;
+    let service = *names::services_of(&facts.model, index).first()?;
+    let calls = &facts.services.as_slice()[service];
+    let width = calls.width().as_secs_f64();
+    let points: Points = calls
+        .intervals()
+        .map(|(at, row)| (secs(at), cast::f64_of_u64(row.counts.total()) / width))
+        .collect();
+    if points.is_empty() {
+        return None;
+    }
+    let panel = Panel::new(Axis::new("calls per second", Unit::Number));
+    Some(panel.layer(Layer::line("calls", Role::Ok, points)))
+}
