@@ -54,6 +54,7 @@ impl Roles {
                 Box::new(DeploymentController::new(model, streams)),
                 Box::new(ReplicaSetController::new(model, streams)),
                 Box::new(EndpointSliceController::new(model, streams)),
+                Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
             ],
         }
     }
