@@ -13,4 +13,5 @@ mod scheduler;
 mod scripted;
 mod support;
 mod theory;
+mod tidy;
 mod traffic;
