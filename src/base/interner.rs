@@ -102,9 +102,9 @@ mod tests {
         let base = Arc::new(base);
         let mut run = Interner::layered(Arc::clone(&base));
         assert_eq!(run.intern("app"), app);
-        let pod = run.intern("web-x7k2p");
-        assert_eq!(pod.number(), 1);
-        assert_eq!((run.resolve(app), run.resolve(pod)), ("app", "web-x7k2p"));
+        let name = run.intern("web-x7k2p");
+        assert_eq!(name.number(), 1);
+        assert_eq!((run.resolve(app), run.resolve(name)), ("app", "web-x7k2p"));
         assert_eq!((base.len(), base.get("web-x7k2p"), run.len()), (1, None, 2));
     }
 }

@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(240_117), "240,117");
         assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(counted(1, "pod"), "1 pod");
+        assert_eq!(counted(1, "call"), "1 call");
         assert_eq!(counted(1_200, "call"), "1,200 calls");
     }
 
