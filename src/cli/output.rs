@@ -38,3 +38,50 @@ pub(super) fn show(found: &Diagnostics, sources: &Sources) {
     let text = found.draw(sources, &options);
     note(text.trim_end());
 }
+
+/// A progress bar on a terminal; nothing elsewhere.
+pub(super) struct Progress(Option<indicatif::ProgressBar>);
+
+impl Progress {
+    pub(super) fn new(name: &str, replications: u32) -> Self {
+        if !io::stderr().is_terminal() || replications < 2 {
+            return Self(None);
+        }
+        let style = indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} runs {eta}");
+        let bar = indicatif::ProgressBar::new(u64::from(replications));
+        let bar = match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        Self(Some(bar.with_message(name.to_owned())))
+    }
+
+    pub(super) fn set(&self, ended: u32) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(u64::from(ended));
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The wall clock, for what is said beside the result.
+pub(super) struct Clock(
+    #[expect(clippy::disallowed_types, reason = "cli alone reads the clock")] std::time::Instant,
+);
+
+impl Clock {
+    #[expect(clippy::disallowed_types, reason = "cli alone reads the clock")]
+    pub(super) fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// Seconds since the start.
+    pub(super) fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}

@@ -36,6 +36,7 @@ use input::Input;
 
 pub use file::ScenarioFile;
 pub use show::show;
+pub use timeline::part;
 
 /// A scenario that can run.
 #[derive(Debug)]

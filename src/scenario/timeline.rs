@@ -66,7 +66,8 @@ fn node(
 }
 
 /// The part of a scalar's span that the bytes `at` of its text take.
-fn part(whole: &Spanned<String>, at: &std::ops::Range<usize>) -> Span {
+#[must_use]
+pub fn part(whole: &Spanned<String>, at: &std::ops::Range<usize>) -> Span {
     let Span { file, start, end } = whole.span;
     let (written, text) = ((end - start) as usize, whole.value.len());
     // A plain scalar is written as it is, a quoted one between two quotes.

@@ -1,0 +1,78 @@
+//! `seatrial compare`: two scenarios over the same seeds.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Exit;
+use super::output::{note, say};
+use super::run::{Settings, experiment, ready};
+use crate::experiment;
+use crate::recorder::Wants;
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The scenario that is compared with
+    #[arg(value_name = "A")]
+    before: String,
+    /// The scenario that is compared
+    #[arg(value_name = "B")]
+    after: String,
+    /// Where results go: DIR/A-vs-B
+    #[arg(short, long, value_name = "DIR", default_value = "results")]
+    output: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// Print the comparison as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print the comparison only: write no files
+    #[arg(long)]
+    no_files: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let both = (
+        ready(&arguments.before, &arguments.settings),
+        ready(&arguments.after, &arguments.settings),
+    );
+    let (before, after) = match both {
+        (Ok(before), Ok(after)) => (before.loaded.model, after.loaded.model),
+        (Err(exit), _) | (_, Err(exit)) => return exit,
+    };
+    let (seeds, counts) = (
+        (before.run.seed, after.run.seed),
+        (before.run.replications, after.run.replications),
+    );
+    if seeds.0 != seeds.1 || counts.0 != counts.1 {
+        note(&format!(
+            "error: the two differ in seed ({} and {}) or replications ({} and {})",
+            seeds.0, seeds.1, counts.0, counts.1
+        ));
+        note("help: say both for both: --seed 1 --replications 20");
+        return Exit::BadInput;
+    }
+    let run = |model| experiment(model, &arguments.settings, Wants::default());
+    let (first, second) = match (run(&before), run(&after)) {
+        (Ok(first), Ok(second)) => (first, second),
+        (Err(exit), _) | (_, Err(exit)) => return exit,
+    };
+    let comparison = experiment::compare(&first, &second);
+    let names = [before.name.as_str(), after.name.as_str()];
+    let json = format!("{:#}\n", comparison.json(names, seeds.0));
+    if !arguments.no_files {
+        let folder = arguments.output.join(format!("{}-vs-{}", before.name, after.name));
+        match crate::report::files::write_comparison(&folder, &comparison, names, &json) {
+            Ok(written) => note(&format!("wrote {written}")),
+            Err(error) => {
+                note(&format!("error: cannot write {}: {error}", folder.display()));
+                return Exit::Io;
+            }
+        }
+    }
+    match arguments.json {
+        true => say(&json),
+        false => say(&comparison.text(names, seeds.0)),
+    }
+}
