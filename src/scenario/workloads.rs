@@ -27,6 +27,9 @@ pub(super) fn manifest(file: &WorkloadFile, kind: &KindFile) -> Value {
     let texts = |map: &BTreeMap<String, String>| json!(map);
     let requests: BTreeMap<&String, &String> =
         kind.requests.value.iter().map(|(name, amount)| (name, &amount.value)).collect();
+    // Extended resources cannot be overcommitted: the API server wants a limit that is the request.
+    let limits: BTreeMap<&&String, &&String> =
+        requests.iter().filter(|(name, _)| name.contains('/')).collect();
     let namespace = file.namespace.as_ref().map_or("default", |n| n.value.as_str());
     let mut pod = json!({
         "apiVersion": "v1",
@@ -41,7 +44,7 @@ pub(super) fn manifest(file: &WorkloadFile, kind: &KindFile) -> Value {
             "containers": [{
                 "name": "main",
                 "image": "workload:v1",
-                "resources": { "requests": requests },
+                "resources": { "requests": requests, "limits": limits },
             }],
         },
     });

@@ -9,6 +9,7 @@ mod generators;
 mod house;
 mod manifest_files;
 mod placement;
+mod real_manifests;
 mod scheduler;
 mod scripted;
 mod support;
