@@ -118,7 +118,7 @@ impl PodFacts {
 /// `0/6 nodes are available: 4 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …`.
 fn main_reason(message: &str) -> String {
     let reasons = message.split_once(": ").map_or(message, |(_, rest)| rest);
-    let end = reasons.find(". preemption").unwrap_or(reasons.len());
+    let end = reasons.find(". ").unwrap_or(reasons.len());
     let mut most = (0_u64, reasons[..end].trim_end_matches('.'));
     for piece in reasons[..end].trim_end_matches('.').split(", ") {
         let counted = piece.split_once(' ');
@@ -144,7 +144,8 @@ mod tests {
     fn the_reason_that_most_nodes_gave() {
         let check = |message: &str, wanted: &str| assert_eq!(main_reason(message), wanted);
         check(
-            "0/6 nodes are available: 6 Insufficient cpu.",
+            "0/6 nodes are available: 6 Insufficient cpu. no new claims to deallocate, \
+             preemption: 0/6 nodes are available.",
             "Insufficient cpu",
         );
         check(
