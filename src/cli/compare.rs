@@ -9,6 +9,7 @@ use super::output::{note, say};
 use super::run::{Settings, experiment, ready};
 use crate::experiment;
 use crate::recorder::Wants;
+use crate::report::files::Folder;
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
@@ -62,11 +63,13 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     let names = [before.name.as_str(), after.name.as_str()];
     let json = format!("{:#}\n", comparison.json(names, seeds.0));
     if !arguments.no_files {
-        let folder = arguments.output.join(format!("{}-vs-{}", before.name, after.name));
-        match crate::report::files::write_comparison(&folder, &comparison, names, &json) {
-            Ok(written) => note(&format!("wrote {written}")),
+        let target = arguments.output.join(format!("{}-vs-{}", before.name, after.name));
+        let written = Folder::create(&target)
+            .and_then(|folder| folder.finish_comparison(&comparison, names, seeds.0));
+        match written {
+            Ok(what) => note(&format!("wrote {}/ ({})", target.display(), what.text())),
             Err(error) => {
-                note(&format!("error: cannot write {}: {error}", folder.display()));
+                note(&format!("error: cannot write {}: {error}", target.display()));
                 return Exit::Io;
             }
         }

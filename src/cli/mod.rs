@@ -4,7 +4,9 @@
 //! 2 bad input, 3 a limit passed, 4 could not read or write, 101 a bug of ours.
 
 mod check;
+mod compare;
 mod output;
+mod run;
 
 use std::process::ExitCode;
 
@@ -22,8 +24,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a scenario: print the summary, write results/NAME/
+    Run(run::Arguments),
     /// Read and check a scenario or manifests: every error at once, nothing runs
     Check(check::Arguments),
+    /// Run two scenarios over the same seeds: the difference of each headline number
+    Compare(compare::Arguments),
     /// Print the JSON Schema of the scenario file
     Schema,
     /// Print completions for a shell
@@ -64,6 +70,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: &Command) -> Exit {
     match command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Schema => {
             let schema = crate::scenario::schema();

@@ -1,6 +1,7 @@
 //! `seatrial run`: load, lower, run, fold, print.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,9 +10,10 @@ use super::Exit;
 use super::output::{Progress, note, say, show};
 use crate::experiment::{self, Experiment, Options};
 use crate::model::Model;
+use crate::recorder::Wants;
 use crate::report::expect::{Expect, Verdict};
-use crate::report::files::Results;
-use crate::report::known_paths;
+use crate::report::files::{Folder, Results, summary_json};
+use crate::report::{self, known_paths};
 use crate::scenario::{self, Loaded, Place};
 use crate::tree::{Diagnostic, Span, Spanned};
 
@@ -123,7 +125,7 @@ fn part(line: &Spanned<String>, range: &std::ops::Range<usize>) -> Span {
 pub(super) fn experiment(
     model: &Arc<Model>,
     settings: &Settings,
-    wants: crate::recorder::Wants,
+    wants: Wants,
 ) -> Result<Experiment, Exit> {
     let options = Options {
         replications: model.run.replications,
@@ -164,53 +166,60 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn run_one(ready: &Ready, arguments: &Arguments) -> Exit {
-    let model = &ready.loaded.model;
     let clock = super::output::Clock::start();
-    let folder = arguments.output.join(&model.name);
-    let mut results = None;
-    let mut wants = crate::recorder::Wants::default();
-    if !arguments.no_files {
-        match Results::begin(&folder) {
-            Ok(begun) => {
-                wants = begun.wants();
-                results = Some(begun);
-            }
-            Err(error) => return cannot_write(&folder, &error),
-        }
-    }
-    let experiment = match experiment(model, &arguments.settings, wants) {
-        Ok(experiment) => experiment,
-        Err(exit) => return exit,
-    };
-    let verdicts: Vec<Verdict> =
-        ready.expect.iter().map(|expect| expect.judge(&experiment.summary)).collect();
-    let wall = clock.seconds();
-    let json = crate::report::summary_json(&experiment.summary, &experiment.facts, &verdicts);
-    if let Some(results) = results {
-        let inputs = ready.loaded.sources.files().map(|file| (file.name(), file.text()));
-        match results.finish(&experiment.facts, &json, inputs) {
-            Ok(written) => note(&timing(&format!("wrote {written}; "), wall, &experiment)),
-            Err(error) => return cannot_write(&folder, &error),
-        }
-    } else {
-        note(&timing("", wall, &experiment));
-    }
-    let printed = match arguments.json {
-        true => say(&json),
-        false => say(&crate::report::text::print(
-            &experiment.summary,
-            &experiment.facts,
-            &verdicts,
-        )),
-    };
-    match printed {
-        Exit::Done if verdicts.iter().any(|verdict| !verdict.held) => Exit::NotMet,
-        printed => printed,
+    match results(ready, arguments, &clock) {
+        Ok(printed) => match say(&printed.text) {
+            Exit::Done if !printed.is_met => Exit::NotMet,
+            exit => exit,
+        },
+        Err(exit) => exit,
     }
 }
 
-fn cannot_write(folder: &std::path::Path, error: &std::io::Error) -> Exit {
-    note(&format!("error: cannot write {}: {error}", folder.display()));
+/// What goes to stdout, and whether all expectations hold.
+struct Printed {
+    text: String,
+    is_met: bool,
+}
+
+fn results(
+    ready: &Ready,
+    arguments: &Arguments,
+    clock: &super::output::Clock,
+) -> Result<Printed, Exit> {
+    let model = &ready.loaded.model;
+    let target = arguments.output.join(&model.name);
+    let failed = |error: io::Error| cannot_write(&target, &error);
+    let folder = match arguments.no_files {
+        true => None,
+        false => Some(Folder::create(&target).map_err(failed)?),
+    };
+    let rows = folder.as_ref().map(Folder::rows).transpose().map_err(failed)?;
+    let wants = Wants { events: folder.is_some(), rows: rows.unwrap_or_default() };
+    let experiment = experiment(model, &arguments.settings, wants)?;
+    let (summary, facts) = (&experiment.summary, &experiment.facts);
+    let verdicts: Vec<Verdict> = ready.expect.iter().map(|expect| expect.judge(summary)).collect();
+    let text = report::text::print(summary, facts, &verdicts);
+    let results = Results { summary, facts, verdicts: &verdicts, text: &text };
+    let json = summary_json(&results);
+    let mut written = String::new();
+    if let Some(folder) = folder {
+        for file in ready.loaded.sources.files() {
+            folder.input(file.name(), file.text().as_bytes()).map_err(failed)?;
+        }
+        let what = folder.finish(&results).map_err(failed)?.text();
+        written = format!("wrote {}/ ({what}); ", target.display());
+    }
+    for trouble in &facts.trouble {
+        note(&format!("warning: {trouble}"));
+    }
+    note(&timing(&written, clock.seconds(), &experiment));
+    let is_met = verdicts.iter().all(|verdict| verdict.held);
+    Ok(Printed { text: if arguments.json { json } else { text }, is_met })
+}
+
+fn cannot_write(target: &Path, error: &io::Error) -> Exit {
+    note(&format!("error: cannot write {}: {error}", target.display()));
     Exit::Io
 }
 

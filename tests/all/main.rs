@@ -2,6 +2,7 @@
 
 mod api;
 mod autoscalers;
+mod command_line;
 mod conformance;
 mod controllers;
 mod experiment;

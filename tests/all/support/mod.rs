@@ -6,4 +6,4 @@ pub(crate) mod control;
 pub(crate) mod model;
 mod scenarios;
 
-pub(crate) use scenarios::{loaded, model_of};
+pub(crate) use scenarios::{WEB, model_of};

@@ -10,7 +10,7 @@ use seatrial::scenario::{Loaded, Place, load};
 ///
 /// # Panics
 /// If it is wrong: with the messages.
-pub(crate) fn loaded(files: &[(&str, &str)]) -> Loaded {
+fn loaded(files: &[(&str, &str)]) -> Loaded {
     let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
     let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
     load(&place, &[]).unwrap_or_else(|refused| {
@@ -47,7 +47,7 @@ run: {{ until: {} }}
     loaded(&[("scenario.yaml", &scenario), ("web.yaml", &manifest)]).model
 }
 
-const WEB: &str = "
+pub(crate) const WEB: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: { name: web }
