@@ -1,5 +1,6 @@
 //! Agreement with what the real components decided, a file an area.
 
+mod deployments;
 mod hpa;
 mod label_selectors;
 mod node_selectors;

@@ -4,7 +4,7 @@
 //! the script delays that. Of the keys that wait at one instant the ReplicaSets come first, so
 //! that a Deployment always reads a fresh status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use seatrial::autoscalers::HorizontalController;
@@ -17,14 +17,64 @@ use seatrial::event::Event;
 use seatrial::model::{DeploymentId, DeploymentSpec, Model, NodeId, ObjectKey, PodRef, Template};
 use seatrial::recorder::Recorder;
 use seatrial::sim::{Ctx, EventQueue, Streams};
+use serde_json::Value;
 
 use super::model::source;
 
 /// What happens to a pod by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
+    Bind,
+    Run,
     Ready,
+    Crash,
+    Fail,
     Gone,
+}
+
+/// What pods do by image, as the recordings of the controllers have it: lists that are cycled by
+/// a pod's number within its ReplicaSet, in milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Behave {
+    images: Value,
+    /// The recorded names of the ReplicaSets by image: pods are ordered by them.
+    bases: BTreeMap<String, String>,
+    made: BTreeMap<String, usize>,
+    pods: BTreeMap<PodRef, Scripted>,
+}
+
+#[derive(Clone, Debug)]
+struct Scripted {
+    base: String,
+    number: usize,
+    rules: Value,
+    crashes: i64,
+}
+
+impl Behave {
+    pub(crate) fn new(images: Value, bases: BTreeMap<String, String>) -> Self {
+        Self {
+            images,
+            bases,
+            made: BTreeMap::new(),
+            pods: BTreeMap::new(),
+        }
+    }
+
+    /// Pods in the order in which the recordings name them by their number.
+    pub(crate) fn place(&self, pod: PodRef) -> (String, usize) {
+        let row = &self.pods[&pod];
+        (row.base.clone(), row.number)
+    }
+}
+
+impl Scripted {
+    /// A delay; `None`: never.
+    fn delay(&self, key: &str) -> Option<Duration> {
+        let list = self.rules[key].as_array()?;
+        let ms = list[self.number % list.len()].as_u64()?;
+        Some(Duration::ms(ms))
+    }
 }
 
 /// The world of the controllers.
@@ -36,8 +86,13 @@ pub(crate) struct Control {
     recorder: Recorder,
     plan: Plan,
     /// Keys by (instant, place in the order of controllers, key).
-    due: BTreeMap<(SimTime, usize, ObjectKey), ()>,
-    steps: BTreeMap<(SimTime, PodRef, Step), ()>,
+    due: BTreeSet<(SimTime, usize, ObjectKey)>,
+    /// Of the keys that wait for a later instant the earliest one (rule C15).
+    delayed: BTreeMap<(usize, ObjectKey), SimTime>,
+    /// By (instant, base name, number, step).
+    steps: BTreeSet<(SimTime, String, usize, Step, PodRef)>,
+    /// What pods do, in place of the fields below.
+    pub(crate) behave: Option<Behave>,
     /// From the creation of a pod to its readiness; `None`: the test says when.
     pub(crate) ready_after: Option<Duration>,
     /// From the deletion of a pod to its end.
@@ -66,14 +121,23 @@ impl Control {
             streams,
             recorder: Recorder::off(),
             plan: Plan::default(),
-            due: BTreeMap::new(),
-            steps: BTreeMap::new(),
+            due: BTreeSet::new(),
+            delayed: BTreeMap::new(),
+            steps: BTreeSet::new(),
+            behave: None,
             ready_after: None,
             gone_after: Duration::ZERO,
             trace: Vec::new(),
         };
         control.hear(&changes);
         control
+    }
+
+    /// The next instant at which something happens.
+    pub(crate) fn next_due(&self) -> Option<SimTime> {
+        let key = self.due.first().map(|key| key.0);
+        let step = self.steps.first().map(|step| step.0);
+        key.into_iter().chain(step).min()
     }
 
     pub(crate) fn now(&self) -> SimTime {
@@ -84,23 +148,24 @@ impl Control {
     pub(crate) fn run_to(&mut self, at: Duration) {
         let at = SimTime::ZERO + at;
         loop {
-            let key = self.due.first_key_value().map(|(key, ())| *key);
-            let step = self.steps.first_key_value().map(|(step, ())| *step);
-            let next = [key.map(|k| k.0), step.map(|s| s.0)];
-            let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= at) else {
+            let key = self.due.first().copied();
+            let Some(next) = self.next_due().filter(|next| *next <= at) else {
                 break self.advance(at);
             };
             self.advance(next);
-            match (step.filter(|s| s.0 == next), key) {
-                (Some(step), _) => {
-                    self.steps.remove(&step);
-                    self.take_step(step.1, step.2);
+            let fires = |key: &(SimTime, usize, ObjectKey)| {
+                key.0 == next && self.delayed.get(&(key.1, key.2)) == Some(&next)
+            };
+            let timer = key.is_some_and(|key| fires(&key));
+            if !timer && self.steps.first().is_some_and(|step| step.0 == next) {
+                let (_, _, _, step, pod) = self.steps.pop_first().expect("it is there");
+                self.take_step(pod, step);
+            } else if let Some(key) = key {
+                self.due.remove(&key);
+                if self.delayed.get(&(key.1, key.2)) == Some(&key.0) {
+                    self.delayed.remove(&(key.1, key.2));
                 }
-                (None, Some(key)) => {
-                    self.due.remove(&key);
-                    self.reconcile(key.1, key.2);
-                }
-                (None, None) => unreachable!("something was due"),
+                self.reconcile(key.1, key.2);
             }
         }
     }
@@ -136,29 +201,63 @@ impl Control {
         let now = self.now();
         let mut keys = Vec::new();
         for change in changes {
-            for (place, controller) in self.controllers.iter().enumerate() {
+            for place in 0..self.controllers.len() {
+                let controller = &self.controllers[place];
                 controller.wakes(change, &self.cluster, &mut keys);
+                let at = now + controller.wake_delay();
                 for key in keys.drain(..) {
-                    let at = now + controller.wake_delay();
-                    self.due.insert((at, place, key), ());
+                    self.add(at, place, key);
                 }
             }
         }
         for change in changes {
             match change {
+                Change::PodAdded { pod, .. } if self.behave.is_some() => self.script(*pod),
                 Change::PodAdded { pod, .. } => self.start(*pod),
                 Change::PodDeleting { pod, .. } => {
-                    self.steps
-                        .insert((now + self.gone_after, *pod, Step::Gone), ());
+                    let scripted = self.behave.as_ref().map(|b| b.pods[pod].delay("term_ms"));
+                    let delay = scripted.map_or(Some(self.gone_after), |ms| ms);
+                    self.plan_step(*pod, delay.unwrap_or_default(), Step::Gone);
                 }
                 _ => {}
             }
         }
     }
 
+    fn add(&mut self, at: SimTime, place: usize, key: ObjectKey) {
+        if at > self.now() {
+            let waiting = self.delayed.get(&(place, key)).copied();
+            if waiting.is_some_and(|earlier| earlier <= at) {
+                return;
+            }
+            if let Some(later) = waiting {
+                self.due.remove(&(later, place, key));
+            }
+            self.delayed.insert((place, key), at);
+        }
+        self.due.insert((at, place, key));
+    }
+
+    fn plan_step(&mut self, pod: PodRef, delay: Duration, step: Step) {
+        let at = self.now() + delay;
+        let (base, number) = match &self.behave {
+            Some(behave) => behave.place(pod),
+            None => (String::new(), pod.id.index()),
+        };
+        self.steps.insert((at, base, number, step, pod));
+    }
+
     fn start(&mut self, pod: PodRef) {
-        let now = self.now();
         let node = NodeId::from_index(0);
+        self.plan.push(Write::BindPod { pod, node });
+        self.run(pod);
+        if let Some(delay) = self.ready_after {
+            self.plan_step(pod, delay, Step::Ready);
+        }
+    }
+
+    fn run(&mut self, pod: PodRef) {
+        let now = self.now();
         let status = PodStatus {
             phase: Phase::Running,
             has_ip: true,
@@ -166,19 +265,100 @@ impl Control {
             started: Some(now),
             ..PodStatus::NEW
         };
-        self.plan.push(Write::BindPod { pod, node });
-        self.plan.push(Write::PodStatus { pod, status });
-        if let Some(delay) = self.ready_after {
-            self.steps.insert((now + delay, pod, Step::Ready), ());
-        }
-        self.commit();
+        self.write(Write::PodStatus { pod, status });
+    }
+
+    fn script(&mut self, pod: PodRef) {
+        let row = self.cluster.pod(pod).expect("it was added");
+        let source = &self.cluster.template_of(row).template.source;
+        let image = source["image"].as_str().unwrap_or("");
+        let behave = self.behave.as_mut().expect("pods are scripted");
+        let base = behave
+            .bases
+            .get(image)
+            .map_or(image, String::as_str)
+            .to_owned();
+        let made = behave.made.entry(base.clone()).or_default();
+        let scripted = Scripted {
+            base,
+            number: *made,
+            rules: behave.images[image].clone(),
+            crashes: 0,
+        };
+        *made += 1;
+        let delay = scripted.delay("bind_ms").unwrap_or_default();
+        behave.pods.insert(pod, scripted);
+        self.plan_step(pod, delay, Step::Bind);
     }
 
     fn take_step(&mut self, pod: PodRef, step: Step) {
+        let acts = |row: &&Pod| row.is_active() || (step == Step::Fail && !row.is_terminal());
+        let alive = self.cluster.pod(pod).filter(acts);
         match step {
-            Step::Ready => self.set_ready(pod, true),
             Step::Gone => self.write(Write::RemovePod { pod }),
+            _ if alive.is_none() => {}
+            Step::Bind => {
+                let node = self.emptiest_node();
+                self.write(Write::BindPod { pod, node });
+                self.follow(pod, "start_ms", Some(Duration::ZERO), Step::Run);
+            }
+            Step::Run => {
+                self.run(pod);
+                let listed = self.rules(pod)["ready_ms"].is_array();
+                let default = (!listed).then_some(Duration::ZERO);
+                self.follow(pod, "ready_ms", default, Step::Ready);
+                self.follow(pod, "fail_ms", None, Step::Fail);
+            }
+            Step::Ready => {
+                self.set_ready(pod, true);
+                let rules = self.rules(pod);
+                let (limit, done) = (rules["crashes"].as_i64().unwrap_or(0), self.crashes(pod));
+                if limit == 0 || done < limit {
+                    self.follow(pod, "crash_ms", None, Step::Crash);
+                }
+            }
+            Step::Crash => {
+                let behave = self.behave.as_mut().expect("pods are scripted");
+                behave.pods.get_mut(&pod).expect("it is scripted").crashes += 1;
+                self.set_ready(pod, false);
+                self.follow(pod, "restart_ms", None, Step::Ready);
+            }
+            Step::Fail => {
+                let row = alive.expect("it is there");
+                let status = PodStatus {
+                    phase: Phase::Failed,
+                    ready: false,
+                    ..row.status
+                };
+                self.write(Write::PodStatus { pod, status });
+            }
         }
+    }
+
+    fn follow(&mut self, pod: PodRef, key: &str, default: Option<Duration>, step: Step) {
+        let scripted = self.behave.as_ref().and_then(|b| b.pods[&pod].delay(key));
+        if let Some(delay) = scripted.or(default) {
+            self.plan_step(pod, delay, step);
+        }
+    }
+
+    fn rules(&self, pod: PodRef) -> Value {
+        let behave = self.behave.as_ref();
+        behave.map_or(Value::Null, |b| b.pods[&pod].rules.clone())
+    }
+
+    fn crashes(&self, pod: PodRef) -> i64 {
+        self.behave.as_ref().map_or(0, |b| b.pods[&pod].crashes)
+    }
+
+    fn emptiest_node(&self) -> NodeId {
+        let pods = self.cluster.pods();
+        let count = |node: &NodeId| pods.iter().filter(|(_, p)| p.node == Some(*node)).count();
+        self.cluster
+            .nodes()
+            .ids()
+            .min_by_key(count)
+            .expect("a node")
     }
 
     /// Lets the metrics pipeline publish that each pod has used so many millicores since its last
@@ -221,7 +401,7 @@ impl Control {
         };
         let requeue = self.controllers[place].reconcile(key, &self.cluster, &mut self.plan, ctx);
         if let Requeue::After(delay) = requeue {
-            self.due.insert((self.now() + delay, place, key), ());
+            self.add(self.now() + delay, place, key);
         }
         self.commit();
         let sizes = self.sizes();

@@ -205,6 +205,8 @@ pub(crate) fn source(spec: &DeploymentSpec) -> Arc<Value> {
         "paused": spec.paused,
         "strategy": format!("{:?}", spec.strategy),
         "minReadySeconds": spec.min_ready.whole_secs(),
+        "progressDeadlineSeconds": spec.progress_deadline.map(Duration::whole_secs),
+        "revisionHistoryLimit": spec.history_limit,
     }))
 }
 
