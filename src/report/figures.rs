@@ -2,11 +2,11 @@
 
 use crate::base::{Duration, SimTime, cast};
 use crate::model::{Workload, WorkloadKind};
-use crate::record::{Cause, Fate};
+use crate::record::{Cause, CommandRecord, Fate};
 use crate::recorder::{Facts, Gauge, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
 
 use super::chart::{Axis, Figure, Layer, Panel, Role, Stack, Unit};
-use super::{metrics, names, rollouts};
+use super::{metrics_scaling, names, rollouts};
 
 /// Charts of one kind at most.
 const EACH_MAX: usize = 8;
@@ -45,26 +45,27 @@ fn subtitle(facts: &Facts) -> String {
 
 /// With the commands of the timeline between two instants.
 fn with_commands(mut figure: Figure, facts: &Facts, (from, until): (f64, f64)) -> Figure {
-    let inside = facts
-        .commands
-        .iter()
-        .filter(|c| (from..=until).contains(&secs(c.at)));
-    let mut last = None;
-    for command in inside.filter(|c| c.refused.is_none()).take(MARKERS_MAX) {
-        // Twins that are commanded at one instant share a mark.
-        if last != Some(command.at) {
-            figure = figure.marker(secs(command.at), short(&command.text));
-        }
-        last = Some(command.at);
+    let inside = |c: &&CommandRecord| (from..=until).contains(&secs(c.at)) && c.refused.is_none();
+    let done: Vec<&CommandRecord> = facts.commands.iter().filter(inside).collect();
+    // Twins that are commanded at one instant share a mark.
+    for group in done.chunk_by(|a, b| a.at == b.at).take(MARKERS_MAX) {
+        let more = match group.len() {
+            1 => String::new(),
+            all => format!(" +{}", all - 1),
+        };
+        let label = format!("{}{more}", short(&group[0].text));
+        figure = figure.marker(secs(group[0].at), label);
     }
     figure
 }
 
 /// A command without what everybody knows, cut to a length that fits above a chart.
 fn short(text: &str) -> String {
-    let text = text.strip_prefix("kubectl ").unwrap_or(text);
+    let known = |word: &&str| *word != "kubectl" && (word.starts_with('-') || !word.contains('='));
+    let words: Vec<&str> = text.split_whitespace().filter(known).collect();
+    let text = words.join(" ").replace("deployment/", "");
     if text.chars().count() <= 34 {
-        return text.to_owned();
+        return text;
     }
     let cut: String = text.chars().take(33).collect();
     format!("{cut}…")
@@ -323,6 +324,10 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
     .subtitle(subtitle(facts))
     .panel(Panel::new(rates).layer(Layer::stacked(x, stacks)));
     let mut figure = with_commands(figure, facts, (0.0, end));
+    let warmup = facts.model.run.warmup;
+    if !warmup.is_zero() {
+        figure = figure.span(0.0, warmup.as_secs_f64(), "warm-up");
+    }
     figure.panels.extend(latency_panel(calls, window));
     figure
 }
@@ -412,7 +417,7 @@ fn nodes_changed(facts: &Facts) -> bool {
 /// The share of pods that waited at most so long.
 fn pending(facts: &Facts) -> Option<Figure> {
     let samples = &facts.pods.pending_samples;
-    if samples.len() < 20 || samples.iter().all(|span| *span < Duration::ms(1)) {
+    if samples.len() < 20 || samples.iter().all(|span| *span < Duration::secs(1)) {
         return None;
     }
     let samples = samples.iter().map(|span| span.as_secs_f64()).collect();
@@ -443,8 +448,8 @@ fn scaling_figures(facts: &Facts) -> Vec<(String, Figure)> {
 
 /// Pods that an autoscaler wants and those that are ready, what it saw, and the calls.
 fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
-    let target = metrics::target_of(&facts.model, hpa)?;
-    let steps = metrics::steps_of(facts, hpa);
+    let target = metrics_scaling::target_of(&facts.model, hpa)?;
+    let steps = metrics_scaling::steps_of(facts, hpa);
     let own = |row: &&ReplicaPoint| row.workload == target;
     let sum = |point: &SamplePoint, value: fn(&ReplicaPoint) -> f64| -> f64 {
         point.replicas.iter().filter(own).map(value).sum()

@@ -20,6 +20,7 @@ pub mod files;
 mod font;
 mod html;
 mod metrics;
+mod metrics_scaling;
 mod names;
 pub mod rollouts;
 pub mod summary;

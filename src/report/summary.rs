@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::base::stats;
+use crate::base::{cast, stats};
 
 /// The way to a number: segments, of which one may be an object's name with dots in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -288,12 +288,16 @@ fn number_object(number: &Number) -> Option<serde_json::Value> {
     Some(serde_json::Value::Object(object))
 }
 
-/// A whole number as one, without `.0`; others as short as they can be read back.
+/// A number to twelve digits, which drops the noise of sums; a whole one without `.0`.
 pub(super) fn json_number(value: f64) -> serde_json::Value {
-    let whole = crate::base::cast::i64_trunc(value);
-    let is_whole =
-        value.abs() < 9e15 && (value - crate::base::cast::f64_of_i64(whole)).abs() <= 0.0;
-    if is_whole { whole.into() } else { value.into() }
+    let rounded: f64 = format!("{value:.11e}").parse().unwrap_or(value);
+    let whole = cast::i64_trunc(rounded);
+    let is_whole = rounded.abs() < 9e15 && (rounded - cast::f64_of_i64(whole)).abs() <= 0.0;
+    if is_whole {
+        whole.into()
+    } else {
+        rounded.into()
+    }
 }
 
 #[cfg(test)]
@@ -344,6 +348,14 @@ mod tests {
         assert!(summary.find("services.a.b.calls.failed").is_some());
         assert!(summary.find("services.a.b.calls").is_none());
         assert!(summary.find("services.a.b.calls.failed.x").is_none());
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(json_number(1.151_999_999_999_993_5).to_string(), "1.152");
+        assert_eq!(json_number(-3.0).to_string(), "-3");
+        assert_eq!(json_number(1.0 / 3.0).to_string(), "0.333333333333");
+        assert_eq!(json_number(2.5e-9).to_string(), "2.5e-9");
     }
 
     #[test]
