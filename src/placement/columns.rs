@@ -35,7 +35,7 @@ pub(super) struct Numbers {
     nonzero: [i64; 2],
     scores_balance: bool,
     /// Whether CPU, memory and the number of pods are all that has to fit.
-    is_simple: bool,
+    pub(super) is_simple: bool,
 }
 
 impl Numbers {
@@ -50,7 +50,7 @@ impl Numbers {
     }
 
     /// Whether number of pods, CPU and memory fit (rule S86).
-    fn fits(&self, line: &Line) -> bool {
+    pub(super) fn fits(&self, line: &Line) -> bool {
         let fits = |of: usize| {
             self.requests[of] <= 0 || self.requests[of] <= line.allocatable[of] - line.requested[of]
         };
@@ -58,13 +58,15 @@ impl Numbers {
     }
 
     /// The weighted scores that the node alone decides.
-    fn local(&self, line: &Line, settings: &SchedulerSettings) -> i64 {
+    pub(super) fn local(&self, line: &Line, settings: &SchedulerSettings) -> i64 {
         let requested = [0, 1].map(|of| line.nonzero[of] + self.nonzero[of]);
         let fit = resources_fit::score(settings.scoring, requested, line.allocatable);
         let mut total = settings.weights.resources_fit * fit;
         if self.scores_balance {
             let (taken, wanted) = (line.requested, self.requests);
-            let balanced = balanced_allocation::score(taken, wanted, line.allocatable);
+            let with = [taken[0] + wanted[0], taken[1] + wanted[1]];
+            let with = balanced_allocation::evenness(with, line.allocatable);
+            let balanced = balanced_allocation::gain(with, line.evenness);
             total += settings.weights.balanced_allocation * balanced;
         }
         total
@@ -92,8 +94,8 @@ pub(super) struct Columns {
     feasible_count: usize,
     /// The local total of each place; [`NEVER`] where the class is not let on.
     local: Vec<i64>,
-    /// The greatest local total of each 64 places.
-    best: Vec<i64>,
+    /// The greatest local total of each 64 places, and which of them have it.
+    best: Vec<(i64, u64)>,
     /// Which of `rejections` each place gives, plus 1; 0 where the class is let on.
     verdicts: Vec<u32>,
     /// The different rejections and how many places give each.
@@ -162,7 +164,7 @@ impl Columns {
         self.feasible = vec![0; nodes.div_ceil(WORD)];
         self.feasible_count = 0;
         self.local = vec![NEVER; nodes];
-        self.best = vec![NEVER; nodes.div_ceil(WORD)];
+        self.best = vec![(NEVER, 0); nodes.div_ceil(WORD)];
         self.verdicts = vec![0; nodes];
         self.rejections.clear();
         self.message = None;
@@ -206,7 +208,6 @@ impl Columns {
     }
 
     fn refresh_place(&mut self, at: usize, with: Reader<'_>) {
-        let before = self.local[at];
         let verdict = self.verdict(at, with);
         match (self.verdicts[at], &verdict) {
             (0, Ok(())) => {
@@ -220,11 +221,22 @@ impl Columns {
                 self.message = None;
             }
         }
-        let (now, word) = (self.local[at], at / WORD);
-        if now >= self.best[word] {
-            self.best[word] = now;
-        } else if before == self.best[word] {
-            self.best[word] = self.best_of(word);
+        self.rank_in_word(at);
+    }
+
+    /// Keeps up the greatest of the word after the local total of a place has changed.
+    fn rank_in_word(&mut self, at: usize) {
+        let (now, bit) = (self.local[at], 1 << (at % WORD));
+        let (best, places) = &mut self.best[at / WORD];
+        if now > *best {
+            (*best, *places) = (now, bit);
+        } else if now == *best {
+            *places |= bit;
+        } else {
+            *places &= !bit;
+            if *places == 0 {
+                self.best[at / WORD] = self.best_of(at / WORD);
+            }
         }
     }
 
@@ -237,10 +249,15 @@ impl Columns {
         }
     }
 
-    fn best_of(&self, word: usize) -> i64 {
+    fn best_of(&self, word: usize) -> (i64, u64) {
         let end = (word * WORD + WORD).min(self.local.len());
         let places = &self.local[word * WORD..end];
-        places.iter().copied().max().unwrap_or(NEVER)
+        let best = places.iter().copied().max().unwrap_or(NEVER);
+        let mut which = 0;
+        for (bit, local) in places.iter().enumerate() {
+            which |= u64::from(*local == best) << bit;
+        }
+        (best, which)
     }
 
     /// The node that takes the next pod of the class, if one does.
@@ -335,26 +352,45 @@ impl Columns {
 
     /// The best local total of the window, and of equal ones the first on the heap's walk.
     fn best_local(&self, window: Window) -> usize {
-        let runs = window.runs.into_iter().filter(|(from, to)| from < to);
-        let (mut best, mut key, mut place) = (NEVER, u64::MAX, usize::MAX);
-        let mut number = 0;
-        for (word, bits) in runs.flat_map(|run| self.words(run)) {
-            if self.best[word] >= best {
-                for bit in ones(bits) {
-                    let total = self.local[word * WORD + bit];
-                    if total < best {
-                        continue;
-                    }
-                    let below = (bits & !(u64::MAX << bit)).count_ones();
-                    let walk = preorder(number + cast::usize_of(below));
-                    if total > best || walk < key {
-                        (best, key, place) = (total, walk, word * WORD + bit);
-                    }
+        let runs = || window.runs.into_iter().filter(|(from, to)| from < to);
+        let words = || runs().flat_map(|run| self.words(run));
+        let best = words().map(|(word, bits)| self.best_among(word, bits));
+        let best = best.max().unwrap_or(NEVER);
+        let (mut key, mut place, mut number) = (u64::MAX, usize::MAX, 0);
+        for (word, bits) in words() {
+            for bit in ones(self.places_of(best, word, bits)) {
+                let below = (bits & !(u64::MAX << bit)).count_ones();
+                let walk = preorder(number + cast::usize_of(below));
+                if walk < key {
+                    (key, place) = (walk, word * WORD + bit);
                 }
             }
             number += cast::usize_of(bits.count_ones());
         }
         place
+    }
+
+    /// The greatest local total of some places of a word.
+    fn best_among(&self, word: usize, bits: u64) -> i64 {
+        let (best, places) = self.best[word];
+        if places & bits != 0 {
+            return best;
+        }
+        let locals = ones(bits).map(|bit| self.local[word * WORD + bit]);
+        locals.max().unwrap_or(NEVER)
+    }
+
+    /// Which of some places of a word have this local total, the greatest of the window.
+    fn places_of(&self, total: i64, word: usize, bits: u64) -> u64 {
+        let (best, places) = self.best[word];
+        if best < total {
+            return 0;
+        }
+        if best == total {
+            return places & bits;
+        }
+        let equal = |bit: &usize| self.local[word * WORD + bit] == total;
+        ones(bits).filter(equal).fold(0, |set, bit| set | 1 << bit)
     }
 
     /// The same with the scores that are normalised over the found nodes (rules S96, S100).

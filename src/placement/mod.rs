@@ -20,6 +20,7 @@ pub mod plain;
 pub mod plugins;
 mod select;
 mod verdict;
+mod walk;
 
 pub use classes::ClassId;
 pub use failure::FitError;

@@ -9,6 +9,7 @@ use crate::cluster::Node;
 use crate::model::{HostPort, NodeId, NodeSpec, PodSpec, Resources};
 
 use super::node_tree::{NodeTree, ZoneKey};
+use super::plugins::balanced_allocation;
 
 /// What the pods of a node take: those that are bound and those that are about to be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,20 +75,23 @@ pub(super) struct Line {
     pub(super) requested: [i64; 2],
     /// The same with the scheduler's defaults.
     pub(super) nonzero: [i64; 2],
+    /// How evenly they are taken (rule S90).
+    pub(super) evenness: i64,
     pub(super) pods: u32,
     pub(super) pods_max: u32,
 }
 
 impl Line {
     fn of(state: &NodeState) -> Self {
-        let usage = &state.usage;
+        let (usage, of) = (&state.usage, &state.spec.allocatable);
+        let allocatable = [of.cpu.0, of.memory.0];
+        let requested = [usage.requested.cpu.0, usage.requested.memory.0];
+        let nonzero = usage.nonzero_requested;
         Self {
-            allocatable: [
-                state.spec.allocatable.cpu.0,
-                state.spec.allocatable.memory.0,
-            ],
-            requested: [usage.requested.cpu.0, usage.requested.memory.0],
-            nonzero: [usage.nonzero_requested.0.0, usage.nonzero_requested.1.0],
+            allocatable,
+            requested,
+            nonzero: [nonzero.0.0, nonzero.1.0],
+            evenness: balanced_allocation::evenness(requested, allocatable),
             pods: usage.pods,
             pods_max: state.spec.pods_max,
         }

@@ -6,12 +6,13 @@ use crate::base::{IdVec, Interner, cast};
 use crate::model::{NodeId, NodeSpec, PodSpec, SchedulerSettings};
 
 use super::classes::{ClassId, Classes};
-use super::columns::{Columns, Reader};
+use super::columns::{Choice, Columns, Reader};
 use super::failure::NO_NODES;
 use super::nodes::{Nodes, Usage};
 use super::plain;
 use super::select::feasible_max;
 use super::verdict::PluginSet;
+use super::walk;
 
 /// What all columns together may take, in bytes; beyond it they are made anew when needed.
 const COLUMNS_MAX: usize = 48 << 20;
@@ -24,6 +25,9 @@ pub struct Placer {
     classes: Classes,
     columns: IdVec<ClassId, Option<Box<Columns>>>,
     columns_made: usize,
+    /// Where the log of changes ended when each class was asked about last.
+    asked: IdVec<ClassId, u64>,
+    found: Vec<(u32, i64)>,
     start: usize,
 }
 
@@ -60,6 +64,8 @@ impl Placer {
             classes: Classes::default(),
             columns: IdVec::new(),
             columns_made: 0,
+            asked: IdVec::new(),
+            found: Vec::new(),
             start: 0,
         }
     }
@@ -150,16 +156,23 @@ impl Placer {
             settings: &self.settings,
             names,
         };
+        let enough = feasible_max(self.nodes.len(), self.settings.percentage_of_nodes_to_score);
+        // Columns pay if fewer nodes change from one decision to the next than a search looks at.
+        let end = self.nodes.log().end();
+        let asked = std::mem::replace(self.asked.grow_to(class), end);
+        let choice = if end - asked > cast::u64_of(enough) {
+            walk::choose(self.start, enough, with, &mut self.found)
+        } else {
+            None
+        };
+        if let Some(choice) = choice {
+            return placed(choice, &mut self.start);
+        }
         let (columns, columns_made) = (&mut self.columns, &mut self.columns_made);
         let columns = columns_of(columns, columns_made, class, with);
         columns.refresh(with);
-        let enough = feasible_max(self.nodes.len(), self.settings.percentage_of_nodes_to_score);
         if let Some(choice) = columns.choose(self.start, enough, with) {
-            self.start = choice.next_start;
-            return Decision::Placed {
-                node: choice.node,
-                feasible: cast::u32_of(choice.found),
-            };
+            return placed(choice, &mut self.start);
         }
         Decision::Failed(Failure {
             message: columns.message(with),
@@ -188,6 +201,14 @@ impl Placer {
                 })
             }
         }
+    }
+}
+
+fn placed(choice: Choice, start: &mut usize) -> Decision {
+    *start = choice.next_start;
+    Decision::Placed {
+        node: choice.node,
+        feasible: cast::u32_of(choice.found),
     }
 }
 

@@ -317,6 +317,15 @@ fn columns_are_the_plain_evaluation() {
                     }
                     placer.update_node(node, &spec, &draw.names);
                 }
+                // Much happens, so that what is kept is too old.
+                6 if draw.rarely(4) && some_node.is_some() => {
+                    let class = placer.class(&pods[0], &draw.names);
+                    for _ in 0..draw.one_of(&[50, 150, 700]) {
+                        let node = draw.one_of(&ids);
+                        placer.add_pod(node, class);
+                        placer.remove_pod(node, class);
+                    }
+                }
                 _ => {
                     let pod = &pods[draw.below(pods.len())];
                     let class = placer.class(pod, &draw.names);

@@ -17,12 +17,16 @@ pub const fn skips(pod: &PodSpec) -> bool {
 #[must_use]
 pub fn score(taken: [i64; 2], wanted: [i64; 2], allocatable: [i64; 2]) -> i64 {
     let with = [taken[0] + wanted[0], taken[1] + wanted[1]];
-    let (with, without) = (evenness(with, allocatable), evenness(taken, allocatable));
+    gain(evenness(with, allocatable), evenness(taken, allocatable))
+}
+
+/// What the pod does to the evenness of the node.
+pub(in super::super) const fn gain(with: i64, without: i64) -> i64 {
     50 + (50 + with - without) / 2
 }
 
 /// 100 for equal parts taken, less by half the difference of the parts.
-fn evenness(requested: [i64; 2], allocatable: [i64; 2]) -> i64 {
+pub(in super::super) fn evenness(requested: [i64; 2], allocatable: [i64; 2]) -> i64 {
     let part = |of: usize| {
         let part = cast::f64_of_i64(requested[of]) / cast::f64_of_i64(allocatable[of]);
         if part > 1.0 { 1.0 } else { part }

@@ -1,0 +1,91 @@
+//! One decision without columns: for classes that are asked about too seldom to keep any.
+//!
+//! It looks at nodes from the start of the search on until enough are found, with the numbers of
+//! each node at hand, and scores those alone.
+
+use crate::base::cast;
+
+use super::columns::{Choice, Numbers, Reader};
+use super::plugins;
+use super::select::{SCORE_MAX, normalized, normalized_reverse, preorder};
+
+/// A node that takes the pod: its place in the walk and its local total.
+type Found = (u32, i64);
+
+/// The node that takes a pod of the class; `None` if none does. `found` is a buffer.
+pub(super) fn choose(
+    start: usize,
+    enough: usize,
+    with: Reader<'_>,
+    found: &mut Vec<Found>,
+) -> Option<Choice> {
+    let nodes = with.nodes.len();
+    let start = start % nodes;
+    let numbers = Numbers::of(&with.class.spec);
+    found.clear();
+    let mut next_start = start;
+    for place in (start..nodes).chain(0..start) {
+        if !takes(&numbers, place, with) {
+            continue;
+        }
+        if found.len() == enough {
+            next_start = place;
+            break;
+        }
+        let local = numbers.local(&with.nodes.lines()[place], with.settings);
+        found.push((cast::u32_of(place), local));
+    }
+    let place = match found.as_slice() {
+        [] => return None,
+        [(only, _)] => *only,
+        several => best(several, with),
+    };
+    Some(Choice {
+        node: with.nodes.order()[cast::usize_of(place)],
+        found: found.len(),
+        next_start,
+    })
+}
+
+fn takes(numbers: &Numbers, place: usize, with: Reader<'_>) -> bool {
+    if with.statics.rejects[place].is_some() {
+        return false;
+    }
+    let fits = numbers.fits(&with.nodes.lines()[place]);
+    if numbers.is_simple || !fits {
+        return fits;
+    }
+    plugins::filter(&with.class.spec, with.nodes.at(place), with.names).is_ok()
+}
+
+/// The best total, and of equal ones the first on the heap's walk.
+fn best(found: &[Found], with: Reader<'_>) -> u32 {
+    let (statics, weights) = (with.statics, &with.settings.weights);
+    let raws = |place: u32| {
+        let place = cast::usize_of(place);
+        (statics.taint_raw[place], statics.affinity_raw[place])
+    };
+    let (mut taint_max, mut affinity_max) = (0, 0);
+    if !statics.is_uniform() {
+        for (taint, affinity) in found.iter().map(|(place, _)| raws(*place)) {
+            taint_max = taint_max.max(taint);
+            affinity_max = affinity_max.max(affinity);
+        }
+    }
+    let normal = |place: u32| {
+        if taint_max == 0 && affinity_max == 0 {
+            return weights.taint_toleration * SCORE_MAX;
+        }
+        let (taint, affinity) = raws(place);
+        weights.taint_toleration * normalized_reverse(taint, taint_max)
+            + weights.node_affinity * normalized(affinity, affinity_max)
+    };
+    let (mut best, mut key, mut at) = (i64::MIN, u64::MAX, 0);
+    for (number, (place, local)) in found.iter().enumerate() {
+        let total = local + normal(*place);
+        if total > best || (total == best && preorder(number) < key) {
+            (best, key, at) = (total, preorder(number), *place);
+        }
+    }
+    at
+}
