@@ -181,7 +181,7 @@ fn model(pods: u64) -> Arc<Model> {
 }
 
 /// Seconds of one run's loop.
-#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the wall clock")]
+#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
 fn stream(pods: u64) -> f64 {
     let model = model(pods);
     let wants = Wants {
@@ -194,7 +194,10 @@ fn stream(pods: u64) -> f64 {
     let outcome = world.run().expect("no limit is passed");
     let seconds = begin.elapsed().as_secs_f64();
     let written = BYTES.load(Ordering::Relaxed) - before;
-    println!("  {pods} pods, {} events, {written} bytes: {seconds:.3} s", outcome.events);
+    println!(
+        "  {pods} pods, {} events, {written} bytes: {seconds:.3} s",
+        outcome.events
+    );
     assert_eq!(outcome.cluster.pods_created(), pods);
     assert!(outcome.cluster.pods().is_empty(), "pods are left");
     seconds
@@ -210,11 +213,13 @@ fn peak_rss_mib() -> Option<f64> {
 
 /// Microseconds a decision in a steady state: `sizes` templates in turn; each pod is counted, and
 /// the oldest of `alive` goes.
-#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the wall clock")]
+#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
 fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
     let mut names = Interner::new();
     let mut placer = Placer::new(&SchedulerSettings::default());
-    let specs: Vec<_> = (0..nodes).map(|n| (NodeId::new(n), node(n, &mut names))).collect();
+    let specs: Vec<_> = (0..nodes)
+        .map(|n| (NodeId::new(n), node(n, &mut names)))
+        .collect();
     placer.add_nodes(specs, &names);
     let class = |size: i64| {
         let spec = pod(resources(1000 + size, Bytes::gib(4)), &mut names);
@@ -277,8 +282,24 @@ fn main() {
     }
     figure("decision_us_1000_templates", median(fast), "us");
     figure("decision_us_1000_templates_plain", median(plain), "us");
-    figure("decision_us_1000_sizes_20", decisions(1000, 20, 100_000, false), "us");
-    figure("decision_us_1000_sizes_3000", decisions(1000, 3000, 20_000, false), "us");
-    figure("decision_us_5000_templates", decisions(5000, 1, 100_000, false), "us");
-    figure("decision_us_15000_templates", decisions(15_000, 1, 50_000, false), "us");
+    figure(
+        "decision_us_1000_sizes_20",
+        decisions(1000, 20, 100_000, false),
+        "us",
+    );
+    figure(
+        "decision_us_1000_sizes_3000",
+        decisions(1000, 3000, 20_000, false),
+        "us",
+    );
+    figure(
+        "decision_us_5000_templates",
+        decisions(5000, 1, 100_000, false),
+        "us",
+    );
+    figure(
+        "decision_us_15000_templates",
+        decisions(15_000, 1, 50_000, false),
+        "us",
+    );
 }

@@ -12,13 +12,11 @@
 //!                   window of the search ─► best total ─► first of the heap's walk
 //! ```
 
-use std::sync::Arc;
-
 use crate::base::{Interner, cast};
 use crate::model::{NodeId, PodSpec, SchedulerSettings};
 
 use super::classes::{Class, Statics};
-use super::failure::FitError;
+use super::failure::{Failure, FitError};
 use super::nodes::{Line, Nodes};
 use super::plugins::{self, balanced_allocation, resources_fit};
 use super::select::{SCORE_MAX, normalized, normalized_reverse, preorder};
@@ -100,8 +98,8 @@ pub(super) struct Columns {
     verdicts: Vec<u32>,
     /// The different rejections and how many places give each.
     rejections: Vec<(Rejection, u32)>,
-    /// The message of these rejections, once it was asked for.
-    message: Option<Arc<str>>,
+    /// What these rejections come to, once it was asked for.
+    failure: Option<Failure>,
 }
 
 /// The found nodes: places from `start` on, circularly, up to the first that is not looked at.
@@ -133,7 +131,7 @@ impl Columns {
             best: Vec::new(),
             verdicts: Vec::new(),
             rejections: Vec::new(),
-            message: None,
+            failure: None,
         }
     }
 
@@ -167,7 +165,7 @@ impl Columns {
         self.best = vec![(NEVER, 0); nodes.div_ceil(WORD)];
         self.verdicts = vec![0; nodes];
         self.rejections.clear();
-        self.message = None;
+        self.failure = None;
         for at in 0..nodes {
             let verdict = self.verdict(at, with);
             self.enter(at, verdict, with);
@@ -218,7 +216,7 @@ impl Columns {
             (index, _) => {
                 self.leave(at, index);
                 self.enter(at, verdict, with);
-                self.message = None;
+                self.failure = None;
             }
         }
         self.rank_in_word(at);
@@ -423,26 +421,27 @@ impl Columns {
         at
     }
 
-    /// Why no node takes the class.
-    pub(super) fn fit_error(&self) -> FitError {
-        let mut error = FitError::of(self.local.len());
-        for (rejection, count) in self.rejections.iter().filter(|(_, count)| *count > 0) {
-            error.count(rejection, *count);
-        }
-        error
-    }
-
-    /// The message of [`Self::fit_error`], the same text until a verdict changes.
-    pub(super) fn message(&mut self, with: Reader<'_>) -> Arc<str> {
-        if let Some(known) = &self.message {
-            return Arc::clone(known);
-        }
-        let error = self.fit_error();
-        let message: Arc<str> = error
-            .message(with.class.spec.preempts_never, with.names)
-            .into();
-        self.message = Some(Arc::clone(&message));
-        message
+    /// Why no node takes the class; the same text until a verdict changes.
+    pub(super) fn failure(&mut self, with: Reader<'_>) -> Failure {
+        let Self {
+            failure,
+            rejections,
+            local,
+            ..
+        } = self;
+        let new = || {
+            let mut error = FitError::of(local.len());
+            for (rejection, count) in rejections.iter().filter(|(_, count)| *count > 0) {
+                error.count(rejection, *count);
+            }
+            Failure {
+                message: error
+                    .message(with.class.spec.preempts_never, with.names)
+                    .into(),
+                plugins: error.plugins,
+            }
+        };
+        failure.get_or_insert_with(new).clone()
     }
 }
 

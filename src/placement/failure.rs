@@ -1,10 +1,20 @@
 //! Why a pod goes nowhere, counted and in words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::Interner;
 
 use super::verdict::{Code, PluginSet, Reason, Rejection};
+
+/// Why a pod goes nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The message, letter for letter.
+    pub message: Arc<str>,
+    /// Who rejected; nobody if it is an error: there are no nodes (rule S14).
+    pub plugins: PluginSet,
+}
 
 /// The reasons of all nodes, counted (rule S125).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

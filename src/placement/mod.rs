@@ -23,9 +23,9 @@ mod verdict;
 mod walk;
 
 pub use classes::ClassId;
-pub use failure::FitError;
+pub use failure::{Failure, FitError};
 pub use node_tree::{NodeTree, ZoneKey};
 pub use nodes::{NodeState, Nodes, Usage};
-pub use placer::{Decision, Failure, Placer};
+pub use placer::{Decision, Placer};
 pub use select::{feasible_max, heap_root, next_start, preorder};
 pub use verdict::{Code, Plugin, PluginSet, Reason, Rejection};

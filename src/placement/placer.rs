@@ -7,7 +7,7 @@ use crate::model::{NodeId, NodeSpec, PodSpec, SchedulerSettings};
 
 use super::classes::{ClassId, Classes};
 use super::columns::{Choice, Columns, Reader};
-use super::failure::NO_NODES;
+use super::failure::{Failure, NO_NODES};
 use super::nodes::{Nodes, Usage};
 use super::plain;
 use super::select::feasible_max;
@@ -43,15 +43,6 @@ pub enum Decision {
     },
     /// Nowhere.
     Failed(Failure),
-}
-
-/// Why a pod goes nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The message, letter for letter.
-    pub message: Arc<str>,
-    /// Who rejected; nobody if it is an error: there are no nodes (rule S14).
-    pub plugins: PluginSet,
 }
 
 impl Placer {
@@ -174,10 +165,7 @@ impl Placer {
         if let Some(choice) = columns.choose(self.start, enough, with) {
             return placed(choice, &mut self.start);
         }
-        Decision::Failed(Failure {
-            message: columns.message(with),
-            plugins: columns.fit_error().plugins,
-        })
+        Decision::Failed(columns.failure(with))
     }
 
     /// The same by the plain evaluation.

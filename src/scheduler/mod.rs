@@ -310,30 +310,49 @@ impl Scheduler {
         self.arm(ctx);
     }
 
-    /// One turn of the loop (rule S1).
+    /// One turn of the loop (rule S1). When a cycle takes no time, failed ones are followed by the
+    /// next at once: nothing can happen between them.
     fn schedule_one(&mut self, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
         self.is_armed = false;
-        let Some(waiting) = self.queue.pop() else {
-            return;
-        };
-        let (pod, class) = (waiting.pod, waiting.class);
-        match cluster.pod(pod) {
-            // It is gone, and the watch has not told yet.
-            None => self.queue.forget(pod),
-            Some(row) => match self.placer.decide(class, cluster.names()) {
-                Decision::Placed { node, .. } => {
-                    self.queue.forget(pod);
-                    self.count(pod, node, class);
-                    self.begin_binding((pod, node), row, cluster, plan, ctx);
-                }
-                Decision::Failed(failure) => self.fail((pod, row), &failure, plan, ctx),
-            },
-        }
-        if !self.cycle.is_zero() {
-            self.is_armed = true;
-            ctx.after(self.cycle, Event::Scheduler(SchedulerEvent::ScheduleOne));
+        while let Some(waiting) = self.queue.pop() {
+            let (pod, class) = (waiting.pod, waiting.class);
+            let has_failed = self.attempt((pod, class), cluster, plan, ctx);
+            if !self.cycle.is_zero() {
+                self.is_armed = true;
+                ctx.after(self.cycle, Event::Scheduler(SchedulerEvent::ScheduleOne));
+            }
+            if !has_failed || self.is_armed {
+                break;
+            }
         }
         self.arm(ctx);
+    }
+
+    /// One scheduling cycle; true if the pod goes nowhere.
+    fn attempt(
+        &mut self,
+        (pod, class): (PodRef, ClassId),
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) -> bool {
+        let Some(row) = cluster.pod(pod) else {
+            // It is gone, and the watch has not told yet.
+            self.queue.forget(pod);
+            return true;
+        };
+        match self.placer.decide(class, cluster.names()) {
+            Decision::Placed { node, .. } => {
+                self.queue.forget(pod);
+                self.count(pod, node, class);
+                self.begin_binding((pod, node), row, cluster, plan, ctx);
+                false
+            }
+            Decision::Failed(failure) => {
+                self.fail((pod, row), &failure, plan, ctx);
+                true
+            }
+        }
     }
 
     /// The binding cycle: at once, or when its latency is over.

@@ -240,17 +240,13 @@ impl SchedulingQueue {
 
     /// Moves those pods that wait for an event and that `helps` says it may help (rule S142).
     pub fn move_if(&mut self, now: SimTime, mut helps: impl FnMut(&Waiting) -> bool) {
-        let mut moved = Vec::new();
-        for pod in self.unschedulable.values() {
-            let waiting = self.get(*pod).expect("a pod that is listed waits");
-            if helps(waiting) {
-                moved.push(*pod);
-            }
-        }
-        for pod in moved {
-            let ticket = self.get(pod).map(|w| w.ticket);
-            self.unschedulable
-                .remove(&ticket.expect("a pod that is listed waits"));
+        let helped = |(ticket, pod): (&u64, &PodRef)| {
+            let is_helped = self.get(*pod).is_some_and(&mut helps);
+            is_helped.then_some((*ticket, *pod))
+        };
+        let moved: Vec<_> = self.unschedulable.iter().filter_map(helped).collect();
+        for (ticket, pod) in moved {
+            self.unschedulable.remove(&ticket);
             self.after_backoff(pod, now);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use seatrial::base::{Bytes, Interner, MilliCpu, Symbol};
+use seatrial::base::{Bytes, Id, Interner, MilliCpu, Symbol};
 use seatrial::model::{
     HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, Operator, PodSpec,
     Protocol, Requirement, Resources, SchedulerSettings, ScoreWeights, Scoring, Taint, TaintEffect,
@@ -380,7 +380,7 @@ fn all_small_worlds() {
             assert_eq!(got, expected, "{sizes:?} {taken:?} {wanted}");
             if let Some(node) = got {
                 taken[node] += wanted;
-                placer.add_pod(NodeId::new(node as u32), class);
+                placer.add_pod(NodeId::from_index(node), class);
             }
         }
     }

@@ -399,3 +399,19 @@ fn a_slot_has_many_lives() {
         assert_eq!(harness.node_of("a"), Some(0));
     }
 }
+
+/// S127, S142: a crowd that waits is tried whole at each event, and says nothing twice.
+#[test]
+fn a_crowd_is_tried_at_each_event() {
+    let names: Vec<String> = (0..30).map(|number| format!("p{number:02}")).collect();
+    let pods: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let mut harness = Harness::new(model(&[1], &pods, as_is));
+    harness.run_until(1);
+    for (gone, next) in names.iter().zip(&names[1..]) {
+        assert_eq!(harness.node_of(gone), Some(0), "{gone}");
+        let now = harness.queue.now().since_start().whole_millis();
+        harness.remove_at(gone, now + 2_500);
+        harness.run_until(now + 2_501);
+        assert_eq!(harness.node_of(next), Some(0), "{next}");
+    }
+}
