@@ -41,8 +41,8 @@ impl PodName {
             Self::Numbered { prefix, number } => format!("{}-{number}", names.resolve(prefix)),
             Self::Generated { prefix, mut suffix } => {
                 let prefix = names.resolve(prefix);
-                let cut = prefix.len().min(57);
-                let mut text = format!("{}-", &prefix[..prefix.floor_char_boundary(cut)]);
+                // Names are ASCII: any byte ends a character.
+                let mut text = format!("{}-", prefix.get(..57).unwrap_or(prefix));
                 for _ in 0..5 {
                     text.push(char::from(ALPHABET[(suffix % 27) as usize]));
                     suffix /= 27;

@@ -24,7 +24,6 @@ pub(super) fn note(line: &str) {
 }
 
 /// Whether stderr takes colours.
-#[expect(clippy::disallowed_methods, reason = "cli alone reads the environment")]
 fn has_color() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

@@ -218,7 +218,7 @@ impl Cluster {
                     changes.push(Change::ServerIdle { pod });
                 }
             }
-            Write::CreateReplicaSet(new) => self.create_replica_set(new, changes),
+            Write::CreateReplicaSet(new) => self.create_replica_set(&new, changes),
             Write::ScaleReplicaSet {
                 replica_set,
                 replicas,

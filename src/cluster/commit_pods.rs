@@ -25,16 +25,7 @@ impl Cluster {
 
     /// Adds a pod to the counts, or takes it off them, as it is now.
     fn count(&mut self, id: PodId, by: i32) {
-        let pod = &self.pods[id];
-        let add = |to: &mut u32, holds: bool| {
-            *to = to.wrapping_add_signed(if holds { by } else { 0 });
-        };
-        let live = !pod.is_terminal();
-        let active = pod.is_active();
-        add(&mut self.counts.unbound, active && pod.node.is_none());
-        add(&mut self.counts.running, pod.status.phase == Phase::Running);
-        add(&mut self.counts.ready, active && pod.status.ready);
-        add(&mut self.counts.terminating, live && pod.deletion.is_some());
+        self.counts.add(&self.pods[id], by);
     }
 
     /// Creates a pod.
@@ -73,6 +64,7 @@ impl Cluster {
                 row.pods.push(pod.id);
             }
         }
+        self.count(pod.id, 1);
         changes.push(Change::PodAdded {
             pod,
             owner: new.owner,
@@ -108,6 +100,8 @@ impl Cluster {
         if row.deletion.is_some() {
             return;
         }
+        self.count(pod.id, -1);
+        let row = &mut self.pods[pod.id];
         row.node = Some(node);
         row.bound = Some(now);
         let owner = row.owner;
@@ -215,24 +209,17 @@ impl Cluster {
         let own = self.templates[row.template].template.spec.grace;
         let grace = grace.unwrap_or(own).max(Duration::secs(1));
         let now = self.now;
-        let row = &mut self.pods[pod.id];
         let deadline = now + grace;
-        match row.deletion {
+        let deletion = match row.deletion {
             Some(earlier) if earlier.requested + earlier.grace <= deadline => return,
-            Some(earlier) => {
-                let grace = deadline - earlier.requested;
-                row.deletion = Some(Deletion {
-                    requested: earlier.requested,
-                    grace,
-                });
+            Some(Deletion { requested, .. }) => {
+                Deletion { requested, grace: deadline - requested }
             }
-            None => {
-                row.deletion = Some(Deletion {
-                    requested: now,
-                    grace,
-                })
-            }
-        }
+            None => Deletion { requested: now, grace },
+        };
+        self.count(pod.id, -1);
+        self.pods[pod.id].deletion = Some(deletion);
+        self.count(pod.id, 1);
         changes.push(Change::PodDeleting { pod, node, owner });
     }
 

@@ -16,7 +16,7 @@ use super::{
 impl Cluster {
     /// Creates a ReplicaSet of a Deployment, unless that is gone: name, labels and selector get
     /// the hash (rule C27).
-    pub(super) fn create_replica_set(&mut self, new: NewReplicaSet, changes: &mut Vec<Change>) {
+    pub(super) fn create_replica_set(&mut self, new: &NewReplicaSet, changes: &mut Vec<Change>) {
         let Some(row) = self.deployments[new.deployment].as_ref() else {
             return;
         };

@@ -2,7 +2,7 @@
 
 use crate::model::Resources;
 
-use super::Cluster;
+use super::{Cluster, PodCounts};
 
 impl Cluster {
     /// Checks the indexes and sums against the rows they come from.
@@ -37,6 +37,11 @@ impl Cluster {
                 "the pods of {id:?} are others"
             );
         }
+        let mut counts = PodCounts::default();
+        for (_, pod) in self.pods.iter() {
+            counts.add(pod, 1);
+        }
+        assert_eq!(self.counts, counts, "the counts of pods do not add up");
         for (id, replica_set) in self.replica_sets.iter() {
             for pod in &replica_set.pods {
                 let row = self

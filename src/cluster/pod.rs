@@ -145,3 +145,17 @@ pub struct PodCounts {
     /// Being deleted and not terminal.
     pub terminating: u32,
 }
+
+impl PodCounts {
+    /// Adds a pod as it is now, or takes it away with −1.
+    pub(super) fn add(&mut self, pod: &Pod, by: i32) {
+        let add = |to: &mut u32, holds: bool| {
+            *to = to.wrapping_add_signed(if holds { by } else { 0 });
+        };
+        let active = pod.is_active();
+        add(&mut self.unbound, active && pod.node.is_none());
+        add(&mut self.running, pod.status.phase == Phase::Running);
+        add(&mut self.ready, active && pod.status.ready);
+        add(&mut self.terminating, !pod.is_terminal() && pod.deletion.is_some());
+    }
+}

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{self, Lowering};
+use crate::api;
 use crate::base::{Duration, go_time::Timestamp};
 use crate::cluster::{Cluster, Plan, Write};
 use crate::model::{

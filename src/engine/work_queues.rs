@@ -36,9 +36,9 @@ impl WorkQueues {
         model: &Model,
         streams: &Streams,
     ) -> Self {
-        let client = |c: &Box<dyn Controller>| Client::new(c.name(), &model.latencies, streams);
+        let client = |c: &dyn Controller| Client::new(c.name(), &model.latencies, streams);
         Self {
-            clients: controllers.iter().map(client).collect(),
+            clients: controllers.iter().map(|c| client(&**c)).collect(),
             due: LookupMap::new(),
             in_flight: LookupMap::new(),
             writes: Vec::new(),

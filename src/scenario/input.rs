@@ -18,7 +18,7 @@ pub(super) struct Input {
 
 impl Input {
     /// The text of a file that the scenario names (plain or gzip).
-    pub fn read_text(&mut self, path: &Spanned<String>) -> Option<Arc<SourceText>> {
+    pub(super) fn read_text(&mut self, path: &Spanned<String>) -> Option<Arc<SourceText>> {
         let Self { loader, sources, found } = self;
         let limits = ParseOptions::manifest().limits;
         let full = loader.full(&path.value);
@@ -27,7 +27,7 @@ impl Input {
     }
 
     /// The Kubernetes objects of files, folders and globs.
-    pub fn read_manifests(&mut self, paths: &[Spanned<String>]) -> Vec<Document> {
+    pub(super) fn read_manifests(&mut self, paths: &[Spanned<String>]) -> Vec<Document> {
         let paths: Vec<PathSpec> =
             paths.iter().map(|path| PathSpec::new(path.value.clone(), path.span)).collect();
         let Self { loader, sources, found } = self;
@@ -40,7 +40,7 @@ impl Input {
 pub(super) struct SourceText(Arc<SourceFile>);
 
 impl SourceText {
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.text().as_bytes()
     }
 }

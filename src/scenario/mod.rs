@@ -130,7 +130,8 @@ fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<Scenar
     let set = |(index, set): (usize, &String)| {
         tree::set_from_text(&mut tree, &format!("--set {}", index + 1), set, sources, found)
     };
-    if !sets.iter().enumerate().map(set).fold(true, |all, well| all && well) {
+    // All of them are laid over, so that each that is wrong is told.
+    if sets.iter().enumerate().map(set).filter(|well| !well).count() > 0 {
         return None;
     }
     tree::from_value(tree.root(), found)

@@ -68,7 +68,7 @@ scalar! {
 ///
 /// # Errors
 /// Without a unit, negative, or no number.
-pub fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err(format!("a span of time cannot be negative: {text}"));
     }

@@ -239,6 +239,9 @@ impl SchedulingQueue {
     }
 
     /// Moves those pods that wait for an event and that `helps` says it may help (rule S142).
+    ///
+    /// # Panics
+    /// If a pod is listed that does not wait: a bug of this queue.
     pub fn move_if(&mut self, now: SimTime, mut helps: impl FnMut(&Waiting) -> bool) {
         let helped = |(ticket, pod): (&u64, &PodRef)| {
             let is_helped = self.get(*pod).is_some_and(&mut helps);
