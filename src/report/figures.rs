@@ -3,7 +3,7 @@
 use crate::base::{Duration, SimTime, cast};
 use crate::model::{Workload, WorkloadKind};
 use crate::record::{Cause, CommandRecord, Fate};
-use crate::recorder::{Facts, Gauge, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
+use crate::recorder::{Facts, Gauge, Interval, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
 
 use super::chart::{Axis, Figure, Layer, Panel, Role, Stack, Unit};
 use super::{metrics_scaling, names, rollouts};
@@ -262,7 +262,7 @@ fn latency(calls: &ServiceCalls, p: f64, (from, until): (SimTime, SimTime)) -> P
     let inside = calls
         .intervals()
         .filter(|(at, _)| (from..until).contains(at));
-    let point = |(at, row): (SimTime, &crate::recorder::Interval)| {
+    let point = |(at, row): (SimTime, &Interval)| {
         let value = row
             .latency
             .quantile(p)
@@ -307,9 +307,8 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
     let window = (SimTime::ZERO, SimTime::MAX);
     let (x, mut stacks) = causes(calls, window);
     let width = calls.width().as_secs_f64();
-    let ok = |(_, row): (SimTime, &crate::recorder::Interval)| {
-        cast::f64_of_u64(row.counts.of_fate(Fate::Ok)) / width
-    };
+    let ok =
+        |(_, row): (SimTime, &Interval)| cast::f64_of_u64(row.counts.of_fate(Fate::Ok)) / width;
     stacks.push(Stack::new(
         "answered well",
         Role::Ok,
@@ -467,17 +466,17 @@ fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
     }
     let spec = &facts.model.hpas[hpa];
     let pods = Panel::new(Axis::new("pods", Unit::Count))
+        .layer(Layer::level(
+            "most allowed",
+            Role::Muted,
+            f64::from(spec.replicas_max),
+        ))
         .layer(Layer::step(
             "ready",
             Role::Series(0),
             curve(facts, |p| sum(p, |row| row.ready)),
         ))
-        .layer(Layer::step("wanted", Role::Total, wanted))
-        .layer(Layer::level(
-            "most allowed",
-            Role::Reference,
-            f64::from(spec.replicas_max),
-        ));
+        .layer(Layer::step("wanted", Role::Reference, wanted));
     let end = secs(facts.ended);
     let axis = Axis::clock().range(0.0, end);
     let figure = Figure::new(format!("Scaling by hpa/{name}"), axis).subtitle(subtitle(facts));
@@ -520,10 +519,14 @@ fn offered(facts: &Facts, target: Workload) -> Option<Panel> {
     let service = *names::services_of(&facts.model, index).first()?;
     let calls = &facts.services.as_slice()[service];
     let width = calls.width().as_secs_f64();
-    let points: Points = calls
-        .intervals()
-        .map(|(at, row)| (secs(at), cast::f64_of_u64(row.counts.total()) / width))
-        .collect();
+    let all: Vec<(SimTime, &Interval)> = calls.intervals().collect();
+    // Means of some intervals show the tide and not the ripple.
+    let points = all.chunks(all.len().div_ceil(240).max(1)).map(|chunk| {
+        let calls: u64 = chunk.iter().map(|(_, row)| row.counts.total()).sum();
+        let span = cast::f64_of_usize(chunk.len()) * width;
+        (secs(chunk[0].0), cast::f64_of_u64(calls) / span)
+    });
+    let points: Points = points.collect();
     if points.is_empty() {
         return None;
     }

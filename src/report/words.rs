@@ -62,7 +62,9 @@ pub fn interval(number: &Number) -> String {
         high
     };
     let (left, right) = ends(low, high, number.unit);
-    if high - low <= 0.0 || left == right {
+    // Ends that read the same say nothing; the unit stands at the right one alone.
+    let same = right.split(' ').next() == left.split(' ').next();
+    if high - low <= 0.0 || same {
         String::new()
     } else {
         format!("[{left} – {right}]")
@@ -171,6 +173,7 @@ mod tests {
         check(0.41, Some((0.4, 0.42)), Unit::Share, "41 % [40 – 42 %]");
         check(1.0, Some((1.0, 1.0)), Unit::YesNo, "yes");
         check(0.95, None, Unit::YesNo, "in 95 % of the runs");
+        check(15.2, Some((15.16, 15.21)), Unit::Seconds, "15.2 s");
         check(6.0, Some((6.0, 6.0)), Unit::Nodes, "6");
     }
 }
