@@ -5,10 +5,12 @@
 //! - `loop_s_1000x100000`: 1,000 nodes of 32 cores and 128 GiB; 100,000 pods of 1 core and 4 GiB
 //!   come at 100 a second (Poisson) and live for 100 s; default profile, adaptive sampling, the
 //!   real components; a row a pod goes to a sink that counts bytes. The time of the loop alone.
+//! - `loop_cpu_s_…`: the same in the processor's time (Linux), for a machine that others use too.
 //! - `peak_rss_mib_…`: the process's greatest memory so far (Linux), after that run and after one
 //!   of ten times as many pods.
 //! - `decision_us_…`: a decision with its pod counted and an old one gone, in a cluster of that
-//!   many nodes about a third full; by the columns and by the plain evaluation, in turn.
+//!   many nodes about a third full; by the columns and by the plain evaluation, in turn; one
+//!   template, or so many sizes in turn. In the processor's time where it is known.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
@@ -180,9 +182,34 @@ fn model(pods: u64) -> Arc<Model> {
     })
 }
 
-/// Seconds of one run's loop.
+/// A stop watch: wall clock and the processor's time of this thread, in seconds.
 #[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
-fn stream(pods: u64) -> f64 {
+struct Watch(Instant, Option<f64>);
+
+impl Watch {
+    #[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
+    fn start() -> Self {
+        Self(Instant::now(), processor_s())
+    }
+
+    fn wall_s(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+
+    fn processor_s(&self) -> Option<f64> {
+        Some(processor_s()? - self.1?)
+    }
+}
+
+/// How long this thread has run, in seconds.
+fn processor_s() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    let nanos: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanos / 1e9)
+}
+
+/// Seconds of one run's loop: wall clock and processor.
+fn stream(pods: u64) -> (f64, f64) {
     let model = model(pods);
     let wants = Wants {
         events: false,
@@ -190,17 +217,16 @@ fn stream(pods: u64) -> f64 {
     };
     let before = BYTES.load(Ordering::Relaxed);
     let world = World::new(&model, 0, Recorder::new(&model, wants));
-    let begin = Instant::now();
+    let watch = Watch::start();
     let outcome = world.run().expect("no limit is passed");
-    let seconds = begin.elapsed().as_secs_f64();
+    let seconds = watch.wall_s();
+    let processor = watch.processor_s().unwrap_or(seconds);
     let written = BYTES.load(Ordering::Relaxed) - before;
-    println!(
-        "  {pods} pods, {} events, {written} bytes: {seconds:.3} s",
-        outcome.events
-    );
+    let events = outcome.events;
+    println!("  {pods} pods, {events} events, {written} bytes: {seconds:.3} s, {processor:.3} s");
     assert_eq!(outcome.cluster.pods_created(), pods);
     assert!(outcome.cluster.pods().is_empty(), "pods are left");
-    seconds
+    (seconds, processor)
 }
 
 /// The greatest resident memory of the process so far, in MiB.
@@ -213,7 +239,6 @@ fn peak_rss_mib() -> Option<f64> {
 
 /// Microseconds a decision in a steady state: `sizes` templates in turn; each pod is counted, and
 /// the oldest of `alive` goes.
-#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
 fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
     let mut names = Interner::new();
     let mut placer = Placer::new(&SchedulerSettings::default());
@@ -249,11 +274,12 @@ fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
     for _ in 0..nodes * 11 {
         turn(&mut placer, false);
     }
-    let begin = Instant::now();
+    let watch = Watch::start();
     for _ in 0..count {
         turn(&mut placer, is_plain);
     }
-    begin.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+    let seconds = watch.processor_s().unwrap_or_else(|| watch.wall_s());
+    seconds * 1e6 / f64::from(count)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -265,16 +291,21 @@ fn figure(name: &str, value: f64, unit: &str) {
     println!("figure {name} {value:.4} {unit}");
 }
 
+fn peak(name: &str) {
+    if let Some(peak) = peak_rss_mib() {
+        figure(name, peak, "MiB");
+    }
+}
+
 fn main() {
-    let rounds = |of: &dyn Fn() -> f64| median((0..ROUNDS).map(|_| of()).collect());
-    figure("loop_s_1000x100000", rounds(&|| stream(100_000)), "s");
-    if let Some(peak) = peak_rss_mib() {
-        figure("peak_rss_mib_100000", peak, "MiB");
-    }
-    figure("loop_s_1000x1000000", stream(1_000_000), "s");
-    if let Some(peak) = peak_rss_mib() {
-        figure("peak_rss_mib_1000000", peak, "MiB");
-    }
+    let (wall, processor): (Vec<_>, Vec<_>) = (0..ROUNDS).map(|_| stream(100_000)).unzip();
+    figure("loop_s_1000x100000", median(wall), "s");
+    figure("loop_cpu_s_1000x100000", median(processor), "s");
+    peak("peak_rss_mib_100000");
+    let (wall, processor) = stream(1_000_000);
+    figure("loop_s_1000x1000000", wall, "s");
+    figure("loop_cpu_s_1000x1000000", processor, "s");
+    peak("peak_rss_mib_1000000");
     let (mut fast, mut plain) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         fast.push(decisions(1000, 1, 200_000, false));

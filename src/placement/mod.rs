@@ -5,7 +5,9 @@
 //! wants to know whether a pod would fit.
 //!
 //! Two evaluations give the same answer bit for bit: [`plain`], rule by rule, and [`Placer`], which
-//! keeps what it computed and reads only what changed. A property test holds them together.
+//! keeps columns of what it computed for a class of pods and reads only what changed (or walks once
+//! over the numbers of the nodes, for a class that is seldom asked about). A property test holds
+//! them together.
 //!
 //! Absent: topology spread, affinity between pods, volumes, images, dynamic resources, nominated
 //! nodes, preemption, extenders. A pod's columns and class are the place for the first two.

@@ -360,20 +360,6 @@ impl SchedulingQueue {
         Some((due + Duration::ns(1)).next_tick(SimTime::ZERO, FLUSH_PERIOD))
     }
 
-    /// How many pods wait to be taken, back off, and wait for an event.
-    #[must_use]
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let in_place = |places: &[Place]| {
-            let rows = self.pods.iter().flatten();
-            rows.filter(|w| places.contains(&w.place)).count()
-        };
-        (
-            in_place(&[Place::Active]),
-            in_place(&[Place::Backoff, Place::ErrorBackoff]),
-            in_place(&[Place::Unschedulable]),
-        )
-    }
-
     const fn ticket(&mut self) -> u64 {
         self.tickets += 1;
         self.tickets
