@@ -1,17 +1,78 @@
 //! From the path of a problem to the place in the text.
 
+use std::collections::BTreeSet;
+
 use super::problem::{Problem, Reason};
 use crate::tree::{Diagnostic, Diagnostics, Severity, Span, Value};
 
 /// Tells problems at their places in the document that the object was read from.
 ///
 /// Where a path leads to nothing (something is missing, a default is at fault) the nearest value
-/// above it is the place.
+/// above it is the place. One mistake is told once: several things that lack the same parent are
+/// one missing parent, and a default that follows from a wrong value beside it is not told.
 pub fn report(problems: &[Problem], document: Value<'_>, found: &mut Diagnostics) {
-    found.extend(problems.iter().map(|problem| diagnostic(problem, document)));
+    let placed: Vec<Placed<'_, '_>> = problems.iter().map(|p| place(p, document)).collect();
+    let mut absent = BTreeSet::new();
+    for (problem, at) in problems.iter().zip(&placed) {
+        if is_consequence(problem, at, problems, &placed) {
+            continue;
+        }
+        let siblings = placed
+            .iter()
+            .filter(|other| at.absent.is_some() && other.absent == at.absent);
+        match at.absent {
+            Some(parent) if parent.len() < problem.path.len() && siblings.count() > 1 => {
+                if absent.insert(parent) {
+                    let message = format!("{parent}: required value");
+                    found.push(Diagnostic::error(at.span, message));
+                }
+            }
+            _ => found.push(diagnostic(problem, at)),
+        }
+    }
 }
 
-fn diagnostic(problem: &Problem, document: Value<'_>) -> Diagnostic {
+/// Whether another problem explains this one.
+fn is_consequence(
+    problem: &Problem,
+    at: &Placed<'_, '_>,
+    problems: &[Problem],
+    placed: &[Placed<'_, '_>],
+) -> bool {
+    // No labels match a selector that is not there.
+    if problem.path == "spec.template.metadata.labels" {
+        let no_selector = |p: &Problem| p.path == "spec.selector" && p.reason == Reason::Required;
+        return problem.message.contains("`selector`") && problems.iter().any(no_selector);
+    }
+    let beside = |other: &Placed<'_, '_>| other.absent.is_none() && other.parent == at.parent;
+    problem.reason == Reason::Invalid && at.absent.is_some() && placed.iter().any(beside)
+}
+
+/// A message without the regular expression that Kubernetes adds to it.
+#[must_use]
+pub fn plain(message: &str) -> String {
+    let message = message.split(NO_QUANTITY).next().unwrap_or(message);
+    match message.split_once(", regex used for validation is '") {
+        Some((head, tail)) => {
+            let rest = tail.rfind("')").map_or("", |end| &tail[end + 1..]);
+            format!("{head}{rest}")
+        }
+        None => message.to_owned(),
+    }
+}
+
+/// Where a problem is.
+struct Placed<'p, 'd> {
+    span: Span,
+    /// The value, if it is there.
+    value: Option<Value<'d>>,
+    /// The span of the value that holds it.
+    parent: Span,
+    /// The path up to the first step that leads to nothing.
+    absent: Option<&'p str>,
+}
+
+fn diagnostic(problem: &Problem, at: &Placed<'_, '_>) -> Diagnostic {
     let severity = if problem.is_error {
         Severity::Error
     } else {
@@ -21,16 +82,32 @@ fn diagnostic(problem: &Problem, document: Value<'_>) -> Diagnostic {
         Reason::UnknownField | Reason::NotModelled => problem.message.clone(),
         _ => problem.to_string(),
     };
-    let diagnostic = Diagnostic::new(severity, locate(problem, document), message);
-    match &problem.hint {
-        Some(hint) => diagnostic.with_hint(hint.clone()),
-        None => diagnostic,
+    let diagnostic = Diagnostic::new(severity, at.span, plain(&message));
+    match (&problem.hint, at.value) {
+        // As it was written, not as it was understood: "yes" rather than "true".
+        (Some(hint), Some(value)) if hint.starts_with(IN_QUOTES) => {
+            diagnostic.with_hint(format!("{IN_QUOTES}\"{}\"", value.written()))
+        }
+        (Some(hint), _) => diagnostic.with_hint(hint.clone()),
+        (None, _) if message.contains(NO_QUANTITY) => {
+            diagnostic.with_hint("write it as in 4, 500m, 16Gi")
+        }
+        (None, _) => diagnostic,
     }
 }
 
-fn locate(problem: &Problem, document: Value<'_>) -> Span {
+const NO_QUANTITY: &str = ": quantities must match the regular expression";
+const IN_QUOTES: &str = "write it in quotes: ";
+
+fn place<'p, 'd>(problem: &'p Problem, document: Value<'d>) -> Placed<'p, 'd> {
     let mut value = document;
-    for step in steps(&problem.path) {
+    let mut parent = document.span();
+    let mut last = "";
+    for (step, end) in steps(&problem.path) {
+        parent = value.span();
+        if let Step::Key(key) = step {
+            last = key;
+        }
         let next = match step {
             Step::Index(index) if value.is_sequence() => value.items().nth(index),
             Step::Index(index) => value.get(&index.to_string()),
@@ -38,12 +115,31 @@ fn locate(problem: &Problem, document: Value<'_>) -> Span {
         };
         match next {
             Some(next) => value = next,
-            None => return value.span(),
+            None => {
+                let absent = Some(&problem.path[..end]);
+                return Placed {
+                    span: value.span(),
+                    value: None,
+                    parent,
+                    absent,
+                };
+            }
         }
     }
-    match (problem.reason, value.key_span()) {
-        (Reason::UnknownField, Some(key)) => key,
+    let names_key = problem.reason == Reason::Invalid
+        && value.as_str() != Some(last)
+        && problem
+            .message
+            .starts_with(&format!("invalid value: {last:?}:"));
+    let span = match value.key_span() {
+        Some(key) if names_key || problem.reason == Reason::UnknownField => key,
         _ => value.span(),
+    };
+    Placed {
+        span,
+        value: Some(value),
+        parent,
+        absent: None,
     }
 }
 
@@ -52,7 +148,8 @@ enum Step<'a> {
     Index(usize),
 }
 
-fn steps(path: &str) -> Vec<Step<'_>> {
+/// The steps of a path, each with its end in it.
+fn steps(path: &str) -> Vec<(Step<'_>, usize)> {
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
@@ -60,14 +157,16 @@ fn steps(path: &str) -> Vec<Step<'_>> {
         if let Some(inner) = rest.strip_prefix('[') {
             let end = inner.find(']').unwrap_or(inner.len());
             let key = &inner[..end];
-            steps.push(key.parse().map_or(Step::Key(key), Step::Index));
             rest = inner.get(end + 1..).unwrap_or("");
+            let step = key.parse().map_or(Step::Key(key), Step::Index);
+            steps.push((step, path.len() - rest.len()));
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            if end > 0 {
-                steps.push(Step::Key(&rest[..end]));
-            }
+            let key = &rest[..end];
             rest = &rest[end..];
+            if end > 0 {
+                steps.push((Step::Key(key), path.len() - rest.len()));
+            }
         }
     }
     steps

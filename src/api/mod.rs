@@ -29,7 +29,7 @@ use serde_json::Value;
 
 pub use defaults::default_object;
 pub use kinds::{Kind, KindClass, classify, suggested_version};
-pub use locate::report;
+pub use locate::{plain, report};
 pub use lower::*;
 pub use node_selector::NodeRules;
 pub use patch::{restart, set_image};

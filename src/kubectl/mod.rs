@@ -49,7 +49,8 @@ const VERBS: [&str; 6] = ["set", "scale", "rollout", "delete", "cordon", "uncord
 pub fn parse(line: &str, namespace: &str, names: &mut Interner) -> Result<Command> {
     let words = split(line)?;
     let mut words = Words::new(line, words);
-    if words.peek() == Some("kubectl") {
+    let is_kubectl = words.peek() == Some("kubectl");
+    if is_kubectl {
         words.next();
     }
     let context = Context {
@@ -63,14 +64,18 @@ pub fn parse(line: &str, namespace: &str, names: &mut Interner) -> Result<Comman
         "delete" => delete(&mut words, &context, names),
         "cordon" => node(&mut words, names).map(|node| Command::Cordon { node }),
         "uncordon" => node(&mut words, names).map(|node| Command::Uncordon { node }),
-        other => return Err(unknown_verb(other, at)),
+        other => return Err(unknown_verb(other, at, is_kubectl)),
     }?;
     words.done()?;
     Ok(command)
 }
 
-fn unknown_verb(verb: &str, at: Range<usize>) -> CommandError {
-    let error = CommandError::new(at, format!("kubectl {verb} is not modelled"));
+fn unknown_verb(verb: &str, at: Range<usize>, is_kubectl: bool) -> CommandError {
+    let message = match is_kubectl {
+        true => format!("kubectl {verb} is not modelled"),
+        false => format!("\"{verb}\" is no command of kubectl that is modelled"),
+    };
+    let error = CommandError::new(at, message);
     match crate::base::text::did_you_mean(verb, VERBS) {
         Some(known) => error.hint(format!("did you mean \"{known}\"?")),
         None => error.hint(format!("modelled are: {}", VERBS.join(", "))),
@@ -94,7 +99,10 @@ fn set_image(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> 
     let (what, at) = words.want("\"image\"")?;
     if what != "image" {
         let error = CommandError::new(at, format!("kubectl set {what} is not modelled"));
-        return Err(error.hint("modelled is: set image KIND/NAME CONTAINER=IMAGE"));
+        return Err(match crate::base::text::did_you_mean(&what, ["image"]) {
+            Some(known) => error.hint(format!("did you mean \"{known}\"?")),
+            None => error.hint("modelled is: set image KIND/NAME CONTAINER=IMAGE"),
+        });
     }
     let target = target(words, context, names)?;
     only(&target, &[WorkloadKind::Deployment], words)?;
@@ -103,12 +111,19 @@ fn set_image(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> 
         let pair = word
             .split_once('=')
             .filter(|(c, i)| !c.is_empty() && !i.is_empty());
-        let missing = || CommandError::new(at.clone(), "expected CONTAINER=IMAGE");
+        if word.starts_with('-') {
+            return Err(Words::unknown_flag(&word, at, &[]));
+        }
+        let missing = || {
+            let message = format!("expected CONTAINER=IMAGE, found \"{word}\"");
+            CommandError::new(at.clone(), message).hint("for example app=shop/checkout:v2")
+        };
         let (container, image) = pair.ok_or_else(missing)?;
         images.push((container.to_owned(), image.to_owned()));
     }
     if images.is_empty() {
-        return Err(CommandError::new(words.end(), "expected CONTAINER=IMAGE"));
+        let error = CommandError::new(words.end(), "CONTAINER=IMAGE is missing");
+        return Err(error.hint("for example app=shop/checkout:v2"));
     }
     Ok(Command::SetImage { target, images })
 }
@@ -122,6 +137,7 @@ fn scale(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Resu
         &[WorkloadKind::Deployment, WorkloadKind::ReplicaSet],
         words,
     )?;
+    words.no_other_flag(&["--replicas", "--current-replicas"])?;
     let missing =
         || CommandError::new(words.end(), "--replicas is missing").hint("for example --replicas=3");
     let replicas = count(&replicas.ok_or_else(missing)?)?;
@@ -153,12 +169,11 @@ fn delete(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Res
     let grace = words.take_flag("--grace-period")?;
     let force = words.take_switch("--force");
     let now = words.take_switch("--now");
+    words.no_other_flag(&["--grace-period", "--force", "--now"])?;
     let target = target(words, context, names)?;
     if target.kind == TargetKind::Node {
-        return Err(CommandError::new(
-            words.end(),
-            "deleting a node is not modelled",
-        ));
+        let error = CommandError::new(words.last(), "deleting a node is not modelled");
+        return Err(error.hint("fault: { crash: { node: NAME } } takes one away"));
     }
     let grace = match grace {
         Some((value, at)) => {
@@ -231,7 +246,7 @@ pub fn kind(word: &str, at: &Range<usize>) -> Result<TargetKind> {
     Err(
         match crate::base::text::did_you_mean(&lower, KINDS.map(|(known, _)| known)) {
             Some(known) => error.hint(format!("did you mean \"{known}\"?")),
-            None => error,
+            None => error.hint("modelled are deployment, replicaset, pod, service, hpa and node"),
         },
     )
 }
@@ -240,7 +255,19 @@ fn target(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Res
     let (word, at) = words.want("KIND/NAME")?;
     let (kind_word, name) = match word.split_once('/') {
         Some((kind, name)) => (kind.to_owned(), name.to_owned()),
-        None => (word, words.want("a name after the kind")?.0),
+        None => {
+            let kind = kind(&word, &at); // `restart web` is no kind without a name
+            let missing = CommandError::new(at.clone(), format!("\"{word}\" is not KIND/NAME"));
+            let example = match kind {
+                Ok(_) => format!("for example {word}/checkout"),
+                Err(_) => format!("for example deployment/{word}"),
+            };
+            let name = words.want("a name").map_err(|error| match words.is_empty() {
+                true => missing.hint(example),
+                false => error,
+            })?;
+            (word, name.0)
+        }
     };
     let kind = kind(&kind_word, &at)?;
     if name.is_empty() {

@@ -62,21 +62,40 @@ impl<'l> Words<'l> {
     /// The next word, which must be there and be no flag.
     pub(super) fn want(&mut self, what: &str) -> Result<Word> {
         match self.next() {
-            Some((word, at)) if word.starts_with('-') => Err(Self::unknown_flag(&word, at)),
+            Some((word, at)) if word.starts_with('-') => Err(Self::unknown_flag(&word, at, &[])),
             Some(word) => Ok(word),
             None => Err(CommandError::new(self.end(), format!("expected {what}"))),
         }
     }
 
-    fn unknown_flag(word: &str, at: Range<usize>) -> CommandError {
-        CommandError::new(at, format!("flag \"{word}\" is not modelled here"))
+    /// The message about a flag; `known` are those that the command takes.
+    pub(super) fn unknown_flag(word: &str, at: Range<usize>, known: &[&str]) -> CommandError {
+        let flag = word.split('=').next().unwrap_or(word);
+        let error = CommandError::new(at, format!("flag \"{flag}\" is not modelled here"));
+        match crate::base::text::did_you_mean(flag, known.iter().copied()) {
+            Some(meant) => error.hint(format!("did you mean \"{meant}\"?")),
+            None => error,
+        }
+    }
+
+    /// Nothing that is left may be a flag.
+    pub(super) fn no_other_flag(&self, known: &[&str]) -> Result<()> {
+        match self.words.iter().find(|(word, _)| word.starts_with('-')) {
+            Some((word, at)) => Err(Self::unknown_flag(word, at.clone(), known)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether no word is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty()
     }
 
     /// Nothing may be left.
     pub(super) fn done(&mut self) -> Result<()> {
         match self.next() {
             None => Ok(()),
-            Some((word, at)) if word.starts_with('-') => Err(Self::unknown_flag(&word, at)),
+            Some((word, at)) if word.starts_with('-') => Err(Self::unknown_flag(&word, at, &[])),
             Some((word, at)) => Err(CommandError::new(at, format!("unexpected \"{word}\""))),
         }
     }
@@ -86,7 +105,7 @@ impl<'l> Words<'l> {
         let end = self.line.trim_end().len();
         self.words
             .back()
-            .map_or(end.saturating_sub(1)..end, |(_, at)| at.clone())
+            .map_or(end..end, |(_, at)| at.clone())
     }
 
     /// The place of the word taken last.

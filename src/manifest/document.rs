@@ -98,6 +98,12 @@ impl<'a> Reader<'a> {
             self.found.error(value.span(), message);
             return;
         }
+        let has = |key: &str| value.entry(key).is_some();
+        if list.is_none() && !(has("apiVersion") || has("kind") || has("metadata")) {
+            let message = "this is no Kubernetes object: it has no apiVersion, kind and metadata";
+            self.found.error(value.span(), message);
+            return;
+        }
         let before = self.found.error_count();
         let kind = self.kind(value, list);
         let inherited = list.and_then(|list| list.api_version);

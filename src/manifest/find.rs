@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::tree::{Diagnostic, Diagnostics, Span, closest};
+use crate::tree::{Diagnostic, Diagnostics, Severity, Span, closest};
 
 use super::loader::{Loader, PathKind};
 
@@ -49,6 +49,7 @@ pub(super) fn files(loader: &Loader, paths: &[PathSpec], found: &mut Diagnostics
         loader,
         seen: BTreeSet::new(),
         files: Vec::new(),
+        kustomizations: Vec::new(),
         found,
     };
     for spec in paths {
@@ -57,10 +58,26 @@ pub(super) fn files(loader: &Loader, paths: &[PathSpec], found: &mut Diagnostics
     search.files
 }
 
+/// The message about a path that is not there, with the name beside it that was perhaps meant.
+pub(super) fn suggest(loader: &Loader, full: &str, diagnostic: Diagnostic) -> Diagnostic {
+    let path = full.trim_end_matches('/');
+    let name = name_of(path);
+    let siblings = loader.list(folder_of(path)).unwrap_or_default();
+    match closest(name, siblings.iter().map(|path| name_of(path))) {
+        Some(close) => {
+            let place = &path[..path.len() - name.len()];
+            diagnostic.with_hint(format!("did you mean \"{place}{close}\"?"))
+        }
+        None => diagnostic,
+    }
+}
+
 struct Search<'a> {
     loader: &'a Loader,
     seen: BTreeSet<String>,
     files: Vec<Found>,
+    /// Found on the way of the path being searched.
+    kustomizations: Vec<String>,
     found: &'a mut Diagnostics,
 }
 
@@ -70,6 +87,21 @@ impl Search<'_> {
             self.add("-".to_owned(), spec.span, true);
             return;
         }
+        let before = self.files.len();
+        self.some_path(spec);
+        // Where there is nothing else, the user surely meant what kustomize would make of it.
+        let severity = match self.files.len() == before {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        for full in std::mem::take(&mut self.kustomizations) {
+            let message = format!("\"{full}\" is not applied");
+            let diagnostic = Diagnostic::new(severity, spec.span, message);
+            self.found.push(diagnostic.with_hint(kustomize_hint(folder_of(&full))));
+        }
+    }
+
+    fn some_path(&mut self, spec: &PathSpec) {
         let full = self.loader.full(&spec.path);
         match self.loader.kind(&full) {
             PathKind::File => self.named(full, spec.span),
@@ -114,28 +146,17 @@ impl Search<'_> {
 
     fn missing(&mut self, full: &str, span: Span) {
         let diagnostic = Diagnostic::error(span, format!("no file or folder \"{full}\""));
-        let name = full
-            .trim_end_matches('/')
-            .rsplit('/')
-            .next()
-            .unwrap_or(full);
-        let siblings = self.loader.list(folder_of(full)).unwrap_or_default();
-        let names = siblings.iter().filter_map(|path| path.rsplit('/').next());
-        let diagnostic = match closest(name, names) {
-            Some(close) => {
-                let place = full.trim_end_matches('/');
-                let place = &place[..place.len() - name.len()];
-                diagnostic.with_hint(format!("did you mean \"{place}{close}\"?"))
-            }
-            None => diagnostic,
-        };
-        self.found.push(diagnostic);
+        self.found.push(suggest(self.loader, full, diagnostic));
     }
 
     fn folder_with_files(&mut self, full: &str, span: Span) {
-        let before = (self.files.len(), self.seen.len(), self.found.len());
+        let state = |search: &Self| {
+            let Self { files, seen, kustomizations, found, .. } = search;
+            (files.len(), seen.len(), kustomizations.len(), found.len())
+        };
+        let before = state(self);
         self.folder(full, span, 0);
-        if before == (self.files.len(), self.seen.len(), self.found.len()) && !self.known(full) {
+        if before == state(self) && !self.known(full) {
             let message = format!("no manifests in \"{full}\"");
             let hint = "files that end in .yaml, .yml or .json are read";
             self.found
@@ -188,10 +209,7 @@ impl Search<'_> {
     /// A file that came with a folder or pattern.
     fn in_folder(&mut self, full: String, span: Span) {
         if is_kustomization(&full) {
-            let message = format!("\"{full}\" is not applied");
-            let hint = kustomize_hint(folder_of(&full));
-            self.found
-                .push(Diagnostic::warning(span, message).with_hint(hint));
+            self.kustomizations.push(full);
             return;
         }
         self.add(full, span, false);

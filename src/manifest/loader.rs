@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+use super::find::suggest;
 use crate::tree::{Diagnostic, Diagnostics, FileId, Limits, Sources, Span, add_bytes};
 
 /// Where files come from. The path `-` is the standard input.
@@ -181,7 +182,11 @@ pub fn load(
     let name = if path == "-" { "<stdin>" } else { path };
     let mut unreadable = |error: &io::Error| {
         let message = format!("cannot read \"{name}\": {}", plain(error));
-        found.push(Diagnostic::error(named_at, message));
+        let diagnostic = Diagnostic::error(named_at, message);
+        found.push(match error.kind() {
+            io::ErrorKind::NotFound => suggest(loader, path, diagnostic),
+            _ => diagnostic,
+        });
     };
     let mut bytes = match loader.bytes(path, limits.bytes) {
         Ok(bytes) => bytes,
@@ -199,7 +204,14 @@ pub fn load(
             }
         }
     }
-    add_bytes(sources, name, bytes, limits, found)
+    let before = found.len();
+    let added = add_bytes(sources, name, bytes, limits, found);
+    found.edit_from(before, |diagnostic| {
+        if diagnostic.span.is_none() {
+            diagnostic.span = named_at; // about the file as a whole
+        }
+    });
+    added
 }
 
 /// Without the number of the system's error, which differs between systems.

@@ -7,6 +7,7 @@ use crate::model::{
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
+use super::known::{Gaps, missing, no_kind};
 use super::file::{BehaviorFile, DownstreamFile, ServeFile, ShutdownFile};
 
 /// What a container does when nobody says otherwise. The numbers are assumptions, shown by
@@ -56,32 +57,33 @@ pub(super) fn object_name(namespace: &str, name: &str, names: &mut Interner) -> 
     ObjectName { namespace: names.intern(namespace), name: names.intern(name) }
 }
 
-/// The Service that `to: service/NAME` names; `known` are all there are.
+/// The Service that `to: service/NAME` names.
 pub(super) fn service(
     to: &Spanned<String>,
-    known: &[ObjectName],
+    known: &Known<'_>,
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> Option<ObjectName> {
+    let texts = |names: &Interner| -> Vec<String> {
+        known.services.iter().map(|name| shown("service", *name, names)).collect()
+    };
     let Some((kind, namespace, name)) = split_target(&to.value) else {
-        let error = Diagnostic::error(to.span, format!("\"{}\" is not KIND/NAME", to.value));
-        found.push(error.with_hint("for example service/checkout"));
+        found.push(no_kind(to.span, &to.value, &texts(names), "service/checkout"));
         return None;
     };
     if !matches!(kind, "service" | "services" | "svc") {
         let error = Diagnostic::error(to.span, format!("calls go to a service, not to a {kind}"));
-        found.push(error.with_hint(format!("service/{name}")));
+        found.push(error.with_hint(format!("for example service/{name}")));
         return None;
     }
     let wanted = object_name(namespace, name, names);
-    if !known.contains(&wanted) {
-        let message = format!("there is no service \"{name}\" in namespace {namespace}");
-        let texts: Vec<String> = known.iter().map(|n| shown("service", *n, names)).collect();
-        let error = Diagnostic::error(to.span, message);
-        found.push(error.with_suggestion(&to.value, texts.iter().map(String::as_str)));
-        return None;
+    if known.services.contains(&wanted) {
+        return Some(wanted);
     }
-    Some(wanted)
+    if !known.gaps.objects {
+        found.push(missing(to.span, ("service", wanted), &texts(names), names));
+    }
+    None
 }
 
 /// `KIND/NAME`, with the namespace if it is not `default`.
@@ -96,6 +98,7 @@ pub(super) fn shown(kind: &str, name: ObjectName, names: &Interner) -> String {
 pub(super) struct Known<'a> {
     pub workloads: &'a [Workload],
     pub services: &'a [ObjectName],
+    pub gaps: Gaps,
 }
 
 /// The rule that an entry stands for.
@@ -106,7 +109,7 @@ pub(super) fn lower(
     found: &mut Diagnostics,
 ) -> BehaviorRule {
     let file = &entry.value;
-    let workload = file.target.as_ref().and_then(|t| workload(t, known.workloads, names, found));
+    let workload = file.target.as_ref().and_then(|t| workload(t, known, names, found));
     let calls = file.calls.as_ref().map(|calls| {
         let call = |call: &Spanned<DownstreamFile>| downstream(call, known, names, found);
         calls.iter().filter_map(call).collect()
@@ -137,13 +140,15 @@ pub(super) fn lower(
 
 fn workload(
     target: &Spanned<String>,
-    known: &[Workload],
+    known: &Known<'_>,
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> Option<Workload> {
+    let texts = |names: &Interner| -> Vec<String> {
+        known.workloads.iter().map(|w| shown(w.kind.as_str(), w.name, names)).collect()
+    };
     let Some((kind, namespace, name)) = split_target(&target.value) else {
-        let error = Diagnostic::error(target.span, format!("\"{}\" is not KIND/NAME", target.value));
-        found.push(error.with_hint("for example deployment/checkout"));
+        found.push(no_kind(target.span, &target.value, &texts(names), "deployment/checkout"));
         return None;
     };
     let kind = match kind {
@@ -153,21 +158,25 @@ fn workload(
         "workload" => WorkloadKind::Generator,
         other => {
             let kinds = ["deployment", "replicaset", "pod", "workload"];
-            let error = Diagnostic::error(target.span, format!("unknown kind \"{other}\""));
+            let message = format!("no behaviour can be for a {other}");
+            let error = Diagnostic::error(target.span, message);
+            let error = error.with_hint(format!("it can be for a {}", kinds.join(", ")));
             found.push(error.with_suggestion(other, kinds));
             return None;
         }
     };
     let wanted = Workload { kind, name: object_name(namespace, name, names) };
-    if !known.contains(&wanted) {
-        let message = format!("there is no {} \"{name}\" in namespace {namespace}", kind.as_str());
-        let texts: Vec<String> =
-            known.iter().map(|w| shown(w.kind.as_str(), w.name, names)).collect();
-        let error = Diagnostic::error(target.span, message);
-        found.push(error.with_suggestion(&target.value, texts.iter().map(String::as_str)));
-        return None;
+    if known.workloads.contains(&wanted) {
+        return Some(wanted);
     }
-    Some(wanted)
+    let gap = match kind {
+        WorkloadKind::Generator => known.gaps.generators,
+        _ => known.gaps.objects,
+    };
+    if !gap {
+        found.push(missing(target.span, (kind.as_str(), wanted.name), &texts(names), names));
+    }
+    None
 }
 
 fn downstream(
@@ -176,7 +185,7 @@ fn downstream(
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> Option<Downstream> {
-    let to = service(&call.value.to, known.services, names, found)?;
+    let to = service(&call.value.to, known, names, found)?;
     let times = call.value.times.as_ref().map_or(1, |times| times.value);
     if times == 0 || times > 1000 {
         let place = call.value.times.as_ref().map_or(call.span, |times| times.span);

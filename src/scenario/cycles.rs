@@ -3,22 +3,28 @@
 use std::collections::BTreeMap;
 
 use crate::base::Interner;
-use crate::model::{Model, ObjectName, Template};
+use crate::model::{Model, ObjectName, ServiceSpec, Template};
 
 /// The templates whose pods stand behind each Service, by the Service's index.
-pub(super) fn behind(model: &Model) -> Vec<Vec<&Template>> {
-    let selects = |service: &crate::model::ServiceSpec, template: &Template| {
+pub(super) fn behind<'t>(
+    services: &[ServiceSpec],
+    templates: &[&'t Template],
+) -> Vec<Vec<&'t Template>> {
+    let selects = |service: &ServiceSpec, template: &Template| {
         let selector = service.selector.as_ref();
         service.name.namespace == template.workload.name.namespace
             && selector.is_some_and(|s| s.iter().all(|(k, v)| template.labels.get(k) == Some(v)))
     };
-    let of = |service| model.templates().filter(move |t| selects(service, t));
-    model.services.iter().map(|service| of(service).map(|t| &**t).collect()).collect()
+    let of = |service| templates.iter().copied().filter(move |t| selects(service, t));
+    services.iter().map(|service| of(service).collect()).collect()
 }
 
 /// The first cycle of calls, as names of Services, the first again at the end.
-pub(super) fn first_cycle(model: &Model, names: &Interner) -> Option<Vec<String>> {
-    let behind = behind(model);
+pub(super) fn first_cycle(
+    model: &Model,
+    behind: &[Vec<&Template>],
+    names: &Interner,
+) -> Option<Vec<String>> {
     let index: BTreeMap<ObjectName, usize> =
         model.services.iter().enumerate().map(|(i, s)| (s.name, i)).collect();
     let calls = |service: usize| -> Vec<usize> {

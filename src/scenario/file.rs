@@ -26,7 +26,7 @@ pub struct ScenarioFile {
     #[serde(default)]
     pub about: String,
     /// The machines, and how the machinery behaves.
-    pub cluster: ClusterFile,
+    pub cluster: Spanned<ClusterFile>,
     /// Manifests: files, folders, globs, relative to this file; `-` is standard input.
     #[serde(default)]
     pub apply: Vec<Spanned<String>>,
@@ -44,7 +44,7 @@ pub struct ScenarioFile {
     pub timeline: Vec<Spanned<TimelineFile>>,
     /// Horizon, seed, replications.
     #[serde(default)]
-    pub run: RunFile,
+    pub run: Spanned<RunFile>,
     /// What must hold; paths are those of summary.json.
     #[serde(default)]
     pub expect: Vec<Spanned<String>>,
@@ -87,7 +87,7 @@ pub struct PoolFile {
     pub price: Option<PerHour>,
     /// More labels.
     #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Spanned<BTreeMap<String, String>>,
     /// Taints.
     #[serde(default)]
     pub taints: Vec<Spanned<TaintFile>>,
@@ -147,9 +147,9 @@ pub struct SchedulerFile {
     #[serde(default)]
     pub weights: BTreeMap<String, Spanned<i64>>,
     /// First back-off of a pod that does not fit.
-    pub backoff_initial: Option<Span>,
+    pub backoff_initial: Option<Spanned<Span>>,
     /// Longest back-off.
-    pub backoff_max: Option<Span>,
+    pub backoff_max: Option<Spanned<Span>>,
 }
 
 /// How nodes are scored by resources.
@@ -190,7 +190,7 @@ pub enum ProfileName {
 
 /// Overrides of a profile's latencies.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct LatencyTable {
     /// The profile that is overridden.
     pub base: ProfileName,
@@ -213,7 +213,7 @@ pub struct LatencyTable {
     /// Fixed part of an image pull.
     pub pull: Option<Law>,
     /// Bytes a second of an image pull.
-    pub pull_rate: Option<Size>,
+    pub pull_rate: Option<Spanned<Size>>,
     /// How often the kubelet looks for containers that ended.
     pub relist: Option<Span>,
     /// From the deletion to the kubelet's kill.
@@ -231,7 +231,7 @@ pub struct LatencyTable {
     /// One way between two pods.
     pub hop: Option<Law>,
     /// Period of the metrics pipeline.
-    pub metrics_period: Option<Span>,
+    pub metrics_period: Option<Spanned<Span>>,
     /// A kubelet's status write.
     pub status_write: Option<Law>,
     /// From a node's death to its NotReady.
@@ -331,7 +331,7 @@ pub struct TrafficFile {
     /// How connections are used; a new one a call if absent.
     pub connections: Option<ConnectionsFile>,
     /// How long a call is waited for.
-    pub timeout: Option<Span>,
+    pub timeout: Option<Spanned<Span>>,
     /// What happens to calls that fail.
     pub retries: Option<RetriesFile>,
 }
@@ -366,13 +366,13 @@ pub struct SeriesFile {
     /// The column with the counts.
     pub column: Spanned<String>,
     /// What each row stands for; 1m if absent.
-    pub every: Option<Span>,
+    pub every: Option<Spanned<Span>>,
     /// The column that says where a row stands in time, for `from`.
     pub time: Option<Spanned<String>>,
     /// The text of that column in the first row that is used.
     pub from: Option<Spanned<String>>,
     /// The counts are multiplied by this.
-    pub scale: Option<f64>,
+    pub scale: Option<Spanned<f64>>,
 }
 
 /// How connections are used.
@@ -389,7 +389,7 @@ pub enum ConnectionsFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct RetriesFile {
     /// More attempts after the first.
-    pub attempts: u32,
+    pub attempts: Spanned<u32>,
 }
 
 /// Pods that come without a controller.
@@ -426,19 +426,19 @@ pub struct ArrivalsFile {
 #[serde(rename_all = "camelCase")]
 pub struct KindFile {
     /// How often it comes, compared with the others.
-    pub weight: Option<f64>,
+    pub weight: Option<Spanned<f64>>,
     /// What it asks for.
     #[serde(default)]
     pub requests: Spanned<BTreeMap<String, Spanned<String>>>,
     /// Its labels.
     #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Spanned<BTreeMap<String, String>>,
     /// Labels that its node must have.
     #[serde(default)]
-    pub node_selector: BTreeMap<String, String>,
+    pub node_selector: Spanned<BTreeMap<String, String>>,
     /// Its tolerations, as in a manifest.
     #[serde(default)]
-    pub tolerations: Vec<BTreeMap<String, String>>,
+    pub tolerations: Spanned<Vec<BTreeMap<String, String>>>,
     /// The name of its PriorityClass.
     pub priority_class: Option<Spanned<String>>,
 }
@@ -479,11 +479,11 @@ pub struct RunFile {
     /// How many replications.
     pub replications: Option<Spanned<u32>>,
     /// Calls that start before this do not count.
-    pub warmup: Option<Span>,
+    pub warmup: Option<Spanned<Span>>,
     /// The wall clock at zero, in RFC 3339.
     pub start: Option<Spanned<String>>,
     /// From one sample of the series to the next.
     pub sample: Option<Spanned<Span>>,
     /// Events of a run at most.
-    pub events_max: Option<u64>,
+    pub events_max: Option<Spanned<u64>>,
 }

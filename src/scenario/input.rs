@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::manifest::{self, Document, Loader, PathSpec};
-use crate::tree::{Diagnostics, ParseOptions, SourceFile, Sources, Spanned};
+use crate::tree::{Diagnostics, ParseOptions, SourceFile, Sources, Span, Spanned};
 
 /// Files and findings.
 #[derive(Debug)]
@@ -40,6 +40,14 @@ impl Input {
 pub(super) struct SourceText(Arc<SourceFile>);
 
 impl SourceText {
+    /// The line that a reader of CSV was at; the start of the file if it does not know.
+    pub(super) fn line(&self, at: Option<&csv::Position>) -> Span {
+        let at = at.and_then(|at| u32::try_from(at.byte()).ok()).unwrap_or(0);
+        let rest = self.0.text().get(at as usize..).unwrap_or("");
+        let length = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        Span::new(self.0.id(), at, at + u32::try_from(length).unwrap_or(0))
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.text().as_bytes()
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::base::{Distribution, Duration, cast};
 use crate::model::Latencies;
+use crate::tree::Diagnostics;
 
 use super::file::{LatenciesFile, LatencyTable, ProfileName};
 use super::law::Law;
@@ -34,11 +35,7 @@ impl<'de> Visitor<'de> for LatenciesVisitor {
             "measured-small" => ProfileName::MeasuredSmall,
             "measured-medium" => ProfileName::MeasuredMedium,
             "measured-large" => ProfileName::MeasuredLarge,
-            _ => {
-                let known = "ideal, measured, measured-small, measured-medium, measured-large";
-                let message = format!("unknown profile of latencies \"{text}\": one of {known}");
-                return Err(E::custom(message));
-            }
+            other => return Err(E::unknown_variant(other, &PROFILES)),
         };
         Ok(LatenciesFile::Profile(profile))
     }
@@ -48,6 +45,9 @@ impl<'de> Visitor<'de> for LatenciesVisitor {
         Ok(LatenciesFile::Table(Box::new(table)))
     }
 }
+
+const PROFILES: [&str; 5] =
+    ["ideal", "measured", "measured-small", "measured-medium", "measured-large"];
 
 impl JsonSchema for LatenciesFile {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -65,7 +65,20 @@ impl JsonSchema for LatenciesFile {
 }
 
 /// The latencies that are meant, for a cluster of so many nodes.
-pub(super) fn lower(file: Option<&LatenciesFile>, nodes: usize) -> Latencies {
+pub(super) fn lower(
+    file: Option<&LatenciesFile>,
+    nodes: usize,
+    found: &mut Diagnostics,
+) -> Latencies {
+    if let Some(LatenciesFile::Table(table)) = file {
+        if let Some(rate) = table.pull_rate.as_ref().filter(|rate| rate.value.0.0 == 0) {
+            found.error(rate.span, "a pull of 0 bytes a second never ends");
+        }
+        let period = table.metrics_period.as_ref();
+        if let Some(period) = period.filter(|period| period.value.0 < Duration::ms(1)) {
+            found.error(period.span, "the period of the metrics pipeline is at least 1ms");
+        }
+    }
     match file {
         None => profile(ProfileName::Measured, nodes),
         Some(LatenciesFile::Profile(name)) => profile(*name, nodes),
@@ -187,14 +200,16 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
         (&table.volumes, &mut to.volumes),
         (&table.relist, &mut to.relist),
         (&table.proxy_period, &mut to.proxy_period),
-        (&table.metrics_period, &mut to.metrics_period),
     ];
     for (span, to) in spans {
         if let Some(span) = span {
             *to = span.0;
         }
     }
-    if let Some(rate) = table.pull_rate {
-        to.pull_rate = cast::f64_of_i64(rate.0.0);
+    if let Some(rate) = &table.pull_rate {
+        to.pull_rate = cast::f64_of_i64(rate.value.0.0);
+    }
+    if let Some(period) = &table.metrics_period {
+        to.metrics_period = period.value.0;
     }
 }

@@ -17,7 +17,7 @@ pub struct Law(pub Distribution);
 
 /// A law by its parameters: exactly one of the forms.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct LawFile {
     /// Always this.
     constant: Option<Span>,
@@ -42,6 +42,7 @@ struct LawFile {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Weibull {
     /// Above 1: the rate grows with age.
     shape: f64,
@@ -50,6 +51,7 @@ struct Weibull {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Pareto {
     /// The tail's exponent, alpha.
     shape: f64,
@@ -57,8 +59,8 @@ struct Pareto {
     min: Span,
 }
 
-const FORMS: &str = "expected one of: median + p99, mean + cv, exponential, uniform: [a, b], \
-                     weibull, pareto, empirical: [..], constant";
+const FORMS: &str = "expected exactly one form of distribution\none of: median + p99, mean + cv, \
+                     exponential, uniform: [a, b], weibull, pareto, empirical: [..], constant";
 
 impl LawFile {
     fn lower(self) -> Result<Distribution, String> {
@@ -74,6 +76,19 @@ impl LawFile {
         ];
         if forms.iter().filter(|given| **given).count() != 1 {
             return Err(FORMS.to_owned());
+        }
+        let pairs = [
+            ("median", self.median.is_some(), "p99", self.p99.is_some()),
+            ("mean", self.mean.is_some(), "cv", self.cv.is_some()),
+        ];
+        for (one, has_one, other, has_other) in pairs {
+            if has_one != has_other {
+                let (given, absent) = if has_one { (one, other) } else { (other, one) };
+                return Err(format!("`{given}` needs `{absent}` beside it\nor write one value"));
+            }
+        }
+        if self.cv.is_some_and(|cv| cv < 0.0) {
+            return Err("a coefficient of variation (cv) is not negative".to_owned());
         }
         let secs = |span: &Span| span.0.as_secs_f64();
         if let (Some(median), Some(p99)) = (&self.median, &self.p99) {

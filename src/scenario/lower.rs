@@ -1,24 +1,26 @@
 //! From the file as written to the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::{Interner, Symbol};
 use crate::model::{
-    Behaviors, BehaviorRule, Connections, GeneratorSpec, Model, NodeSpec, ObjectName,
-    TemplateHandle, TimelineEntry, TrafficSpec, Workload,
+    BehaviorRule, Behaviors, Connections, GeneratorSpec, Model, NodeSpec, TemplateHandle,
+    TimelineEntry, TrafficSpec, Workload,
 };
-use crate::tree::{Diagnostic, Spanned};
+use crate::tree::{Diagnostic, Span, Spanned};
 
 use super::behaviors::{self, Known};
-use super::file::{ConnectionsFile, ScenarioFile, TrafficFile};
+use super::file::{ConnectionsFile, KindFile, ScenarioFile, TrafficFile, WorkloadFile};
 use super::input::Input;
-use super::objects::{Identities, Objects};
-use super::units::Span;
-use super::{cycles, latencies, nodes, objects, rates, run, timeline, workloads};
+use super::known::Gaps;
+use super::objects::Objects;
+use super::{checks, latencies, nodes, objects, rates, run, timeline, workloads};
 
 /// How long a call is waited for when nobody says otherwise.
 const TIMEOUT: crate::base::Duration = crate::base::Duration::secs(5);
+/// More attempts after the first, at most.
+const RETRIES_MAX: u32 = 100;
 /// Connections that a pool of one node holds.
 const POOL: u32 = 100;
 
@@ -29,38 +31,67 @@ pub(super) struct Lowered {
     pub objects: Vec<Arc<serde_json::Value>>,
 }
 
-/// Lowers the file; `None` where too much is wrong to go on.
-pub(super) fn lower(file: ScenarioFile, input: &mut Input) -> Option<Lowered> {
+/// Lowers the file; `None` where too much is wrong to go on. `damaged` are its sections of which
+/// something could not be read.
+pub(super) fn lower(
+    file: &ScenarioFile,
+    damaged: &BTreeSet<String>,
+    input: &mut Input,
+) -> Option<Lowered> {
     let mut names = Interner::new();
     names.intern("");
-    check_head(&file, input);
+    check_head(file, input);
+    let before = input.found.error_count();
     let mut documents = objects::sorted(input.read_manifests(&file.apply), input);
     if let Some(from) = &file.cluster.from {
         documents.extend(objects::sorted(input.read_manifests(std::slice::from_ref(from)), input));
     }
-    let mut all_nodes = pools(&file, &mut names, input);
+    let mut gaps = Gaps {
+        objects: damaged.contains("apply") || input.found.error_count() > before,
+        nodes: damaged.contains("cluster"),
+        generators: damaged.contains("workload"),
+        run: damaged.contains("run"),
+    };
+    let before = input.found.error_count();
+    let mut all_nodes = pools(file, &mut names, input);
+    gaps.nodes |= input.found.error_count() > before;
     let identities = objects::identities(&documents, &mut names);
     let generators: Vec<Workload> =
         file.workload.iter().map(|w| workloads::identity(&w.value, &mut names)).collect();
     let known: Vec<Workload> =
         identities.workloads.iter().chain(&generators).copied().collect();
-    let rules = behavior_rules(&file, &known, &identities, &mut names, input);
+    let targets = Known { workloads: &known, services: &identities.services, gaps };
+    let rule = |entry| behaviors::lower(entry, &targets, &mut names, &mut input.found);
+    let rules: Vec<BehaviorRule> = file.behaviors.iter().map(rule).collect();
     let behaviors = Behaviors { standard: behaviors::standard(), rules };
+    let before = input.found.error_count();
     let mut objects = objects::lower(&documents, &behaviors, &mut names, input);
+    let whole = !gaps.objects && input.found.error_count() == before;
     all_nodes.append(&mut objects.nodes);
-    check_nodes(&all_nodes, &file, &names, input);
-    let generators = lower_generators(&file, &objects, &behaviors, &mut names, input);
-    let traffic = lower_traffic(&file, &identities.services, &mut names, input);
-    let timeline = lower_timeline(&file, &identities, &known, &all_nodes, &mut names, input);
-    let latencies = latencies::lower(file.cluster.latencies.as_ref(), all_nodes.len());
+    check_nodes(&all_nodes, file, gaps, &names, input);
+    let generators = lower_generators(file, &objects, &behaviors, &mut names, input);
+    let traffic = lower_traffic(file, &targets, &mut names, input);
+    let node_names: Vec<Symbol> = all_nodes.iter().map(|node| node.name).collect();
+    let known = timeline::Known {
+        workloads: &known,
+        services: &identities.services,
+        hpas: &identities.hpas,
+        nodes: &node_names,
+        deployments: &objects.deployments,
+        gaps,
+    };
+    let timeline = lower_timeline(file, &known, &mut names, input);
+    let cluster = &file.cluster;
+    let latencies =
+        latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
     let settings = run::settings(&file.run, &mut input.found);
-    let scheduler = run::scheduler(file.cluster.scheduler.as_ref(), &mut input.found);
+    let scheduler = run::scheduler(cluster.scheduler.as_ref(), &mut input.found);
     let mut model = Model {
         name: file.name.value.clone(),
         about: file.about.trim().to_owned(),
         names: Arc::new(Interner::new()),
         nodes: all_nodes,
-        node_order: run::node_order(file.cluster.node_order),
+        node_order: run::node_order(cluster.node_order),
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,
         pods: objects.pods,
@@ -77,9 +108,12 @@ pub(super) fn lower(file: ScenarioFile, input: &mut Input) -> Option<Lowered> {
         scheduler,
         run: settings,
     };
-    check_whole(&model, &file, &names, input);
+    checks::ends(&model, file, gaps, &mut input.found);
+    if whole {
+        checks::whole(&model, file, &objects.selectors, &names, input);
+    }
     model.names = Arc::new(names);
-    Some(Lowered { model, expect: file.expect, objects: objects.trees })
+    Some(Lowered { model, expect: file.expect.clone(), objects: objects.trees })
 }
 
 fn check_head(file: &ScenarioFile, input: &mut Input) {
@@ -109,27 +143,22 @@ fn pools(file: &ScenarioFile, names: &mut Interner, input: &mut Input) -> Vec<No
             let message = format!("a second pool \"{}\"", pool.value.pool.value);
             let error = Diagnostic::error(pool.value.pool.span, message);
             input.found.push(error.with_related(first.span, "the first"));
+            continue;
         }
         all.extend(nodes::lower(&pool.value, names, &mut input.found));
     }
     all
 }
 
-fn behavior_rules(
+fn check_nodes(
+    nodes: &[NodeSpec],
     file: &ScenarioFile,
-    workloads: &[Workload],
-    identities: &Identities,
-    names: &mut Interner,
+    gaps: Gaps,
+    names: &Interner,
     input: &mut Input,
-) -> Vec<BehaviorRule> {
-    let known = Known { workloads, services: &identities.services };
-    let rule = |entry| behaviors::lower(entry, &known, names, &mut input.found);
-    file.behaviors.iter().map(rule).collect()
-}
-
-fn check_nodes(nodes: &[NodeSpec], file: &ScenarioFile, names: &Interner, input: &mut Input) {
-    if nodes.is_empty() && !input.found.has_errors() {
-        let place = file.name.span;
+) {
+    if nodes.is_empty() && !gaps.nodes && !gaps.objects {
+        let place = file.cluster.span;
         let error = Diagnostic::error(place, "the cluster has no nodes");
         let hint = "cluster: { nodes: [ { pool: workers, count: 3, allocatable: { cpu: 4, \
                     memory: 16Gi } } ] }";
@@ -151,15 +180,43 @@ fn lower_generators(
     input: &mut Input,
 ) -> Vec<GeneratorSpec> {
     let mut all = Vec::new();
+    let mut seen: BTreeMap<(&str, &str), &Spanned<String>> = BTreeMap::new();
     for entry in &file.workload {
+        let WorkloadFile { name, namespace, .. } = &entry.value;
+        let namespace = namespace.as_ref().map_or("default", |namespace| &namespace.value);
+        if let Some(first) = seen.insert((namespace, &name.value), name) {
+            let message = format!("a second workload \"{}\"", name.value);
+            let error = Diagnostic::error(name.span, message);
+            input.found.push(error.with_related(first.span, "the first"));
+        }
+        if !nodes::is_dns_name(&name.value) {
+            let message = format!("\"{}\" cannot name pods", name.value);
+            let error = Diagnostic::error(name.span, message);
+            input.found.push(error.with_hint("lower-case letters, digits and -"));
+            continue;
+        }
         let mut mix = Vec::new();
         for kind in &entry.value.pods {
+            let before = input.found.error_count();
             nodes::amounts(&kind.value.requests.value, names, &mut input.found);
+            if input.found.error_count() > before {
+                continue;
+            }
             let pod = workloads::manifest(&entry.value, &kind.value);
             let workload = workloads::identity(&entry.value, names);
+            let KindFile { weight, requests, labels, node_selector, tolerations, priority_class } =
+                &kind.value;
+            let places = [
+                ("priorityClassName", priority_class.as_ref().map_or(Span::NONE, |c| c.span)),
+                ("nodeSelector", node_selector.span),
+                ("tolerations", tolerations.span),
+                ("containers[0].resources", requests.span),
+                ("metadata.labels", labels.span),
+            ];
+            let places = (kind.span, places.as_slice());
             let template =
-                objects::generated(pod, workload, kind.span, objects, (behaviors, names), input);
-            let weight = kind.value.weight.unwrap_or(1.0);
+                objects::generated(pod, workload, places, objects, (behaviors, names), input);
+            let weight = weight.as_ref().map_or(1.0, |weight| weight.value);
             mix.extend(template.map(|template| (weight, TemplateHandle(template))));
         }
         all.extend(workloads::lower(entry, mix, names, &mut input.found));
@@ -170,32 +227,39 @@ fn lower_generators(
 
 fn lower_traffic(
     file: &ScenarioFile,
-    services: &[ObjectName],
+    known: &Known<'_>,
     names: &mut Interner,
     input: &mut Input,
 ) -> Vec<TrafficSpec> {
     let mut all: Vec<TrafficSpec> = Vec::new();
+    let mut seen: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
     for entry in &file.traffic {
         let TrafficFile { name, to, port, connections, timeout, retries, .. } = &entry.value;
         let rate = rates::lower(&entry.value, entry.span, input);
-        let to = behaviors::service(to, services, names, &mut input.found);
+        let to = behaviors::service(to, known, names, &mut input.found);
         let symbol = names.intern(&name.value);
-        if all.iter().any(|other| other.name == symbol) {
+        if let Some(first) = seen.insert(&name.value, name) {
             let message = format!("a second source of calls \"{}\"", name.value);
-            input.found.error(name.span, message);
+            let error = Diagnostic::error(name.span, message);
+            input.found.push(error.with_related(first.span, "the first"));
+        }
+        if let Some(timeout) = timeout.as_ref().filter(|timeout| timeout.value.0.is_zero()) {
+            input.found.error(timeout.span, "a time-out of 0s fails every call");
+        }
+        let attempts = retries.as_ref().map(|retries| &retries.attempts);
+        if let Some(attempts) = attempts.filter(|attempts| attempts.value > RETRIES_MAX) {
+            let message = format!("a call is tried again {RETRIES_MAX} times at most");
+            input.found.error(attempts.span, message);
         }
         let (Some(rate), Some(to)) = (rate, to) else { continue };
-        let timeout = timeout.map_or(TIMEOUT, |Span(span)| span);
-        if timeout.is_zero() {
-            input.found.error(entry.span, "a time-out of 0s fails every call");
-        }
+        let timeout = timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value.0);
         all.push(TrafficSpec {
             name: symbol,
             to,
             port: port.as_ref().map_or(0, |port| port.value),
             rate,
             timeout,
-            retries: retries.as_ref().map_or(0, |retries| retries.attempts),
+            retries: attempts.map_or(0, |attempts| attempts.value),
             connections: match connections {
                 Some(ConnectionsFile::KeepAlive) => Connections::KeepAlive { pool: POOL },
                 Some(ConnectionsFile::New) | None => Connections::New,
@@ -208,72 +272,12 @@ fn lower_traffic(
 
 fn lower_timeline(
     file: &ScenarioFile,
-    identities: &Identities,
-    workloads: &[Workload],
-    nodes: &[NodeSpec],
+    known: &timeline::Known<'_>,
     names: &mut Interner,
     input: &mut Input,
 ) -> Vec<TimelineEntry> {
-    let nodes: Vec<Symbol> = nodes.iter().map(|node| node.name).collect();
-    let known = timeline::Known {
-        workloads,
-        services: &identities.services,
-        hpas: &identities.hpas,
-        nodes: &nodes,
-    };
-    let lower = |entry| timeline::lower(entry, &known, names, &mut input.found);
+    let lower = |entry| timeline::lower(entry, known, names, &mut input.found);
     let mut entries: Vec<TimelineEntry> = file.timeline.iter().filter_map(lower).collect();
     entries.sort_by_key(|entry| entry.at);
     entries
-}
-
-/// What only the whole shows: horizons that are missing, services that nobody stands behind,
-/// calls that come back.
-fn check_whole(model: &Model, file: &ScenarioFile, names: &Interner, input: &mut Input) {
-    let found = &mut input.found;
-    let endless = !model.traffic.is_empty() || !model.hpas.is_empty();
-    if endless && model.run.until.is_none() {
-        let message = "a run with calls or autoscalers never ends by itself: `run.until` is missing";
-        found.push(Diagnostic::error(file.name.span, message).with_hint("run: { until: 10m }"));
-    }
-    if let (Some(until), Some(last)) = (model.run.until, model.timeline.last())
-        && last.at >= until
-    {
-        let warning = Diagnostic::warning(
-            file.timeline.last().map_or(file.name.span, |entry| entry.span),
-            format!("the timeline goes on at {}, after the horizon of {until}", last.at),
-        );
-        found.push(warning.with_hint("it does not happen: raise run.until"));
-    }
-    let behind = cycles::behind(model);
-    for entry in &file.traffic {
-        let Some((_, namespace, name)) = behaviors::split_target(&entry.value.to.value) else {
-            continue;
-        };
-        let is_target = |s: &crate::model::ServiceSpec| {
-            names.resolve(s.name.namespace) == namespace && names.resolve(s.name.name) == name
-        };
-        let Some(index) = model.services.iter().position(is_target) else { continue };
-        if behind[index].is_empty() {
-            let message = format!("no workload stands behind service \"{name}\"");
-            let hint = "its selector matches the labels of no pod template";
-            found.push(Diagnostic::error(entry.value.to.span, message).with_hint(hint));
-        }
-        let ports = &model.services[index].ports;
-        if let Some(port) = &entry.value.port
-            && !ports.iter().any(|p| p.port == port.value)
-        {
-            let have: Vec<String> = ports.iter().map(|p| p.port.to_string()).collect();
-            let message = format!("service \"{name}\" has no port {}", port.value);
-            let hint = format!("it has {}", have.join(", "));
-            found.push(Diagnostic::error(port.span, message).with_hint(hint));
-        }
-    }
-    if let Some(cycle) = cycles::first_cycle(model, names) {
-        let places = file.behaviors.iter().find(|b| b.value.calls.is_some());
-        let message = format!("calls go round in a circle: {}", cycle.join(" → "));
-        let hint = "a call must end somewhere: take one of them out";
-        let place = places.map_or(file.name.span, |entry| entry.span);
-        found.push(Diagnostic::error(place, message).with_hint(hint));
-    }
 }

@@ -10,9 +10,11 @@
 //! at its place. The order of files decides nothing: objects are sorted by kind and name first.
 
 mod behaviors;
+mod checks;
 mod cycles;
 mod file;
 mod input;
+mod known;
 mod latencies;
 mod law;
 mod lower;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 
 use crate::manifest::{self, Loader};
 use crate::model::Model;
-use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Sources, Span, Spanned};
+use crate::tree::{self, Diagnostic, Diagnostics, InPart, ParseOptions, Sources, Span, Spanned};
 
 use input::Input;
 
@@ -94,7 +96,7 @@ pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
         found: Diagnostics::new(),
     };
     let file = read_file(place, sets, &mut input);
-    let lowered = file.and_then(|file| lower::lower(file, &mut input));
+    let lowered = file.and_then(|file| lower::lower(&file.value, &file.damaged, &mut input));
     let Input { sources, found, .. } = input;
     match lowered {
         Some(lower::Lowered { model, expect, objects }) if !found.has_errors() => {
@@ -104,41 +106,41 @@ pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
     }
 }
 
-fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<ScenarioFile> {
+fn read_file(
+    place: &Place,
+    sets: &[String],
+    input: &mut Input,
+) -> Option<InPart<ScenarioFile>> {
     let Input { loader, sources, found } = input;
     let options = ParseOptions::scenario();
     let id = manifest::load(loader, &place.path, Span::NONE, &options.limits, sources, found)?;
     let documents = tree::parse(sources, id, &options, found);
-    if found.has_errors() {
-        return None;
-    }
     let mut documents = documents.into_iter();
     let Some(first) = documents.next() else {
+        if found.has_errors() {
+            return None;
+        }
         let message = format!("\"{}\" is empty", place.path);
         let hint = "`seatrial schema` describes a scenario";
         found.push(Diagnostic::error(Span::new(id, 0, 0), message).with_hint(hint));
         return None;
     };
+    let mut tree = first.tree;
+    check_identity(&tree, &place.path, found)?;
     if let Some(second) = documents.next() {
         let message = "a scenario is one document, and this is a second one";
         let hint = "manifests belong into files of their own, named in `apply`";
         found.push(Diagnostic::error(second.tree.root().span(), message).with_hint(hint));
         return None;
     }
-    let mut tree = first.tree;
-    check_identity(&tree, found)?;
-    let set = |(index, set): (usize, &String)| {
-        tree::set_from_text(&mut tree, &format!("--set {}", index + 1), set, sources, found)
-    };
-    // All of them are laid over, so that each that is wrong is told.
-    if sets.iter().enumerate().map(set).filter(|well| !well).count() > 0 {
-        return None;
+    for set in sets {
+        tree::set_from_text(&mut tree, "--set", set, sources, found);
     }
-    tree::from_value(tree.root(), found)
+    tree::from_value_in_part(tree.root(), found)
 }
 
 /// A file that is no scenario at all gets one message, not one for each of its keys.
-fn check_identity(tree: &tree::Tree, found: &mut Diagnostics) -> Option<()> {
+fn check_identity(tree: &tree::Tree, path: &str, found: &mut Diagnostics) -> Option<()> {
     let root = tree.root();
     if !root.is_mapping() {
         let message = format!("expected a scenario, found {}", root.kind_name());
@@ -149,13 +151,17 @@ fn check_identity(tree: &tree::Tree, found: &mut Diagnostics) -> Option<()> {
         Some((_, "Scenario")) => Some(()),
         Some((kind, other)) => {
             let error = Diagnostic::error(kind.span(), format!("kind \"{other}\" is no scenario"));
-            let hint = "expected kind: Scenario; manifests are named in its `apply`";
-            found.push(error.with_hint(hint));
+            let manifests = format!("are these manifests? seatrial check --manifests {path}");
+            let error = error.with_hint(match root.field("metadata") {
+                Some(_) => manifests,
+                None => "expected kind: Scenario".to_owned(),
+            });
+            found.push(error.with_suggestion(other, ["Scenario"]));
             None
         }
         None => {
             let error = Diagnostic::error(root.span(), "this is no scenario: `kind` is missing");
-            found.push(error.with_hint("apiVersion: seatrial/v1 and kind: Scenario"));
+            found.push(error.with_hint("it begins with apiVersion: seatrial/v1, kind: Scenario"));
             None
         }
     }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
+use crate::api::{self, Kind};
 use crate::base::{Interner, Money, Quantity};
 use crate::model::{Labels, NodeSpec, Resources, Taint, TaintEffect};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
@@ -32,7 +35,16 @@ pub(super) fn lower(
         found.push(Diagnostic::error(pool.pool.span, message).with_hint(hint));
         return Vec::new();
     }
+    check_labels(pool, found);
+    let before = found.error_count();
     let (allocatable, pods_max) = amounts(&pool.allocatable, names, found);
+    for resource in ["cpu", "memory"] {
+        if found.error_count() == before && !pool.allocatable.contains_key(resource) {
+            let message = format!("nodes of pool \"{}\" have no {resource}", pool.pool.value);
+            let hint = format!("no pod that asks for {resource} fits; write {resource}: …");
+            found.push(Diagnostic::warning(pool.allocatable.span, message).with_hint(hint));
+        }
+    }
     let node = |number: u32| {
         let name = format!("{}-{number}", pool.pool.value);
         let zones = u32::try_from(pool.zones.len()).unwrap_or(u32::MAX);
@@ -66,6 +78,27 @@ pub(super) fn lower(
     (0..pool.count.value).map(node).collect()
 }
 
+/// Labels and taints must be such as a Node may have.
+fn check_labels(pool: &PoolFile, found: &mut Diagnostics) {
+    let taint = |taint: &Spanned<TaintFile>| {
+        let effect = format!("{:?}", taint.value.effect);
+        json!({ "key": taint.value.key, "value": taint.value.value, "effect": effect })
+    };
+    let taints: Vec<Value> = pool.taints.iter().map(taint).collect();
+    let mut node = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": pool.pool.value, "labels": pool.labels.value },
+        "spec": { "taints": taints },
+    });
+    for problem in api::prepare(Kind::Node, &mut node).iter().filter(|p| p.is_error) {
+        let index = problem.path.strip_prefix("spec.taints[").and_then(|path| path.split_once(']'));
+        let taint = index.and_then(|(index, _)| pool.taints.get(index.parse::<usize>().ok()?));
+        let place = taint.map_or(pool.labels.span, |taint| taint.span);
+        found.error(place, api::plain(&problem.message));
+    }
+}
+
 fn taint(taint: &TaintFile, names: &mut Interner) -> Taint {
     Taint {
         key: names.intern(&taint.key),
@@ -93,10 +126,11 @@ pub(super) fn amounts(
                 found.error(text.span, format!("an amount cannot be negative: {}", text.value));
                 continue;
             }
-            Err(error) => {
-                let message = format!("\"{}\" is not a quantity: {error}", text.value);
-                let hint = "as in 4, 500m, 16Gi";
-                found.push(Diagnostic::error(text.span, message).with_hint(hint));
+            Err(_) => {
+                let message = super::units::no_quantity(&text.value);
+                let (message, hint) = message.split_once('\n').unwrap_or((&message, ""));
+                let error = Diagnostic::error(text.span, message.to_owned());
+                found.push(error.with_hint(hint.to_owned()));
                 continue;
             }
         };

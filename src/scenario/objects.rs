@@ -12,9 +12,10 @@ use crate::model::{
     Behaviors, DeploymentSpec, HpaSpec, HpaTarget, NodeSpec, ObjectName, PodObject,
     PriorityClasses, ReplicaSetSpec, ServiceSpec, Template, Workload, WorkloadKind,
 };
-use crate::tree::{Diagnostic, Span, Spanned};
+use crate::tree::{Diagnostic, Severity, Span, Spanned};
 
 use super::behaviors::object_name;
+use super::cycles;
 use super::input::Input;
 
 /// All objects, by namespace and name.
@@ -31,6 +32,17 @@ pub(super) struct Objects {
     pub priorities: PriorityClasses,
     /// All of them as trees with defaults.
     pub trees: Vec<Arc<Value>>,
+    /// Where the selectors of the Services are written.
+    pub selectors: BTreeMap<ObjectName, Span>,
+}
+
+impl Objects {
+    /// The templates of all pods that they bring.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Arc<Template>> {
+        (self.deployments.iter().map(|d| &d.template))
+            .chain(self.replica_sets.iter().map(|r| &r.template))
+            .chain(self.pods.iter().map(|p| &p.template))
+    }
 }
 
 /// Who is there, before anything is lowered.
@@ -115,7 +127,7 @@ pub(super) fn lower(
         left_out.entry(&document.kind.value).or_insert((0, document.kind.span)).0 += 1;
     }
     warn(&not_modelled, "is not modelled yet and left out", input);
-    warn(&unknown, "is no kind that Kubernetes or Seatrial knows; left out", input);
+    warn_unknown(&unknown, documents, input);
     for (_, _, tree) in prepared.iter().filter(|(kind, _, _)| *kind == Kind::PriorityClass) {
         objects.priorities.add(tree);
     }
@@ -135,6 +147,36 @@ fn warn(left_out: &LeftOut<'_>, what: &str, input: &mut Input) {
         input.found.warning(*place, format!("kind {kind} {what}{times}"));
     }
 }
+
+/// An unknown kind is a misspelt one, one of another version, or one of somebody's own.
+fn warn_unknown(left_out: &LeftOut<'_>, documents: &[Document], input: &mut Input) {
+    for document in documents.iter().filter(|d| class(d) == KindClass::Unknown) {
+        let (version, kind) = (&document.api_version, &document.kind);
+        if let Some(served) = api::suggested_version(&version.value, &kind.value) {
+            let message = format!("{} has no kind {}; left out", version.value, kind.value);
+            let warning = Diagnostic::warning(version.span, message);
+            input.found.push(warning.with_hint(format!("write apiVersion: {served}")));
+        }
+    }
+    for (kind, (count, place)) in left_out {
+        let versions = documents.iter().filter(|d| d.kind.value == *kind);
+        let is_known = |d: &Document| api::suggested_version(&d.api_version.value, kind).is_some();
+        if versions.clone().any(is_known) {
+            continue;
+        }
+        let times = if *count == 1 { String::new() } else { format!(" ({count} objects)") };
+        let message = format!("kind {kind} is none that Kubernetes or Seatrial knows{times}");
+        let warning = Diagnostic::warning(*place, message).with_hint("it is left out");
+        input.found.push(warning.with_suggestion(kind, KINDS));
+    }
+}
+
+/// Kinds that a word may be a misspelling of.
+const KINDS: [&str; 15] = [
+    "Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service",
+    "HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap", "Secret", "Node",
+    "PriorityClass", "Namespace",
+];
 
 fn prepare(kind: Kind, document: &Document, input: &mut Input) -> Option<Arc<Value>> {
     let mut tree = document.root().to_json();
@@ -167,7 +209,12 @@ fn add(
             Ok(replica_set) => objects.replica_sets.push(replica_set),
             Err(problems) => told(problems),
         },
-        Kind::Service => objects.services.push(api::lower_service(tree, cx.names)),
+        Kind::Service => {
+            let service = api::lower_service(tree, cx.names);
+            let selector = document.root().at(&["spec", "selector"]);
+            objects.selectors.extend(selector.map(|value| (service.name, value.span())));
+            objects.services.push(service);
+        }
         Kind::HorizontalPodAutoscaler => objects.hpas.push(api::lower_hpa(tree, cx.names)),
         Kind::Node => objects.nodes.push(api::lower_node(tree, cx.names)),
         Kind::ConfigMap => objects.config_maps.push(api::object_name(tree, cx.names)),
@@ -178,33 +225,87 @@ fn add(
 
 /// Autoscalers whose target is not there do nothing, which is hardly meant.
 fn check_hpas(objects: &Objects, documents: &[Document], names: &Interner, input: &mut Input) {
+    if input.found.has_errors() {
+        return; // it may be in what could not be read
+    }
     for hpa in &objects.hpas {
-        let there = match hpa.target {
-            HpaTarget::Deployment(name) => (objects.deployments.iter())
-                .any(|d| d.name.name == name && d.name.namespace == hpa.name.namespace),
-            HpaTarget::ReplicaSet(name) => (objects.replica_sets.iter())
-                .any(|r| r.name.name == name && r.name.namespace == hpa.name.namespace),
-            HpaTarget::Missing => false,
+        let namespace = names.resolve(hpa.name.namespace);
+        let of = |kind: &'static str| {
+            let inside = documents.iter().map(identity);
+            inside.filter(move |(k, n, _)| *k == kind && *n == namespace).map(|(_, _, name)| name)
         };
-        if there {
+        let (kind, target) = match hpa.target {
+            HpaTarget::Deployment(name) => ("Deployment", names.resolve(name)),
+            HpaTarget::ReplicaSet(name) => ("ReplicaSet", names.resolve(name)),
+            HpaTarget::Missing => ("", ""),
+        };
+        if of(kind).any(|name| name == target) {
             continue;
         }
-        let name = names.resolve(hpa.name.name);
-        let own = documents.iter().find(|d| {
-            d.kind.value == "HorizontalPodAutoscaler" && d.name.value == name
-        });
-        let place = own.and_then(|d| d.root().at(&["spec", "scaleTargetRef"]));
-        let place = place.map_or(Span::NONE, |value| value.span());
-        let warning = "this autoscaler's target is not there or not modelled: it does nothing";
-        input.found.warning(place, warning);
+        let own = (HPA, namespace, names.resolve(hpa.name.name));
+        let Some(own) = documents.iter().find(|d| identity(d) == own) else { continue };
+        let at = |keys: &[&str]| own.root().at(keys);
+        let place = at(&["spec", "scaleTargetRef", "name"]).or_else(|| at(&["spec"]));
+        let place = place.map_or(own.span(), |value| value.span());
+        let warning = match kind {
+            "" => Diagnostic::warning(place, "this autoscaler scales nothing that is modelled"),
+            kind => {
+                let message = format!("there is no {kind} \"{target}\" for this autoscaler");
+                Diagnostic::warning(place, message).with_suggestion(target, of(kind))
+            }
+        };
+        let idle = "it does nothing";
+        input.found.push(if warning.hint.is_some() { warning } else { warning.with_hint(idle) });
     }
+}
+
+const HPA: &str = "HorizontalPodAutoscaler";
+
+/// Services whose selector matches the labels of no template: calls to them find nobody.
+///
+/// Where `except` says so it is told elsewhere.
+pub(super) fn warn_of_idle_services(
+    services: &[ServiceSpec],
+    selectors: &BTreeMap<ObjectName, Span>,
+    templates: &[&Template],
+    except: impl Fn(ObjectName) -> bool,
+    (names, input): (&Interner, &mut Input),
+) {
+    for (service, behind) in services.iter().zip(cycles::behind(services, templates)) {
+        let has_selector = service.selector.as_ref().is_some_and(|s| s.iter().next().is_some());
+        let Some(place) = selectors.get(&service.name).filter(|_| has_selector) else { continue };
+        if !behind.is_empty() || except(service.name) {
+            continue;
+        }
+        let name = names.resolve(service.name.name);
+        let message = format!("no workload stands behind service \"{name}\"");
+        let hint = idle_hint(service, templates, names);
+        input.found.push(Diagnostic::warning(*place, message).with_hint(hint));
+    }
+}
+
+/// What the selector of a Service without pods was perhaps meant to be.
+pub(super) fn idle_hint(
+    service: &ServiceSpec,
+    templates: &[&Template],
+    names: &Interner,
+) -> String {
+    let near = templates.iter().filter(|t| t.workload.name.namespace == service.name.namespace);
+    for (key, value) in service.selector.iter().flat_map(|s| s.iter()) {
+        let values = near.clone().filter_map(|t| t.labels.get(key)).map(|v| names.resolve(v));
+        let (key, value) = (names.resolve(key), names.resolve(value));
+        if let Some(close) = crate::tree::closest(value, values) {
+            return format!("did you mean {key}: {close}?");
+        }
+    }
+    "its selector matches the labels of no pod template".to_owned()
 }
 
 /// The template of a pod that a generator makes.
 pub(super) fn generated(
     mut pod: Value,
     workload: Workload,
-    place: Span,
+    (place, places): (Span, &[(&str, Span)]),
     objects: &Objects,
     (behaviors, names): (&Behaviors, &mut Interner),
     input: &mut Input,
@@ -221,8 +322,17 @@ pub(super) fn generated(
             }
         },
     };
-    for problem in problems.iter().filter(|problem| problem.is_error) {
-        input.found.error(place, problem.to_string());
+    for problem in &problems {
+        let path = problem.path.strip_prefix("spec.").unwrap_or(&problem.path);
+        let near = places.iter().find(|(start, span)| path.starts_with(start) && !span.is_none());
+        let severity = if problem.is_error { Severity::Error } else { Severity::Warning };
+        let place = near.map_or(place, |(_, span)| *span);
+        let message = api::plain(&problem.message);
+        let diagnostic = Diagnostic::new(severity, place, message);
+        input.found.push(match &problem.hint {
+            Some(hint) => diagnostic.with_hint(hint.clone()),
+            None => diagnostic,
+        });
     }
     template
 }
@@ -233,7 +343,13 @@ pub(super) fn check(paths: &[Spanned<String>], input: &mut Input) -> Vec<(String
     let mut names = Interner::new();
     names.intern("");
     let behaviors = Behaviors { standard: super::behaviors::standard(), rules: Vec::new() };
-    lower(&documents, &behaviors, &mut names, input);
+    let objects = lower(&documents, &behaviors, &mut names, input);
+    if !input.found.has_errors() {
+        let templates: Vec<&Template> = objects.templates().map(|t| &**t).collect();
+        let told = |_| false;
+        let about = (&names, &mut *input);
+        warn_of_idle_services(&objects.services, &objects.selectors, &templates, told, about);
+    }
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for document in &documents {
         *counts.entry(document.kind.value.clone()).or_default() += 1;

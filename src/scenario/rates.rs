@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::base::text::counted;
 use crate::base::{Duration, SimTime, cast, math};
 use crate::model::Rate;
 use crate::tree::{Diagnostic, Diagnostics, Span as Place, Spanned};
@@ -39,7 +40,7 @@ pub(super) fn lower(
     } else {
         return file.series.as_ref().and_then(|series| read(series, input));
     }?;
-    bounded(rate, place, found)
+    bounded(rate, file.rate.as_ref().map_or(place, |rate| rate.span), found)
 }
 
 fn bounded(rate: Rate, place: Place, found: &mut Diagnostics) -> Option<Rate> {
@@ -103,62 +104,98 @@ fn curve(daily: &DailyFile, place: Place, found: &mut Diagnostics) -> Option<Rat
 /// Rows of a series at most.
 const ROWS_MAX: usize = 10_000_000;
 
+/// Why a row cannot be read.
+fn no_row(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("this row has {}, the header has {expected_len}", counted(*len, "field"))
+        }
+        _ => "this row is not CSV".to_owned(),
+    }
+}
+
 fn read(series: &Spanned<SeriesFile>, input: &mut Input) -> Option<Rate> {
     let SeriesFile { file, column, every, time, from, scale } = &series.value;
     let text = input.read_text(file)?;
     let found = &mut input.found;
-    let every = every.map_or(Duration::mins(1), |span| span.0);
-    let scale = scale.unwrap_or(1.0);
-    if every.is_zero() || !scale.is_finite() || scale < 0.0 {
-        found.error(series.span, "`every` must be above 0s and `scale` a number from 0 on");
-        return None;
+    let before = found.error_count();
+    if let Some(every) = every.as_ref().filter(|every| every.value.0 < Duration::ms(1)) {
+        found.error(every.span, "a row stands for 1ms at least");
     }
+    let wrong = |scale: &&Spanned<f64>| !scale.value.is_finite() || scale.value < 0.0;
+    if let Some(scale) = scale.as_ref().filter(wrong) {
+        found.error(scale.span, format!("a scale is a number from 0 on, not {}", scale.value));
+    }
+    let every = every.as_ref().map_or(Duration::mins(1), |every| every.value.0);
+    let scale = scale.as_ref().map_or(1.0, |scale| scale.value);
     let mut rows = csv::Reader::from_reader(text.as_bytes());
     let headers = rows.headers().cloned().unwrap_or_default();
     let find = |name: &Spanned<String>, found: &mut Diagnostics| {
         let index = headers.iter().position(|header| header.trim() == name.value);
         if index.is_none() {
             let message = format!("{} has no column \"{}\"", file.value, name.value);
-            found.push(Diagnostic::error(name.span, message).with_suggestion(&name.value, &headers));
+            let listed: Vec<&str> = headers.iter().take(20).collect();
+            let error = Diagnostic::error(name.span, message);
+            let error = error.with_hint(format!("it has {}", listed.join(", ")));
+            found.push(error.with_suggestion(&name.value, &headers));
         }
         index
     };
-    let value_at = find(column, found)?;
-    let time_at = match time {
-        Some(time) => Some(find(time, found)?),
-        None => None,
-    };
-    if let (Some(from), None) = (from, time_at) {
+    let value_at = find(column, found);
+    let time_at = time.as_ref().and_then(|time| find(time, found));
+    if let (Some(from), None) = (from, time) {
         let error = Diagnostic::error(from.span, "`from` needs to know the column of times");
         found.push(error.with_hint("say it with `time: COLUMN`"));
+    }
+    if found.error_count() > before {
         return None;
     }
+    let value_at = value_at?;
     let mut counts = Vec::new();
     let mut begun = from.is_none();
-    for (index, row) in rows.records().enumerate() {
-        let Ok(row) = row else {
-            found.error(file.span, format!("row {} of {} is not CSV", index + 2, file.value));
-            return None;
+    for row in rows.records() {
+        let row = match row {
+            Ok(row) => row,
+            Err(error) => {
+                let error = Diagnostic::error(text.line(error.position()), no_row(&error));
+                found.push(error.with_related(file.span, "read because of this"));
+                return None;
+            }
         };
         begun = begun || (row.get(time_at.unwrap_or(0)) == from.as_ref().map(|f| f.value.as_str()));
         if !begun {
             continue;
         }
-        let text = row.get(value_at).unwrap_or("").trim();
-        let Some(count) = text.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.0) else {
-            let message = format!("row {} of {}: \"{text}\" is no count", index + 2, file.value);
-            found.error(column.span, message);
+        let count = row.get(value_at).unwrap_or("").trim();
+        let number = count.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.0);
+        let Some(number) = number else {
+            let message = format!("\"{count}\" is no count of calls");
+            let error = Diagnostic::error(text.line(row.position()), message);
+            found.push(error.with_related(column.span, "the column"));
             return None;
         };
-        counts.push(count * scale / every.as_secs_f64());
+        counts.push(number * scale / every.as_secs_f64());
         if counts.len() > ROWS_MAX {
             found.error(file.span, format!("more than {ROWS_MAX} rows"));
             return None;
         }
     }
     if counts.is_empty() {
-        let place = from.as_ref().map_or(file.span, |from| from.span);
-        found.error(place, format!("no row of {} is used", file.value));
+        let (place, message) = match from {
+            Some(from) => {
+                let column = time.as_ref().map_or("", |time| time.value.as_str());
+                let text = &from.value;
+                let message = format!("no row of {} has \"{text}\" as {column}", file.value);
+                (from.span, message)
+            }
+            None => (file.span, format!("{} has no rows", file.value)),
+        };
+        found.error(place, message);
+        return None;
+    }
+    let rows = cast::u64_of(counts.len());
+    if every.as_nanos().checked_mul(rows).is_none_or(|end| end > i64::MAX.unsigned_abs()) {
+        found.error(series.span, format!("{rows} rows of {every} each are longer than 292 years"));
         return None;
     }
     let at = |index: usize| SimTime::ZERO + every * cast::u64_of(index);

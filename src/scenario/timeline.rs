@@ -3,12 +3,13 @@
 use crate::base::{Interner, SimTime};
 use crate::kubectl;
 use crate::model::{
-    Action, Command, Fault, ObjectName, Target, TargetKind, TimelineEntry, Workload, WorkloadKind,
+    Action, Command, DeploymentSpec, Fault, ObjectName, Target, TargetKind, TimelineEntry, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
 use super::behaviors::shown;
 use super::file::TimelineFile;
+use super::known::{Gaps, missing};
 
 /// What is there for commands to refer to.
 pub(super) struct Known<'a> {
@@ -16,6 +17,8 @@ pub(super) struct Known<'a> {
     pub services: &'a [ObjectName],
     pub hpas: &'a [ObjectName],
     pub nodes: &'a [crate::base::Symbol],
+    pub deployments: &'a [DeploymentSpec],
+    pub gaps: Gaps,
 }
 
 /// The entry, if it is right.
@@ -59,6 +62,9 @@ fn node(
     if known.nodes.contains(&symbol) {
         return Some(symbol);
     }
+    if known.gaps.nodes {
+        return None;
+    }
     let error = Diagnostic::error(name.span, format!("there is no node \"{}\"", name.value));
     let all = known.nodes.iter().map(|node| names.resolve(*node));
     found.push(error.with_suggestion(&name.value, all));
@@ -98,13 +104,29 @@ fn command(
         }
     };
     if let Command::Cordon { node: name } | Command::Uncordon { node: name } = &command {
-        let name = Spanned::new(names.resolve(*name).to_owned(), run.span);
-        node(&name, known, names, found)?;
+        let name = names.resolve(*name).to_owned();
+        let place = word(run, &name);
+        node(&Spanned::new(name, place), known, names, found)?;
     }
     if let Some(target) = target(&command) {
         check_target(target, run, known, names, found)?;
     }
+    if let Command::SetImage { target, images } = &command {
+        check_containers(*target, images, run, known, names, found)?;
+    }
     Some(Action::Command(command))
+}
+
+/// The place of the word of a command that is a name or ends with `/name`, `name=…`.
+fn word(run: &Spanned<String>, name: &str) -> Span {
+    let text = run.value.as_str();
+    let is_name = |word: &&str| {
+        let last = word.rsplit('/').next().unwrap_or(word);
+        last == name || word.split('=').next() == Some(name)
+    };
+    let Some(found) = text.split_whitespace().find(is_name) else { return run.span };
+    let at = found.as_ptr() as usize - text.as_ptr() as usize;
+    part(run, &(at..at + found.len()))
 }
 
 const fn target(command: &Command) -> Option<Target> {
@@ -125,7 +147,7 @@ fn check_target(
     names: &Interner,
     found: &mut Diagnostics,
 ) -> Option<()> {
-    let (word, all): (&str, Vec<ObjectName>) = match target.kind {
+    let (kind, all): (&str, Vec<ObjectName>) = match target.kind {
         TargetKind::Workload(WorkloadKind::Deployment) => {
             let of = |w: &&Workload| w.kind == WorkloadKind::Deployment;
             ("deployment", known.workloads.iter().filter(of).map(|w| w.name).collect())
@@ -137,9 +159,42 @@ fn check_target(
     if all.contains(&target.name) {
         return Some(());
     }
-    let wanted = shown(word, target.name, names);
-    let error = Diagnostic::error(run.span, format!("there is no {wanted}"));
-    let texts: Vec<String> = all.iter().map(|name| shown(word, *name, names)).collect();
-    found.push(error.with_suggestion(&wanted, texts.iter().map(String::as_str)));
+    if !known.gaps.objects {
+        let place = word(run, names.resolve(target.name.name));
+        let texts: Vec<String> = all.iter().map(|name| shown(kind, *name, names)).collect();
+        found.push(missing(place, (kind, target.name), &texts, names));
+    }
     None
+}
+
+/// `set image` names containers of the template; kubectl refuses others.
+fn check_containers(
+    target: Target,
+    images: &[(String, String)],
+    run: &Spanned<String>,
+    known: &Known<'_>,
+    names: &Interner,
+    found: &mut Diagnostics,
+) -> Option<()> {
+    let Some(deployment) = known.deployments.iter().find(|d| d.name == target.name) else {
+        return Some(()); // its manifest is wrong, which is said there
+    };
+    let spec = &deployment.template.spec;
+    let containers = || {
+        let all = spec.init_containers.iter().chain(&spec.containers);
+        all.map(|container| names.resolve(container.name))
+    };
+    let before = found.error_count();
+    for (container, _) in images {
+        if container == "*" || containers().any(|name| name == container) {
+            continue;
+        }
+        let kind = shown("deployment", target.name, names);
+        let message = format!("there is no container \"{container}\" in {kind}");
+        let all: Vec<&str> = containers().collect();
+        let error = Diagnostic::error(word(run, container), message);
+        let error = error.with_hint(format!("it has {}", all.join(", ")));
+        found.push(error.with_suggestion(container, containers()));
+    }
+    (found.error_count() == before).then_some(())
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::base::go_time::DurationError;
 use crate::base::{Bytes, Duration, Money, Quantity, Ratio};
 
 /// Declares a type that is read from one scalar.
@@ -72,10 +73,34 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err(format!("a span of time cannot be negative: {text}"));
     }
-    Duration::parse(text).map_err(|error| match text.parse::<f64>() {
-        Ok(_) => format!("{text} has no unit: write {text}s, or ms, m, h"),
-        Err(_) => format!("{error}: expected a span of time such as 250ms or 5m"),
+    Duration::parse(text).map_err(|error| match error {
+        _ if text.parse::<f64>().is_ok() => {
+            format!("{text} has no unit\nwrite {text}s, or ms, m, h")
+        }
+        DurationError::UnknownUnit { unit, .. } => {
+            let message = format!("unknown unit \"{}\" of a span of time", unit.trim());
+            let plain = text.replace(' ', "");
+            match known_unit(unit.trim()).map(|known| plain.replacen(unit.trim(), known, 1)) {
+                Some(meant) => format!("{message}\ndid you mean \"{meant}\"?"),
+                None => format!("{message}\nknown are h, m, s, ms, us, ns, as in 1h30m"),
+            }
+        }
+        DurationError::Invalid(_) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("{text} is too long, or no span of time\nwrite 250ms, 1.5s or 1h30m")
+        }
+        _ => format!("\"{text}\" is not a span of time\nwrite 250ms, 1.5s or 1h30m"),
     })
+}
+
+/// The unit that a longer word for it means.
+fn known_unit(word: &str) -> Option<&'static str> {
+    match word.to_lowercase().as_str() {
+        "sec" | "secs" | "second" | "seconds" => Some("s"),
+        "min" | "mins" | "minute" | "minutes" => Some("m"),
+        "hr" | "hrs" | "hour" | "hours" => Some("h"),
+        "msec" | "millis" | "millisecond" | "milliseconds" => Some("ms"),
+        _ => None,
+    }
 }
 
 fn number(text: &str, what: &str) -> Result<f64, String> {
@@ -87,7 +112,7 @@ fn number(text: &str, what: &str) -> Result<f64, String> {
 }
 
 fn per_second(text: &str) -> Result<f64, String> {
-    let missing = || format!("{text} has no unit: write {text}/s, or /min, /h");
+    let missing = || format!("{text} has no unit\nwrite {text}/s, or /min, /h");
     let (value, unit) = text.split_once('/').ok_or_else(missing)?;
     let value = number(value, "a rate")?;
     match unit.trim() {
@@ -95,27 +120,38 @@ fn per_second(text: &str) -> Result<f64, String> {
         "m" | "min" => Ok(value / 60.0),
         "h" => Ok(value / 3600.0),
         "d" | "day" => Ok(value / 86400.0),
-        other => Err(format!("unknown unit /{other} of a rate: expected /s, /min, /h or /day")),
+        other => Err(format!("unknown unit /{other} of a rate\nknown are /s, /min, /h and /day")),
     }
 }
 
 fn per_hour(text: &str) -> Result<Money, String> {
-    let missing = || format!("{text} has no unit: write {text}/h");
+    let missing = || format!("{text} has no unit\nwrite {text}/h");
     let (value, unit) = text.split_once('/').ok_or_else(missing)?;
     let value = number(value.trim_start_matches('$'), "a price")?;
     match unit.trim() {
         "h" => Ok(Money::usd(value)),
         "d" | "day" => Ok(Money::usd(value / 24.0)),
-        other => Err(format!("unknown unit /{other} of a price: expected /h")),
+        other => Err(format!("unknown unit /{other} of a price\nknown are /h and /day")),
     }
 }
 
 fn quantity(text: &str) -> Result<Quantity, String> {
-    let quantity = Quantity::parse(text).map_err(|error| format!("{error}"))?;
+    let quantity = Quantity::parse(text).map_err(|_| no_quantity(text))?;
     if quantity.sign() < 0 {
         return Err(format!("an amount cannot be negative: {text}"));
     }
     Ok(quantity)
+}
+
+/// What is said about a text that is no quantity, with a hint after the line break.
+pub(super) fn no_quantity(text: &str) -> String {
+    let bare = text.strip_suffix(['B', 'b']).map(|bare| bare.replace(' ', ""));
+    let meant = bare.filter(|bare| Quantity::parse(bare).is_ok());
+    let hint = match meant {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "write it as Kubernetes does: 4, 500m, 16Gi".to_owned(),
+    };
+    format!("\"{text}\" is not a quantity\n{hint}")
 }
 
 fn cpu(text: &str) -> Result<crate::base::MilliCpu, String> {
@@ -133,7 +169,7 @@ fn share(text: &str) -> Result<Ratio, String> {
     };
     match value <= 1.0 {
         true => Ok(Ratio(value)),
-        false => Err(format!("a share is at most 1 (or 100%): {text}")),
+        false => Err(format!("a share is at most 1, not {text}\nwrite 0.05 or 5%")),
     }
 }
 
@@ -150,8 +186,11 @@ mod tests {
     #[test]
     fn units_are_asked_for() {
         assert_eq!(span("250ms"), Ok(Duration::ms(250)));
-        assert_eq!(span("30"), Err("30 has no unit: write 30s, or ms, m, h".to_owned()));
+        assert_eq!(span("30"), Err("30 has no unit\nwrite 30s, or ms, m, h".to_owned()));
         assert!(span("-3s").is_err() && span("soon").is_err());
+        let meant = span("10 minutes").expect_err("no such unit");
+        assert!(meant.ends_with("did you mean \"10m\"?"), "{meant}");
+        assert!(no_quantity("16GB").ends_with("did you mean \"16G\"?"));
         assert_eq!(per_second("400/s"), Ok(400.0));
         assert_eq!(per_second("6000/min"), Ok(100.0));
         assert!(per_second("400").is_err() && per_second("4/fortnight").is_err());

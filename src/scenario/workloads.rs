@@ -10,7 +10,6 @@ use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::behaviors::object_name;
 use super::file::{ArrivalsFile, KindFile, WorkloadFile};
-use super::nodes::is_dns_name;
 
 /// Pods that one instant may bring at most.
 const AT_ONCE_MAX: u64 = 10_000_000;
@@ -27,9 +26,10 @@ pub(super) fn manifest(file: &WorkloadFile, kind: &KindFile) -> Value {
     let texts = |map: &BTreeMap<String, String>| json!(map);
     let requests: BTreeMap<&String, &String> =
         kind.requests.value.iter().map(|(name, amount)| (name, &amount.value)).collect();
-    // Extended resources cannot be overcommitted: the API server wants a limit that is the request.
-    let limits: BTreeMap<&&String, &&String> =
-        requests.iter().filter(|(name, _)| name.contains('/')).collect();
+    // What cannot be shared out twice has a limit, which is its request.
+    let is_extended = |name: &str| name.contains('/') || name.starts_with("hugepages-");
+    let limits: BTreeMap<_, _> =
+        requests.iter().filter(|(name, _)| is_extended(name)).map(|(n, a)| (*n, *a)).collect();
     let namespace = file.namespace.as_ref().map_or("default", |n| n.value.as_str());
     let mut pod = json!({
         "apiVersion": "v1",
@@ -53,7 +53,7 @@ pub(super) fn manifest(file: &WorkloadFile, kind: &KindFile) -> Value {
         spec["nodeSelector"] = texts(&kind.node_selector);
     }
     if !kind.tolerations.is_empty() {
-        spec["tolerations"] = json!(kind.tolerations);
+        spec["tolerations"] = json!(kind.tolerations.value);
     }
     if let Some(class) = &kind.priority_class {
         spec["priorityClassName"] = json!(class.value);
@@ -69,19 +69,18 @@ pub(super) fn lower(
     found: &mut Diagnostics,
 ) -> Option<GeneratorSpec> {
     let file = &entry.value;
-    if !is_dns_name(&file.name.value) {
-        let message = format!("\"{}\" cannot name pods", file.name.value);
-        let hint = "lower-case letters, digits and -";
-        found.push(Diagnostic::error(file.name.span, message).with_hint(hint));
+    if mix.len() < file.pods.len() {
+        return None; // a kind of pod is wrong
     }
     if file.pods.is_empty() {
         found.error(entry.span, "pods: expected at least one kind of pod");
         return None;
     }
     for kind in &file.pods {
-        let weight = kind.value.weight.unwrap_or(1.0);
+        let weight = kind.value.weight.as_ref().map_or(1.0, |weight| weight.value);
         if !weight.is_finite() || weight <= 0.0 {
-            found.error(kind.span, format!("a weight is above 0, not {weight}"));
+            let place = kind.value.weight.as_ref().map_or(kind.span, |weight| weight.span);
+            found.error(place, format!("a weight is above 0, not {weight}"));
         }
     }
     let arrivals = arrivals(file, &file.arrivals, found)?;

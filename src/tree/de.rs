@@ -31,18 +31,98 @@ const ROUNDS_MAX: usize = 128;
 /// - [`super::Spanned`] fields know their place.
 pub fn from_value<T: DeserializeOwned>(value: Value<'_>, found: &mut Diagnostics) -> Option<T> {
     let before = found.error_count();
+    let read = read(value, &mut Run::default(), found);
+    read.filter(|_| found.error_count() == before)
+}
+
+/// What could be read of a value that may be wrong in parts.
+#[derive(Debug)]
+pub struct InPart<T> {
+    /// The rest.
+    pub value: T,
+    /// Keys of the outermost mapping below which something was wrong or unknown, and keys that
+    /// unknown ones were probably meant to be.
+    pub damaged: BTreeSet<String>,
+}
+
+/// Like [`from_value`], but gives what is right where only parts are wrong, so that later checks
+/// find more errors in one go: an item of a list with anything wrong in it is left out as a whole
+/// (the outermost one), and so is any other wrong value.
+///
+/// `None` where what is left cannot be read.
+pub fn from_value_in_part<T: DeserializeOwned>(
+    value: Value<'_>,
+    found: &mut Diagnostics,
+) -> Option<InPart<T>> {
     let mut run = Run::default();
+    let whole: T = read(value, &mut run, found)?;
+    let mut damaged = run.misspelt.take();
+    let mut wrong = std::mem::take(&mut run.wrong);
+    wrong.extend(run.unknown_values.take());
+    if wrong.is_empty() {
+        return Some(InPart {
+            value: whole,
+            damaged,
+        });
+    }
+    for entry in value.entries() {
+        let mut outermost = BTreeSet::new();
+        if outermost_items(entry.value, None, &wrong, &mut outermost) {
+            damaged.insert(entry.key.to_owned());
+        }
+        run.wrong.append(&mut outermost);
+    }
+    run.wrong.append(&mut wrong);
+    let rest = read(value, &mut run, &mut Diagnostics::new())?;
+    Some(InPart {
+        value: rest,
+        damaged,
+    })
+}
+
+/// Collects the outermost list items around wrong values; whether there is a wrong value at all.
+///
+/// Recursion is bounded by the depth limit of reading.
+fn outermost_items(
+    value: Value<'_>,
+    item: Option<NodeId>,
+    wrong: &BTreeSet<NodeId>,
+    items: &mut BTreeSet<NodeId>,
+) -> bool {
+    let mut any = wrong.contains(&value.id());
+    if any {
+        items.extend(item);
+    }
+    for entry in value.entries() {
+        any |= outermost_items(entry.value, item, wrong, items);
+    }
+    for child in value.items() {
+        any |= outermost_items(child, item.or(Some(child.id())), wrong, items);
+    }
+    any
+}
+
+/// Reads again and again, leaving out what was found wrong, until the rest is right.
+fn read<T: DeserializeOwned>(
+    value: Value<'_>,
+    run: &mut Run,
+    found: &mut Diagnostics,
+) -> Option<T> {
     for _ in 0..ROUNDS_MAX {
-        let result = T::deserialize(Reader { value, run: &run });
+        let result = T::deserialize(Reader { value, run });
         found.extend(run.unknown.take());
         let error = match result {
-            Ok(read) => return (found.error_count() == before).then_some(read),
+            Ok(read) => return Some(read),
             Err(error) => error,
         };
         let node = error.node.unwrap_or_else(|| value.id());
-        let consequence = has_wrong_child(value.tree().value(node), &run.wrong);
-        if !consequence {
-            found.push(error.diagnostic(value.tree().value(node)));
+        let at = value.tree().value(node);
+        // A key that is not there at all is no consequence of values left out.
+        let absent = error
+            .missing_field()
+            .is_some_and(|field| at.entry(field).is_none());
+        if absent || !has_wrong_child(at, &run.wrong) {
+            found.push(error.diagnostic(at));
         }
         if node == value.id() || !run.wrong.insert(node) {
             return None;
@@ -69,21 +149,40 @@ pub(super) struct Run {
     unknown: RefCell<Vec<Diagnostic>>,
     /// Keys reported already.
     reported: RefCell<BTreeSet<Span>>,
+    /// The values of unknown keys.
+    unknown_values: RefCell<BTreeSet<NodeId>>,
+    /// What unknown keys were probably meant to be.
+    misspelt: RefCell<BTreeSet<String>>,
 }
 
 impl Run {
     fn unknown_key(&self, entry: &Entry<'_>, known: &'static [&'static str]) {
-        if !self.reported.borrow_mut().insert(entry.key_span) {
+        // A key that `--set` put there is written nowhere, but its value is.
+        let own = !entry.key_span.is_none();
+        let place = if own {
+            entry.key_span
+        } else {
+            entry.value.span()
+        };
+        if !self.reported.borrow_mut().insert(place) {
             return;
         }
-        let message = format!("unknown key \"{}\"", entry.key);
-        let mut diagnostic = Diagnostic::error(entry.key_span, message)
-            .with_suggestion(entry.key, known.iter().copied());
-        if diagnostic.hint.is_none() && !known.is_empty() {
-            diagnostic = diagnostic.with_hint(format!("known here: {}", known.join(", ")));
-        }
+        self.unknown_values.borrow_mut().insert(entry.value.id());
+        let meant = super::suggest::closest(entry.key, known.iter().copied());
+        self.misspelt.borrow_mut().extend(meant.map(str::to_owned));
+        let diagnostic = unknown_key(entry.key, place, known);
         self.unknown.borrow_mut().push(diagnostic);
     }
+}
+
+/// The message about a key that is none of the known ones.
+pub(super) fn unknown_key(key: &str, place: Span, known: &[&str]) -> Diagnostic {
+    let diagnostic = Diagnostic::error(place, format!("unknown key \"{key}\""))
+        .with_suggestion(key, known.iter().copied());
+    if diagnostic.hint.is_some() || known.is_empty() {
+        return diagnostic;
+    }
+    diagnostic.with_hint(format!("known here: {}", known.join(", ")))
 }
 
 /// The deserializer of a value.
@@ -244,7 +343,11 @@ impl<'t> de::Deserializer<'t> for Reader<'_, 't> {
         self.located(visitor.visit_newtype_struct(self))
     }
 
-    fn deserialize_tuple<V: Visitor<'t>>(self, _len: usize, visitor: V) -> Result<V::Value, Error> {
+    /// Serde would not ask for items beyond the last one that it needs.
+    fn deserialize_tuple<V: Visitor<'t>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
+        if self.value.is_sequence() && self.value.len() > len {
+            return self.located(Err(de::Error::invalid_length(self.value.len(), &visitor)));
+        }
         self.located(self.any(visitor))
     }
 
@@ -299,10 +402,11 @@ impl<'t, I: Iterator<Item = Value<'t>>> SeqAccess<'t> for Items<'_, I> {
         seed: T,
     ) -> Result<Option<T::Value>, Error> {
         let run = self.run;
-        self.items
-            .next()
-            .map(|value| seed.deserialize(Reader { value, run }))
-            .transpose()
+        let read = |value| {
+            let result = seed.deserialize(Reader { value, run });
+            result.map_err(|error| error.at(value))
+        };
+        self.items.next().map(read).transpose()
     }
 }
 
@@ -333,10 +437,10 @@ impl<'t, I: Iterator<Item = Entry<'t>>> MapAccess<'t> for Entries<'_, 't, I> {
             .value
             .take()
             .expect("a value is asked for after its key");
-        seed.deserialize(Reader {
-            value,
-            run: self.run,
-        })
+        let run = self.run;
+        // What a type itself finds wrong is wrong with this value.
+        seed.deserialize(Reader { value, run })
+            .map_err(|error| error.at(value))
     }
 }
 

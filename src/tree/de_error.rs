@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, Expected, Unexpected};
 
 use super::arena::NodeId;
+use super::de::unknown_key;
 use super::diagnostic::Diagnostic;
 use super::source::Span;
 use super::value::Value;
@@ -21,11 +22,13 @@ pub(super) struct Error {
 
 #[derive(Debug)]
 pub(super) enum Problem {
+    /// In words; after a line break a hint.
     Other(String),
     Missing(&'static str),
     /// Expected, found.
     Type(String, String),
     UnknownVariant(String, &'static [&'static str]),
+    UnknownKey(String, &'static [&'static str]),
     NotAMapping(&'static str),
     NoVariant(&'static [&'static str]),
     NoContent(String),
@@ -62,6 +65,14 @@ impl Error {
         }
     }
 
+    /// The key that is missing, if that is the problem.
+    pub(super) fn missing_field(&self) -> Option<&'static str> {
+        match *self.problem {
+            Problem::Missing(field) => Some(field),
+            _ => None,
+        }
+    }
+
     /// As it is shown; `value` is the one that the error is about.
     pub(super) fn diagnostic(self, value: Value<'_>) -> Diagnostic {
         let span = self.span.unwrap_or_else(|| value.span());
@@ -77,8 +88,22 @@ impl Error {
                 let diagnostic = Diagnostic::error(span, format!("\"{word}\" is not {listed}"));
                 diagnostic.with_suggestion(&word, known.iter().copied())
             }
+            Problem::UnknownKey(key, known) => unknown_key(&key, span, known),
+            Problem::Other(text) => match text.split_once('\n') {
+                Some((message, hint)) => {
+                    Diagnostic::error(span, message.to_owned()).with_hint(hint.to_owned())
+                }
+                None => Diagnostic::error(span, text),
+            },
             other => {
-                let diagnostic = Diagnostic::error(span, other.to_string());
+                let mut message = other.to_string();
+                if let Problem::Type(expected, found) = &other
+                    && found.starts_with("the number ")
+                {
+                    // As it was written, not as it was understood.
+                    message = format!("expected {expected}, found the number {}", value.written());
+                }
+                let diagnostic = Diagnostic::error(span, message);
                 match value.as_bool() {
                     Some(_) if other.wants_text() => diagnostic.with_hint(format!(
                         "quote it if the text is meant: \"{}\"",
@@ -104,6 +129,7 @@ impl fmt::Display for Problem {
             Self::Missing(field) => write!(f, "key \"{field}\" is missing"),
             Self::Type(expected, found) => write!(f, "expected {expected}, found {found}"),
             Self::UnknownVariant(word, known) => write!(f, "\"{word}\" is not {}", list(known)),
+            Self::UnknownKey(key, _) => write!(f, "unknown key \"{key}\""),
             Self::NotAMapping(found) => write!(f, "expected a mapping, found {found}"),
             Self::NoVariant(known) => {
                 write!(
@@ -162,6 +188,10 @@ impl de::Error for Error {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Self::new(Problem::UnknownVariant(variant.to_owned(), expected))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Self::new(Problem::UnknownKey(field.to_owned(), expected))
     }
 
     fn missing_field(field: &'static str) -> Self {

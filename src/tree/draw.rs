@@ -92,7 +92,10 @@ fn clip(message: &str) -> String {
     if message.len() <= MESSAGE_BYTES {
         return message.to_owned();
     }
-    format!("{}…", &message[..floor_boundary(message, MESSAGE_BYTES)])
+    // What is said stands at the end, after the word that it is said about.
+    let head = &message[..floor_boundary(message, MESSAGE_BYTES / 2)];
+    let tail = &message[floor_boundary(message, message.len() - MESSAGE_BYTES / 2)..];
+    format!("{head}…{tail}")
 }
 
 /// A mark under some bytes of one line.

@@ -129,7 +129,10 @@ impl Reader<'_> {
     fn key(&mut self, builder: &mut Builder<'_>) -> Result<bool, Diagnostic> {
         let start = self.at;
         if self.peek() != Some(b'"') {
-            return Err(self.expected("a key in double quotes"));
+            let error = self.expected("a key in double quotes");
+            let before = self.file.text()[..start].trim_end();
+            let is_end = self.peek() == Some(b'}') && before.ends_with(',');
+            return Err(if is_end { error.with_hint("take out the comma before it") } else { error });
         }
         let text = self.string(builder)?;
         let range = Range32::new(start, self.at);

@@ -36,7 +36,7 @@ mod want;
 mod yaml;
 
 pub use arena::{NodeId, Tree};
-pub use de::from_value;
+pub use de::{InPart, from_value, from_value_in_part};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use draw::DrawOptions;
 pub use emit::{json_to_yaml, to_yaml};

@@ -161,7 +161,11 @@ impl Tree {
             return Ok(());
         }
         let message = format!("no key can be set in {}", self.value(node).kind_name());
-        Err(PathError::new(range.clone(), message))
+        let error = PathError::new(range.clone(), message);
+        Err(match self.value(node).is_sequence() {
+            true => error.hint("an item of it is written [0], or [key=value]"),
+            false => error,
+        })
     }
 }
 

@@ -232,17 +232,77 @@ impl<'a> Reader<'a> {
 
     fn refused(&self, kind: &ErrorKind, marker: granit_parser::Marker) -> Boxed {
         let at = marker.byte_offset().unwrap_or(0).min(self.text.len());
-        let at = super::source::floor_boundary(self.text, at);
+        let mut at = super::source::floor_boundary(self.text, at);
+        let (message, mut hint) = explain(kind, self.options.limits.depth);
+        let line = self.text[..at].rfind('\n').map_or(0, |before| before + 1);
+        if is_tab(kind) {
+            at = self.text[line..at].find('\t').map_or(at, |tab| line + tab);
+        }
+        let is_key = matches!(
+            kind,
+            ErrorKind::ExpectedBlockMappingKey | ErrorKind::SimpleKeyExpected
+        );
+        if is_key && lacks_blank(&self.text[line..]) {
+            hint = Some("a blank is missing after the `:`");
+        }
         let next = self.text[at..].chars().next().filter(|&c| c != '\n');
         let end = at + next.map_or(0, char::len_utf8);
         let place = self.span(Range32::new(self.base + at, self.base + end));
-        let (message, hint) = explain(kind, self.options.limits.depth);
-        let diagnostic = Diagnostic::error(place, message);
+        let mut diagnostic = Diagnostic::error(place, message);
+        if matches!(kind, ErrorKind::InvalidColonPlacement)
+            && let Some(open) = open_bracket(&self.text[..at])
+        {
+            let open = Range32::new(self.base + open, self.base + open + 1);
+            diagnostic = diagnostic.with_related(self.span(open), "still open here");
+        }
         Box::new(match hint {
             Some(hint) => diagnostic.with_hint(hint),
             None => diagnostic,
         })
     }
+}
+
+fn is_tab(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TabNotAllowed
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabAtBlockScalarStart
+            | ErrorKind::TabInPlainScalar
+    )
+}
+
+/// Whether the line begins with a word and a colon that sticks to what follows.
+fn lacks_blank(text: &str) -> bool {
+    let line = text.lines().next().unwrap_or("").trim_start();
+    let word = line.trim_start_matches(|c: char| c.is_alphanumeric() || "-_.".contains(c));
+    word.len() < line.len()
+        && word.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| !c.is_whitespace()))
+}
+
+/// The last bracket that is open at the end of a text, as far as one can see without reading it
+/// as YAML: quotes and comments are skipped.
+fn open_bracket(text: &str) -> Option<usize> {
+    let mut open = Vec::new();
+    let mut quote = None;
+    let mut before = ' ';
+    let mut is_comment = false;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (_, '\n') => is_comment = false,
+            _ if is_comment => {}
+            (Some(mark), c) if c == mark => quote = None,
+            (Some(_), _) => {}
+            (None, '#') if before.is_whitespace() => is_comment = true,
+            (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+            (None, '[' | '{') => open.push(at),
+            (None, ']' | '}') => drop(open.pop()),
+            _ => {}
+        }
+        before = c;
+    }
+    open.pop()
 }
 
 /// A scalar event.
@@ -290,11 +350,7 @@ fn explain(kind: &ErrorKind, depth: usize) -> (Cow<'static, str>, Option<&'stati
         ErrorKind::RecursionLimitExceeded => {
             return (format!("nested deeper than {depth} levels").into(), None);
         }
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabAtBlockScalarStart
-        | ErrorKind::TabInPlainScalar => ("a tab as indentation", Some("indent with spaces")),
+        kind if is_tab(kind) => ("a tab as indentation", Some("indent with spaces")),
         ErrorKind::UnknownAnchor => (
             "an alias without its anchor",
             Some("quote the value if the `*` belongs to it"),
@@ -302,6 +358,10 @@ fn explain(kind: &ErrorKind, depth: usize) -> (Cow<'static, str>, Option<&'stati
         ErrorKind::MappingValueNotAllowed => (
             "a `:` where no key can stand",
             Some("quote a value that contains `: `, and check the indentation"),
+        ),
+        ErrorKind::InvalidColonPlacement => (
+            "a `:` where no key can stand",
+            Some("is a bracket before it never closed?"),
         ),
         ErrorKind::UnclosedQuotedScalar => ("a quote that is never closed", None),
         ErrorKind::UnclosedFlowCollection { open: '[' } => ("a `[` that is never closed", None),

@@ -5,6 +5,7 @@
 mod api;
 mod autoscalers;
 mod command_line;
+mod bad_input;
 mod conformance;
 mod controllers;
 mod experiment;

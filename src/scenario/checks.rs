@@ -1,0 +1,197 @@
+//! What only the whole shows: a horizon that is missing, services that nobody stands behind, calls
+//! that come back, behaviours that nobody has.
+
+use std::collections::BTreeMap;
+
+use crate::base::Interner;
+use crate::model::{
+    Action, BehaviorRule, Command, Model, ObjectName, ServiceSpec, Template, matches_pattern,
+};
+use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
+
+use super::behaviors::split_target;
+use super::file::{BehaviorFile, ScenarioFile, TrafficFile};
+use super::input::Input;
+use super::known::Gaps;
+use super::{cycles, objects};
+
+/// When the run ends, and what comes after that.
+pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut Diagnostics) {
+    if gaps.run {
+        return;
+    }
+    let endless = !model.traffic.is_empty() || !model.hpas.is_empty();
+    if endless && model.run.until.is_none() {
+        let message =
+            "a run with calls or autoscalers never ends by itself: `run.until` is missing";
+        let place = if file.run.span.is_none() {
+            file.name.span
+        } else {
+            file.run.span
+        };
+        found.push(Diagnostic::error(place, message).with_hint("run: { until: 10m }"));
+    }
+    let Some(until) = model.run.until else { return };
+    for entry in &file.timeline {
+        let at = crate::base::SimTime::ZERO + entry.value.at.0;
+        if at >= until {
+            let message = format!("this is at {at}, when the run has ended (at {until})");
+            let warning = Diagnostic::warning(entry.span, message);
+            found.push(warning.with_hint("it does not happen: raise run.until"));
+        }
+    }
+}
+
+/// Checks of what refers to what; only where all manifests could be read.
+pub(super) fn whole(
+    model: &Model,
+    file: &ScenarioFile,
+    selectors: &BTreeMap<ObjectName, Span>,
+    names: &Interner,
+    input: &mut Input,
+) {
+    let templates: Vec<&Template> = model.templates().map(|template| &**template).collect();
+    let behind = cycles::behind(&model.services, &templates);
+    let found = &mut input.found;
+    for entry in &file.traffic {
+        let Some(index) = target(entry, &model.services, names) else {
+            continue;
+        };
+        let service = &model.services[index];
+        let name = names.resolve(service.name.name);
+        if behind[index].is_empty() {
+            let message = format!("no workload stands behind service \"{name}\"");
+            let hint = objects::idle_hint(service, &templates, names);
+            let error = Diagnostic::error(entry.value.to.span, message).with_hint(hint);
+            found.push(match selectors.get(&service.name) {
+                Some(place) => error.with_related(*place, "its selector"),
+                None => error,
+            });
+        }
+        check_port(entry, service, name, found);
+    }
+    if let Some(cycle) = cycles::first_cycle(model, &behind, names) {
+        let message = format!("calls go round in a circle: {}", cycle.join(" → "));
+        let hint = "a call must end somewhere: take one of them out";
+        let place = call_in(&cycle, file).unwrap_or(file.name.span);
+        found.push(Diagnostic::error(place, message).with_hint(hint));
+    }
+    for (entry, rule) in file.behaviors.iter().zip(&model.behaviors.rules) {
+        check_behavior(entry, rule, model, names, found);
+    }
+    let called: Vec<usize> = file
+        .traffic
+        .iter()
+        .filter_map(|t| target(t, &model.services, names))
+        .collect();
+    let is_called = |name| {
+        called
+            .iter()
+            .any(|index| model.services[*index].name == name)
+    };
+    let (services, about) = (&model.services, (names, input));
+    objects::warn_of_idle_services(services, selectors, &templates, is_called, about);
+}
+
+/// The service that a source calls, by its index.
+fn target(
+    entry: &Spanned<TrafficFile>,
+    services: &[ServiceSpec],
+    names: &Interner,
+) -> Option<usize> {
+    let (_, namespace, name) = split_target(&entry.value.to.value)?;
+    let is_target = |service: &ServiceSpec| {
+        let own = service.name;
+        names.resolve(own.namespace) == namespace && names.resolve(own.name) == name
+    };
+    services.iter().position(is_target)
+}
+
+fn check_port(
+    entry: &Spanned<TrafficFile>,
+    service: &ServiceSpec,
+    name: &str,
+    found: &mut Diagnostics,
+) {
+    let Some(port) = &entry.value.port else {
+        return;
+    };
+    if service.ports.iter().any(|p| p.port == port.value) {
+        return;
+    }
+    let have: Vec<String> = service.ports.iter().map(|p| p.port.to_string()).collect();
+    let message = format!("service \"{name}\" has no port {}", port.value);
+    let hint = format!("it has {}", have.join(", "));
+    found.push(Diagnostic::error(port.span, message).with_hint(hint));
+}
+
+/// The first call from a service of a circle to the next.
+fn call_in(cycle: &[String], file: &ScenarioFile) -> Option<Span> {
+    let all = file
+        .behaviors
+        .iter()
+        .flat_map(|b| b.value.calls.iter().flatten());
+    let is_in = |to: &str| {
+        to.rsplit('/')
+            .next()
+            .is_some_and(|to| cycle.iter().any(|c| c == to))
+    };
+    let call = all
+        .filter(|call| is_in(&call.value.to.value))
+        .map(|call| call.value.to.span);
+    call.into_iter().next()
+}
+
+/// A behaviour that no container has is hardly meant.
+fn check_behavior(
+    entry: &Spanned<BehaviorFile>,
+    rule: &BehaviorRule,
+    model: &Model,
+    names: &Interner,
+    found: &mut Diagnostics,
+) {
+    let BehaviorFile {
+        target,
+        container,
+        image,
+        ..
+    } = &entry.value;
+    if target.is_some() && rule.workload.is_none() {
+        return; // told already
+    }
+    let of = |template: &&Template| rule.workload.is_none_or(|w| w == template.workload);
+    let containers: Vec<_> = (model.templates().map(|template| &**template).filter(of))
+        .flat_map(|template| {
+            template
+                .spec
+                .init_containers
+                .iter()
+                .chain(&template.spec.containers)
+        })
+        .collect();
+    if let (Some(wanted), Some(name)) = (container, rule.container)
+        && !containers.iter().any(|c| c.name == name)
+    {
+        let whose = target
+            .as_ref()
+            .map_or(String::new(), |target| format!(" in {}", target.value));
+        let message = format!("there is no container \"{}\"{whose}", wanted.value);
+        let all = containers.iter().map(|c| names.resolve(c.name));
+        let warning = Diagnostic::warning(wanted.span, message).with_hint("it has no effect");
+        found.push(warning.with_suggestion(&wanted.value, all));
+        return;
+    }
+    let Some(image) = image else { return };
+    let matches = |text: &str| matches_pattern(&image.value, text);
+    let later = model.timeline.iter().any(|entry| match &entry.action {
+        Action::Command(Command::SetImage { images, .. }) => {
+            images.iter().any(|(_, image)| matches(image))
+        }
+        _ => false,
+    });
+    if !later && !containers.iter().any(|c| matches(names.resolve(c.image))) {
+        let message = format!("no container has an image that matches \"{}\"", image.value);
+        let warning = Diagnostic::warning(image.span, message);
+        found.push(warning.with_hint("it has no effect; `*` stands for any text"));
+    }
+}
