@@ -210,8 +210,8 @@ fn results(
         let what = folder.finish(&results).map_err(failed)?.text();
         written = format!("wrote {}/ ({what}); ", target.display());
     }
-    for trouble in &facts.trouble {
-        note(&format!("warning: {trouble}"));
+    for doubt in report::warnings(summary, facts).iter().chain(&facts.trouble) {
+        note(&format!("warning: {doubt}"));
     }
     note(&timing(&written, clock.seconds(), &experiment));
     let is_met = verdicts.iter().all(|verdict| verdict.held);
