@@ -109,22 +109,13 @@ struct Calendar {
 
 impl Calendar {
     fn new() -> Self {
-        Self {
-            days: vec![VecDeque::new(); 2],
-            shift: 20,
-            today: 0,
-            len: 0,
-            seq: 0,
-        }
+        Self { days: vec![VecDeque::new(); 2], shift: 20, today: 0, len: 0, seq: 0 }
     }
 
     fn insert(&mut self, entry: (u64, u64, Payload)) {
         let mask = self.days.len() as u64 - 1;
         let day = &mut self.days[usize::try_from((entry.0 >> self.shift) & mask).expect("a day")];
-        if day
-            .back()
-            .is_none_or(|last| (last.0, last.1) < (entry.0, entry.1))
-        {
+        if day.back().is_none_or(|last| (last.0, last.1) < (entry.0, entry.1)) {
             day.push_back(entry);
         } else {
             let index = day.partition_point(|other| (other.0, other.1) < (entry.0, entry.1));
@@ -136,11 +127,7 @@ impl Calendar {
         let mut all: Vec<_> = self.days.drain(..).flatten().collect();
         let sample = 64.min(all.len() - 1);
         all.select_nth_unstable_by_key(sample, |entry| (entry.0, entry.1));
-        let first = all[..=sample]
-            .iter()
-            .map(|entry| entry.0)
-            .min()
-            .unwrap_or(0);
+        let first = all[..=sample].iter().map(|entry| entry.0).min().unwrap_or(0);
         let width = 3 * (all[sample].0 - first) / sample.max(1) as u64;
         self.shift = width.max(1).ilog2();
         self.days = vec![VecDeque::new(); days];
@@ -173,12 +160,7 @@ impl Candidate for Calendar {
         let year = self.today..self.today + self.days.len() as u64;
         let found = year.into_iter().find_map(|day| self.take_today(day));
         let (at, _, event) = found.unwrap_or_else(|| {
-            let first = self
-                .days
-                .iter()
-                .filter_map(|day| day.front())
-                .map(|entry| entry.0)
-                .min();
+            let first = self.days.iter().filter_map(|day| day.front()).map(|entry| entry.0).min();
             let today = first.expect("the hold model never empties") >> self.shift;
             self.take_today(today).expect("the first event's day")
         });
@@ -217,11 +199,7 @@ impl Increments {
             let survival = 1.0 - f64::from(i.min(1023)) / 1024.0 - f64::from(i / 1024) / 2048.0;
             seatrial::base::cast::u64_trunc(-libm::log(survival) * 1e9)
         });
-        Self {
-            state: 0x9e37_79b9_7f4a_7c15,
-            shape,
-            quantiles: quantiles.collect(),
-        }
+        Self { state: 0x9e37_79b9_7f4a_7c15, shape, quantiles: quantiles.collect() }
     }
 
     fn next(&mut self) -> u64 {
@@ -273,12 +251,7 @@ fn runner<C: Candidate + 'static>(
             candidate.push(at + increments.next(), black_box(event));
         }
     };
-    Runner {
-        name,
-        hold: Box::new(hold),
-        increments,
-        rounds: Vec::new(),
-    }
+    Runner { name, hold: Box::new(hold), increments, rounds: Vec::new() }
 }
 
 impl Runner {
@@ -312,16 +285,11 @@ fn measure(shape: Shape, pending: usize) -> Vec<(&'static str, f64)> {
         ..=100_000 => (ROUNDS, 100_000),
         _ => (ROUNDS / 3, 500_000),
     };
-    runners
-        .iter_mut()
-        .for_each(|runner| (runner.hold)(&mut runner.increments, 2 * pending));
+    runners.iter_mut().for_each(|runner| (runner.hold)(&mut runner.increments, 2 * pending));
     for _ in 0..rounds {
         runners.iter_mut().for_each(|runner| runner.round(steps));
     }
-    runners
-        .iter()
-        .map(|runner| (runner.name, runner.best()))
-        .collect()
+    runners.iter().map(|runner| (runner.name, runner.best())).collect()
 }
 
 /// A lane: every event waits the same delay. The first ones, still to come, stand in the future.
@@ -369,43 +337,24 @@ fn measure_sources() -> Vec<(String, f64)> {
         let cursors = (0..streams).map(|_| queue.add_cursor()).collect();
         let candidate = Cursors(queue, cursors);
         let name = format!("queue_cursor_ns_{label}");
-        runners.push((
-            name,
-            runner("cursors", candidate, Shape::Exponential, streams),
-        ));
+        runners.push((name, runner("cursors", candidate, Shape::Exponential, streams)));
     }
     for _ in 0..ROUNDS {
-        runners
-            .iter_mut()
-            .for_each(|(_, runner)| runner.round(200_000));
+        runners.iter_mut().for_each(|(_, runner)| runner.round(200_000));
     }
-    runners
-        .into_iter()
-        .map(|(name, runner)| (name, runner.best()))
-        .collect()
+    runners.into_iter().map(|(name, runner)| (name, runner.best())).collect()
 }
 
 fn main() {
     println!("nanoseconds a hold (pop one, push one), the best round");
     let mut figures = Vec::new();
     let sizes = [("1e3", 1_000), ("1e5", 100_000), ("1e6", 1_000_000)];
-    for shape in [
-        Shape::Exponential,
-        Shape::Bimodal,
-        Shape::OneInstant,
-        Shape::Bursts,
-    ] {
+    for shape in [Shape::Exponential, Shape::Bimodal, Shape::OneInstant, Shape::Bursts] {
         for (label, pending) in sizes {
             let row = measure(shape, pending);
-            let cells: Vec<String> = row
-                .iter()
-                .map(|(name, ns)| format!("{name} {ns:6.1}"))
-                .collect();
-            println!(
-                "{:<12} {label:>4} pending:  {}",
-                format!("{shape:?}"),
-                cells.join("  ")
-            );
+            let cells: Vec<String> =
+                row.iter().map(|(name, ns)| format!("{name} {ns:6.1}")).collect();
+            println!("{:<12} {label:>4} pending:  {}", format!("{shape:?}"), cells.join("  "));
             let stem = match shape {
                 Shape::Exponential => String::new(),
                 Shape::Bimodal => String::from("_bimodal"),
@@ -414,18 +363,10 @@ fn main() {
             };
             figures.push((format!("queue_ns{stem}_{label}"), row[0].1, "ns"));
             figures.push((format!("queue_std_ns{stem}_{label}"), row[1].1, "ns"));
-            figures.push((
-                format!("queue_speedup{stem}_{label}"),
-                row[1].1 / row[0].1,
-                "x",
-            ));
+            figures.push((format!("queue_speedup{stem}_{label}"), row[1].1 / row[0].1, "x"));
         }
     }
-    figures.extend(
-        measure_sources()
-            .into_iter()
-            .map(|(name, ns)| (name, ns, "ns")),
-    );
+    figures.extend(measure_sources().into_iter().map(|(name, ns)| (name, ns, "ns")));
     for (name, value, unit) in figures {
         println!("figure {name} {value:.1} {unit}");
     }

@@ -45,11 +45,7 @@ impl Write for Sink {
 }
 
 fn resources(cpu: i64, memory: Bytes) -> Resources {
-    Resources {
-        cpu: MilliCpu(cpu),
-        memory,
-        ..Resources::default()
-    }
+    Resources { cpu: MilliCpu(cpu), memory, ..Resources::default() }
 }
 
 fn node(number: u32, names: &mut Interner) -> NodeSpec {
@@ -111,11 +107,7 @@ fn pod(requests: Resources, names: &mut Interner) -> PodSpec {
 fn behavior() -> Behavior {
     Behavior {
         start: Distribution::Constant(0.0),
-        shutdown: Shutdown {
-            accept: Duration::ZERO,
-            drain: Duration::ZERO,
-            ignores_signal: false,
-        },
+        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: None,
         calls: Vec::new(),
         run: None,
@@ -127,10 +119,7 @@ fn behavior() -> Behavior {
 }
 
 fn generator(name: Symbol, namespace: Symbol, spec: PodSpec, pods: u64) -> GeneratorSpec {
-    let workload = Workload {
-        kind: WorkloadKind::Generator,
-        name: ObjectName { namespace, name },
-    };
+    let workload = Workload { kind: WorkloadKind::Generator, name: ObjectName { namespace, name } };
     let template = Template {
         workload,
         labels: Labels::default(),
@@ -168,10 +157,7 @@ fn model(pods: u64) -> Arc<Model> {
         config_maps: Vec::new(),
         secrets: Vec::new(),
         priorities: PriorityClasses::default(),
-        behaviors: Behaviors {
-            standard: behavior(),
-            rules: Vec::new(),
-        },
+        behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
         traffic: Vec::new(),
         generators: vec![generator(name, namespace, spec, pods)],
         timeline: Vec::new(),
@@ -211,10 +197,7 @@ fn processor_s() -> Option<f64> {
 /// Seconds of one run's loop: wall clock and processor.
 fn stream(pods: u64) -> (f64, f64) {
     let model = model(pods);
-    let wants = Wants {
-        events: false,
-        rows: RowSinks::default().pods(Sink),
-    };
+    let wants = Wants { events: false, rows: RowSinks::default().pods(Sink) };
     let before = BYTES.load(Ordering::Relaxed);
     let world = World::new(&model, 0, Recorder::new(&model, wants));
     let watch = Watch::start();
@@ -242,9 +225,7 @@ fn peak_rss_mib() -> Option<f64> {
 fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
     let mut names = Interner::new();
     let mut placer = Placer::new(&SchedulerSettings::default());
-    let specs: Vec<_> = (0..nodes)
-        .map(|n| (NodeId::new(n), node(n, &mut names)))
-        .collect();
+    let specs: Vec<_> = (0..nodes).map(|n| (NodeId::new(n), node(n, &mut names))).collect();
     placer.add_nodes(specs, &names);
     let class = |size: i64| {
         let spec = pod(resources(1000 + size, Bytes::gib(4)), &mut names);
@@ -261,9 +242,7 @@ fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
         } else {
             placer.decide(class, &names)
         };
-        let Decision::Placed { node, .. } = decision else {
-            panic!("a third full and no node")
-        };
+        let Decision::Placed { node, .. } = decision else { panic!("a third full and no node") };
         placer.add_pod(node, class);
         alive.push_back((node, class));
         if alive.len() > nodes as usize * 10 {
@@ -313,24 +292,8 @@ fn main() {
     }
     figure("decision_us_1000_templates", median(fast), "us");
     figure("decision_us_1000_templates_plain", median(plain), "us");
-    figure(
-        "decision_us_1000_sizes_20",
-        decisions(1000, 20, 100_000, false),
-        "us",
-    );
-    figure(
-        "decision_us_1000_sizes_3000",
-        decisions(1000, 3000, 20_000, false),
-        "us",
-    );
-    figure(
-        "decision_us_5000_templates",
-        decisions(5000, 1, 100_000, false),
-        "us",
-    );
-    figure(
-        "decision_us_15000_templates",
-        decisions(15_000, 1, 50_000, false),
-        "us",
-    );
+    figure("decision_us_1000_sizes_20", decisions(1000, 20, 100_000, false), "us");
+    figure("decision_us_1000_sizes_3000", decisions(1000, 3000, 20_000, false), "us");
+    figure("decision_us_5000_templates", decisions(5000, 1, 100_000, false), "us");
+    figure("decision_us_15000_templates", decisions(15_000, 1, 50_000, false), "us");
 }

@@ -51,14 +51,9 @@ fn rate() -> f64 {
 }
 
 fn setup(watch_s: f64, hop: Distribution) -> Setup {
-    let server = Serve {
-        cpu: Duration::ms(12),
-        backlog: 1000,
-        ..serve(hold(), SLOTS)
-    };
-    let mut setup = Setup::new(1)
-        .group("web", PODS as usize, behavior(server))
-        .source("load", "web", rate());
+    let server = Serve { cpu: Duration::ms(12), backlog: 1000, ..serve(hold(), SLOTS) };
+    let mut setup =
+        Setup::new(1).group("web", PODS as usize, behavior(server)).source("load", "web", rate());
     setup.nodes = 100;
     setup.latencies.hop = hop;
     setup.latencies.watch = Distribution::Constant(watch_s);
@@ -109,10 +104,7 @@ fn run(setup: Setup) -> f64 {
 /// facts of the report.
 fn run_world(setup: Setup) -> f64 {
     let model = setup.model();
-    let streams = Streams {
-        seed: model.run.seed,
-        replication: 0,
-    };
+    let streams = Streams { seed: model.run.seed, replication: 0 };
     let roles = Roles {
         scheduler: Box::new(Off),
         kubelet: Box::new(Off),
@@ -128,10 +120,7 @@ fn run_world(setup: Setup) -> f64 {
         let mut endpoints = Vec::new();
         for (id, row) in cluster.pods().iter() {
             let pod = cluster.pods().refer(id);
-            plan.push(Write::Serving {
-                pod,
-                state: Serving::Accepting,
-            });
+            plan.push(Write::Serving { pod, state: Serving::Accepting });
             endpoints.push(Endpoint {
                 pod,
                 node: row.node.expect("bound by hand"),
@@ -140,10 +129,7 @@ fn run_world(setup: Setup) -> f64 {
                 terminating: false,
             });
         }
-        plan.push(Write::Endpoints {
-            service: ServiceId::new(0),
-            endpoints,
-        });
+        plan.push(Write::Endpoints { service: ServiceId::new(0), endpoints });
     });
     let warm = SimTime::at(Duration::secs(1));
     world.step_until(warm);
@@ -172,11 +158,7 @@ fn random_hop() -> f64 {
 fn two_tiers() -> f64 {
     let mut setup = setup(0.0, Distribution::Constant(0.0003));
     let to = setup.object("back");
-    setup.groups[0].behavior.calls = vec![Downstream {
-        to,
-        times: 1,
-        timeout: Duration::secs(1),
-    }];
+    setup.groups[0].behavior.calls = vec![Downstream { to, times: 1, timeout: Duration::secs(1) }];
     if let Some(serve) = &mut setup.groups[0].behavior.serve {
         serve.concurrency = 2 * SLOTS;
     }
@@ -231,10 +213,7 @@ impl Plain {
         match event {
             Event::Start => {
                 let gap = -ln(open01(&mut self.rng)) * 1e9 / rate();
-                self.push(
-                    now + Duration::from_secs_f64(gap / 1e9).as_nanos(),
-                    Event::Start,
-                );
+                self.push(now + Duration::from_secs_f64(gap / 1e9).as_nanos(), Event::Start);
                 let pod = (self.rng.next_u32() % PODS) as usize;
                 let call = Call { start: now, pod };
                 let id = match self.free.pop() {
@@ -317,10 +296,7 @@ fn main() {
             times.push(run());
         }
     }
-    println!(
-        "{:32} {:>10} {:>16}",
-        "workload", "ns a call", "calls a second"
-    );
+    println!("{:32} {:>10} {:>16}", "workload", "ns a call", "calls a second");
     let mut medians = Vec::new();
     for (times, (name, about, _)) in rounds.iter_mut().zip(candidates) {
         times.sort_by(f64::total_cmp);

@@ -138,14 +138,8 @@ pub enum Fate {
 
 impl Fate {
     /// All fates, in the order of columns.
-    pub const ALL: [Self; 6] = [
-        Self::Ok,
-        Self::Refused,
-        Self::Reset,
-        Self::TimedOut,
-        Self::NoEndpoint,
-        Self::ServerError,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Refused, Self::Reset, Self::TimedOut, Self::NoEndpoint, Self::ServerError];
 
     /// Its name in files.
     #[must_use]

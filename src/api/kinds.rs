@@ -55,16 +55,8 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("", &["ServiceAccount"], Modelled(Kind::ServiceAccount)),
     ("apps", &["Deployment"], Modelled(Kind::Deployment)),
     ("apps", &["ReplicaSet"], Modelled(Kind::ReplicaSet)),
-    (
-        "scheduling.k8s.io",
-        &["PriorityClass"],
-        Modelled(Kind::PriorityClass),
-    ),
-    (
-        "autoscaling",
-        &["HorizontalPodAutoscaler"],
-        Modelled(Kind::HorizontalPodAutoscaler),
-    ),
+    ("scheduling.k8s.io", &["PriorityClass"], Modelled(Kind::PriorityClass)),
+    ("autoscaling", &["HorizontalPodAutoscaler"], Modelled(Kind::HorizontalPodAutoscaler)),
     // Core kinds that matter and are to come.
     (
         "",
@@ -84,11 +76,7 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("policy", &["PodDisruptionBudget"], NotModelled),
     ("discovery.k8s.io", &["EndpointSlice"], NotModelled),
     ("node.k8s.io", &["RuntimeClass"], NotModelled),
-    (
-        "storage.k8s.io",
-        &["StorageClass", "CSIStorageCapacity", "VolumeAttachment"],
-        NotModelled,
-    ),
+    ("storage.k8s.io", &["StorageClass", "CSIStorageCapacity", "VolumeAttachment"], NotModelled),
     ("resource.k8s.io", &["*"], NotModelled),
     ("scheduling.k8s.io", &["Workload", "PodGroup"], NotModelled),
     ("networking.k8s.io", &["Ingress"], NotModelled),
@@ -97,11 +85,7 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("keda.sh", &["ScaledObject", "ScaledJob"], NotModelled),
     ("karpenter.*", &["*"], NotModelled),
     ("cluster.x-k8s.io", &["*"], NotModelled),
-    (
-        "argoproj.io",
-        &["Rollout", "Workflow", "CronWorkflow"],
-        NotModelled,
-    ),
+    ("argoproj.io", &["Rollout", "Workflow", "CronWorkflow"], NotModelled),
     ("flagger.app", &["Canary"], NotModelled),
     ("gateway.networking.k8s.io", &["*"], NotModelled),
     ("networking.istio.io", &["*"], NotModelled),
@@ -109,16 +93,8 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("traefik.containo.us", &["*"], NotModelled),
     ("linkerd.io", &["*"], NotModelled),
     ("policy.linkerd.io", &["*"], NotModelled),
-    (
-        "cilium.io",
-        &["CiliumEnvoyConfig", "CiliumLocalRedirectPolicy"],
-        NotModelled,
-    ),
-    (
-        "monitoring.coreos.com",
-        &["Prometheus", "Alertmanager", "ThanosRuler"],
-        NotModelled,
-    ),
+    ("cilium.io", &["CiliumEnvoyConfig", "CiliumLocalRedirectPolicy"], NotModelled),
+    ("monitoring.coreos.com", &["Prometheus", "Alertmanager", "ThanosRuler"], NotModelled),
     ("kueue.x-k8s.io", &["*"], NotModelled),
     ("scheduling.volcano.sh", &["*"], NotModelled),
     ("batch.volcano.sh", &["*"], NotModelled),
@@ -136,11 +112,7 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("kafka.strimzi.io", &["*"], NotModelled),
     ("elasticsearch.k8s.elastic.co", &["*"], NotModelled),
     // What changes nothing that is simulated.
-    (
-        "",
-        &["Event", "Binding", "ComponentStatus", "Status"],
-        Irrelevant,
-    ),
+    ("", &["Event", "Binding", "ComponentStatus", "Status"], Irrelevant),
     ("apps", &["ControllerRevision"], Irrelevant),
     ("rbac.authorization.k8s.io", &["*"], Irrelevant),
     ("admissionregistration.k8s.io", &["*"], Irrelevant),
@@ -154,11 +126,7 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("flowcontrol.apiserver.k8s.io", &["*"], Irrelevant),
     ("internal.apiserver.k8s.io", &["*"], Irrelevant),
     ("metrics.k8s.io", &["*"], Irrelevant),
-    (
-        "storage.k8s.io",
-        &["CSIDriver", "CSINode", "VolumeAttributesClass"],
-        Irrelevant,
-    ),
+    ("storage.k8s.io", &["CSIDriver", "CSINode", "VolumeAttributesClass"], Irrelevant),
     ("storagemigration.k8s.io", &["*"], Irrelevant),
     ("snapshot.storage.k8s.io", &["*"], Irrelevant),
     (
@@ -251,11 +219,7 @@ pub fn suggested_version(api_version: &str, kind: &str) -> Option<String> {
         ["HorizontalPodAutoscaler"] => "v2",
         _ => "v1",
     };
-    let served = if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    };
+    let served = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (served != api_version).then_some(served)
 }
 
@@ -265,27 +229,15 @@ mod tests {
 
     #[test]
     fn kinds_by_group_and_version() {
-        assert_eq!(
-            classify("apps/v1", "Deployment"),
-            Modelled(Kind::Deployment)
-        );
+        assert_eq!(classify("apps/v1", "Deployment"), Modelled(Kind::Deployment));
         assert_eq!(
             classify("autoscaling/v2", "HorizontalPodAutoscaler"),
             Modelled(Kind::HorizontalPodAutoscaler)
         );
-        assert_eq!(
-            classify("extensions/v1beta1", "Deployment"),
-            KindClass::Unknown
-        );
+        assert_eq!(classify("extensions/v1beta1", "Deployment"), KindClass::Unknown);
         assert_eq!(classify("apps/v1", "StatefulSet"), NotModelled);
-        assert_eq!(
-            classify("monitoring.coreos.com/v1", "Prometheus"),
-            NotModelled
-        );
-        assert_eq!(
-            classify("monitoring.coreos.com/v1", "ServiceMonitor"),
-            Irrelevant
-        );
+        assert_eq!(classify("monitoring.coreos.com/v1", "Prometheus"), NotModelled);
+        assert_eq!(classify("monitoring.coreos.com/v1", "ServiceMonitor"), Irrelevant);
         assert_eq!(classify("v1", "Deploymnet"), KindClass::Unknown);
         assert_eq!(classify("", ""), KindClass::Unknown);
     }
@@ -293,10 +245,7 @@ mod tests {
     #[test]
     fn old_versions_get_a_suggestion() {
         let suggested = |version, kind| suggested_version(version, kind);
-        assert_eq!(
-            suggested("extensions/v1beta1", "Deployment").as_deref(),
-            Some("apps/v1")
-        );
+        assert_eq!(suggested("extensions/v1beta1", "Deployment").as_deref(), Some("apps/v1"));
         assert_eq!(
             suggested("autoscaling/v2beta1", "HorizontalPodAutoscaler").as_deref(),
             Some("autoscaling/v2")

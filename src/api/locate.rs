@@ -17,9 +17,8 @@ pub fn report(problems: &[Problem], document: Value<'_>, found: &mut Diagnostics
         if is_consequence(problem, at, problems, &placed) {
             continue;
         }
-        let siblings = placed
-            .iter()
-            .filter(|other| at.absent.is_some() && other.absent == at.absent);
+        let siblings =
+            placed.iter().filter(|other| at.absent.is_some() && other.absent == at.absent);
         match at.absent {
             Some(parent) if parent.len() < problem.path.len() && siblings.count() > 1 => {
                 if absent.insert(parent) {
@@ -73,11 +72,7 @@ struct Placed<'p, 'd> {
 }
 
 fn diagnostic(problem: &Problem, at: &Placed<'_, '_>) -> Diagnostic {
-    let severity = if problem.is_error {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
+    let severity = if problem.is_error { Severity::Error } else { Severity::Warning };
     let message = match problem.reason {
         Reason::UnknownField | Reason::NotModelled => problem.message.clone(),
         _ => problem.to_string(),
@@ -117,30 +112,18 @@ fn place<'p, 'd>(problem: &'p Problem, document: Value<'d>) -> Placed<'p, 'd> {
             Some(next) => value = next,
             None => {
                 let absent = Some(&problem.path[..end]);
-                return Placed {
-                    span: value.span(),
-                    value: None,
-                    parent,
-                    absent,
-                };
+                return Placed { span: value.span(), value: None, parent, absent };
             }
         }
     }
     let names_key = problem.reason == Reason::Invalid
         && value.as_str() != Some(last)
-        && problem
-            .message
-            .starts_with(&format!("invalid value: {last:?}:"));
+        && problem.message.starts_with(&format!("invalid value: {last:?}:"));
     let span = match value.key_span() {
         Some(key) if names_key || problem.reason == Reason::UnknownField => key,
         _ => value.span(),
     };
-    Placed {
-        span,
-        value: Some(value),
-        parent,
-        absent: None,
-    }
+    Placed { span, value: Some(value), parent, absent: None }
 }
 
 enum Step<'a> {
@@ -204,9 +187,7 @@ mod tests {
 
     #[test]
     fn odd_paths_do_no_harm() {
-        for path in [
-            "", ".", "[", "]", "a[", "a[]", "a]b", "..a", "[0][0]", "ä[ö]ü",
-        ] {
+        for path in ["", ".", "[", "]", "a[", "a[]", "a]b", "..a", "[0][0]", "ä[ö]ü"] {
             let _: usize = steps(path).len();
         }
     }

@@ -48,10 +48,7 @@ pub fn prepare(kind: Kind, object: &mut Value) -> Vec<Problem> {
     let mut refused = problem::Found::default();
     validate::validate(kind, object, &mut refused);
     let of_wrong_type = |problem: &Problem| {
-        found
-            .0
-            .iter()
-            .any(|p| p.reason == Reason::Type && is_within(&problem.path, &p.path))
+        found.0.iter().any(|p| p.reason == Reason::Type && is_within(&problem.path, &p.path))
     };
     refused.0.retain(|problem| !of_wrong_type(problem));
     found.0.extend(refused.0);
@@ -68,7 +65,6 @@ pub fn has_controller(object: &Value) -> bool {
 
 /// Whether a path is another one or leads into it.
 fn is_within(path: &str, outer: &str) -> bool {
-    path.strip_prefix(outer)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         || outer.is_empty()
 }

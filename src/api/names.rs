@@ -31,9 +31,7 @@ fn is_word(text: &str, is_alphanumeric: fn(u8) -> bool, inner: &[u8]) -> bool {
     let bytes = text.as_bytes();
     let ends = bytes.first().zip(bytes.last());
     ends.is_some_and(|(first, last)| is_alphanumeric(*first) && is_alphanumeric(*last))
-        && bytes
-            .iter()
-            .all(|b| is_alphanumeric(*b) || inner.contains(b))
+        && bytes.iter().all(|b| is_alphanumeric(*b) || inner.contains(b))
 }
 
 const fn is_lower(byte: u8) -> bool {
@@ -47,10 +45,7 @@ const fn is_any(byte: u8) -> bool {
 /// The name of most objects.
 pub(super) fn dns_subdomain(text: &str) -> Vec<String> {
     let against = (!is_subdomain(text)).then(|| SUBDOMAIN.to_owned());
-    too_many_characters(text, 253)
-        .into_iter()
-        .chain(against)
-        .collect()
+    too_many_characters(text, 253).into_iter().chain(against).collect()
 }
 
 fn is_subdomain(text: &str) -> bool {
@@ -64,10 +59,7 @@ pub(super) fn dns_label(text: &str) -> Vec<String> {
         (false, true) => Some("must not contain dots".to_owned()),
         (false, false) => Some(LABEL.to_owned()),
     };
-    too_many_characters(text, 63)
-        .into_iter()
-        .chain(against)
-        .collect()
+    too_many_characters(text, 63).into_iter().chain(against).collect()
 }
 
 /// A key of a label, a taint, an annotation: `name` or `prefix/name`.
@@ -86,11 +78,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
     match prefix {
         Some("") => against.push("prefix part must be non-empty".to_owned()),
         Some(prefix) => {
-            against.extend(
-                dns_subdomain(prefix)
-                    .iter()
-                    .map(|why| format!("prefix part {why}")),
-            );
+            against.extend(dns_subdomain(prefix).iter().map(|why| format!("prefix part {why}")));
         }
         None => {}
     }
@@ -108,10 +96,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
 /// The value of a label.
 pub(super) fn label_value(text: &str) -> Vec<String> {
     let fine = text.is_empty() || is_word(text, is_any, b"-_.");
-    too_long(text, 63)
-        .into_iter()
-        .chain((!fine).then(|| LABEL_VALUE.to_owned()))
-        .collect()
+    too_long(text, 63).into_iter().chain((!fine).then(|| LABEL_VALUE.to_owned())).collect()
 }
 
 /// The name of a port, which probes and Services refer to.
@@ -145,10 +130,7 @@ mod tests {
         assert_eq!(dns_subdomain("web-1.example"), [""; 0]);
         assert_eq!(dns_subdomain("Web").len(), 1);
         assert_eq!(dns_subdomain("a..b").len(), 1);
-        assert_eq!(
-            dns_label(&"a".repeat(64)),
-            ["must be no more than 63 characters"]
-        );
+        assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 characters"]);
         assert_eq!(dns_label("a.b"), ["must not contain dots"]);
         assert_eq!(qualified_name("example.com/a_b"), [""; 0]);
         assert_eq!(qualified_name("example.com/").len(), 2);

@@ -43,10 +43,7 @@ impl NodeRules {
         let required_error = (!faults.is_empty()).then(|| aggregate(&faults));
         let (mut faults, mut wished) = (Vec::new(), Vec::new());
         for (index, wish) in items(preferred).iter().enumerate() {
-            let weight = wish["weight"]
-                .as_i64()
-                .and_then(|w| i32::try_from(w).ok())
-                .unwrap_or(0);
+            let weight = wish["weight"].as_i64().and_then(|w| i32::try_from(w).ok()).unwrap_or(0);
             if weight == 0 {
                 continue;
             }
@@ -57,16 +54,8 @@ impl NodeRules {
         }
         let preferred_error = (!faults.is_empty()).then(|| aggregate(&faults));
         let required = is_set(required).then_some(terms);
-        let affinity = NodeAffinity {
-            required,
-            preferred: wished,
-        };
-        Self {
-            selector,
-            affinity,
-            required_error,
-            preferred_error,
-        }
+        let affinity = NodeAffinity { required, preferred: wished };
+        Self { selector, affinity, required_error, preferred_error }
     }
 }
 
@@ -82,10 +71,7 @@ fn lower_term(
     names: &mut Interner,
     faults: &mut Vec<String>,
 ) -> Option<NodeSelectorTerm> {
-    let (expressions, fields) = (
-        items(&term["matchExpressions"]),
-        items(&term["matchFields"]),
-    );
+    let (expressions, fields) = (items(&term["matchExpressions"]), items(&term["matchFields"]));
     if expressions.is_empty() && fields.is_empty() {
         return None;
     }
@@ -98,9 +84,7 @@ fn lower_term(
     }
     let list = at.field("matchFields");
     for (index, field) in fields.iter().enumerate() {
-        lowered
-            .fields
-            .extend(lower_field(field, &list.index(index), names, faults));
+        lowered.fields.extend(lower_field(field, &list.index(index), names, faults));
     }
     (faults.len() == before).then_some(lowered)
 }
@@ -118,11 +102,7 @@ fn lower_expression(
         return None;
     };
     let key = text(&expression["key"]).to_owned();
-    let requirement = TextRequirement {
-        key,
-        operator,
-        values: texts(expression),
-    };
+    let requirement = TextRequirement { key, operator, values: texts(expression) };
     let found = requirement.faults(at);
     let fine = found.is_empty();
     faults.extend(found);
@@ -147,11 +127,7 @@ fn lower_field(
     };
     let values = texts(field);
     let [value] = values.as_slice() else {
-        faults.push(invalid(
-            &at.field("values"),
-            &listed(&values),
-            "must have one element",
-        ));
+        faults.push(invalid(&at.field("values"), &listed(&values), "must have one element"));
         return None;
     };
     let key = names.intern(text(&field["key"]));
@@ -159,11 +135,7 @@ fn lower_field(
     if field["key"] == "metadata.name" {
         wanted.push(names.intern(value));
     }
-    Some(Requirement {
-        key,
-        operator,
-        values: wanted,
-    })
+    Some(Requirement { key, operator, values: wanted })
 }
 
 fn unsupported(at: &At<'_>, word: &str, known: &str) -> String {

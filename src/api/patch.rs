@@ -16,21 +16,13 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 pub fn set_image(object: &Value, images: &[(String, String)]) -> Result<Value, String> {
     let mut patched = object.clone();
     let is_pod = object["kind"] == "Pod";
-    let keys: &[&str] = if is_pod {
-        &["spec"]
-    } else {
-        &["spec", "template", "spec"]
-    };
+    let keys: &[&str] = if is_pod { &["spec"] } else { &["spec", "template", "spec"] };
     for (name, image) in images {
         let mut hits = 0;
         for list in ["initContainers", "containers"] {
             let spec = deep_mut(&mut patched, keys);
             for container in spec.into_iter().flat_map(|spec| maps_mut(spec, list)) {
-                if name == "*"
-                    || container
-                        .get("name")
-                        .is_some_and(|own| own == name.as_str())
-                {
+                if name == "*" || container.get("name").is_some_and(|own| own == name.as_str()) {
                     container.insert("image".to_owned(), image.as_str().into());
                     hits += 1;
                 }
@@ -101,10 +93,7 @@ mod tests {
     }
 
     fn images(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
-            .collect()
+        pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
     }
 
     #[test]
@@ -116,15 +105,9 @@ mod tests {
         assert_eq!(spec["containers"][1]["image"], "s:1");
         assert_eq!(spec["initContainers"][0]["image"], "i:2");
         let all = set_image(&deployment(), &images(&[("*", "x")])).unwrap();
-        assert_eq!(
-            all["spec"]["template"]["spec"]["containers"][1]["image"],
-            "x"
-        );
+        assert_eq!(all["spec"]["template"]["spec"]["containers"][1]["image"], "x");
         let refused = set_image(&deployment(), &images(&[("nope", "x")]));
-        assert_eq!(
-            refused.unwrap_err(),
-            "error: unable to find container named \"nope\""
-        );
+        assert_eq!(refused.unwrap_err(), "error: unable to find container named \"nope\"");
         assert!(set_image(&Value::Null, &images(&[("a", "b")])).is_err());
     }
 
@@ -134,18 +117,10 @@ mod tests {
         let patched = restart(&deployment(), at).unwrap();
         let annotations = &patched["spec"]["template"]["metadata"]["annotations"];
         assert_eq!(annotations[RESTARTED_AT], at);
-        assert!(
-            restart(&patched, at)
-                .unwrap_err()
-                .contains("within the past second")
-        );
+        assert!(restart(&patched, at).unwrap_err().contains("within the past second"));
         let mut paused = deployment();
         paused["spec"]["paused"] = true.into();
-        assert!(
-            restart(&paused, at)
-                .unwrap_err()
-                .contains("can't restart paused")
-        );
+        assert!(restart(&paused, at).unwrap_err().contains("can't restart paused"));
         assert!(restart(&json!([]), at).is_err());
     }
 }

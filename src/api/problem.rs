@@ -85,32 +85,20 @@ enum Step<'a> {
 }
 
 impl<'a> At<'a> {
-    pub(super) const ROOT: At<'static> = At {
-        parent: None,
-        step: Step::Root,
-    };
+    pub(super) const ROOT: At<'static> = At { parent: None, step: Step::Root };
 
     /// A field, or several joined with dots.
     pub(super) const fn field(&'a self, name: &'a str) -> Self {
-        At {
-            parent: Some(self),
-            step: Step::Field(name),
-        }
+        At { parent: Some(self), step: Step::Field(name) }
     }
 
     pub(super) const fn index(&'a self, index: usize) -> Self {
-        At {
-            parent: Some(self),
-            step: Step::Index(index),
-        }
+        At { parent: Some(self), step: Step::Index(index) }
     }
 
     /// A key of a mapping with free keys.
     pub(super) const fn key(&'a self, key: &'a str) -> Self {
-        At {
-            parent: Some(self),
-            step: Step::Key(key),
-        }
+        At { parent: Some(self), step: Step::Key(key) }
     }
 
     fn write(&self, out: &mut String) {
@@ -145,23 +133,13 @@ impl Found {
     pub(super) fn add(&mut self, at: &At<'_>, reason: Reason, message: String) -> &mut Problem {
         let is_error = reason != Reason::NotModelled;
         let path = at.to_string();
-        self.0.push(Problem {
-            path,
-            reason,
-            message,
-            hint: None,
-            is_error,
-        });
+        self.0.push(Problem { path, reason, message, hint: None, is_error });
         self.0.last_mut().expect("just pushed")
     }
 
     /// `value` as JSON.
     pub(super) fn invalid(&mut self, at: &At<'_>, value: &impl fmt::Display, detail: &str) {
-        self.add(
-            at,
-            Reason::Invalid,
-            format!("invalid value: {value}: {detail}"),
-        );
+        self.add(at, Reason::Invalid, format!("invalid value: {value}: {detail}"));
     }
 
     pub(super) fn invalid_text(&mut self, at: &At<'_>, value: &str, detail: &str) {
@@ -170,11 +148,7 @@ impl Found {
 
     pub(super) fn required(&mut self, at: &At<'_>, detail: &str) {
         let colon = if detail.is_empty() { "" } else { ": " };
-        self.add(
-            at,
-            Reason::Required,
-            format!("required value{colon}{detail}"),
-        );
+        self.add(at, Reason::Required, format!("required value{colon}{detail}"));
     }
 
     pub(super) fn not_supported(&mut self, at: &At<'_>, value: &str, known: &[&str]) {
@@ -218,11 +192,7 @@ mod tests {
     #[test]
     fn messages_are_lower_case_fragments() {
         let mut found = Found::default();
-        found.invalid(
-            &At::ROOT.field("spec.replicas"),
-            &-1,
-            "must be greater than or equal to 0",
-        );
+        found.invalid(&At::ROOT.field("spec.replicas"), &-1, "must be greater than or equal to 0");
         found.not_supported(&At::ROOT.field("x"), "a", &["b", "c"]);
         let texts: Vec<String> = found.0.iter().map(ToString::to_string).collect();
         assert_eq!(

@@ -18,11 +18,7 @@ pub(super) fn items(value: &Value) -> &[Value] {
 
 /// The entries of a mapping, or none.
 pub(super) fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    value
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| (key.as_str(), value))
+    value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
 }
 
 /// Whether something is there that is not null.
@@ -95,6 +91,5 @@ pub(super) fn deep_mut<'a>(
     value: &'a mut Value,
     keys: &[&str],
 ) -> Option<&'a mut Map<String, Value>> {
-    keys.iter()
-        .try_fold(value.as_object_mut()?, |map, key| map_mut(map, key))
+    keys.iter().try_fold(value.as_object_mut()?, |map, key| map_mut(map, key))
 }

@@ -39,14 +39,8 @@ pub struct PodAmounts {
 pub fn pod_amounts(pod: &Value) -> PodAmounts {
     let requests = pod_requests(pod, &Amounts::new());
     let mut missing = Amounts::from([
-        (
-            "cpu".to_owned(),
-            Quantity::from_milli(CPU_DEFAULT, Format::DecimalSI),
-        ),
-        (
-            "memory".to_owned(),
-            Quantity::from_value(MEMORY_DEFAULT, Format::BinarySI),
-        ),
+        ("cpu".to_owned(), Quantity::from_milli(CPU_DEFAULT, Format::DecimalSI)),
+        ("memory".to_owned(), Quantity::from_value(MEMORY_DEFAULT, Format::BinarySI)),
     ]);
     let has_own =
         entries(&pod["spec"]["resources"]["requests"]).any(|(name, _)| is_pod_level(name));
@@ -55,11 +49,7 @@ pub fn pod_amounts(pod: &Value) -> PodAmounts {
     }
     let with_defaults = pod_requests(pod, &missing);
     let nonzero = (cpu_of(&with_defaults), bytes_of(&with_defaults, "memory"));
-    PodAmounts {
-        requests,
-        limits: pod_limits(pod),
-        nonzero,
-    }
+    PodAmounts { requests, limits: pod_limits(pod), nonzero }
 }
 
 /// Effective requests; containers get what they lack from `missing`.
@@ -80,9 +70,7 @@ fn pod_requests(pod: &Value, missing: &Amounts) -> Amounts {
 /// Effective limits; overhead counts only where there is a limit.
 fn pod_limits(pod: &Value) -> Amounts {
     let spec = &pod["spec"];
-    let mut total = aggregate(spec, |container| {
-        container_amounts(pod, container, "limits")
-    });
+    let mut total = aggregate(spec, |container| container_amounts(pod, container, "limits"));
     override_by_pod(&mut total, &spec["resources"]["limits"]);
     let mut overhead = list(&spec["overhead"]);
     overhead.retain(|name, _| total.contains_key(name));
@@ -118,14 +106,11 @@ fn container_amounts(pod: &Value, container: &Value, kind: &str) -> Amounts {
     let spec = list(&container["resources"][kind]);
     let named = |status: &&Value| status["name"] == container["name"];
     let statuses = &pod["status"];
-    let status = items(&statuses["containerStatuses"])
-        .iter()
-        .find(named)
-        .or_else(|| {
-            let sidecar = container["restartPolicy"] == "Always";
-            let list = items(&statuses["initContainerStatuses"]);
-            list.iter().find(|status| sidecar && named(status))
-        });
+    let status = items(&statuses["containerStatuses"]).iter().find(named).or_else(|| {
+        let sidecar = container["restartPolicy"] == "Always";
+        let list = items(&statuses["initContainerStatuses"]);
+        list.iter().find(|status| sidecar && named(status))
+    });
     let Some(status) = status.filter(|status| is_set(&status["resources"])) else {
         return spec;
     };
@@ -160,9 +145,7 @@ pub(super) fn list(value: &Value) -> Amounts {
 
 fn add(to: &mut Amounts, other: &Amounts) {
     for (name, amount) in other {
-        let sum = to
-            .get(name)
-            .map_or_else(|| amount.clone(), |present| present + amount);
+        let sum = to.get(name).map_or_else(|| amount.clone(), |present| present + amount);
         to.insert(name.clone(), sum);
     }
 }
@@ -176,19 +159,11 @@ fn raise(to: &mut Amounts, other: &Amounts) {
 }
 
 fn cpu_of(amounts: &Amounts) -> MilliCpu {
-    MilliCpu(
-        amounts
-            .get("cpu")
-            .map_or(0, |amount| cut(amount, Quantity::milli_value)),
-    )
+    MilliCpu(amounts.get("cpu").map_or(0, |amount| cut(amount, Quantity::milli_value)))
 }
 
 fn bytes_of(amounts: &Amounts, name: &str) -> Bytes {
-    Bytes(
-        amounts
-            .get(name)
-            .map_or(0, |amount| cut(amount, Quantity::value)),
-    )
+    Bytes(amounts.get(name).map_or(0, |amount| cut(amount, Quantity::value)))
 }
 
 /// An amount in whole units within the range that is counted.
@@ -202,11 +177,7 @@ fn cut(amount: &Quantity, unit: fn(&Quantity) -> i64) -> i64 {
 
 /// Whether an amount is beyond what is counted.
 pub(super) fn is_too_large(name: &str, amount: &Quantity) -> bool {
-    let unit = if name == "cpu" {
-        Quantity::milli_value
-    } else {
-        Quantity::value
-    };
+    let unit = if name == "cpu" { Quantity::milli_value } else { Quantity::value };
     cut(amount, unit) >= AMOUNT_MAX
 }
 
@@ -243,9 +214,7 @@ pub fn qos_class(spec: &Value) -> QosClass {
     let parts: Vec<&Value> = if has_own {
         vec![own]
     } else {
-        let all = items(&spec["initContainers"])
-            .iter()
-            .chain(items(&spec["containers"]));
+        let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
         all.map(|container| &container["resources"]).collect()
     };
     let (mut requests, mut limits) = (Amounts::new(), Amounts::new());
@@ -277,12 +246,7 @@ fn computed(value: &Value) -> Amounts {
 /// Source: kubernetes v1.36.3 pkg/apis/core/v1/defaults.go `SetDefaults_Pod` (rule S82).
 pub(super) fn fill_requests(spec: &mut Value) {
     for kind in ["containers", "initContainers"] {
-        for container in spec
-            .get_mut(kind)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
+        for container in spec.get_mut(kind).and_then(Value::as_array_mut).into_iter().flatten() {
             fill_from_limits(container, |_| true);
         }
     }
@@ -290,10 +254,7 @@ pub(super) fn fill_requests(spec: &mut Value) {
         return;
     }
     let of_containers = aggregate(spec, |container| list(&container["resources"]["requests"]));
-    let mut filled = spec["resources"]["requests"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+    let mut filled = spec["resources"]["requests"].as_object().cloned().unwrap_or_default();
     for (name, amount) in of_containers {
         if is_pod_level(&name) && !name.starts_with("hugepages-") && !filled.contains_key(&name) {
             filled.insert(name, amount.to_string().into());
@@ -310,9 +271,7 @@ fn fill_from_limits(owner: &mut Value, which: fn(&str) -> bool) {
     let Some(resources) = owner["resources"].as_object_mut() else {
         return;
     };
-    let requests = resources
-        .entry("requests")
-        .or_insert_with(|| Value::Object(Default::default()));
+    let requests = resources.entry("requests").or_insert_with(|| Value::Object(Default::default()));
     let Some(requests) = requests.as_object_mut() else {
         return;
     };

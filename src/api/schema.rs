@@ -59,10 +59,7 @@ fn types() -> &'static Types {
 fn parse(table: &'static str) -> Types {
     let mut types = Types::new();
     let mut current: &'static str = "";
-    for line in table
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
-    {
+    for line in table.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
         if !line.starts_with(' ') {
             current = line.trim();
             types.insert(current, Vec::new());
@@ -76,35 +73,21 @@ fn parse(table: &'static str) -> Types {
         };
         let (fields, instead) = rest.split_once('#').unwrap_or((rest, ""));
         let fields = fields.split_whitespace().map(|field| {
-            let (name, shape) = field
-                .split_once(':')
-                .expect("a field of the table has a type");
+            let (name, shape) = field.split_once(':').expect("a field of the table has a type");
             let (shape, value) = match shape.split_once('=') {
                 Some((shape, value)) => (shape, Some(value)),
                 None => (shape, None),
             };
-            Field {
-                name,
-                shape: Shape::parse(shape),
-                class,
-                value,
-                instead: instead.trim(),
-            }
+            Field { name, shape: Shape::parse(shape), class, value, instead: instead.trim() }
         });
-        types
-            .get_mut(current)
-            .expect("fields stand below a type")
-            .extend(fields);
+        types.get_mut(current).expect("fields stand below a type").extend(fields);
     }
     types
 }
 
 impl Shape {
     fn parse(text: &'static str) -> Self {
-        let inner = |start, end| {
-            text.strip_prefix(start)
-                .and_then(|rest| rest.strip_suffix(end))
-        };
+        let inner = |start, end| text.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
         if let Some(item) = inner('[', ']') {
             return Self::List(Box::new(Self::parse(item)));
         }
@@ -183,18 +166,13 @@ fn check_field(
     found: &mut Found,
 ) {
     let Some(field) = fields.iter().find(|field| field.name == key) else {
-        let known = fields
-            .iter()
-            .map(|field| field.name)
-            .chain(common.iter().copied());
+        let known = fields.iter().map(|field| field.name).chain(common.iter().copied());
         let known: Vec<&str> = known.collect();
         unknown(key, &known, at, found);
         return;
     };
     if field.class == FieldClass::NotModelled && matters(field, value) {
-        let given = field
-            .value
-            .map_or_else(String::new, |value| format!(" {value}"));
+        let given = field.value.map_or_else(String::new, |value| format!(" {value}"));
         let message = format!("{}{given} is not modelled: {}", field.name, field.instead);
         found.add(at, Reason::NotModelled, message);
     }
@@ -226,9 +204,7 @@ fn walk(shape: &Shape, value: &Value, at: &At<'_>, found: &mut Found) {
     let fits = match (shape, value) {
         (_, Value::Null) | (Shape::Any, _) => true,
         (Shape::Text, value) => value.is_string(),
-        (Shape::Time, value) => value
-            .as_str()
-            .is_some_and(|text| Timestamp::parse(text).is_ok()),
+        (Shape::Time, value) => value.as_str().is_some_and(|text| Timestamp::parse(text).is_ok()),
         (Shape::Int, value) => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
         (Shape::Long, value) => value.is_i64(),
         (Shape::Bool, value) => value.is_boolean(),
@@ -276,9 +252,7 @@ fn check_quantity(value: &Value, at: &At<'_>, found: &mut Found) {
 
 /// What people write when they mean a quantity.
 fn quantity_hint(text: &str) -> Option<String> {
-    let number = text
-        .trim_end_matches(|c: char| c.is_ascii_alphabetic())
-        .trim();
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
     let unit = text.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
     let unit = match unit.to_lowercase().as_str() {
         "gb" => "G",
@@ -302,11 +276,7 @@ fn wrong_type(shape: &Shape, value: &Value, at: &At<'_>, found: &mut Found) {
         found.add(at, Reason::Type, message);
         return;
     }
-    let problem = found.add(
-        at,
-        Reason::Type,
-        format!("expected {wanted}, found {given}"),
-    );
+    let problem = found.add(at, Reason::Type, format!("expected {wanted}, found {given}"));
     let scalar = value.is_number() || value.is_boolean();
     problem.hint = match (shape, value) {
         (Shape::Text, _) if scalar => Some(format!("write it in quotes: \"{value}\"")),
@@ -347,10 +317,7 @@ mod tests {
         let mut found = Found::default();
         check(kind, object, &mut found);
         let line = |problem: &super::super::Problem| {
-            let hint = problem
-                .hint
-                .as_deref()
-                .map_or(String::new(), |hint| format!(" ({hint})"));
+            let hint = problem.hint.as_deref().map_or(String::new(), |hint| format!(" ({hint})"));
             format!("{problem}{hint}")
         };
         found.0.iter().map(line).collect()
@@ -370,10 +337,7 @@ mod tests {
                 let name = named(&field.shape);
                 let there = name.is_none_or(|name| types().contains_key(name));
                 assert!(there, "{owner}.{}: no type {name:?}", field.name);
-                let twice = fields
-                    .iter()
-                    .filter(|other| other.name == field.name)
-                    .count();
+                let twice = fields.iter().filter(|other| other.name == field.name).count();
                 assert_eq!(twice, 1, "{owner}.{}", field.name);
                 let told = field.class != FieldClass::NotModelled || !field.instead.is_empty();
                 assert!(told, "{owner}.{} says nothing", field.name);
@@ -433,9 +397,6 @@ mod tests {
         let found = lines(Kind::Node, &node);
         assert!(found[0].starts_with("status.capacity[memory]: \"16GB\" is no quantity: "));
         assert!(found[0].ends_with("(write 16G)"), "{}", found[0]);
-        assert_eq!(
-            found[1],
-            "status.capacity[pods]: expected a quantity, found a list"
-        );
+        assert_eq!(found[1], "status.capacity[pods]: expected a quantity, found a list");
     }
 }

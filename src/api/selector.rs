@@ -97,11 +97,7 @@ impl TextSelector {
             let operator = TextOperator::of_object(word)
                 .filter(|op| !matches!(op, TextOperator::GreaterThan | TextOperator::LessThan))
                 .ok_or_else(|| format!("{word:?} is not a valid label selector operator"))?;
-            requirements.push(checked(
-                text(&expression["key"]),
-                operator,
-                texts(expression),
-            )?);
+            requirements.push(checked(text(&expression["key"]), operator, texts(expression))?);
         }
         Ok(Some(Self::sorted(requirements)))
     }
@@ -120,25 +116,14 @@ impl TextSelector {
 impl TextRequirement {
     pub(super) fn lower(&self, names: &mut Interner) -> Requirement {
         let key = names.intern(&self.key);
-        let values: SmallVec<_> = self
-            .values
-            .iter()
-            .map(|value| names.intern(value))
-            .collect();
-        Requirement {
-            key,
-            operator: self.operator.lowered(),
-            values,
-        }
+        let values: SmallVec<_> = self.values.iter().map(|value| names.intern(value)).collect();
+        Requirement { key, operator: self.operator.lowered(), values }
     }
 }
 
 /// The values of an expression.
 pub(super) fn texts(expression: &Value) -> Vec<String> {
-    items(&expression["values"])
-        .iter()
-        .map(|value| text(value).to_owned())
-        .collect()
+    items(&expression["values"]).iter().map(|value| text(value).to_owned()).collect()
 }
 
 /// A requirement, or the faults of it as one text.
@@ -147,17 +132,9 @@ pub(super) fn checked(
     operator: TextOperator,
     values: Vec<String>,
 ) -> Result<TextRequirement, String> {
-    let requirement = TextRequirement {
-        key: key.to_owned(),
-        operator,
-        values,
-    };
+    let requirement = TextRequirement { key: key.to_owned(), operator, values };
     let against = requirement.faults(&At::ROOT);
-    if against.is_empty() {
-        Ok(requirement)
-    } else {
-        Err(aggregate(&against))
-    }
+    if against.is_empty() { Ok(requirement) } else { Err(aggregate(&against)) }
 }
 
 /// Several faults as Kubernetes prints them together: each once, in brackets when more than one.
@@ -182,20 +159,13 @@ impl TextRequirement {
         let mut faults = Vec::new();
         let key_faults = names::qualified_name(&self.key);
         if !key_faults.is_empty() {
-            faults.push(invalid(
-                &at.field("key"),
-                &quoted(&self.key),
-                &key_faults.join("; "),
-            ));
+            faults.push(invalid(&at.field("key"), &quoted(&self.key), &key_faults.join("; ")));
         }
         let place = at.field("values");
         if let Some(why) = self.wrong_number_of_values() {
             faults.push(invalid(&place, &listed(&self.values), why));
         }
-        if matches!(
-            self.operator,
-            TextOperator::GreaterThan | TextOperator::LessThan
-        ) {
+        if matches!(self.operator, TextOperator::GreaterThan | TextOperator::LessThan) {
             for (index, value) in self.values.iter().enumerate() {
                 if value.parse::<i64>().is_err() {
                     let why = "for 'Gt', 'Lt' operators, the value must be an integer";
@@ -207,11 +177,7 @@ impl TextRequirement {
             let why = names::label_value(value);
             if !why.is_empty() {
                 let place = place.index(index);
-                faults.push(invalid(
-                    &place.key(&self.key),
-                    &quoted(value),
-                    &why.join("; "),
-                ));
+                faults.push(invalid(&place.key(&self.key), &quoted(value), &why.join("; ")));
             }
         }
         faults
@@ -220,22 +186,18 @@ impl TextRequirement {
     fn wrong_number_of_values(&self) -> Option<&'static str> {
         let count = self.values.len();
         let (is_wrong, why) = match self.operator {
-            TextOperator::In | TextOperator::NotIn => (
-                count == 0,
-                "for 'in', 'notin' operators, values set can't be empty",
-            ),
-            TextOperator::Equals | TextOperator::DoubleEquals | TextOperator::NotEquals => (
-                count != 1,
-                "exact-match compatibility requires one single value",
-            ),
-            TextOperator::Exists | TextOperator::DoesNotExist => (
-                count != 0,
-                "values set must be empty for exists and does not exist",
-            ),
-            TextOperator::GreaterThan | TextOperator::LessThan => (
-                count != 1,
-                "for 'Gt', 'Lt' operators, exactly one value is required",
-            ),
+            TextOperator::In | TextOperator::NotIn => {
+                (count == 0, "for 'in', 'notin' operators, values set can't be empty")
+            }
+            TextOperator::Equals | TextOperator::DoubleEquals | TextOperator::NotEquals => {
+                (count != 1, "exact-match compatibility requires one single value")
+            }
+            TextOperator::Exists | TextOperator::DoesNotExist => {
+                (count != 0, "values set must be empty for exists and does not exist")
+            }
+            TextOperator::GreaterThan | TextOperator::LessThan => {
+                (count != 1, "for 'Gt', 'Lt' operators, exactly one value is required")
+            }
         };
         is_wrong.then_some(why)
     }
@@ -272,11 +234,7 @@ impl fmt::Display for TextSelector {
 
 impl fmt::Display for TextRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            key,
-            operator,
-            values,
-        } = self;
+        let Self { key, operator, values } = self;
         let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
         values.sort_unstable();
         let values = values.join(",");

@@ -27,11 +27,7 @@ enum Token {
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<TextRequirement>, String> {
-    Parser {
-        tokens: tokens(text),
-        next: 0,
-    }
-    .requirements()
+    Parser { tokens: tokens(text), next: 0 }.requirements()
 }
 
 fn tokens(text: &str) -> Vec<(Token, String)> {
@@ -43,11 +39,8 @@ fn tokens(text: &str) -> Vec<(Token, String)> {
             out.push((Token::End, String::new()));
             return out;
         };
-        let (token, length) = if is_special(first) {
-            special(rest)
-        } else {
-            (word(rest), word_length(rest))
-        };
+        let (token, length) =
+            if is_special(first) { special(rest) } else { (word(rest), word_length(rest)) };
         out.push((token, rest[..length].to_owned()));
         rest = &rest[length..];
     }
@@ -84,9 +77,7 @@ fn special(text: &str) -> (Token, usize) {
         ("<", Token::Less),
     ];
     let known = KNOWN.iter().find(|(literal, _)| text.starts_with(literal));
-    known.map_or((Token::Error, text.len()), |(literal, token)| {
-        (*token, literal.len())
-    })
+    known.map_or((Token::Error, text.len()), |(literal, token)| (*token, literal.len()))
 }
 
 struct Parser {
@@ -249,11 +240,7 @@ impl Parser {
 }
 
 fn as_value(token: Token) -> Token {
-    if matches!(token, Token::In | Token::NotIn) {
-        Token::Word
-    } else {
-        token
-    }
+    if matches!(token, Token::In | Token::NotIn) { Token::Word } else { token }
 }
 
 fn expected<T>(found: &str, what: &str) -> Result<T, String> {

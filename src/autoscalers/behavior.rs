@@ -85,11 +85,7 @@ pub fn combine(
     match (best, failed) {
         (None, reason) => Err(reason.unwrap_or("InvalidMetricSourceType")),
         (Some((replicas, _)), Some(reason)) if replicas < current => Err(reason),
-        (Some((replicas, above)), failed) => Ok(Combined {
-            replicas,
-            above,
-            failed,
-        }),
+        (Some((replicas, above)), failed) => Ok(Combined { replicas, above, failed }),
     }
 }
 
@@ -109,10 +105,7 @@ impl Look<'_> {
         if memory.recommendations.is_empty() {
             memory.recommendations.push((self.now, self.current));
         }
-        let (min, max) = (
-            i64::from(self.spec.replicas_min),
-            i64::from(self.spec.replicas_max),
-        );
+        let (min, max) = (i64::from(self.spec.replicas_min), i64::from(self.spec.replicas_max));
         status.current = count(self.current);
         let verdict = if self.current == 0 {
             status.active_reason = "ScalingDisabled";
@@ -182,31 +175,17 @@ impl Look<'_> {
     /// `convertDesiredReplicasWithRules` (rules A49, A50).
     fn normalise(&self, raw: i64, memory: &mut Memory, status: &mut HpaStatus) -> i64 {
         let cutoff = self.cutoff(self.window);
-        let kept = memory
-            .recommendations
-            .iter()
-            .filter(|(at, _)| !is_before(*at, cutoff));
+        let kept = memory.recommendations.iter().filter(|(at, _)| !is_before(*at, cutoff));
         let stable = kept.map(|(_, n)| *n).max().unwrap_or(raw).max(raw);
         let is_old = |at| is_before(at, cutoff);
         remember(&mut memory.recommendations, (self.now, raw), is_old);
-        status.able_reason = if stable == raw {
-            "ReadyForNewScale"
-        } else {
-            "ScaleDownStabilized"
-        };
-        let (min, max) = (
-            i64::from(self.spec.replicas_min),
-            i64::from(self.spec.replicas_max),
-        );
+        status.able_reason = if stable == raw { "ReadyForNewScale" } else { "ScaleDownStabilized" };
+        let (min, max) = (i64::from(self.spec.replicas_min), i64::from(self.spec.replicas_max));
         let limit = (2 * self.current).max(4);
         let (to, reason) = if stable < min {
             (min, "TooFewReplicas")
         } else if stable > max.min(limit) {
-            let reason = if max > limit {
-                "ScaleUpLimit"
-            } else {
-                "TooManyReplicas"
-            };
+            let reason = if max > limit { "ScaleUpLimit" } else { "TooManyReplicas" };
             (max.min(limit), reason)
         } else {
             (stable, "DesiredWithinRange")
@@ -242,8 +221,7 @@ impl Look<'_> {
         let down = self.cutoff(behavior.down.window.unwrap_or(self.window));
         let after = |cutoff| {
             let all = memory.recommendations.iter();
-            all.filter(move |(at, _)| is_after(*at, cutoff))
-                .map(|(_, n)| *n)
+            all.filter(move |(at, _)| is_after(*at, cutoff)).map(|(_, n)| *n)
         };
         let low = after(up).fold(raw, i64::min);
         let high = after(down).fold(raw, i64::max);
@@ -259,11 +237,7 @@ impl Look<'_> {
             let limit = limit.max(self.current);
             let max = i64::from(self.spec.replicas_max);
             if wanted > max.min(limit) {
-                let reason = if max > limit {
-                    "ScaleUpLimit"
-                } else {
-                    "TooManyReplicas"
-                };
+                let reason = if max > limit { "ScaleUpLimit" } else { "TooManyReplicas" };
                 return (max.min(limit), reason);
             }
         } else if wanted < self.current {
@@ -271,11 +245,7 @@ impl Look<'_> {
             let limit = limit.min(self.current);
             let min = i64::from(self.spec.replicas_min);
             if wanted < min.max(limit) {
-                let reason = if min < limit {
-                    "ScaleDownLimit"
-                } else {
-                    "TooFewReplicas"
-                };
+                let reason = if min < limit { "ScaleDownLimit" } else { "TooFewReplicas" };
                 return (min.max(limit), reason);
             }
         }
@@ -357,11 +327,7 @@ fn is_after(at: SimTime, cutoff: Option<SimTime>) -> bool {
 }
 
 fn clamp(to: i64, reason: &'static str) -> Verdict {
-    Verdict::Scale {
-        to,
-        raw: to,
-        reason,
-    }
+    Verdict::Scale { to, raw: to, reason }
 }
 
 fn limited(status: &mut HpaStatus, is_limited: bool, reason: &'static str) {
@@ -381,10 +347,7 @@ mod tests {
     fn spec(min: u32, max: u32, behavior: Option<HpaBehavior>) -> HpaSpec {
         let web = Interner::new().intern("web");
         HpaSpec {
-            name: ObjectName {
-                namespace: web,
-                name: web,
-            },
+            name: ObjectName { namespace: web, name: web },
             target: HpaTarget::Deployment(web),
             replicas_min: min,
             replicas_max: max,
@@ -411,10 +374,7 @@ mod tests {
     fn standard() -> HpaBehavior {
         let mut down = rules(0, SelectPolicy::Max, &[(true, 100, 15)]);
         down.window = None;
-        HpaBehavior {
-            up: rules(0, SelectPolicy::Max, &[(false, 4, 15), (true, 100, 15)]),
-            down,
-        }
+        HpaBehavior { up: rules(0, SelectPolicy::Max, &[(false, 4, 15), (true, 100, 15)]), down }
     }
 
     struct Case {
@@ -426,12 +386,7 @@ mod tests {
 
     impl Case {
         fn new(spec: HpaSpec, current: i64) -> Self {
-            Self {
-                spec,
-                memory: Memory::default(),
-                status: HpaStatus::default(),
-                current,
-            }
+            Self { spec, memory: Memory::default(), status: HpaStatus::default(), current }
         }
 
         /// A look at so many seconds with metrics that ask for `raw`; gives the number then.
@@ -442,11 +397,7 @@ mod tests {
                 now: SimTime::ZERO + Duration::secs(secs),
                 window: Duration::secs(300),
             };
-            let asked = Combined {
-                replicas: raw,
-                above: "cpu above target",
-                failed: None,
-            };
+            let asked = Combined { replicas: raw, above: "cpu above target", failed: None };
             let verdict = look.decide(&mut self.memory, &mut self.status, || Ok(asked));
             if let Verdict::Scale { to, .. } = verdict {
                 look.written(to, &mut self.memory, &mut self.status);
@@ -506,10 +457,8 @@ mod tests {
     /// Rule A57: 10 % of 5 down is ⌊4.5⌋.
     #[test]
     fn percent_downwards_is_cut() {
-        let behavior = HpaBehavior {
-            up: standard().up,
-            down: rules(0, SelectPolicy::Max, &[(true, 10, 60)]),
-        };
+        let behavior =
+            HpaBehavior { up: standard().up, down: rules(0, SelectPolicy::Max, &[(true, 10, 60)]) };
         let mut case = Case::new(spec(1, 100, Some(behavior)), 5);
         assert_eq!(case.look(0, 1), 4);
         assert_eq!(case.status.limited_reason, "ScaleDownLimit");
@@ -521,11 +470,7 @@ mod tests {
     /// Rule A59.
     #[test]
     fn percent_is_of_doubles() {
-        let ten = HpaPolicy {
-            is_percent: true,
-            value: 10,
-            period: Duration::secs(15),
-        };
+        let ten = HpaPolicy { is_percent: true, value: 10, period: Duration::secs(15) };
         assert_eq!(Way::Up.proposal(&ten, 100), 111);
         assert_eq!(Way::Up.proposal(&ten, 10), 11);
     }
@@ -564,10 +509,7 @@ mod tests {
         let ok = |n| Ok((n, "m"));
         let get = |asked: &[Asked]| combine(asked.iter().copied(), 5).map(|c| c.replicas);
         assert_eq!(get(&[ok(3), ok(4)]), Ok(4));
-        assert_eq!(
-            get(&[ok(4), Err("FailedGetResourceMetric")]),
-            Err("FailedGetResourceMetric")
-        );
+        assert_eq!(get(&[ok(4), Err("FailedGetResourceMetric")]), Err("FailedGetResourceMetric"));
         assert_eq!(get(&[Err("FailedGetResourceMetric"), ok(5)]), Ok(5));
         assert_eq!(get(&[Err("A"), Err("B")]), Err("A"));
         assert_eq!(get(&[ok(0), ok(0)]), Ok(0));

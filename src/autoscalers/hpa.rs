@@ -27,10 +27,8 @@ const SYNC_PERIOD: Duration = Duration::secs(15);
 const STABILISATION: Duration = Duration::mins(5);
 /// `--horizontal-pod-autoscaler-cpu-initialization-period` and
 /// `--horizontal-pod-autoscaler-initial-readiness-delay`.
-const SETTINGS: Settings = Settings {
-    initialization: Duration::mins(5),
-    initial_delay: Duration::secs(30),
-};
+const SETTINGS: Settings =
+    Settings { initialization: Duration::mins(5), initial_delay: Duration::secs(30) };
 
 /// The controller of all autoscalers.
 #[derive(Debug, Default)]
@@ -66,11 +64,7 @@ impl Controller for HorizontalController {
     }
 
     fn wakes(&self, change: &Change, _cluster: &Cluster, out: &mut Vec<ObjectKey>) {
-        if let Change::Hpa {
-            hpa,
-            what: ObjectChange::Added | ObjectChange::Spec,
-        } = change
-        {
+        if let Change::Hpa { hpa, what: ObjectChange::Added | ObjectChange::Spec } = change {
             out.push(ObjectKey::Hpa(*hpa));
         }
     }
@@ -178,9 +172,7 @@ impl HorizontalController {
         if self.is_ambiguous(id, namespace, &sets, cluster) {
             return (Err("AmbiguousSelector"), None);
         }
-        let listed = sets
-            .iter()
-            .flat_map(|set| &cluster.replica_sets()[*set].pods);
+        let listed = sets.iter().flat_map(|set| &cluster.replica_sets()[*set].pods);
         let pods: Vec<PodId> = listed.copied().collect();
         let reading = Reading {
             spec: look.spec,
@@ -205,13 +197,9 @@ impl HorizontalController {
         cluster: &Cluster,
     ) -> bool {
         let (rows, names) = (cluster.replica_sets(), cluster.names());
-        let populated = sets
-            .iter()
-            .map(|set| &rows[*set])
-            .filter(|set| !set.pods.is_empty());
-        let labels: Vec<_> = populated
-            .map(|set| &cluster.templates()[set.template].labels)
-            .collect();
+        let populated = sets.iter().map(|set| &rows[*set]).filter(|set| !set.pods.is_empty());
+        let labels: Vec<_> =
+            populated.map(|set| &cluster.templates()[set.template].labels).collect();
         let selects = |other: &Row| {
             let Some((its, selector)) = &other.selects else {
                 return false;
@@ -219,18 +207,13 @@ impl HorizontalController {
             *its == namespace && labels.iter().any(|labels| selector.matches(labels, names))
         };
         let others = self.rows.enumerate().filter(|(other, _)| *other != id);
-        others
-            .filter(|(other, _)| cluster.hpa(*other).is_some())
-            .any(|(_, row)| selects(row))
+        others.filter(|(other, _)| cluster.hpa(*other).is_some()).any(|(_, row)| selects(row))
     }
 }
 
 impl Target {
     fn of(spec: &HpaSpec, cluster: &Cluster) -> Option<Self> {
-        let named = |name| ObjectName {
-            namespace: spec.name.namespace,
-            name,
-        };
+        let named = |name| ObjectName { namespace: spec.name.namespace, name };
         match spec.target {
             HpaTarget::Deployment(name) => {
                 cluster.deployment_named(named(name)).map(Self::Deployment)
@@ -247,9 +230,9 @@ impl Target {
     /// The ReplicaSets whose pods it has.
     fn replica_sets(self, cluster: &Cluster) -> Vec<ReplicaSetId> {
         match self {
-            Self::Deployment(id) => cluster
-                .deployment(id)
-                .map_or_else(Vec::new, |row| row.replica_sets.clone()),
+            Self::Deployment(id) => {
+                cluster.deployment(id).map_or_else(Vec::new, |row| row.replica_sets.clone())
+            }
             Self::ReplicaSet(set) => vec![set.id],
         }
     }
@@ -264,11 +247,7 @@ impl Target {
     fn selector(self, cluster: &Cluster) -> &Selector {
         match self {
             Self::Deployment(id) => {
-                &cluster
-                    .deployment(id)
-                    .expect("the target was found")
-                    .spec
-                    .selector
+                &cluster.deployment(id).expect("the target was found").spec.selector
             }
             Self::ReplicaSet(set) => &cluster.replica_sets()[set.id].selector,
         }
@@ -277,18 +256,10 @@ impl Target {
     /// The write of the Scale subresource; annotations of a ReplicaSet stay.
     fn scale(self, replicas: u32, cluster: &Cluster) -> Write {
         match self {
-            Self::Deployment(deployment) => Write::ScaleDeployment {
-                deployment,
-                replicas,
-            },
+            Self::Deployment(deployment) => Write::ScaleDeployment { deployment, replicas },
             Self::ReplicaSet(replica_set) => {
                 let row = &cluster.replica_sets()[replica_set.id];
-                Write::ScaleReplicaSet {
-                    replica_set,
-                    replicas,
-                    desired: row.desired,
-                    max: row.max,
-                }
+                Write::ScaleReplicaSet { replica_set, replicas, desired: row.desired, max: row.max }
             }
         }
     }

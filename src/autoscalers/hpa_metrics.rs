@@ -46,19 +46,11 @@ impl Reading<'_> {
     /// Source: kubernetes v1.36.3 pkg/controller/podautoscaler/horizontal.go
     /// `computeStatusForResourceMetric`, `computeStatusForContainerResourceMetric` (rule A28).
     fn one(&self, metric: &HpaMetric) -> Result<(Proposal, &'static str), &'static str> {
-        let HpaMetric::Resource {
-            resource,
-            container,
-            target,
-        } = metric
-        else {
+        let HpaMetric::Resource { resource, container, target } = metric else {
             return Err("InvalidMetricSourceType");
         };
-        let inputs: Option<Vec<PodInput>> = self
-            .pods
-            .iter()
-            .map(|pod| self.input(*pod, *resource, *container))
-            .collect();
+        let inputs: Option<Vec<PodInput>> =
+            self.pods.iter().map(|pod| self.input(*pod, *resource, *container)).collect();
         let failed = match container {
             None => "FailedGetResourceMetric",
             Some(_) => "FailedGetContainerResourceMetric",
@@ -79,9 +71,7 @@ impl Reading<'_> {
             HpaAim::AverageValue(value) => question.average(*value),
         };
         let name = above(*resource, container.is_some(), *target);
-        proposal
-            .map(|proposal| (proposal, name))
-            .map_err(|_| failed)
+        proposal.map(|proposal| (proposal, name)).map_err(|_| failed)
     }
 
     /// Source: horizontal.go `tolerancesForHpa` (rule A36).
@@ -134,22 +124,12 @@ impl Reading<'_> {
             (ResourceName::Memory, None) => metrics.memory_bytes.saturating_mul(1000),
             (ResourceName::Memory, Some(name)) => memory_of(template, name).saturating_mul(1000),
         };
-        Some(PodMetric {
-            value,
-            at: metrics.at,
-            window: metrics.window,
-        })
+        Some(PodMetric { value, at: metrics.at, window: metrics.window })
     }
 }
 
 fn is_cpu(metric: &HpaMetric) -> bool {
-    matches!(
-        metric,
-        HpaMetric::Resource {
-            resource: ResourceName::Cpu,
-            ..
-        }
-    )
+    matches!(metric, HpaMetric::Resource { resource: ResourceName::Cpu, .. })
 }
 
 /// The name of a metric as the event has it.
@@ -200,9 +180,7 @@ fn asks(container: &Container, resource: ResourceName) -> Option<i64> {
 /// `calculatePodRequestsFromContainers` (rule A33). Differs: a request of 0 counts as none, and
 /// requests of the pod as a whole are not read.
 fn request(spec: &PodSpec, resource: ResourceName) -> Option<i64> {
-    running(spec)
-        .map(|container| asks(container, resource))
-        .sum()
+    running(spec).map(|container| asks(container, resource)).sum()
 }
 
 /// What one container uses of its pod's CPU: the one that serves calls all that the idle use of
@@ -217,10 +195,7 @@ fn cpu_of(template: &Template, name: Symbol, pod: i64) -> i64 {
     if index != server {
         return idle(index);
     }
-    let others: i64 = (0..containers.len())
-        .filter(|i| *i != index)
-        .map(idle)
-        .sum();
+    let others: i64 = (0..containers.len()).filter(|i| *i != index).map(idle).sum();
     (pod - others).max(0)
 }
 

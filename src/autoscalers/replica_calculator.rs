@@ -132,11 +132,7 @@ impl<'a> Question<'a> {
         if ready.is_empty() && self.strays.is_empty() {
             return Err(Failure::NoMetrics);
         }
-        Ok(Groups {
-            ready,
-            unready,
-            missing,
-        })
+        Ok(Groups { ready, unready, missing })
     }
 
     /// Source: `groupPods` (rule A30).
@@ -192,11 +188,7 @@ impl<'a> Question<'a> {
         let ratio = f64::from(percent) / f64::from(target);
         let mut count = groups.ready.len() + self.strays.len();
         let fills_unready = !groups.unready.is_empty() && ratio > 1.0;
-        let answer = |replicas| Proposal {
-            replicas,
-            utilization: Some(percent),
-            usage,
-        };
+        let answer = |replicas| Proposal { replicas, utilization: Some(percent), usage };
         if !fills_unready && groups.missing.is_empty() {
             return Ok(answer(self.plain(ratio, groups.ready.len())));
         }
@@ -207,10 +199,7 @@ impl<'a> Question<'a> {
             count += groups.missing.len();
         }
         if fills_unready {
-            groups
-                .unready
-                .iter()
-                .for_each(|pod| sums.add(0, request(pod)));
+            groups.unready.iter().for_each(|pod| sums.add(0, request(pod)));
             count += groups.unready.len();
         }
         let again = f64::from(sums.percent()?) / f64::from(target);
@@ -233,11 +222,7 @@ impl<'a> Question<'a> {
             cast::f64_of_i64(average) / cast::f64_of_i64(target)
         };
         let (usage, ratio) = (used / cast::i64_of(count), ratio_of(used, count));
-        let answer = |replicas| Proposal {
-            replicas,
-            utilization: None,
-            usage,
-        };
+        let answer = |replicas| Proposal { replicas, utilization: None, usage };
         let fills_unready = !groups.unready.is_empty() && ratio > 1.0;
         if !fills_unready && groups.missing.is_empty() {
             return Ok(answer(self.plain(ratio, groups.ready.len())));
@@ -272,11 +257,7 @@ impl<'a> Question<'a> {
                 |pod: &&PodInput| pod.phase == Phase::Running && pod.ready.is_some_and(|r| r.0);
             ceil(ratio * cast::f64_of_usize(self.pods.iter().filter(is_ready).count()))
         };
-        Ok(Proposal {
-            replicas,
-            utilization: None,
-            usage,
-        })
+        Ok(Proposal { replicas, utilization: None, usage })
     }
 
     /// Replicas that bring each one's share of a number that is not of the pods to `target`; both
@@ -297,11 +278,7 @@ impl<'a> Question<'a> {
             i64::MAX => usage,
             _ => cast::i64_trunc((whole / pods).ceil()),
         };
-        Proposal {
-            replicas,
-            utilization: None,
-            usage,
-        }
+        Proposal { replicas, utilization: None, usage }
     }
 }
 
@@ -362,19 +339,11 @@ mod tests {
     }
 
     fn unready(used: i64) -> PodInput {
-        PodInput {
-            ready: Some((false, SimTime::ZERO)),
-            ..pod(used)
-        }
+        PodInput { ready: Some((false, SimTime::ZERO)), ..pod(used) }
     }
 
     fn pending() -> PodInput {
-        PodInput {
-            phase: Phase::Pending,
-            start: None,
-            ready: None,
-            ..pod(None)
-        }
+        PodInput { phase: Phase::Pending, start: None, ready: None, ..pod(None) }
     }
 
     fn ask(pods: &[PodInput], current: i64) -> Question<'_> {
@@ -408,10 +377,7 @@ mod tests {
         // Pending: 60 % of two, then 1200/3000 → 4
         assert_eq!(percent(&[pod(500), pod(700), pending()], 3, 30), 4);
         // A failed one is out of it: 60/30 · 2 = 4
-        let failed = PodInput {
-            phase: Phase::Failed,
-            ..pod(500)
-        };
+        let failed = PodInput { phase: Phase::Failed, ..pod(500) };
         assert_eq!(percent(&[failed, pod(500), pod(700)], 2, 30), 4);
     }
 
@@ -457,48 +423,29 @@ mod tests {
     fn young_pods_count_once_a_whole_window_was_ready() {
         let start = NOW.saturating_sub(Duration::secs(60));
         let since = |secs| Some((true, NOW.saturating_sub(Duration::secs(secs))));
-        let young = |secs| PodInput {
-            start: Some(start),
-            ready: since(secs),
-            ..pod(2000)
-        };
+        let young = |secs| PodInput { start: Some(start), ready: since(secs), ..pod(2000) };
         let proposal = |secs| ask(&[young(secs)], 1).utilization(100);
         assert_eq!(proposal(25).map(|p| p.replicas), Ok(2)); // taken 10 s ago ≥ 25 − 15
         assert_eq!(proposal(24), Err(Failure::NoMetrics));
         // Memory does not ask.
         let pods = [young(1)];
-        let memory = Question {
-            is_cpu: false,
-            ..ask(&pods, 1)
-        };
+        let memory = Question { is_cpu: false, ..ask(&pods, 1) };
         assert_eq!(memory.average(1000).map(|p| p.replicas), Ok(2));
     }
 
     /// Rule A31: one that was ready once still counts.
     #[test]
     fn an_old_pod_that_lost_its_readiness_counts() {
-        let lost = PodInput {
-            ready: Some((false, SimTime::ZERO + Duration::secs(31))),
-            ..pod(2000)
-        };
+        let lost =
+            PodInput { ready: Some((false, SimTime::ZERO + Duration::secs(31))), ..pod(2000) };
         assert_eq!(percent(&[lost], 1, 100), 2);
-        assert_eq!(
-            ask(&[unready(2000)], 1).utilization(100),
-            Err(Failure::NoMetrics)
-        );
+        assert_eq!(ask(&[unready(2000)], 1).utilization(100), Err(Failure::NoMetrics));
     }
 
     #[test]
     fn a_request_must_not_be_missing_anywhere() {
-        let bare = PodInput {
-            request: None,
-            deleting: true,
-            ..pod(100)
-        };
-        assert_eq!(
-            ask(&[pod(100), bare], 1).utilization(50),
-            Err(Failure::NoRequest)
-        );
+        let bare = PodInput { request: None, deleting: true, ..pod(100) };
+        assert_eq!(ask(&[pod(100), bare], 1).utilization(50), Err(Failure::NoRequest));
         assert_eq!(ask(&[], 1).utilization(50), Err(Failure::NoPods));
     }
 
@@ -506,10 +453,7 @@ mod tests {
     #[test]
     fn strays_count_as_the_original_counts_them() {
         let pods = [pod(1000), pod(None)];
-        let stray = Question {
-            strays: &[5000],
-            ..ask(&pods, 2)
-        };
+        let stray = Question { strays: &[5000], ..ask(&pods, 2) };
         // 100/50 = 2; filled with 0: 50 %, ratio 1: within
         assert_eq!(stray.utilization(50).unwrap().replicas, 2);
         // (1000 + 5000)/2 = 3000; with the missing at 0: 2000; 2 · 3

@@ -23,16 +23,9 @@ impl Big {
     /// From ASCII digits.
     pub(super) fn from_digits(digits: &str) -> Self {
         let chunks = digits.as_bytes().rchunks(9);
-        let limb = |chunk: &[u8]| {
-            chunk
-                .iter()
-                .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
-        };
-        Self {
-            negative: false,
-            limbs: chunks.map(limb).collect(),
-        }
-        .trimmed()
+        let limb =
+            |chunk: &[u8]| chunk.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        Self { negative: false, limbs: chunks.map(limb).collect() }.trimmed()
     }
 
     pub(super) const fn is_zero(&self) -> bool {
@@ -140,34 +133,25 @@ impl Big {
 
     pub(super) fn plus(&self, other: &Self) -> Self {
         if self.negative == other.negative {
-            return Self {
-                negative: self.negative,
-                limbs: sum(&self.limbs, &other.limbs),
-            }
-            .trimmed();
+            return Self { negative: self.negative, limbs: sum(&self.limbs, &other.limbs) }
+                .trimmed();
         }
         let (big, small) = match compare(&self.limbs, &other.limbs) {
             Ordering::Less => (other, self),
             _ => (self, other),
         };
-        Self {
-            negative: big.negative,
-            limbs: difference(&big.limbs, &small.limbs),
-        }
-        .trimmed()
+        Self { negative: big.negative, limbs: difference(&big.limbs, &small.limbs) }.trimmed()
     }
 
     /// The low 63 bits with the sign, as Go's `big.Int.Int64` leaves them when it overflows.
     pub(super) fn low_i64(&self) -> i64 {
-        let magnitude = self.limbs.iter().rev().fold(0_u64, |sum, limb| {
-            sum.wrapping_mul(BASE).wrapping_add(u64::from(*limb))
-        });
+        let magnitude = self
+            .limbs
+            .iter()
+            .rev()
+            .fold(0_u64, |sum, limb| sum.wrapping_mul(BASE).wrapping_add(u64::from(*limb)));
         let low = magnitude.cast_signed();
-        if self.negative {
-            low.wrapping_neg()
-        } else {
-            low
-        }
+        if self.negative { low.wrapping_neg() } else { low }
     }
 
     /// The nearest float, ties to even.
@@ -220,10 +204,7 @@ impl From<i64> for Big {
             limbs.push(low(rest));
             rest /= BASE;
         }
-        Self {
-            negative: value < 0,
-            limbs,
-        }
+        Self { negative: value < 0, limbs }
     }
 }
 
@@ -250,9 +231,7 @@ impl fmt::Display for Big {
             return f.write_str("0");
         };
         write!(f, "{}{most}", if self.negative { "-" } else { "" })?;
-        rest.iter()
-            .rev()
-            .try_for_each(|limb| write!(f, "{limb:09}"))
+        rest.iter().rev().try_for_each(|limb| write!(f, "{limb:09}"))
     }
 }
 
@@ -269,25 +248,13 @@ mod tests {
 
     #[test]
     fn arithmetic_across_limbs() {
-        assert_eq!(
-            big("999999999999999999").plus(&big("1")).to_string(),
-            "1000000000000000000"
-        );
-        assert_eq!(
-            big("1000000000000000000").plus(&big("-1")).to_string(),
-            "999999999999999999"
-        );
+        assert_eq!(big("999999999999999999").plus(&big("1")).to_string(), "1000000000000000000");
+        assert_eq!(big("1000000000000000000").plus(&big("-1")).to_string(), "999999999999999999");
         assert_eq!(big("-5").plus(&big("5")), Big::default());
         // 7 * 2^60 = 8070450532247928832
         assert_eq!(big("7").times_pow2(60).to_string(), "8070450532247928832");
-        assert_eq!(
-            big("12").times_pow10(20).to_string(),
-            "1200000000000000000000"
-        );
-        assert_eq!(
-            big("1200000000000000000001").divided_pow10(20),
-            (big("12"), true)
-        );
+        assert_eq!(big("12").times_pow10(20).to_string(), "1200000000000000000000");
+        assert_eq!(big("1200000000000000000001").divided_pow10(20), (big("12"), true));
         assert_eq!(big("-1201").divided_pow10_away(2), (big("-13"), false));
         assert_eq!(big("4194304").without_factors(1_024, 9), (big("4"), 2));
         assert!(big("-10") < big("-9") && big("-9") < big("0") && big("9") < big("1000000000"));

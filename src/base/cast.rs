@@ -4,46 +4,31 @@
 //! conversions that the simulator needs, each with its rule in its name or its doc.
 
 /// The nearest float; exact up to 2^53.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nearest is the rule of this function"
-)]
+#[expect(clippy::cast_precision_loss, reason = "nearest is the rule of this function")]
 pub const fn f64_of_u64(value: u64) -> f64 {
     value as f64
 }
 
 /// The nearest float; exact up to 2^53 in magnitude.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nearest is the rule of this function"
-)]
+#[expect(clippy::cast_precision_loss, reason = "nearest is the rule of this function")]
 pub const fn f64_of_i64(value: i64) -> f64 {
     value as f64
 }
 
 /// The nearest float; exact up to 2^53 in magnitude.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nearest is the rule of this function"
-)]
+#[expect(clippy::cast_precision_loss, reason = "nearest is the rule of this function")]
 pub const fn f64_of_i128(value: i128) -> f64 {
     value as f64
 }
 
 /// The nearest float of a count or a length; exact up to 2^53.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nearest is the rule of this function"
-)]
+#[expect(clippy::cast_precision_loss, reason = "nearest is the rule of this function")]
 pub const fn f64_of_usize(value: usize) -> f64 {
     value as f64
 }
 
 /// Cut towards zero, like Go's `int64(f)` inside its range; saturates outside, NaN gives 0.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "cutting is the rule of this function"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "cutting is the rule of this function")]
 pub const fn i64_trunc(value: f64) -> i64 {
     value as i64
 }
@@ -73,10 +58,7 @@ pub const fn usize_trunc(value: f64) -> usize {
 /// # Panics
 /// When it does not fit, which means that a limit on objects was forgotten.
 pub const fn u32_of(value: usize) -> u32 {
-    assert!(
-        value <= u32::MAX as usize,
-        "count does not fit into 32 bits"
-    );
+    assert!(value <= u32::MAX as usize, "count does not fit into 32 bits");
     #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
     let narrow = value as u32;
     narrow

@@ -97,20 +97,14 @@ impl Distribution {
     ///
     /// sigma = ln(p99 / median) / z₀.₉₉
     pub fn log_normal_p99(median: f64, p99: f64) -> Self {
-        Self::LogNormal {
-            median,
-            sigma: ln(p99 / median) / Z99,
-        }
+        Self::LogNormal { median, sigma: ln(p99 / median) / Z99 }
     }
 
     /// Log-normal by mean and coefficient of variation (standard deviation / mean).
     ///
     /// sigma² = ln(1 + cv²), median = mean / √(1 + cv²)
     pub fn log_normal_cv(mean: f64, cv: f64) -> Self {
-        Self::LogNormal {
-            median: mean / sqrt(1.0 + cv * cv),
-            sigma: sqrt(ln_1p(cv * cv)),
-        }
+        Self::LogNormal { median: mean / sqrt(1.0 + cv * cv), sigma: sqrt(ln_1p(cv * cv)) }
     }
 
     /// Says what is wrong with the parameters.
@@ -119,21 +113,9 @@ impl Distribution {
     /// A parameter out of its range; for a time every value must also not be negative.
     pub fn validate(&self) -> Result<(), DistributionError> {
         let check = |shape, parameter, value: f64, from: f64| {
-            let must = if from > 0.0 {
-                "a finite number above zero"
-            } else {
-                "zero or more"
-            };
+            let must = if from > 0.0 { "a finite number above zero" } else { "zero or more" };
             let ok = value.is_finite() && (value > 0.0 || (value >= 0.0 && from <= 0.0));
-            if ok {
-                Ok(())
-            } else {
-                Err(DistributionError::Parameter {
-                    shape,
-                    parameter,
-                    must,
-                })
-            }
+            if ok { Ok(()) } else { Err(DistributionError::Parameter { shape, parameter, must }) }
         };
         let (positive, zero) = (1.0, 0.0);
         match self {
@@ -141,11 +123,7 @@ impl Distribution {
             Self::Uniform { low, high } => {
                 check("a uniform distribution", "the low end", *low, zero)?;
                 check("a uniform distribution", "the high end", *high, zero)?;
-                if high < low {
-                    Err(DistributionError::HighBelowLow)
-                } else {
-                    Ok(())
-                }
+                if high < low { Err(DistributionError::HighBelowLow) } else { Ok(()) }
             }
             Self::Exponential { mean } => check("an exponential", "the mean", *mean, zero),
             Self::LogNormal { median, sigma } => {
@@ -163,12 +141,9 @@ impl Distribution {
                 check("a Pareto", "the shape", *shape, positive)?;
                 check("a Pareto", "the minimum", *minimum, positive)
             }
-            Self::Empirical(measured) => check(
-                "an empirical distribution",
-                "every value",
-                measured.lowest(),
-                zero,
-            ),
+            Self::Empirical(measured) => {
+                check("an empirical distribution", "every value", measured.lowest(), zero)
+            }
         }
     }
 
@@ -247,25 +222,17 @@ impl Distribution {
     pub fn scaled(&self, factor: f64) -> Self {
         match self {
             Self::Constant(value) => Self::Constant(value * factor),
-            Self::Uniform { low, high } => Self::Uniform {
-                low: low * factor,
-                high: high * factor,
-            },
-            Self::Exponential { mean } => Self::Exponential {
-                mean: mean * factor,
-            },
-            Self::LogNormal { median, sigma } => Self::LogNormal {
-                median: median * factor,
-                sigma: *sigma,
-            },
-            Self::Weibull { shape, scale } => Self::Weibull {
-                shape: *shape,
-                scale: scale * factor,
-            },
-            Self::Pareto { shape, minimum } => Self::Pareto {
-                shape: *shape,
-                minimum: minimum * factor,
-            },
+            Self::Uniform { low, high } => Self::Uniform { low: low * factor, high: high * factor },
+            Self::Exponential { mean } => Self::Exponential { mean: mean * factor },
+            Self::LogNormal { median, sigma } => {
+                Self::LogNormal { median: median * factor, sigma: *sigma }
+            }
+            Self::Weibull { shape, scale } => {
+                Self::Weibull { shape: *shape, scale: scale * factor }
+            }
+            Self::Pareto { shape, minimum } => {
+                Self::Pareto { shape: *shape, minimum: minimum * factor }
+            }
             Self::Empirical(measured) => Self::Empirical(measured.scaled(factor)),
         }
     }
@@ -316,20 +283,13 @@ impl Empirical {
     /// # Errors
     /// No points, values that fall, shares that do not rise, a last share other than 1.
     pub fn from_points(points: &[(f64, f64)]) -> Result<Self, DistributionError> {
-        let points: Vec<_> = points
-            .iter()
-            .map(|(value, share)| Point {
-                value: *value,
-                share: *share,
-            })
-            .collect();
+        let points: Vec<_> =
+            points.iter().map(|(value, share)| Point { value: *value, share: *share }).collect();
         let (Some(first), Some(last)) = (points.first(), points.last()) else {
             return Err(DistributionError::Empty);
         };
         let pairs = points.iter().zip(points.iter().skip(1));
-        let rising = pairs
-            .into_iter()
-            .all(|(a, b)| b.value >= a.value && b.share > a.share);
+        let rising = pairs.into_iter().all(|(a, b)| b.value >= a.value && b.share > a.share);
         let whole = first.share >= 0.0 && (last.share - 1.0).abs() < 1e-9;
         let finite = points.iter().all(|point| point.value.is_finite());
         if !rising || !whole || !finite {
@@ -351,24 +311,12 @@ impl Empirical {
         }
         let steps = cast::f64_of_usize(values.len().max(2) - 1);
         let share = |index| {
-            if values.len() == 1 {
-                1.0
-            } else {
-                cast::f64_of_usize(index) / steps
-            }
+            if values.len() == 1 { 1.0 } else { cast::f64_of_usize(index) / steps }
         };
         let points = values.iter().enumerate();
-        let points: Vec<_> = points
-            .map(|(index, value)| Point {
-                value: *value,
-                share: share(index),
-            })
-            .collect();
-        if points.is_empty() {
-            Err(DistributionError::Empty)
-        } else {
-            Ok(Self { points })
-        }
+        let points: Vec<_> =
+            points.map(|(index, value)| Point { value: *value, share: share(index) }).collect();
+        if points.is_empty() { Err(DistributionError::Empty) } else { Ok(Self { points }) }
     }
 
     fn lowest(&self) -> f64 {
@@ -394,10 +342,7 @@ impl Empirical {
         let first = self.points[0];
         let lines = self.points.iter().zip(self.points.iter().skip(1));
         let sum = lines.map(|(a, b)| (b.share - a.share) * of_line(a.value, b.value));
-        sum.fold(
-            first.share * of_line(first.value, first.value),
-            |total, part| total + part,
-        )
+        sum.fold(first.share * of_line(first.value, first.value), |total, part| total + part)
     }
 
     fn mean(&self) -> f64 {
@@ -411,13 +356,8 @@ impl Empirical {
 
     fn scaled(&self, factor: f64) -> Self {
         let points = self.points.iter();
-        let points = points.map(|point| Point {
-            value: point.value * factor,
-            share: point.share,
-        });
-        Self {
-            points: points.collect(),
-        }
+        let points = points.map(|point| Point { value: point.value * factor, share: point.share });
+        Self { points: points.collect() }
     }
 }
 
@@ -436,14 +376,8 @@ mod tests {
             Distribution::exponential(2.0),
             Distribution::log_normal_p99(0.02, 0.08),
             Distribution::log_normal_cv(5.0, 0.5),
-            Distribution::Weibull {
-                shape: 1.5,
-                scale: 2.0,
-            },
-            Distribution::Pareto {
-                shape: 3.0,
-                minimum: 1.0,
-            },
+            Distribution::Weibull { shape: 1.5, scale: 2.0 },
+            Distribution::Pareto { shape: 3.0, minimum: 1.0 },
             Distribution::Empirical(Empirical::from_samples(&[5.0, 1.0, 2.0]).unwrap()),
         ]
     }
@@ -453,21 +387,13 @@ mod tests {
         for distribution in all() {
             assert_eq!(distribution.validate(), Ok(()));
             let mut rng = ChaCha8Rng::seed_from_u64(1);
-            let draws: Vec<f64> = (0..200_000)
-                .map(|_| distribution.sample(&mut rng))
-                .collect();
+            let draws: Vec<f64> = (0..200_000).map(|_| distribution.sample(&mut rng)).collect();
             let mean = draws.iter().sum::<f64>() / 200_000.0;
-            assert!(
-                (mean / distribution.mean() - 1.0).abs() < 0.01,
-                "{distribution:?}: {mean}"
-            );
+            assert!((mean / distribution.mean() - 1.0).abs() < 0.01, "{distribution:?}: {mean}");
             let square = draws.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / 200_000.0;
             let cv = sqrt(square) / mean;
             let expected = distribution.coefficient_of_variation();
-            assert!(
-                (cv - expected).abs() < 0.05,
-                "{distribution:?}: {cv}, not {expected}"
-            );
+            assert!((cv - expected).abs() < 0.05, "{distribution:?}: {cv}, not {expected}");
         }
     }
 
@@ -479,26 +405,12 @@ mod tests {
         near(start.quantile(0.5), 4.0);
         near(start.quantile(0.99), 9.0);
         // −2 · ln(1 − 0.5) = 1.386…
-        near(
-            Distribution::exponential(2.0).quantile(0.5),
-            1.386_294_361_119_890_6,
-        );
+        near(Distribution::exponential(2.0).quantile(0.5), 1.386_294_361_119_890_6);
         // 1 / (1 − 0.875)^(1/3) = 2
-        near(
-            Distribution::Pareto {
-                shape: 3.0,
-                minimum: 1.0,
-            }
-            .quantile(0.875),
-            2.0,
-        );
+        near(Distribution::Pareto { shape: 3.0, minimum: 1.0 }.quantile(0.875), 2.0);
         // a Weibull of shape 1 is exponential
         near(
-            Distribution::Weibull {
-                shape: 1.0,
-                scale: 2.0,
-            }
-            .quantile(0.5),
+            Distribution::Weibull { shape: 1.0, scale: 2.0 }.quantile(0.5),
             1.386_294_361_119_890_6,
         );
         let measured = Empirical::from_samples(&[1.0, 2.0, 5.0]).unwrap();

@@ -87,17 +87,10 @@ pub fn parse_go_duration(text: &str) -> Result<i64, GoDurationError> {
     let mut total: u64 = 0;
     while !rest.is_empty() {
         let (nanos, after) = parse_term(rest, text)?;
-        total = total
-            .checked_add(nanos)
-            .filter(|sum| *sum <= 1 << 63)
-            .ok_or_else(invalid)?;
+        total = total.checked_add(nanos).filter(|sum| *sum <= 1 << 63).ok_or_else(invalid)?;
         rest = after;
     }
-    let signed = if negative {
-        -i128::from(total)
-    } else {
-        i128::from(total)
-    };
+    let signed = if negative { -i128::from(total) } else { i128::from(total) };
     i64::try_from(signed).map_err(|_| invalid())
 }
 
@@ -123,24 +116,12 @@ fn parse_term<'a>(text: &'a str, whole: &str) -> Result<(u64, &'a str), GoDurati
         "m" => 60_000_000_000,
         "h" => 3_600_000_000_000,
         _ => {
-            return Err(GoDurationError::UnknownUnit {
-                unit: unit.into(),
-                whole: whole.into(),
-            });
+            return Err(GoDurationError::UnknownUnit { unit: unit.into(), whole: whole.into() });
         }
     };
-    let count: u64 = if digits.is_empty() {
-        0
-    } else {
-        digits.parse().map_err(|_| invalid())?
-    };
-    let nanos = count
-        .checked_mul(scale)
-        .filter(|nanos| *nanos <= 1 << 63)
-        .ok_or_else(invalid)?;
-    let nanos = nanos
-        .checked_add(fraction(part, scale))
-        .ok_or_else(invalid)?;
+    let count: u64 = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| invalid())? };
+    let nanos = count.checked_mul(scale).filter(|nanos| *nanos <= 1 << 63).ok_or_else(invalid)?;
+    let nanos = nanos.checked_add(fraction(part, scale)).ok_or_else(invalid)?;
     Ok((nanos, rest))
 }
 
@@ -150,9 +131,7 @@ fn fraction(part: &str, scale: u64) -> u64 {
     let mut value: u64 = 0;
     let mut power = 1.0;
     for digit in part.bytes() {
-        let next = value
-            .checked_mul(10)
-            .and_then(|ten| ten.checked_add(u64::from(digit - b'0')));
+        let next = value.checked_mul(10).and_then(|ten| ten.checked_add(u64::from(digit - b'0')));
         let Some(next) = next.filter(|next| *next <= 1 << 63) else {
             break;
         };
@@ -242,12 +221,7 @@ impl Timestamp {
     /// What Go refuses, in Go's words.
     /// Source: go1.26 src/time/format.go `Parse` with the layout `RFC3339` (recorded).
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
-        Reader {
-            whole: text,
-            rest: text,
-            micro: false,
-        }
-        .read()
+        Reader { whole: text, rest: text, micro: false }.read()
     }
 
     /// Reads a MicroTime: six digits of a second are required.
@@ -256,12 +230,7 @@ impl Timestamp {
     /// What Go refuses, in Go's words.
     /// Source: kubernetes v1.36.3 apimachinery/pkg/apis/meta/v1/micro_time.go (recorded).
     pub fn parse_micro(text: &str) -> Result<Self, TimestampError> {
-        Reader {
-            whole: text,
-            rest: text,
-            micro: true,
-        }
-        .read()
+        Reader { whole: text, rest: text, micro: true }.read()
     }
 
     /// The text of a MicroTime.
@@ -286,10 +255,7 @@ impl Timestamp {
     pub fn at(self, since_start: SimTime) -> Self {
         let nanos = u64::from(self.nanos) + since_start.as_nanos() % 1_000_000_000;
         let secs = since_start.as_nanos() / 1_000_000_000 + nanos / 1_000_000_000;
-        let secs = self
-            .secs
-            .checked_add_unsigned(secs)
-            .expect("a time stamp within 64 bits");
+        let secs = self.secs.checked_add_unsigned(secs).expect("a time stamp within 64 bits");
         let nanos = u32::try_from(nanos % 1_000_000_000).expect("below 10^9");
         Self { secs, nanos }
     }
@@ -297,9 +263,7 @@ impl Timestamp {
     /// The instant of a run that began at `start`; none when it lies before it.
     pub fn since(self, start: Self) -> Option<SimTime> {
         let nanos = |stamp: Self| i128::from(stamp.secs) * 1_000_000_000 + i128::from(stamp.nanos);
-        u64::try_from(nanos(self) - nanos(start))
-            .ok()
-            .map(SimTime::from_nanos)
+        u64::try_from(nanos(self) - nanos(start)).ok().map(SimTime::from_nanos)
     }
 }
 
@@ -319,11 +283,7 @@ impl fmt::Debug for Timestamp {
 /// Days since 1970 of a date of the Gregorian calendar. The year starts in March here, so that the
 /// leap day is the last, and 400 years are 146,097 days.
 const fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     year * 365 + leaps + (153 * month + 2) / 5 + day - 1 - 719_468
 }
@@ -339,11 +299,7 @@ const fn date_of(days: i64) -> (i64, i64, i64) {
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let year = era * 400 + year_of_era;
-    if month < 10 {
-        (year, month + 3, day)
-    } else {
-        (year + 1, month - 9, day)
-    }
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 /// Walks a text along Go's layout, element by element.
@@ -381,10 +337,7 @@ impl Reader<'_> {
             return Err(self.says(": day out of range"));
         }
         let secs = days_of(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-        Ok(Timestamp {
-            secs: secs - offset,
-            nanos,
-        })
+        Ok(Timestamp { secs: secs - offset, nanos })
     }
 
     fn is_digit(&self, at: usize) -> bool {
@@ -393,10 +346,7 @@ impl Reader<'_> {
 
     /// So many digits.
     fn digits(&mut self, element: &str, width: usize) -> Result<i64, TimestampError> {
-        let taken = self
-            .rest
-            .get(..width)
-            .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        let taken = self.rest.get(..width).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         let Some(taken) = taken else {
             return Err(self.stuck(element));
         };
@@ -427,12 +377,7 @@ impl Reader<'_> {
     /// Nanoseconds. Six digits where the layout has them; otherwise any number, cut to nine, and
     /// none is fine. Go takes a comma for the point.
     fn fraction(&mut self) -> Result<u32, TimestampError> {
-        let count = self
-            .rest
-            .bytes()
-            .skip(1)
-            .take_while(u8::is_ascii_digit)
-            .count();
+        let count = self.rest.bytes().skip(1).take_while(u8::is_ascii_digit).count();
         let found = self.rest.starts_with(['.', ',']) && count > 0;
         let width = match (self.micro, found) {
             (true, true) if count >= 6 => 6,
@@ -469,11 +414,7 @@ impl Reader<'_> {
     }
 
     fn stuck(&self, element: &str) -> TimestampError {
-        let layout = if self.micro {
-            "05.000000Z07:00"
-        } else {
-            "05Z07:00"
-        };
+        let layout = if self.micro { "05.000000Z07:00" } else { "05Z07:00" };
         let (whole, rest) = (self.whole, self.rest);
         TimestampError(
             format!(
@@ -490,11 +431,7 @@ impl Reader<'_> {
 }
 
 const fn first_of_next(year: i64, month: i64) -> i64 {
-    if month == 12 {
-        days_of(year + 1, 1, 1)
-    } else {
-        days_of(year, month + 1, 1)
-    }
+    if month == 12 { days_of(year + 1, 1, 1) } else { days_of(year, month + 1, 1) }
 }
 
 #[cfg(test)]
@@ -508,10 +445,7 @@ mod tests {
         assert_eq!(Duration::parse("1.5s"), Ok(Duration::ms(1_500)));
         assert_eq!(Duration::parse("0"), Ok(Duration::ZERO));
         let message = |text| Duration::parse(text).unwrap_err().to_string();
-        assert_eq!(
-            message("5"),
-            "number without a unit: \"5\" (write 5s, 5ms or 5m)"
-        );
+        assert_eq!(message("5"), "number without a unit: \"5\" (write 5s, 5ms or 5m)");
         assert_eq!(message("-5s"), "time span below zero: \"-5s\"");
         assert!(message("2d").starts_with("unknown unit \"d\""));
         assert!(message("").starts_with("not a time span"));
@@ -519,12 +453,7 @@ mod tests {
 
     #[test]
     fn go_writes_the_largest_unit_first() {
-        let cases = [
-            (0, "0s"),
-            (1, "1ns"),
-            (1_500, "1.5µs"),
-            (-2_000_000, "-2ms"),
-        ];
+        let cases = [(0, "0s"), (1, "1ns"), (1_500, "1.5µs"), (-2_000_000, "-2ms")];
         for (nanos, text) in cases {
             assert_eq!(format_go_duration(nanos), text);
             assert_eq!(parse_go_duration(text), Ok(nanos));
@@ -561,10 +490,7 @@ mod tests {
             if let Ok(stamp) = jiff
                 && year >= 1
             {
-                assert_eq!(
-                    stamp.to_string(),
-                    Timestamp::from_unix(days * 86_400).to_string()
-                );
+                assert_eq!(stamp.to_string(), Timestamp::from_unix(days * 86_400).to_string());
             }
         }
     }

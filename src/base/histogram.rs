@@ -22,13 +22,7 @@ const SUBS: u64 = 1 << SUB_BITS;
 impl Histogram {
     /// Nothing yet, and no memory.
     pub const fn new() -> Self {
-        Self {
-            counts: Vec::new(),
-            count: 0,
-            sum: 0,
-            min: 0,
-            max: 0,
-        }
+        Self { counts: Vec::new(), count: 0, sum: 0, min: 0, max: 0 }
     }
 
     /// Adds a latency.
@@ -47,11 +41,7 @@ impl Histogram {
             self.counts.resize(bucket + 1, 0);
         }
         self.counts[bucket] += times;
-        self.min = if self.count == 0 {
-            nanos
-        } else {
-            self.min.min(nanos)
-        };
+        self.min = if self.count == 0 { nanos } else { self.min.min(nanos) };
         self.max = self.max.max(nanos);
         self.count += times;
         self.sum += u128::from(nanos) * u128::from(times);
@@ -68,11 +58,7 @@ impl Histogram {
         for (own, more) in self.counts.iter_mut().zip(&other.counts) {
             *own += more;
         }
-        self.min = if self.count == 0 {
-            other.min
-        } else {
-            self.min.min(other.min)
-        };
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
         self.max = self.max.max(other.max);
         self.count += other.count;
         self.sum += other.sum;
@@ -82,10 +68,7 @@ impl Histogram {
     pub fn clear(&mut self) {
         let mut counts = std::mem::take(&mut self.counts);
         counts.clear();
-        *self = Self {
-            counts,
-            ..Self::new()
-        };
+        *self = Self { counts, ..Self::new() };
     }
 
     /// How many latencies.
@@ -129,19 +112,12 @@ impl Histogram {
 
     /// How many latencies are in a bucket that lies wholly above this one.
     pub fn count_above(&self, latency: Duration) -> u64 {
-        self.counts
-            .iter()
-            .skip(bucket_of(latency.as_nanos()) + 1)
-            .sum()
+        self.counts.iter().skip(bucket_of(latency.as_nanos()) + 1).sum()
     }
 
     /// The buckets that hold anything, in order: their middle and their count.
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
-        let buckets = self
-            .counts
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0);
+        let buckets = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
         buckets.map(|(bucket, count)| (Duration::ns(middle_of(bucket)), *count))
     }
 }

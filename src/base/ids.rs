@@ -65,18 +65,12 @@ pub struct IdVec<I, T> {
 impl<I: Id, T> IdVec<I, T> {
     /// An empty table.
     pub const fn new() -> Self {
-        Self {
-            rows: Vec::new(),
-            kind: PhantomData,
-        }
+        Self { rows: Vec::new(), kind: PhantomData }
     }
 
     /// An empty table with room for that many entries.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            rows: Vec::with_capacity(capacity),
-            kind: PhantomData,
-        }
+        Self { rows: Vec::with_capacity(capacity), kind: PhantomData }
     }
 
     /// A table of `len` equal entries.
@@ -84,10 +78,7 @@ impl<I: Id, T> IdVec<I, T> {
     where
         T: Clone,
     {
-        Self {
-            rows: vec![value; len],
-            kind: PhantomData,
-        }
+        Self { rows: vec![value; len], kind: PhantomData }
     }
 
     /// Adds an entry and gives its id.
@@ -150,20 +141,14 @@ impl<I: Id, T> IdVec<I, T> {
 
     /// Ids with their entries, in order.
     pub fn enumerate(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + ExactSizeIterator {
-        self.rows
-            .iter()
-            .enumerate()
-            .map(|(index, row)| (I::from_index(index), row))
+        self.rows.iter().enumerate().map(|(index, row)| (I::from_index(index), row))
     }
 
     /// Ids with their entries, in order.
     pub fn enumerate_mut(
         &mut self,
     ) -> impl DoubleEndedIterator<Item = (I, &mut T)> + ExactSizeIterator {
-        self.rows
-            .iter_mut()
-            .enumerate()
-            .map(|(index, row)| (I::from_index(index), row))
+        self.rows.iter_mut().enumerate().map(|(index, row)| (I::from_index(index), row))
     }
 
     /// The entries in id order.
@@ -196,19 +181,13 @@ impl<I, T: fmt::Debug> fmt::Debug for IdVec<I, T> {
 
 impl<I, T> From<Vec<T>> for IdVec<I, T> {
     fn from(rows: Vec<T>) -> Self {
-        Self {
-            rows,
-            kind: PhantomData,
-        }
+        Self { rows, kind: PhantomData }
     }
 }
 
 impl<I, T> FromIterator<T> for IdVec<I, T> {
     fn from_iter<F: IntoIterator<Item = T>>(rows: F) -> Self {
-        Self {
-            rows: rows.into_iter().collect(),
-            kind: PhantomData,
-        }
+        Self { rows: rows.into_iter().collect(), kind: PhantomData }
     }
 }
 
@@ -294,33 +273,21 @@ struct Slot<T> {
 impl<I: Id, T> Slots<I, T> {
     /// No slots.
     pub const fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-        }
+        Self { slots: Vec::new(), free: Vec::new() }
     }
 
     /// The reference that the next `insert` will give.
     pub fn next_ref(&self) -> Ref<I> {
         match self.free.last() {
-            Some(&id) => Ref {
-                id,
-                life: self.slots[id.index()].life + 1,
-            },
-            None => Ref {
-                id: I::from_index(self.slots.len()),
-                life: 0,
-            },
+            Some(&id) => Ref { id, life: self.slots[id.index()].life + 1 },
+            None => Ref { id: I::from_index(self.slots.len()), life: 0 },
         }
     }
 
     /// Puts a thing into the slot freed last, or into a new one.
     pub fn insert(&mut self, value: T) -> Ref<I> {
         let next = self.next_ref();
-        let slot = Slot {
-            life: next.life,
-            value: Some(value),
-        };
+        let slot = Slot { life: next.life, value: Some(value) };
         if self.free.pop().is_some() {
             self.slots[next.id.index()] = slot;
         } else {
@@ -334,13 +301,8 @@ impl<I: Id, T> Slots<I, T> {
     /// # Panics
     /// When the slot is empty: the caller lost track of what lives.
     pub fn remove(&mut self, id: I) -> T {
-        let value = self
-            .slots
-            .get_mut(id.index())
-            .and_then(|slot| slot.value.take());
-        let Some(value) = value else {
-            panic!("{id:?} was removed, but nothing lives there")
-        };
+        let value = self.slots.get_mut(id.index()).and_then(|slot| slot.value.take());
+        let Some(value) = value else { panic!("{id:?} was removed, but nothing lives there") };
         self.free.push(id);
         value
     }
@@ -348,21 +310,13 @@ impl<I: Id, T> Slots<I, T> {
     /// The thing meant; none when it is gone, also when another lives in its slot.
     pub fn get(&self, what: Ref<I>) -> Option<&T> {
         let slot = self.slots.get(what.id.index())?;
-        if slot.life == what.life {
-            slot.value.as_ref()
-        } else {
-            None
-        }
+        if slot.life == what.life { slot.value.as_ref() } else { None }
     }
 
     /// The thing meant; none when it is gone, also when another lives in its slot.
     pub fn get_mut(&mut self, what: Ref<I>) -> Option<&mut T> {
         let slot = self.slots.get_mut(what.id.index())?;
-        if slot.life == what.life {
-            slot.value.as_mut()
-        } else {
-            None
-        }
+        if slot.life == what.life { slot.value.as_mut() } else { None }
     }
 
     /// Whatever lives in the slot now.
@@ -387,10 +341,7 @@ impl<I: Id, T> Slots<I, T> {
 
     /// The reference to whatever lives in the slot now.
     pub fn refer(&self, id: I) -> Ref<I> {
-        Ref {
-            id,
-            life: self.life(id),
-        }
+        Ref { id, life: self.life(id) }
     }
 
     /// How many live.
@@ -411,22 +362,15 @@ impl<I: Id, T> Slots<I, T> {
     /// What lives, with ids, in id order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (I, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            slot.value
-                .as_ref()
-                .map(|value| (I::from_index(index), value))
+            slot.value.as_ref().map(|value| (I::from_index(index), value))
         })
     }
 
     /// What lives, with ids, in id order.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (I, &mut T)> {
-        self.slots
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(index, slot)| {
-                slot.value
-                    .as_mut()
-                    .map(|value| (I::from_index(index), value))
-            })
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
+            slot.value.as_mut().map(|value| (I::from_index(index), value))
+        })
     }
 
     /// The ids of what lives, in order.
@@ -496,13 +440,7 @@ mod tests {
         let next = ships.next_ref();
         let dart = ships.insert("Dart");
         assert_eq!(dart, next);
-        assert_eq!(
-            dart,
-            Ref {
-                id: beagle.id,
-                life: 1
-            }
-        );
+        assert_eq!(dart, Ref { id: beagle.id, life: 1 });
         assert_eq!((ships.get(beagle), ships.get(dart)), (None, Some(&"Dart")));
         assert_eq!((ships.len(), ships.capacity_slots()), (2, 3));
         let alive: Vec<_> = ships.iter().map(|(id, name)| (id.index(), *name)).collect();

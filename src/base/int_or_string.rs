@@ -65,9 +65,7 @@ impl IntOrString {
             Self::Int(value) => Ok(*value),
             Self::Text(text) => {
                 let percent = cast::f64_of_i64(percentage(text)?);
-                Ok(cast::i64_trunc(round(
-                    percent * cast::f64_of_i64(total) / 100.0,
-                )))
+                Ok(cast::i64_trunc(round(percent * cast::f64_of_i64(total) / 100.0)))
             }
         }
     }
@@ -103,11 +101,10 @@ fn percentage(text: &str) -> Result<i64, IntOrStringError> {
 /// Go's `strconv.Atoi`.
 fn atoi(text: &str) -> Result<i64, &'static str> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
-    text.parse()
-        .map_err(|error: std::num::ParseIntError| match error.kind() {
-            PosOverflow | NegOverflow => "value out of range",
-            _ => "invalid syntax",
-        })
+    text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
+        PosOverflow | NegOverflow => "value out of range",
+        _ => "invalid syntax",
+    })
 }
 
 impl fmt::Display for IntOrString {
@@ -136,16 +133,10 @@ mod tests {
     #[test]
     fn percentages_scale_and_counts_do_not() {
         // 25 % of 7 = 1.75
-        assert_eq!(
-            (text("25%").scaled_up(7), text("25%").scaled_down(7)),
-            (Ok(2), Ok(1))
-        );
+        assert_eq!((text("25%").scaled_up(7), text("25%").scaled_down(7)), (Ok(2), Ok(1)));
         assert_eq!(IntOrString::Int(3).scaled_up(1), Ok(3));
         // −10 % of 25 = −2.5
-        assert_eq!(
-            (text("-10%").scaled_up(25), text("-10%").scaled_down(25)),
-            (Ok(-2), Ok(-3))
-        );
+        assert_eq!((text("-10%").scaled_up(25), text("-10%").scaled_down(25)), (Ok(-2), Ok(-3)));
         assert_eq!(IntOrString::parse("12"), IntOrString::Int(12));
         assert_eq!(IntOrString::parse("12%").to_string(), "12%");
     }
@@ -158,10 +149,7 @@ mod tests {
             "invalid value for IntOrString: invalid value \"a b%\": \
              strconv.Atoi: parsing \"a b\": invalid syntax"
         );
-        let huge = text("99999999999999999999%")
-            .scaled_up(1)
-            .unwrap_err()
-            .to_string();
+        let huge = text("99999999999999999999%").scaled_up(1).unwrap_err().to_string();
         assert!(huge.ends_with("value out of range"), "{huge}");
     }
 

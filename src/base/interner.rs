@@ -7,10 +7,7 @@ use super::id_type;
 use super::ids::IdVec;
 use super::maps::LookupMap;
 
-id_type!(
-    Symbol,
-    "An interned text; the same text has the same symbol within one interner."
-);
+id_type!(Symbol, "An interned text; the same text has the same symbol within one interner.");
 
 const _: () = assert!(size_of::<super::ids::Ref<Symbol>>() == 8);
 
@@ -35,11 +32,7 @@ impl Interner {
     /// An interner of one's own over a shared one.
     pub fn layered(base: Arc<Self>) -> Self {
         let base_len = cast::u32_of(base.len());
-        Self {
-            base: Some(base),
-            base_len,
-            ..Self::default()
-        }
+        Self { base: Some(base), base_len, ..Self::default() }
     }
 
     /// The symbol of a text, new if it is met for the first time.

@@ -20,10 +20,7 @@ impl<K: Eq + Hash, V> LookupMap<K, V> {
 
     /// An empty map with room for that many keys.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(FxHashMap::with_capacity_and_hasher(
-            capacity,
-            rustc_hash::FxBuildHasher,
-        ))
+        Self(FxHashMap::with_capacity_and_hasher(capacity, rustc_hash::FxBuildHasher))
     }
 
     /// The value of a key.

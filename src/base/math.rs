@@ -121,11 +121,7 @@ pub fn normal_quantile(p: f64) -> f64 {
     }
     let tail = if from_middle < 0.0 { p } else { 1.0 - p };
     if tail <= 0.0 || tail.is_nan() {
-        let end = if tail < 0.0 || tail.is_nan() {
-            f64::NAN
-        } else {
-            f64::INFINITY
-        };
+        let end = if tail < 0.0 || tail.is_nan() { f64::NAN } else { f64::INFINITY };
         return if from_middle < 0.0 { -end } else { end };
     }
     let r = sqrt(-ln(tail));
@@ -139,10 +135,7 @@ pub fn normal_quantile(p: f64) -> f64 {
 
 /// Coefficients of rising powers.
 fn horner(coefficients: &[f64], x: f64) -> f64 {
-    coefficients
-        .iter()
-        .rev()
-        .fold(0.0, |sum, coefficient| sum * x + coefficient)
+    coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
 }
 
 #[rustfmt::skip]
@@ -181,11 +174,8 @@ pub fn go_ln(x: f64) -> f64 {
         1.818_357_216_161_805e-1,
         1.479_819_860_511_658_6e-1,
     ];
-    const EVEN: [f64; 3] = [
-        3.999_999_999_940_942e-1,
-        2.222_219_843_214_978_4e-1,
-        1.531_383_769_920_937_3e-1,
-    ];
+    const EVEN: [f64; 3] =
+        [3.999_999_999_940_942e-1, 2.222_219_843_214_978_4e-1, 1.531_383_769_920_937_3e-1];
     if x.is_nan() || x == f64::INFINITY {
         return x;
     }
@@ -260,11 +250,7 @@ pub fn go_exp(x: f64) -> f64 {
     }
     let k = (x * std::f64::consts::LOG2_E).round_ties_even();
     let r = libm::fma(-k, LN2_LOWER, libm::fma(-k, LN2_UPPER, x)) * 0.0625;
-    let series = TAYLOR
-        .iter()
-        .rev()
-        .copied()
-        .reduce(|sum, next| libm::fma(sum, r, next));
+    let series = TAYLOR.iter().rev().copied().reduce(|sum, next| libm::fma(sum, r, next));
     let mut y = r * series.unwrap_or(0.0);
     for _ in 0..3 {
         y *= y + 2.0;
@@ -305,11 +291,7 @@ pub fn go_pow(x: f64, y: f64) -> f64 {
         result = go_exp(part * go_ln(x));
     }
     let (result, exponent) = whole_power(x, super::cast::u64_trunc(whole), result);
-    if y < 0.0 {
-        libm::ldexp(1.0 / result, -exponent)
-    } else {
-        libm::ldexp(result, exponent)
-    }
+    if y < 0.0 { libm::ldexp(1.0 / result, -exponent) } else { libm::ldexp(result, exponent) }
 }
 
 /// Exactly equal, as Go's special cases are.
@@ -354,12 +336,9 @@ pub fn pow10(n: i32) -> f64 {
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
         1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31,
     ];
-    const UP: [f64; 10] = [
-        1e0, 1e32, 1e64, 1e96, 1e128, 1e160, 1e192, 1e224, 1e256, 1e288,
-    ];
-    const DOWN: [f64; 11] = [
-        1e0, 1e-32, 1e-64, 1e-96, 1e-128, 1e-160, 1e-192, 1e-224, 1e-256, 1e-288, 1e-320,
-    ];
+    const UP: [f64; 10] = [1e0, 1e32, 1e64, 1e96, 1e128, 1e160, 1e192, 1e224, 1e256, 1e288];
+    const DOWN: [f64; 11] =
+        [1e0, 1e-32, 1e-64, 1e-96, 1e-128, 1e-160, 1e-192, 1e-224, 1e-256, 1e-288, 1e-320];
     let size = super::cast::usize_of(n.unsigned_abs());
     match n {
         0..=308 => UP[size / 32] * ONES[size % 32],
@@ -495,16 +474,8 @@ mod tests {
 
     #[test]
     fn our_own_functions_are_pinned() {
-        check(
-            "ln",
-            ln,
-            &[(10.0, 0x40026bb1bbb55516), (0.1, 0xc0026bb1bbb55515)],
-        );
-        check(
-            "exp",
-            exp,
-            &[(1.0, 0x4005bf0a8b14576a), (-10.0, 0x3f07cd79b5647c9a)],
-        );
+        check("ln", ln, &[(10.0, 0x40026bb1bbb55516), (0.1, 0xc0026bb1bbb55515)]);
+        check("exp", exp, &[(1.0, 0x4005bf0a8b14576a), (-10.0, 0x3f07cd79b5647c9a)]);
         // Go's squaring is three last places off here
         assert_eq!(pow(1.05, 10.0).to_bits(), 0x3ffa0ff3cfea3a54);
         assert_eq!(sqrt(2.0).to_bits(), 0x3ff6a09e667f3bcd);
@@ -519,10 +490,7 @@ mod tests {
             (1e-10, -6.361_340_902_404_056),
         ];
         for (p, z) in known {
-            assert!(
-                (normal_quantile(p) - z).abs() < 1e-14 * z.abs().max(1.0),
-                "{p}"
-            );
+            assert!((normal_quantile(p) - z).abs() < 1e-14 * z.abs().max(1.0), "{p}");
         }
         for p in [1e-300, 1e-20, 0.001, 0.07, 0.3, 0.6, 0.93, 0.999_9] {
             let back = normal_cdf(normal_quantile(p));

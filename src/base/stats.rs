@@ -85,22 +85,12 @@ impl Summary {
         let tally: Tally = samples.iter().copied().collect();
         let (n, mean) = (samples.len(), tally.mean());
         if n < 2 || tally.variance() <= 0.0 {
-            return Self {
-                mean,
-                low: mean,
-                high: mean,
-                n,
-            };
+            return Self { mean, low: mean, high: mean, n };
         }
         let count = cast::f64_of_usize(n);
         let error = sqrt(tally.variance() / count);
         let half = error * t_quantile(f64::midpoint(1.0, confidence), count - 1.0);
-        Self {
-            mean,
-            low: mean - half,
-            high: mean + half,
-            n,
-        }
+        Self { mean, low: mean - half, high: mean + half, n }
     }
 
     /// The difference right − left of runs that share their seeds, pair by pair: what one run alone
@@ -117,11 +107,7 @@ impl Summary {
     /// Half the width of the interval divided by the mean; infinite when only the mean is zero.
     pub fn relative_half_width(&self) -> f64 {
         let half = (self.high - self.low) / 2.0;
-        if half <= 0.0 {
-            0.0
-        } else {
-            half / self.mean.abs()
-        }
+        if half <= 0.0 { 0.0 } else { half / self.mean.abs() }
     }
 
     /// True when the interval does not hold zero: the difference is no accident.
@@ -142,13 +128,7 @@ pub struct Tally {
 
 impl Default for Tally {
     fn default() -> Self {
-        Self {
-            count: 0,
-            mean: 0.0,
-            squares: 0.0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-        }
+        Self { count: 0, mean: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 }
 
@@ -199,11 +179,7 @@ impl Tally {
 
     /// The variance of a sample (divided by n − 1); 0 of fewer than two.
     pub fn variance(&self) -> f64 {
-        if self.count < 2 {
-            0.0
-        } else {
-            self.squares / cast::f64_of_u64(self.count - 1)
-        }
+        if self.count < 2 { 0.0 } else { self.squares / cast::f64_of_u64(self.count - 1) }
     }
 
     /// The standard deviation of a sample.
@@ -244,13 +220,7 @@ pub struct TimeAverage {
 impl TimeAverage {
     /// Begins with a value at an instant.
     pub const fn new(start: SimTime, value: f64) -> Self {
-        Self {
-            start,
-            last: start,
-            value,
-            area: 0.0,
-            max: value,
-        }
+        Self { start, last: start, value, area: 0.0, max: value }
     }
 
     /// From this instant on the value is another. Instants do not go back.
@@ -277,11 +247,7 @@ impl TimeAverage {
     /// # Panics
     /// When instants go back.
     pub fn restart(&mut self, at: SimTime) {
-        assert!(
-            at >= self.last,
-            "time average asked at {at}, before {}",
-            self.last
-        );
+        assert!(at >= self.last, "time average asked at {at}, before {}", self.last);
         *self = Self::new(at, self.value);
     }
 
@@ -300,11 +266,7 @@ impl TimeAverage {
     /// # Panics
     /// When the instant lies before the last change.
     pub fn area_until(&self, at: SimTime) -> f64 {
-        assert!(
-            at >= self.last,
-            "time average asked at {at}, before {}",
-            self.last
-        );
+        assert!(at >= self.last, "time average asked at {at}, before {}", self.last);
         self.area + self.value * (at - self.last).as_secs_f64()
     }
 
@@ -336,11 +298,7 @@ pub fn replications_for(pilot: &[f64], relative_half_width: f64) -> Option<usize
 /// The geometric mean of positive numbers; NaN of nothing.
 pub fn geometric_mean(samples: &[f64]) -> f64 {
     let logs: Tally = samples.iter().map(|sample| ln(*sample)).collect();
-    if samples.is_empty() {
-        f64::NAN
-    } else {
-        math::exp(logs.mean())
-    }
+    if samples.is_empty() { f64::NAN } else { math::exp(logs.mean()) }
 }
 
 #[cfg(test)]
@@ -377,10 +335,7 @@ mod tests {
         assert!((t_quantile(0.05, 4.0) + 2.131_846_786_3).abs() < 1e-8);
         // 1, 2, 3: mean 2, s = 1, half = 4.302652730 / √3 = 2.484137712
         let summary = Summary::of(&[1.0, 2.0, 3.0]);
-        assert!(
-            (summary.low - (2.0 - 2.484_137_712)).abs() < 1e-7,
-            "{summary:?}"
-        );
+        assert!((summary.low - (2.0 - 2.484_137_712)).abs() < 1e-7, "{summary:?}");
         assert_eq!(summary.n, 3);
         let one = Summary::of(&[4.0]);
         near(one.low, 4.0);

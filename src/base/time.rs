@@ -88,11 +88,7 @@ impl SimTime {
             return self.max(phase);
         }
         let past = (self.0 - phase.0) % period.0;
-        if past == 0 {
-            self
-        } else {
-            self + Duration(period.0 - past)
-        }
+        if past == 0 { self } else { self + Duration(period.0 - past) }
     }
 }
 
@@ -331,11 +327,7 @@ impl fmt::Debug for SimTime {
 /// Rounds before it picks the unit, so that 59.96 s is `1 min` and not `60 s`.
 fn human(nanos: u64) -> String {
     if nanos < 1_000 {
-        return if nanos == 0 {
-            "0 s".to_owned()
-        } else {
-            format!("{nanos} ns")
-        };
+        return if nanos == 0 { "0 s".to_owned() } else { format!("{nanos} ns") };
     }
     for (unit, name) in [(1_000, "µs"), (1_000_000, "ms")] {
         if let Some(number) = three_digits(nanos, unit) {
@@ -370,12 +362,7 @@ fn three_digits(nanos: u64, unit: u64) -> Option<String> {
 
 /// Half up.
 const fn rounded(nanos: u64, unit: u64) -> u64 {
-    nanos / unit
-        + if nanos % unit >= unit.div_ceil(2) {
-            1
-        } else {
-            0
-        }
+    nanos / unit + if nanos % unit >= unit.div_ceil(2) { 1 } else { 0 }
 }
 
 /// `scaled / 10^decimals` without zeros at the end of the fraction.
@@ -477,10 +464,7 @@ mod tests {
         assert_eq!(SimTime::ZERO.next_tick(phase, period), phase);
         assert_eq!(phase.next_tick(phase, period), phase);
         let later = SimTime::from_nanos(2_000_000_001);
-        assert_eq!(
-            later.next_tick(phase, period),
-            SimTime::at(Duration::secs(17))
-        );
+        assert_eq!(later.next_tick(phase, period), SimTime::at(Duration::secs(17)));
     }
 
     #[test]

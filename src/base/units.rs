@@ -34,33 +34,21 @@ macro_rules! integer_unit {
         impl Add for $name {
             type Output = Self;
             fn add(self, other: Self) -> Self {
-                Self(
-                    self.0
-                        .checked_add(other.0)
-                        .expect(concat!(stringify!($name), " overflows")),
-                )
+                Self(self.0.checked_add(other.0).expect(concat!(stringify!($name), " overflows")))
             }
         }
 
         impl Sub for $name {
             type Output = Self;
             fn sub(self, other: Self) -> Self {
-                Self(
-                    self.0
-                        .checked_sub(other.0)
-                        .expect(concat!(stringify!($name), " overflows")),
-                )
+                Self(self.0.checked_sub(other.0).expect(concat!(stringify!($name), " overflows")))
             }
         }
 
         impl Mul<i64> for $name {
             type Output = Self;
             fn mul(self, factor: i64) -> Self {
-                Self(
-                    self.0
-                        .checked_mul(factor)
-                        .expect(concat!(stringify!($name), " overflows")),
-                )
+                Self(self.0.checked_mul(factor).expect(concat!(stringify!($name), " overflows")))
             }
         }
 
@@ -183,11 +171,7 @@ impl Money {
             return Err(error());
         }
         let micros: i64 = digits.parse().map_err(|_| error())?;
-        Ok(Self(if number.len() == unsigned.len() {
-            micros
-        } else {
-            -micros
-        }))
+        Ok(Self(if number.len() == unsigned.len() { micros } else { -micros }))
     }
 
     /// Dollars, rounded to the nearest millionth.
@@ -211,11 +195,7 @@ impl Money {
 /// `0.92 USD`; four places when there are less than ten cents.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = if self.0 != 0 && self.0.abs() < 100_000 {
-            4
-        } else {
-            2
-        };
+        let places = if self.0 != 0 && self.0.abs() < 100_000 { 4 } else { 2 };
         f.pad(&format!("{:.places$} USD", self.as_usd()))
     }
 }
@@ -226,10 +206,7 @@ impl fmt::Display for Ratio {
         let percent = self.0 * 100.0;
         let size = percent.abs();
         let places = [(10.0, 0), (1.0, 1), (0.1, 2)];
-        let places = places
-            .iter()
-            .find(|(from, _)| size >= *from)
-            .map_or(3, |(_, n)| *n);
+        let places = places.iter().find(|(from, _)| size >= *from).map_or(3, |(_, n)| *n);
         let text = format!("{percent:.places$}");
         let text = match text.contains('.') {
             true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),

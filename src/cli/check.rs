@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::output::{note, say, show};
 use super::Exit;
+use super::output::{note, say, show};
 use crate::base::text::counted;
 use crate::manifest::Loader;
 use crate::scenario::{self, Place};

@@ -42,10 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         (Ok(before), Ok(after)) => (before.loaded.model, after.loaded.model),
         (Err(exit), _) | (_, Err(exit)) => return exit,
     };
-    let (seeds, counts) = (
-        (before.run.seed, after.run.seed),
-        (before.run.replications, after.run.replications),
-    );
+    let (seeds, counts) =
+        ((before.run.seed, after.run.seed), (before.run.replications, after.run.replications));
     if seeds.0 != seeds.1 || counts.0 != counts.1 {
         note(&format!(
             "error: the two differ in seed ({} and {}) or replications ({} and {})",

@@ -46,7 +46,8 @@ impl Progress {
         if !io::stderr().is_terminal() || replications < 2 {
             return Self(None);
         }
-        let style = indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} runs {eta}");
+        let style =
+            indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} runs {eta}");
         let bar = indicatif::ProgressBar::new(u64::from(replications));
         let bar = match style {
             Ok(style) => bar.with_style(style),

@@ -63,25 +63,16 @@ impl Cluster {
     fn add_objects(&mut self, model: &Model, changes: &mut Vec<Change>) {
         for spec in &model.nodes {
             let node = self.add_node(spec.clone());
-            changes.push(Change::Node {
-                node,
-                what: NodeChange::Added,
-            });
+            changes.push(Change::Node { node, what: NodeChange::Added });
         }
         for spec in &model.services {
             let empty = Arc::new(EndpointSet::empty());
             self.log.add_service(Arc::clone(&empty));
-            let service = Service {
-                spec: Arc::new(spec.clone()),
-                endpoints: empty,
-                pods: Vec::new(),
-            };
+            let service =
+                Service { spec: Arc::new(spec.clone()), endpoints: empty, pods: Vec::new() };
             let service = self.services.push(Some(service));
             self.service_by_name.insert(spec.name, service);
-            changes.push(Change::Service {
-                service,
-                what: ObjectChange::Added,
-            });
+            changes.push(Change::Service { service, what: ObjectChange::Added });
         }
         for spec in &model.deployments {
             let row = Deployment {
@@ -95,32 +86,20 @@ impl Cluster {
             };
             let deployment = self.deployments.push(Some(row));
             self.deployment_by_name.insert(spec.name, deployment);
-            changes.push(Change::Deployment {
-                deployment,
-                what: ObjectChange::Added,
-            });
+            changes.push(Change::Deployment { deployment, what: ObjectChange::Added });
         }
         for spec in &model.hpas {
             let status = HpaStatus::default();
-            let row = Hpa {
-                spec: Arc::new(spec.clone()),
-                created: SimTime::ZERO,
-                status,
-            };
+            let row = Hpa { spec: Arc::new(spec.clone()), created: SimTime::ZERO, status };
             let hpa = self.hpas.push(Some(row));
-            changes.push(Change::Hpa {
-                hpa,
-                what: ObjectChange::Added,
-            });
+            changes.push(Change::Hpa { hpa, what: ObjectChange::Added });
         }
         for spec in &model.replica_sets {
             self.add_bare_replica_set(spec, changes);
         }
         for generator in &model.generators {
             let mix = generator.mix.iter();
-            let ids = mix
-                .map(|(_, t)| self.use_template(&t.0, t.0.labels.clone()))
-                .collect();
+            let ids = mix.map(|(_, t)| self.use_template(&t.0, t.0.labels.clone())).collect();
             self.generator_templates.push(ids);
         }
         for pod in &model.pods {
@@ -174,11 +153,7 @@ impl Cluster {
         };
         self.replica_sets_created += 1;
         let replica_set = self.replica_sets.insert(row);
-        changes.push(Change::ReplicaSet {
-            replica_set,
-            owner: None,
-            what: ObjectChange::Added,
-        });
+        changes.push(Change::ReplicaSet { replica_set, owner: None, what: ObjectChange::Added });
     }
 
     /// Carries out a plan, write by write, and says what changed. Empties the plan.
@@ -192,11 +167,7 @@ impl Cluster {
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
-        assert!(
-            now >= self.now,
-            "a commit at {now} after one at {}",
-            self.now
-        );
+        assert!(now >= self.now, "a commit at {now} after one at {}", self.now);
         self.now = now;
         self.free_templates();
         for write in plan.writes.drain(..) {
@@ -219,25 +190,13 @@ impl Cluster {
                 }
             }
             Write::CreateReplicaSet(new) => self.create_replica_set(&new, changes),
-            Write::ScaleReplicaSet {
-                replica_set,
-                replicas,
-                desired,
-                max,
-            } => {
+            Write::ScaleReplicaSet { replica_set, replicas, desired, max } => {
                 self.scale_replica_set(replica_set, replicas, (desired, max), changes);
             }
-            Write::ReviseReplicaSet {
-                replica_set,
-                revision,
-                min_ready,
-            } => {
+            Write::ReviseReplicaSet { replica_set, revision, min_ready } => {
                 self.revise_replica_set(replica_set, revision, min_ready, changes);
             }
-            Write::ReplicaSetStatus {
-                replica_set,
-                status,
-            } => {
+            Write::ReplicaSetStatus { replica_set, status } => {
                 self.set_replica_set_status(replica_set, status, changes);
             }
             Write::DeleteReplicaSet { replica_set } => {
@@ -246,17 +205,10 @@ impl Cluster {
             Write::UpdateDeployment { deployment, spec } => {
                 self.update_deployment(deployment, spec, changes);
             }
-            Write::ScaleDeployment {
-                deployment,
-                replicas,
-            } => {
+            Write::ScaleDeployment { deployment, replicas } => {
                 self.scale_deployment(deployment, replicas, changes);
             }
-            Write::DeploymentStatus {
-                deployment,
-                status,
-                revision,
-            } => {
+            Write::DeploymentStatus { deployment, status, revision } => {
                 self.set_deployment_status(deployment, status, revision, changes);
             }
             Write::DeleteDeployment { deployment } => {
@@ -268,25 +220,15 @@ impl Cluster {
                 self.set_endpoints(service, endpoints, changes);
             }
             Write::DeleteService { service } => self.delete_service(service, changes),
-            Write::Cordon {
-                node,
-                unschedulable,
-            } => self.cordon(node, unschedulable, changes),
+            Write::Cordon { node, unschedulable } => self.cordon(node, unschedulable, changes),
             Write::Taints { node, taints } => {
                 self.nodes[node].spec.taints = taints;
-                changes.push(Change::Node {
-                    node,
-                    what: NodeChange::Taints,
-                });
+                changes.push(Change::Node { node, what: NodeChange::Taints });
             }
             Write::NodeReady { node, ready } => self.set_node_ready(node, ready, changes),
             Write::NodeUp { node, is_up } => {
                 self.nodes[node].is_up = is_up;
-                let what = if is_up {
-                    NodeChange::Up
-                } else {
-                    NodeChange::Down
-                };
+                let what = if is_up { NodeChange::Up } else { NodeChange::Down };
                 changes.push(Change::Node { node, what });
             }
             Write::Metrics(sample) => self.publish_metrics(&sample),
@@ -298,11 +240,7 @@ impl Cluster {
             return;
         }
         self.nodes[node].spec.unschedulable = unschedulable;
-        let what = if unschedulable {
-            NodeChange::Cordoned
-        } else {
-            NodeChange::Uncordoned
-        };
+        let what = if unschedulable { NodeChange::Cordoned } else { NodeChange::Uncordoned };
         changes.push(Change::Node { node, what });
     }
 
@@ -310,22 +248,13 @@ impl Cluster {
     /// with the same labels.
     pub(super) fn use_template(&mut self, template: &Arc<Template>, labels: Labels) -> TemplateId {
         let same = |row: &TemplateRow| Arc::ptr_eq(&row.template, template) && row.labels == labels;
-        let known = self
-            .templates
-            .iter()
-            .find(|(_, row)| same(row))
-            .map(|(id, _)| id);
+        let known = self.templates.iter().find(|(_, row)| same(row)).map(|(id, _)| id);
         if let Some(id) = known {
             self.templates[id].users += 1;
             return id;
         }
         let services = self.services_of(&labels, template);
-        let row = TemplateRow {
-            template: Arc::clone(template),
-            labels,
-            services,
-            users: 1,
-        };
+        let row = TemplateRow { template: Arc::clone(template), labels, services, users: 1 };
         self.templates.insert(row).id
     }
 
@@ -336,13 +265,8 @@ impl Cluster {
             service.spec.name.namespace == namespace
                 && selector.is_some_and(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)))
         };
-        let live = self
-            .services
-            .enumerate()
-            .filter_map(|(id, s)| s.as_ref().map(|s| (id, s)));
-        live.filter(|(_, service)| selects(service))
-            .map(|(id, _)| id)
-            .collect()
+        let live = self.services.enumerate().filter_map(|(id, s)| s.as_ref().map(|s| (id, s)));
+        live.filter(|(_, service)| selects(service)).map(|(id, _)| id).collect()
     }
 
     /// Gives a template back; a row without users is freed at the next commit.
@@ -364,10 +288,7 @@ impl Cluster {
 
     /// Name of a Deployment or the like in a namespace.
     pub(super) fn name_in(&mut self, of: ObjectName, text: &str) -> ObjectName {
-        ObjectName {
-            namespace: of.namespace,
-            name: self.names.intern(text),
-        }
+        ObjectName { namespace: of.namespace, name: self.names.intern(text) }
     }
 }
 

@@ -15,10 +15,7 @@ use super::{
 impl Cluster {
     /// Creates a pod unless its owner is gone by now.
     pub(super) fn create_pod_if_owned(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
-        if new
-            .owner
-            .is_none_or(|owner| self.replica_sets.contains(owner))
-        {
+        if new.owner.is_none_or(|owner| self.replica_sets.contains(owner)) {
             self.create_pod(new, changes);
         }
     }
@@ -65,19 +62,13 @@ impl Cluster {
             }
         }
         self.count(pod.id, 1);
-        changes.push(Change::PodAdded {
-            pod,
-            owner: new.owner,
-        });
+        changes.push(Change::PodAdded { pod, owner: new.owner });
         self.bind_by_hand(pod, changes);
     }
 
     /// A pod whose template names a node is bound to it at once, without a scheduler.
     fn bind_by_hand(&mut self, pod: PodRef, changes: &mut Vec<Change>) {
-        let name = self.templates[self.pods[pod.id].template]
-            .template
-            .spec
-            .node_name;
+        let name = self.templates[self.pods[pod.id].template].template.spec.node_name;
         if let Some(node) = name.and_then(|name| self.node_named(name)) {
             self.bind_pod(pod, node, changes);
         }
@@ -92,11 +83,7 @@ impl Cluster {
         let Some(row) = self.pods.get_mut(pod) else {
             return;
         };
-        assert!(
-            row.node.is_none(),
-            "pod {} is bound a second time",
-            row.serial
-        );
+        assert!(row.node.is_none(), "pod {} is bound a second time", row.serial);
         if row.deletion.is_some() {
             return;
         }
@@ -159,12 +146,7 @@ impl Cluster {
         if what.ended {
             self.free_node(pod.id);
         }
-        changes.push(Change::PodStatus {
-            pod,
-            node,
-            owner,
-            what,
-        });
+        changes.push(Change::PodStatus { pod, node, owner, what });
     }
 
     /// Takes a pod off its node's sums: it has ended or is gone.
@@ -212,9 +194,7 @@ impl Cluster {
         let deadline = now + grace;
         let deletion = match row.deletion {
             Some(earlier) if earlier.requested + earlier.grace <= deadline => return,
-            Some(Deletion { requested, .. }) => {
-                Deletion { requested, grace: deadline - requested }
-            }
+            Some(Deletion { requested, .. }) => Deletion { requested, grace: deadline - requested },
             None => Deletion { requested: now, grace },
         };
         self.count(pod.id, -1);
@@ -244,24 +224,14 @@ impl Cluster {
         let row = self.pods.remove(pod.id);
         self.serving[pod.id] = Serving::Gone;
         if before != Serving::Gone {
-            changes.push(Change::Serving {
-                pod,
-                from: before,
-                to: Serving::Gone,
-            });
+            changes.push(Change::Serving { pod, from: before, to: Serving::Gone });
         }
         if let Some(owner) = row.owner.and_then(|owner| self.replica_sets.get_mut(owner)) {
             owner.pods.retain(|p| *p != pod.id);
         }
         self.drop_template(row.template);
         let (node, owner, template) = (row.node, row.owner, row.template);
-        changes.push(Change::PodRemoved {
-            pod,
-            node,
-            owner,
-            template,
-            freed,
-        });
+        changes.push(Change::PodRemoved { pod, node, owner, template, freed });
     }
 
     /// Takes a pod off the lists of the Services that select it.
@@ -271,9 +241,7 @@ impl Cluster {
             let Some(service) = &mut self.services[*service] else {
                 continue;
             };
-            let place = service
-                .pods
-                .binary_search_by_key(&row.serial, |p| self.pods[*p].serial);
+            let place = service.pods.binary_search_by_key(&row.serial, |p| self.pods[*p].serial);
             service.pods.remove(place.expect("a Service lists its pods"));
         }
     }
@@ -326,18 +294,12 @@ impl Cluster {
             return;
         }
         self.nodes[node].ready = ready;
-        changes.push(Change::Node {
-            node,
-            what: NodeChange::Ready,
-        });
+        changes.push(Change::Node { node, what: NodeChange::Ready });
         if ready {
             return;
         }
         for id in self.nodes[node].pods.clone() {
-            let status = PodStatus {
-                ready: false,
-                ..self.pods[id].status
-            };
+            let status = PodStatus { ready: false, ..self.pods[id].status };
             self.set_pod_status(self.pods.refer(id), status, changes);
         }
     }

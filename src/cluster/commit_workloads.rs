@@ -53,20 +53,12 @@ impl Cluster {
             row.replica_sets.push(replica_set.id);
         }
         let owner = Some(new.deployment);
-        changes.push(Change::ReplicaSet {
-            replica_set,
-            owner,
-            what: ObjectChange::Added,
-        });
+        changes.push(Change::ReplicaSet { replica_set, owner, what: ObjectChange::Added });
     }
 
     fn told(&self, replica_set: ReplicaSetRef, what: ObjectChange) -> Change {
         let owner = self.replica_sets[replica_set.id].owner;
-        Change::ReplicaSet {
-            replica_set,
-            owner,
-            what,
-        }
+        Change::ReplicaSet { replica_set, owner, what }
     }
 
     /// Sets size and annotations of a ReplicaSet.
@@ -154,10 +146,7 @@ impl Cluster {
         }
         row.spec = spec;
         row.generation += 1;
-        changes.push(Change::Deployment {
-            deployment,
-            what: ObjectChange::Spec,
-        });
+        changes.push(Change::Deployment { deployment, what: ObjectChange::Spec });
     }
 
     /// Sets `spec.replicas`.
@@ -173,10 +162,7 @@ impl Cluster {
         if row.replicas != replicas {
             row.replicas = replicas;
             row.generation += 1;
-            changes.push(Change::Deployment {
-                deployment,
-                what: ObjectChange::Spec,
-            });
+            changes.push(Change::Deployment { deployment, what: ObjectChange::Spec });
         }
     }
 
@@ -193,10 +179,7 @@ impl Cluster {
         };
         if (row.status, row.revision) != (status, revision) {
             (row.status, row.revision) = (status, revision);
-            changes.push(Change::Deployment {
-                deployment,
-                what: ObjectChange::Status,
-            });
+            changes.push(Change::Deployment { deployment, what: ObjectChange::Status });
         }
     }
 
@@ -210,10 +193,7 @@ impl Cluster {
         let Some(row) = self.deployments[deployment].take() else {
             return;
         };
-        changes.push(Change::Deployment {
-            deployment,
-            what: ObjectChange::Removed,
-        });
+        changes.push(Change::Deployment { deployment, what: ObjectChange::Removed });
         for id in row.replica_sets {
             self.delete_replica_set(self.replica_sets.refer(id), changes, recorder);
         }
@@ -231,20 +211,14 @@ impl Cluster {
         };
         if row.status != status {
             row.status = status;
-            changes.push(Change::Hpa {
-                hpa,
-                what: ObjectChange::Status,
-            });
+            changes.push(Change::Hpa { hpa, what: ObjectChange::Status });
         }
     }
 
     /// Deletes an autoscaler.
     pub(super) fn delete_hpa(&mut self, hpa: HpaId, changes: &mut Vec<Change>) {
         if self.hpas[hpa].take().is_some() {
-            changes.push(Change::Hpa {
-                hpa,
-                what: ObjectChange::Removed,
-            });
+            changes.push(Change::Hpa { hpa, what: ObjectChange::Removed });
         }
     }
 
@@ -274,10 +248,7 @@ impl Cluster {
             for id in self.templates.ids().collect::<Vec<_>>() {
                 self.templates[id].services.retain(|s| *s != service);
             }
-            changes.push(Change::Service {
-                service,
-                what: ObjectChange::Removed,
-            });
+            changes.push(Change::Service { service, what: ObjectChange::Removed });
         }
     }
 }

@@ -39,12 +39,7 @@ impl EndpointSet {
     /// The first version of a Service: no endpoints.
     #[must_use]
     pub fn empty() -> Self {
-        Self {
-            version: 0,
-            at: SimTime::ZERO,
-            endpoints: Box::default(),
-            usable: Box::default(),
-        }
+        Self { version: 0, at: SimTime::ZERO, endpoints: Box::default(), usable: Box::default() }
     }
 
     /// The version after `self`.
@@ -56,12 +51,7 @@ impl EndpointSet {
             let last = |e: &Endpoint| e.serving && e.terminating;
             usable = indexed().filter(|(_, e)| last(e)).map(|(i, _)| i).collect();
         }
-        Self {
-            version: self.version + 1,
-            at,
-            endpoints: endpoints.into(),
-            usable: usable.into(),
-        }
+        Self { version: self.version + 1, at, endpoints: endpoints.into(), usable: usable.into() }
     }
 }
 

@@ -15,15 +15,9 @@ impl Cluster {
         }
         for (id, pod) in self.pods.iter() {
             if let Some(owner) = pod.owner.and_then(|owner| self.replica_sets.get(owner)) {
-                assert!(
-                    owner.pods.contains(&id),
-                    "pod {} is not its owner's",
-                    pod.serial
-                );
+                assert!(owner.pods.contains(&id), "pod {} is not its owner's", pod.serial);
             }
-            let held = pod
-                .node
-                .is_some_and(|node| self.nodes[node].pods.contains(&id));
+            let held = pod.node.is_some_and(|node| self.nodes[node].pods.contains(&id));
             let holds = pod.node.is_some() && !pod.is_terminal();
             assert_eq!(held, holds, "pod {} and its node disagree", pod.serial);
         }
@@ -44,10 +38,7 @@ impl Cluster {
         assert_eq!(self.counts, counts, "the counts of pods do not add up");
         for (id, replica_set) in self.replica_sets.iter() {
             for pod in &replica_set.pods {
-                let row = self
-                    .pods
-                    .at(*pod)
-                    .expect("a ReplicaSet lists pods that are there");
+                let row = self.pods.at(*pod).expect("a ReplicaSet lists pods that are there");
                 assert_eq!(
                     row.owner.map(|o| o.id),
                     Some(id),
@@ -61,30 +52,14 @@ impl Cluster {
     fn check_node(&self, id: crate::model::NodeId, node: &super::Node) {
         let mut sum = Resources::default();
         for pod in &node.pods {
-            let row = self
-                .pods
-                .at(*pod)
-                .expect("a node lists pods that are there");
-            assert_eq!(
-                row.node,
-                Some(id),
-                "pod {} is listed at another node",
-                row.serial
-            );
+            let row = self.pods.at(*pod).expect("a node lists pods that are there");
+            assert_eq!(row.node, Some(id), "pod {} is listed at another node", row.serial);
             sum.add(&self.templates[row.template].template.spec.requests);
         }
         let cpu_and_memory = (node.requested.cpu, node.requested.memory);
-        assert_eq!(
-            cpu_and_memory,
-            (sum.cpu, sum.memory),
-            "requests of {id:?} do not add up"
-        );
+        assert_eq!(cpu_and_memory, (sum.cpu, sum.memory), "requests of {id:?} do not add up");
         for (name, amount) in &node.requested.scalars {
-            assert_eq!(
-                *amount,
-                sum.scalar(*name),
-                "a scalar of {id:?} does not add up"
-            );
+            assert_eq!(*amount, sum.scalar(*name), "a scalar of {id:?} does not add up");
         }
     }
 }

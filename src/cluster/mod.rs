@@ -135,11 +135,7 @@ impl Cluster {
     /// The state of a pod's server; [`Serving::Gone`] if the pod is no longer there.
     #[must_use]
     pub fn serving(&self, pod: PodRef) -> Serving {
-        if self.pods.contains(pod) {
-            self.serving[pod.id]
-        } else {
-            Serving::Gone
-        }
+        if self.pods.contains(pod) { self.serving[pod.id] } else { Serving::Gone }
     }
 
     /// What the metrics pipeline says of a pod.

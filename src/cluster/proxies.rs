@@ -114,11 +114,7 @@ impl ProxyView {
         now: SimTime,
     ) -> &'c Arc<EndpointSet> {
         let is_current = self.is_instant || self.is_current(log, node, now);
-        let applied = if is_current {
-            log.end()
-        } else {
-            self.proxies[node].applied
-        };
+        let applied = if is_current { log.end() } else { self.proxies[node].applied };
         self.read(log);
         let numbers = self.numbers.grow_to(service);
         while numbers.front().is_some_and(|number| *number < log.first()) {
@@ -200,10 +196,7 @@ mod tests {
         log.add_service(Arc::new(last.clone()));
         for (number, at) in (0..).zip(at_ms) {
             let endpoint = Endpoint {
-                pod: Ref {
-                    id: PodId::new(number),
-                    life: 0,
-                },
+                pod: Ref { id: PodId::new(number), life: 0 },
                 node: NodeId::new(0),
                 ready: true,
                 serving: true,
@@ -220,19 +213,12 @@ mod tests {
         latencies.watch = Distribution::Constant(watch_s);
         latencies.proxy_run = Distribution::Constant(run_s);
         latencies.proxy_period = period;
-        ProxyView::new(
-            &latencies,
-            &Streams {
-                seed: 1,
-                replication: 0,
-            },
-        )
+        ProxyView::new(&latencies, &Streams { seed: 1, replication: 0 })
     }
 
     fn version(view: &mut ProxyView, log: &EndpointLog, at_ms: u64) -> u32 {
         let now = SimTime::at(Duration::ms(at_ms));
-        view.look_up(log, NodeId::new(0), ServiceId::new(0), now)
-            .version
+        view.look_up(log, NodeId::new(0), ServiceId::new(0), now).version
     }
 
     /// Writes at 0, 100, 200 and 5000 ms; watch 10 ms, a run takes 50 ms, period 1 s. An idle
@@ -255,19 +241,10 @@ mod tests {
         latencies.watch = Distribution::exponential(0.1);
         latencies.proxy_run = Distribution::exponential(0.2);
         latencies.proxy_period = Duration::ms(500);
-        let fresh = ProxyView::new(
-            &latencies,
-            &Streams {
-                seed: 9,
-                replication: 3,
-            },
-        );
+        let fresh = ProxyView::new(&latencies, &Streams { seed: 9, replication: 3 });
         let mut often = fresh.clone();
         for at in 5000..8000 {
-            assert_eq!(
-                version(&mut often, &log, at),
-                version(&mut fresh.clone(), &log, at)
-            );
+            assert_eq!(version(&mut often, &log, at), version(&mut fresh.clone(), &log, at));
         }
         assert_eq!(version(&mut often, &log, 20_000), 9);
     }

@@ -23,13 +23,7 @@ impl Builder {
     pub(crate) fn new(latencies: Latencies) -> Self {
         let mut names = Interner::new();
         names.intern("");
-        Self {
-            names,
-            nodes: Vec::new(),
-            pods: Vec::new(),
-            latencies,
-            kind: WorkloadKind::Pod,
-        }
+        Self { names, nodes: Vec::new(), pods: Vec::new(), latencies, kind: WorkloadKind::Pod }
     }
 
     /// The symbol of a name.
@@ -68,24 +62,13 @@ impl Builder {
     pub(crate) fn pod(mut self, node: &str, shape: impl FnOnce(&mut Shape)) -> Self {
         let (node, empty) = (self.name(node), self.name(""));
         let index = self.pods.len();
-        let name = ObjectName {
-            namespace: empty,
-            name: self.name(&format!("pod-{index}")),
-        };
+        let name = ObjectName { namespace: empty, name: self.name(&format!("pod-{index}")) };
         let mut shape_of = Shape::new(&mut self.names);
         shape(&mut shape_of);
-        let Shape {
-            mut spec,
-            behaviors,
-            server,
-            ..
-        } = shape_of;
+        let Shape { mut spec, behaviors, server, .. } = shape_of;
         spec.node_name = Some(node);
         let template = Template {
-            workload: Workload {
-                kind: self.kind,
-                name,
-            },
+            workload: Workload { kind: self.kind, name },
             labels: Labels::default(),
             deletion_cost: 0,
             spec: Arc::new(spec),
@@ -93,20 +76,14 @@ impl Builder {
             behaviors: behaviors.into_iter().map(Arc::new).collect(),
             server,
         };
-        self.pods.push(PodObject {
-            name,
-            template: Arc::new(template),
-        });
+        self.pods.push(PodObject { name, template: Arc::new(template) });
         self
     }
 
     /// The model: one Service selects all pods.
     pub(crate) fn model(self) -> Model {
         let empty = self.names.get("").unwrap();
-        let nobody = ObjectName {
-            namespace: empty,
-            name: empty,
-        };
+        let nobody = ObjectName { namespace: empty, name: empty };
         // A source of calls that nobody starts, so that servers count.
         let caller = TrafficSpec {
             name: empty,
@@ -140,10 +117,7 @@ impl Builder {
             config_maps: Vec::new(),
             secrets: Vec::new(),
             priorities: PriorityClasses::default(),
-            behaviors: Behaviors {
-                standard: behavior(),
-                rules: Vec::new(),
-            },
+            behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
             traffic: vec![caller],
             generators: Vec::new(),
             timeline: Vec::new(),
@@ -163,11 +137,7 @@ pub(crate) fn constant(secs: f64) -> Distribution {
 pub(crate) fn behavior() -> Behavior {
     Behavior {
         start: constant(0.0),
-        shutdown: Shutdown {
-            accept: Duration::ZERO,
-            drain: Duration::ZERO,
-            ignores_signal: false,
-        },
+        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: None,
         calls: Vec::new(),
         run: None,
@@ -204,10 +174,7 @@ impl Shape {
             node_affinity: NodeAffinity::default(),
             tolerations: Vec::new(),
             host_network: false,
-            requests: Resources {
-                cpu: MilliCpu(100),
-                ..Resources::default()
-            },
+            requests: Resources { cpu: MilliCpu(100), ..Resources::default() },
             nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
             host_ports: Vec::new(),
             qos: QosClass::Burstable,
@@ -215,12 +182,7 @@ impl Shape {
             readiness_gates: Vec::new(),
             lifetime: None,
         };
-        Self {
-            spec,
-            behaviors: vec![behavior()],
-            server: Some(0),
-            empty,
-        }
+        Self { spec, behaviors: vec![behavior()], server: Some(0), empty }
     }
 
     /// The app's container.

@@ -146,57 +146,16 @@ mod tests {
     #[test]
     fn each_criterion_yields_to_those_before_it() {
         check(&[
-            Candidate {
-                has_node: false,
-                phase: Phase::Pending,
-                ready_since: None,
-                ..pod(0)
-            },
-            Candidate {
-                phase: Phase::Pending,
-                ready_since: None,
-                ..pod(1)
-            },
-            Candidate {
-                ready_since: None,
-                cost: -1,
-                ..pod(2)
-            },
-            Candidate {
-                ready_since: None,
-                rank: 9,
-                ..pod(3)
-            },
-            Candidate {
-                ready_since: None,
-                rank: 1,
-                ..pod(4)
-            },
-            Candidate {
-                cost: -7,
-                rank: 1,
-                ..pod(5)
-            },
-            Candidate {
-                rank: 3,
-                restarts: 0,
-                ..pod(6)
-            },
-            Candidate {
-                ready_since: Some(ago(1)),
-                rank: 1,
-                ..pod(7)
-            },
-            Candidate {
-                ready_since: Some(ago(100)),
-                rank: 1,
-                ..pod(8)
-            },
-            Candidate {
-                cost: 5,
-                rank: 9,
-                ..pod(9)
-            },
+            Candidate { has_node: false, phase: Phase::Pending, ready_since: None, ..pod(0) },
+            Candidate { phase: Phase::Pending, ready_since: None, ..pod(1) },
+            Candidate { ready_since: None, cost: -1, ..pod(2) },
+            Candidate { ready_since: None, rank: 9, ..pod(3) },
+            Candidate { ready_since: None, rank: 1, ..pod(4) },
+            Candidate { cost: -7, rank: 1, ..pod(5) },
+            Candidate { rank: 3, restarts: 0, ..pod(6) },
+            Candidate { ready_since: Some(ago(1)), rank: 1, ..pod(7) },
+            Candidate { ready_since: Some(ago(100)), rank: 1, ..pod(8) },
+            Candidate { cost: 5, rank: 9, ..pod(9) },
         ]);
     }
 
@@ -204,44 +163,18 @@ mod tests {
     #[test]
     fn ages_of_one_power_of_two_are_ordered_by_uid() {
         check(&[
-            Candidate {
-                ready_since: Some(ago(8)),
-                uid: 1,
-                restarts: 0,
-                ..pod(0)
-            },
-            Candidate {
-                ready_since: Some(ago(5)),
-                uid: 2,
-                restarts: 9,
-                ..pod(1)
-            },
-            Candidate {
-                ready_since: Some(ago(9)),
-                uid: 0,
-                ..pod(2)
-            },
+            Candidate { ready_since: Some(ago(8)), uid: 1, restarts: 0, ..pod(0) },
+            Candidate { ready_since: Some(ago(5)), uid: 2, restarts: 9, ..pod(1) },
+            Candidate { ready_since: Some(ago(9)), uid: 0, ..pod(2) },
         ]);
     }
 
     #[test]
     fn ready_since_the_same_second_restarts_decide_and_then_age() {
         check(&[
-            Candidate {
-                restarts: 2,
-                created: ago(5000),
-                ..pod(0)
-            },
-            Candidate {
-                restarts: 1,
-                created: ago(1),
-                ..pod(1)
-            },
-            Candidate {
-                restarts: 1,
-                created: ago(5000),
-                ..pod(2)
-            },
+            Candidate { restarts: 2, created: ago(5000), ..pod(0) },
+            Candidate { restarts: 1, created: ago(1), ..pod(1) },
+            Candidate { restarts: 1, created: ago(5000), ..pod(2) },
         ]);
     }
 
@@ -249,16 +182,8 @@ mod tests {
     #[test]
     fn a_time_that_is_not_past_goes_first() {
         check(&[
-            Candidate {
-                ready_since: Some(NOW),
-                uid: 9,
-                ..pod(0)
-            },
-            Candidate {
-                ready_since: Some(ago(1)),
-                uid: 1,
-                ..pod(1)
-            },
+            Candidate { ready_since: Some(NOW), uid: 9, ..pod(0) },
+            Candidate { ready_since: Some(ago(1)), uid: 1, ..pod(1) },
         ]);
     }
 }

@@ -57,12 +57,12 @@ impl Controller for DeploymentController {
             Change::Deployment { deployment, what } if *what != ObjectChange::Removed => {
                 out.push(ObjectKey::Deployment(*deployment));
             }
-            Change::ReplicaSet {
-                owner: Some(owner), ..
-            } => out.push(ObjectKey::Deployment(*owner)),
-            Change::PodRemoved {
-                owner: Some(owner), ..
-            } => out.extend(emptied(cluster, *owner).map(ObjectKey::Deployment)),
+            Change::ReplicaSet { owner: Some(owner), .. } => {
+                out.push(ObjectKey::Deployment(*owner))
+            }
+            Change::PodRemoved { owner: Some(owner), .. } => {
+                out.extend(emptied(cluster, *owner).map(ObjectKey::Deployment))
+            }
             _ => {}
         }
     }
@@ -82,12 +82,7 @@ impl Controller for DeploymentController {
         };
         let mut look = Look::new(id, row, cluster, ctx);
         let status = look.sync();
-        let Look {
-            progress,
-            revision,
-            writes,
-            ..
-        } = look;
+        let Look { progress, revision, writes, .. } = look;
         for write in writes {
             plan.push(write);
         }
@@ -98,11 +93,7 @@ impl Controller for DeploymentController {
         if (status, revision) == (row.status, row.revision) {
             return progress.look_again(&status);
         }
-        plan.push(Write::DeploymentStatus {
-            deployment: id,
-            status,
-            revision,
-        });
+        plan.push(Write::DeploymentStatus { deployment: id, status, revision });
         Requeue::Never
     }
 }
@@ -118,12 +109,7 @@ impl DeploymentController {
         ctx: &mut Ctx<'_>,
     ) {
         let mut tell = |step| {
-            ctx.recorder.rollout(RolloutRecord {
-                at: progress.now,
-                deployment,
-                revision,
-                step,
-            });
+            ctx.recorder.rollout(RolloutRecord { at: progress.now, deployment, revision, step });
         };
         let completed = self.completed.grow_to(deployment);
         if progress.is_complete(status) && *completed != revision {
@@ -146,11 +132,7 @@ fn emptied(cluster: &Cluster, replica_set: ReplicaSetRef) -> Option<DeploymentId
     let id = cluster.replica_sets().get(replica_set)?.owner?;
     let row = cluster.deployment(id)?;
     let sets = cluster.replica_sets();
-    let is_empty = || {
-        row.replica_sets
-            .iter()
-            .all(|set| sets[*set].pods.is_empty())
-    };
+    let is_empty = || row.replica_sets.iter().all(|set| sets[*set].pods.is_empty());
     (row.spec.strategy == Strategy::Recreate && is_empty()).then_some(id)
 }
 
@@ -189,17 +171,9 @@ impl<'a> Look<'a> {
         ctx: &'a mut Ctx<'_>,
     ) -> Self {
         let rows = cluster.replica_sets();
-        let mut order: Vec<_> = row
-            .replica_sets
-            .iter()
-            .map(|set| (*set, &rows[*set]))
-            .collect();
-        let age = |set: &ReplicaSet| {
-            (
-                set.created.floor_secs(),
-                cluster.names().resolve(set.name.name),
-            )
-        };
+        let mut order: Vec<_> = row.replica_sets.iter().map(|set| (*set, &rows[*set])).collect();
+        let age =
+            |set: &ReplicaSet| (set.created.floor_secs(), cluster.names().resolve(set.name.name));
         order.sort_by(|(_, a), (_, b)| age(a).cmp(&age(b)));
         let wanted = &row.spec.template;
         let is_wanted =
@@ -215,10 +189,7 @@ impl<'a> Look<'a> {
             revision: set.revision,
             status: set.status,
         };
-        let sets = order.iter().map(|(id, set)| Set {
-            at: Some(rows.refer(*id)),
-            ..seen(set)
-        });
+        let sets = order.iter().map(|(id, set)| Set { at: Some(rows.refer(*id)), ..seen(set) });
         Self {
             id,
             row,
@@ -268,10 +239,7 @@ impl<'a> Look<'a> {
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `getNewReplicaSet` (rule C28).
     fn revise_new(&mut self) -> bool {
-        let Some((new, at)) = self
-            .new
-            .and_then(|i| Some((self.sets[i], self.sets[i].at?)))
-        else {
+        let Some((new, at)) = self.new.and_then(|i| Some((self.sets[i], self.sets[i].at?))) else {
             return false;
         };
         let revision = new.revision.max(self.next_revision());
@@ -284,11 +252,7 @@ impl<'a> Look<'a> {
             }
             return false;
         }
-        self.writes.push(Write::ReviseReplicaSet {
-            replica_set: at,
-            revision,
-            min_ready,
-        });
+        self.writes.push(Write::ReviseReplicaSet { replica_set: at, revision, min_ready });
         if revision != new.revision {
             self.tell_start(revision);
         }
@@ -366,9 +330,7 @@ impl<'a> Look<'a> {
         let sets = self.cluster.replica_sets();
         let is_free = |hash: &String| {
             let is_it = |name: &str| {
-                let rest = name
-                    .strip_prefix(prefix)
-                    .and_then(|rest| rest.strip_prefix('-'));
+                let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
                 rest == Some(hash)
             };
             let mut taken = self.row.replica_sets.iter().map(|set| sets[*set].name.name);

@@ -143,20 +143,14 @@ impl Progress {
         let (Some(deadline), Some(last)) = (self.deadline, status.progressing) else {
             return Requeue::Never;
         };
-        let settled = [
-            ProgressReason::ProgressDeadlineExceeded,
-            ProgressReason::NewReplicaSetAvailable,
-        ];
+        let settled =
+            [ProgressReason::ProgressDeadlineExceeded, ProgressReason::NewReplicaSetAvailable];
         if self.is_complete(status) || settled.contains(&last.reason) {
             return Requeue::Never;
         }
         let left = (last.updated + deadline).saturating_since(self.now);
         let second = Duration::secs(1);
-        let extra = if left < second {
-            Duration::ms(5)
-        } else {
-            second
-        };
+        let extra = if left < second { Duration::ms(5) } else { second };
         Requeue::After(left + extra)
     }
 }
@@ -185,10 +179,7 @@ mod tests {
             ready: available,
             available,
             observed_generation: 1,
-            progressing: Some(Progressing {
-                reason,
-                updated: SimTime::ZERO,
-            }),
+            progressing: Some(Progressing { reason, updated: SimTime::ZERO }),
             ..DeploymentStatus::default()
         }
     }
@@ -240,29 +231,20 @@ mod tests {
     fn a_stuck_rollout_is_looked_at_a_second_after_its_deadline() {
         let stuck = status(3, 1, 2, ProgressReason::ReplicaSetUpdated);
         // 10 s − 4 s + 1 s
-        assert_eq!(
-            progress(4_000).look_again(&stuck),
-            Requeue::After(Duration::secs(7))
-        );
+        assert_eq!(progress(4_000).look_again(&stuck), Requeue::After(Duration::secs(7)));
     }
 
     #[test]
     fn a_pause_stops_the_clock() {
         let mut now = status(3, 1, 2, ProgressReason::ReplicaSetUpdated);
         progress(1_000).note_pause(&mut now, true);
-        assert_eq!(
-            now.progressing.unwrap().reason,
-            ProgressReason::DeploymentPaused
-        );
+        assert_eq!(now.progressing.unwrap().reason, ProgressReason::DeploymentPaused);
         progress(9_000).note_pause(&mut now, false);
         let resumed = now.progressing.unwrap();
         assert_eq!(resumed.reason, ProgressReason::DeploymentResumed);
         assert_eq!(resumed.updated, SimTime::ZERO + Duration::secs(9));
         let mut late = status(3, 1, 2, ProgressReason::ProgressDeadlineExceeded);
         progress(9_000).note_pause(&mut late, true);
-        assert_eq!(
-            late.progressing.unwrap().reason,
-            ProgressReason::ProgressDeadlineExceeded
-        );
+        assert_eq!(late.progressing.unwrap().reason, ProgressReason::ProgressDeadlineExceeded);
     }
 }

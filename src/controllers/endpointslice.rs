@@ -38,10 +38,9 @@ impl Controller for EndpointSliceController {
     /// (rule C178). Differs: a new pod wakes nobody, because it has no IP yet.
     fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
         let template = match change {
-            Change::Service {
-                service,
-                what: ObjectChange::Added | ObjectChange::Spec,
-            } => return out.push(ObjectKey::Service(*service)),
+            Change::Service { service, what: ObjectChange::Added | ObjectChange::Spec } => {
+                return out.push(ObjectKey::Service(*service));
+            }
             Change::PodStatus { pod, what, .. } => {
                 let row = cluster.pod(*pod);
                 let concerns = |row: &&Pod| what.ready || what.ip || row.deletion.is_some();
@@ -71,10 +70,7 @@ impl Controller for EndpointSliceController {
             let endpoint = |pod: &PodId| endpoint(*pod, service, cluster);
             let endpoints: Vec<Endpoint> = service.pods.iter().filter_map(endpoint).collect();
             if *endpoints != *service.endpoints.endpoints {
-                plan.push(Write::Endpoints {
-                    service: id,
-                    endpoints,
-                });
+                plan.push(Write::Endpoints { service: id, endpoints });
             }
         }
         Requeue::Never
@@ -92,9 +88,7 @@ fn is_published(service: &Service) -> bool {
 /// endpointslice/utils.go `podToEndpoint`.
 fn endpoint(id: PodId, service: &Service, cluster: &Cluster) -> Option<Endpoint> {
     let pod = &cluster.pods()[id];
-    let node = pod
-        .node
-        .filter(|_| pod.status.has_ip && !pod.is_terminal())?;
+    let node = pod.node.filter(|_| pod.status.has_ip && !pod.is_terminal())?;
     let serving = pod.status.ready;
     let terminating = pod.deletion.is_some();
     Some(Endpoint {

@@ -25,10 +25,7 @@ struct Row {
 
 impl PodNames {
     pub(super) fn new(streams: &Streams) -> Self {
-        Self {
-            streams: *streams,
-            rows: IdVec::new(),
-        }
+        Self { streams: *streams, rows: IdVec::new() }
     }
 
     /// The name of the next pod of a ReplicaSet.
@@ -49,10 +46,7 @@ impl PodNames {
         }
         let suffix = row.next;
         row.next = (suffix + row.stride) % PodName::SUFFIXES;
-        PodName::Generated {
-            prefix: name.name,
-            suffix,
-        }
+        PodName::Generated { prefix: name.name, suffix }
     }
 }
 
@@ -76,25 +70,15 @@ mod tests {
 
     #[test]
     fn names_of_one_set_differ_and_depend_on_its_name_alone() {
-        let streams = Streams {
-            seed: 7,
-            replication: 0,
-        };
+        let streams = Streams { seed: 7, replication: 0 };
         let mut names = Interner::new();
         let namespace = names.intern("default");
-        let name = |names: &mut Interner, text| ObjectName {
-            namespace,
-            name: names.intern(text),
-        };
+        let name = |names: &mut Interner, text| ObjectName { namespace, name: names.intern(text) };
         let (web, api) = (name(&mut names, "web"), name(&mut names, "api"));
-        let of = |slot, life| Ref {
-            id: ReplicaSetId::from_index(slot),
-            life,
-        };
+        let of = |slot, life| Ref { id: ReplicaSetId::from_index(slot), life };
         let mut first = PodNames::new(&streams);
-        let mut drawn: Vec<PodName> = (0..2000)
-            .map(|_| first.next(of(0, 0), web, &names))
-            .collect();
+        let mut drawn: Vec<PodName> =
+            (0..2000).map(|_| first.next(of(0, 0), web, &names)).collect();
         let mut again = PodNames::new(&streams);
         again.next(of(3, 0), api, &names);
         assert_eq!(again.next(of(3, 1), web, &names), drawn[0]);

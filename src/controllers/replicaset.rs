@@ -35,9 +35,7 @@ impl ReplicaSetController {
     /// For a run of this model.
     #[must_use]
     pub fn new(_model: &Model, streams: &Streams) -> Self {
-        Self {
-            names: PodNames::new(streams),
-        }
+        Self { names: PodNames::new(streams) }
     }
 }
 
@@ -88,10 +86,7 @@ impl Controller for ReplicaSetController {
             delete(at, active - wanted, cluster, plan, ctx);
         }
         if status != set.status {
-            plan.push(Write::ReplicaSetStatus {
-                replica_set: at,
-                status,
-            });
+            plan.push(Write::ReplicaSetStatus { replica_set: at, status });
         }
         next.map_or(Requeue::Never, Requeue::After)
     }
@@ -164,26 +159,18 @@ impl ReplicaSetController {
 fn delete(at: ReplicaSetRef, excess: usize, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
     let set = &cluster.replica_sets()[at.id];
     let pods = cluster.pods();
-    let active = set
-        .pods
-        .iter()
-        .copied()
-        .filter(|pod| pods[*pod].is_active());
+    let active = set.pods.iter().copied().filter(|pod| pods[*pod].is_active());
     let goes: Vec<PodId> = if set.replicas == 0 {
         active.collect()
     } else {
         let ranks = ranks(set, cluster);
-        let mut order: Vec<Candidate> = active
-            .map(|pod| candidate(pod, &pods[pod], &ranks, cluster))
-            .collect();
+        let mut order: Vec<Candidate> =
+            active.map(|pod| candidate(pod, &pods[pod], &ranks, cluster)).collect();
         first_to_go(&mut order, ctx.now());
         order.iter().map(|candidate| candidate.pod).collect()
     };
     for pod in goes.into_iter().take(excess.min(BURST)) {
-        plan.push(Write::DeletePod {
-            pod: pods.refer(pod),
-            grace: None,
-        });
+        plan.push(Write::DeletePod { pod: pods.refer(pod), grace: None });
         if ctx.recorder.wants_events() {
             let message = format!("Deleted pod: {}", pods[pod].name.text(cluster.names()));
             tell(set, "SuccessfulDelete", message, ctx);
@@ -214,18 +201,9 @@ fn ranks(set: &ReplicaSet, cluster: &Cluster) -> RankTable {
     let Some(owner) = set.owner.and_then(|owner| cluster.deployment(owner)) else {
         return RankTable::default();
     };
-    let sets = owner
-        .replica_sets
-        .iter()
-        .map(|id| &cluster.replica_sets()[*id]);
-    let pods = sets
-        .flat_map(|set| &set.pods)
-        .map(|pod| &cluster.pods()[*pod]);
-    RankTable::of(
-        pods.filter(|pod| pod.is_active())
-            .map(|pod| pod.node)
-            .collect(),
-    )
+    let sets = owner.replica_sets.iter().map(|id| &cluster.replica_sets()[*id]);
+    let pods = sets.flat_map(|set| &set.pods).map(|pod| &cluster.pods()[*pod]);
+    RankTable::of(pods.filter(|pod| pod.is_active()).map(|pod| pod.node).collect())
 }
 
 fn tell(set: &ReplicaSet, reason: &'static str, message: String, ctx: &mut Ctx<'_>) {

@@ -49,26 +49,12 @@ impl Limits {
     /// `ResolveFenceposts`, `MaxUnavailable`, `MaxSurge` (rule C23).
     #[must_use]
     pub fn of(strategy: &Strategy, replicas: i64) -> Self {
-        let Strategy::RollingUpdate {
-            max_surge,
-            max_unavailable,
-        } = strategy
-        else {
-            return Self {
-                replicas,
-                surge: 0,
-                unavailable: 0,
-                is_rolling: false,
-            };
+        let Strategy::RollingUpdate { max_surge, max_unavailable } = strategy else {
+            return Self { replicas, surge: 0, unavailable: 0, is_rolling: false };
         };
         let (surge, missing) =
             surge_and_unavailable(max_surge, max_unavailable, replicas).unwrap_or((0, 0));
-        Self {
-            replicas,
-            surge,
-            unavailable: missing.min(replicas),
-            is_rolling: true,
-        }
+        Self { replicas, surge, unavailable: missing.min(replicas), is_rolling: true }
     }
 
     /// How many pods must be available: `spec − MaxUnavailable`, whatever the strategy is.
@@ -115,23 +101,14 @@ pub fn scale_down_old(limits: &Limits, old: &[Size], new: Size) -> OldStep {
     let old_total: i64 = sizes.iter().sum();
     let spare = old_total + new.spec - limits.available_min() - (new.spec - new.available);
     if old_total == 0 || spare <= 0 {
-        return OldStep {
-            sizes,
-            scaled: false,
-        };
+        return OldStep { sizes, scaled: false };
     }
     let Some(unhealthy) = drop_unhealthy(&mut sizes, old, spare) else {
-        return OldStep {
-            sizes,
-            scaled: false,
-        };
+        return OldStep { sizes, scaled: false };
     };
     let available: i64 = old.iter().map(|o| o.available).sum::<i64>() + new.available;
     let healthy = drop_oldest(&mut sizes, available - limits.available_min());
-    OldStep {
-        sizes,
-        scaled: unhealthy + healthy > 0,
-    }
+    OldStep { sizes, scaled: unhealthy + healthy > 0 }
 }
 
 /// Takes away pods that are not available, at most `most`; `None` where the original fails.
@@ -172,9 +149,7 @@ fn drop_oldest(sizes: &mut [i64], most: i64) -> i64 {
 #[must_use]
 pub fn is_scaling(limits: &Limits, sets: &[Size]) -> bool {
     let active = sets.iter().filter(|s| s.spec > 0);
-    active
-        .filter_map(|s| s.desired)
-        .any(|desired| desired != limits.replicas)
+    active.filter_map(|s| s.desired).any(|desired| desired != limits.replicas)
 }
 
 /// The writes of the scaling path: which ReplicaSet gets which size. The annotations are written
@@ -209,9 +184,7 @@ pub fn scale(
 }
 
 fn is_saturated(limits: &Limits, new: &Size) -> bool {
-    [Some(new.spec), new.desired, Some(new.available)]
-        .iter()
-        .all(|n| *n == Some(limits.replicas))
+    [Some(new.spec), new.desired, Some(new.available)].iter().all(|n| *n == Some(limits.replicas))
 }
 
 /// Shares what is to be added or taken among the active ReplicaSets, the largest first; the rest
@@ -257,11 +230,7 @@ fn proportion(
     }
     let fraction = fraction(limits, set, status_replicas);
     let left = to_add - added;
-    if to_add > 0 {
-        fraction.min(left)
-    } else {
-        fraction.max(left)
-    }
+    if to_add > 0 { fraction.min(left) } else { fraction.max(left) }
 }
 
 fn fraction(limits: &Limits, set: &Size, status_replicas: i64) -> i64 {
@@ -291,11 +260,7 @@ mod tests {
     }
 
     fn size(spec: i64, available: i64) -> Size {
-        Size {
-            spec,
-            available,
-            ..Size::default()
-        }
+        Size { spec, available, ..Size::default() }
     }
 
     /// Cases of deployment_util_test.go and rule C23.
@@ -329,11 +294,8 @@ mod tests {
     #[test]
     fn old_ones_shrink_as_availability_allows() {
         let old = |old: (i64, i64), new: (i64, i64)| {
-            let step = scale_down_old(
-                &limits(10, "2", "2"),
-                &[size(old.0, old.1)],
-                size(new.0, new.1),
-            );
+            let step =
+                scale_down_old(&limits(10, "2", "2"), &[size(old.0, old.1)], size(new.0, new.1));
             (step.sizes[0], step.scaled)
         };
         assert_eq!(old((10, 10), (0, 0)), (8, true)); // 10 − 8 spare
@@ -359,23 +321,14 @@ mod tests {
     #[test]
     fn unhealthy_pods_go_before_older_healthy_ones() {
         // spare = 8 + 3 + 0 − 8 − 0 = 3: all of the middle one; available 8 − 8 = 0.
-        let step = scale_down_old(
-            &limits(10, "25%", "25%"),
-            &[size(8, 8), size(3, 0)],
-            size(0, 0),
-        );
+        let step = scale_down_old(&limits(10, "25%", "25%"), &[size(8, 8), size(3, 0)], size(0, 0));
         assert_eq!(step.sizes, [8, 0]);
     }
 
     fn shares(limits: &Limits, specs_newest_first: &[i64], max: i64, new: bool) -> Vec<i64> {
         let oldest_first = specs_newest_first.iter().rev();
         let mut sets: Vec<Size> = oldest_first
-            .map(|spec| Size {
-                spec: *spec,
-                available: *spec,
-                desired: Some(max),
-                max: Some(max),
-            })
+            .map(|spec| Size { spec: *spec, available: *spec, desired: Some(max), max: Some(max) })
             .collect();
         let newest = new.then(|| sets.len() - 1);
         for (i, to) in scale(limits, &sets, newest, 0) {
@@ -390,11 +343,7 @@ mod tests {
         let none = |replicas| limits(replicas, "0", "1");
         let check = |replicas, before: &[i64], after: &[i64]| {
             let max = before.iter().sum();
-            assert_eq!(
-                shares(&none(replicas), before, max, true),
-                after,
-                "{before:?}"
-            );
+            assert_eq!(shares(&none(replicas), before, max, true), after, "{before:?}");
         };
         check(10, &[2, 3], &[4, 6]);
         check(3, &[2, 3], &[1, 2]);
@@ -418,16 +367,8 @@ mod tests {
 
     #[test]
     fn a_saturated_new_one_takes_all() {
-        let full = Size {
-            spec: 5,
-            available: 5,
-            desired: Some(5),
-            max: Some(5),
-        };
-        let old = Size {
-            desired: Some(4),
-            ..size(2, 2)
-        };
+        let full = Size { spec: 5, available: 5, desired: Some(5), max: Some(5) };
+        let old = Size { desired: Some(4), ..size(2, 2) };
         let limits = limits(5, "0", "1");
         assert!(is_scaling(&limits, &[old, full]));
         assert_eq!(scale(&limits, &[old, full], Some(1), 7), [(0, 0)]);
@@ -436,18 +377,8 @@ mod tests {
     /// The last case of `TestScale`: full size, unavailable, one old pod, at the limit.
     #[test]
     fn a_full_new_one_that_is_not_available_leaves_the_old() {
-        let new = Size {
-            spec: 4,
-            available: 0,
-            desired: Some(4),
-            max: Some(5),
-        };
-        let old = Size {
-            spec: 1,
-            available: 1,
-            desired: Some(4),
-            max: Some(5),
-        };
+        let new = Size { spec: 4, available: 0, desired: Some(4), max: Some(5) };
+        let old = Size { spec: 1, available: 1, desired: Some(4), max: Some(5) };
         let written = scale(&limits(4, "1", "0"), &[old, new], Some(1), 5);
         assert_eq!(written, [(0, 1), (1, 4)]);
     }

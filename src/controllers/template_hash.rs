@@ -81,10 +81,7 @@ mod tests {
         let two: Value = serde_json::from_str(r#"{"b":["x",null],"a":1}"#).unwrap();
         assert_eq!(template_hash(&one, None), template_hash(&two, None));
         assert_ne!(template_hash(&one, None), template_hash(&one, Some(1)));
-        assert_ne!(
-            template_hash(&json!(["a", "b"]), None),
-            template_hash(&json!(["ab"]), None)
-        );
+        assert_ne!(template_hash(&json!(["a", "b"]), None), template_hash(&json!(["ab"]), None));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::api;
 use crate::base::{Duration, go_time::Timestamp};
 use crate::cluster::{Cluster, Plan, Write};
 use crate::model::{
-    Action, Command, DeploymentId, DeploymentSpec, Fault, NodeId, ObjectName, PodRef, ReplicaSetRef,
-    Target, TargetKind, WorkloadKind,
+    Action, Command, DeploymentId, DeploymentSpec, Fault, NodeId, ObjectName, PodRef,
+    ReplicaSetRef, Target, TargetKind, WorkloadKind,
 };
 use crate::record::CommandRecord;
 use crate::sim::Ctx;
@@ -21,8 +21,9 @@ pub(super) fn run(index: u32, cluster: &mut Cluster, plan: &mut Plan, ctx: &mut 
     let entry = &model.timeline[index as usize];
     let result = match &entry.action {
         Action::Command(command) => carry_out(command, cluster, plan, ctx),
-        Action::Fault(Fault::CrashNode { node }) => find_node(*node, cluster)
-            .map(|node| plan.push(Write::NodeUp { node, is_up: false })),
+        Action::Fault(Fault::CrashNode { node }) => {
+            find_node(*node, cluster).map(|node| plan.push(Write::NodeUp { node, is_up: false }))
+        }
     };
     let (at, text, refused) = (ctx.now(), entry.text.clone(), result.err());
     ctx.recorder.command(CommandRecord { at, text, refused });
@@ -30,12 +31,7 @@ pub(super) fn run(index: u32, cluster: &mut Cluster, plan: &mut Plan, ctx: &mut 
 
 type Done = Result<(), String>;
 
-fn carry_out(
-    command: &Command,
-    cluster: &mut Cluster,
-    plan: &mut Plan,
-    ctx: &mut Ctx<'_>,
-) -> Done {
+fn carry_out(command: &Command, cluster: &mut Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) -> Done {
     match command {
         Command::SetImage { target, images } => {
             let (id, spec) = find_deployment(*target, cluster)?;
@@ -120,7 +116,8 @@ fn delete(target: Target, grace: Option<Duration>, cluster: &Cluster, plan: &mut
         TargetKind::Hpa => {
             let named = |id: &_| cluster.hpa(*id).is_some_and(|h| h.spec.name == target.name);
             let hpa = cluster.hpa_ids().find(named);
-            let missing = || not_found("horizontalpodautoscalers.autoscaling", target.name, cluster);
+            let missing =
+                || not_found("horizontalpodautoscalers.autoscaling", target.name, cluster);
             Write::DeleteHpa { hpa: hpa.ok_or_else(missing)? }
         }
         TargetKind::Node => return Err("error: deleting a node is not modelled".to_owned()),

@@ -69,20 +69,12 @@ pub fn run(
     options: Options,
     progress: &(dyn Fn(u32) + Sync),
 ) -> Result<Experiment, SimError> {
-    let Options {
-        replications,
-        jobs,
-        checks,
-        wants,
-    } = options;
+    let Options { replications, jobs, checks, wants } = options;
     let first_wants = Mutex::new(Some(wants));
     let ended = Mutex::new(0);
     let one = |replication: u32| {
         let wants = match replication {
-            0 => first_wants
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
+            0 => first_wants.lock().unwrap_or_else(PoisonError::into_inner).take(),
             _ => None,
         };
         let result = run_once(model, replication, checks, wants.unwrap_or_default());
@@ -101,11 +93,7 @@ pub fn run(
     }
     let summary = Summary::fold(&runs);
     let facts = first.expect("the first replication keeps its facts");
-    Ok(Experiment {
-        facts,
-        runs,
-        summary,
-    })
+    Ok(Experiment { facts, runs, summary })
 }
 
 /// What one run leaves: its facts if it is the first, and its numbers.
@@ -116,9 +104,7 @@ fn run_once(model: &Arc<Model>, replication: u32, checks: bool, wants: Wants) ->
     let world = if checks { world.with_checks() } else { world };
     let outcome = world.run()?;
     let names = outcome.cluster.names();
-    let facts = outcome
-        .recorder
-        .into_facts(names, outcome.ended, outcome.events);
+    let facts = outcome.recorder.into_facts(names, outcome.ended, outcome.events);
     let facts = facts.expect("the recorder is on");
     let numbers = metrics(&facts);
     Ok(((replication == 0).then_some(facts), numbers))

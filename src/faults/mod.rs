@@ -102,23 +102,14 @@ impl NodeWatch {
     /// Schedules the eviction of the pod whose toleration is over first, not before `from`.
     fn next_eviction(&mut self, node: NodeId, from: SimTime, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let watched = &mut self.nodes[node];
-        let pods = cluster.nodes()[node]
-            .pods
-            .iter()
-            .filter_map(|id| cluster.pods().at(*id));
+        let pods = cluster.nodes()[node].pods.iter().filter_map(|id| cluster.pods().at(*id));
         let left = pods.filter(|pod| pod.deletion.is_none());
         let due = left.filter_map(|pod| evicted_at(pod, watched.tainted, cluster));
         let Some(first) = due.filter(|at| *at >= from).min() else {
             return;
         };
         watched.evict_due = first;
-        ctx.at(
-            first,
-            Event::Node {
-                node,
-                step: NodeStep::Evict,
-            },
-        );
+        ctx.at(first, Event::Node { node, step: NodeStep::Evict });
     }
 
     fn evict(&mut self, node: NodeId, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
@@ -128,10 +119,7 @@ impl NodeWatch {
                 continue;
             };
             if evicted_at(pod, tainted, cluster).is_some_and(|at| at <= ctx.now()) {
-                plan.push(Write::DeletePod {
-                    pod: cluster.pods().refer(*id),
-                    grace: None,
-                });
+                plan.push(Write::DeletePod { pod: cluster.pods().refer(*id), grace: None });
             }
         }
         self.next_eviction(node, ctx.now() + Duration::ns(1), cluster, ctx);
@@ -143,10 +131,7 @@ impl NodeWatch {
             return;
         }
         plan.push(Write::NodeReady { node, ready: true });
-        plan.push(Write::Taints {
-            node,
-            taints: other_taints(node, cluster),
-        });
+        plan.push(Write::Taints { node, taints: other_taints(node, cluster) });
     }
 }
 
@@ -154,11 +139,7 @@ impl NodeWatch {
 fn other_taints(node: NodeId, cluster: &Cluster) -> Vec<Taint> {
     let key = cluster.unreachable_taint(TaintEffect::NoExecute).key;
     let taints = &cluster.nodes()[node].spec.taints;
-    taints
-        .iter()
-        .filter(|taint| taint.key != key)
-        .cloned()
-        .collect()
+    taints.iter().filter(|taint| taint.key != key).cloned().collect()
 }
 
 /// When a pod is evicted from a node that got its taint at `tainted`; `None`: never.
@@ -167,17 +148,11 @@ fn other_taints(node: NodeId, cluster: &Cluster) -> Vec<Taint> {
 fn evicted_at(pod: &Pod, tainted: SimTime, cluster: &Cluster) -> Option<SimTime> {
     let taint = cluster.unreachable_taint(TaintEffect::NoExecute);
     let tolerations = &cluster.template_of(pod).template.spec.tolerations;
-    let mut matching = tolerations
-        .iter()
-        .filter(|t| t.tolerates(&taint))
-        .peekable();
+    let mut matching = tolerations.iter().filter(|t| t.tolerates(&taint)).peekable();
     if matching.peek().is_none() {
         return Some(tainted + TOLERATION);
     }
-    matching
-        .filter_map(|t| t.seconds)
-        .min()
-        .map(|seconds| tainted + seconds)
+    matching.filter_map(|t| t.seconds).min().map(|seconds| tainted + seconds)
 }
 
 impl Component<NodeEvent> for NodeWatch {
@@ -187,14 +162,10 @@ impl Component<NodeEvent> for NodeWatch {
         };
         let latencies = &cluster.model().latencies;
         let (delay, step) = match what {
-            NodeChange::Down => (
-                latencies.node_lost.sample_duration(&mut self.rng),
-                NodeStep::Lost,
-            ),
-            NodeChange::Up => (
-                latencies.watch.sample_duration(&mut self.rng),
-                NodeStep::Back,
-            ),
+            NodeChange::Down => {
+                (latencies.node_lost.sample_duration(&mut self.rng), NodeStep::Lost)
+            }
+            NodeChange::Up => (latencies.watch.sample_duration(&mut self.rng), NodeStep::Back),
             NodeChange::Added => {
                 self.nodes.grow_to(node);
                 return;

@@ -22,39 +22,18 @@ struct World {
 impl World {
     fn new(builder: Builder) -> Self {
         let model = Arc::new(builder.model());
-        let streams = Streams {
-            seed: 1,
-            replication: 0,
-        };
+        let streams = Streams { seed: 1, replication: 0 };
         let cluster = Cluster::new(&model, &streams, &mut Vec::new());
         let watch = NodeWatch::new(&model, &streams);
         let (queue, recorder) = (EventQueue::new(1000), Recorder::off());
-        Self {
-            cluster,
-            watch,
-            queue,
-            streams,
-            recorder,
-            log: Vec::new(),
-        }
+        Self { cluster, watch, queue, streams, recorder, log: Vec::new() }
     }
 
     fn commit(&mut self, plan: &mut Plan) {
-        let Self {
-            cluster,
-            watch,
-            queue,
-            streams,
-            recorder,
-            log,
-        } = self;
+        let Self { cluster, watch, queue, streams, recorder, log } = self;
         let (now, mut changes) = (queue.now(), Vec::new());
         cluster.commit(plan, now, &mut changes, recorder);
-        let ctx = &mut Ctx {
-            queue,
-            streams,
-            recorder,
-        };
+        let ctx = &mut Ctx { queue, streams, recorder };
         for change in changes {
             watch.observe(&change, cluster, ctx);
             log.push((now.as_secs_f64(), change));
@@ -63,10 +42,7 @@ impl World {
 
     fn power(&mut self, node: u32, is_up: bool) {
         let mut plan = Plan::default();
-        plan.push(Write::NodeUp {
-            node: NodeId::new(node),
-            is_up,
-        });
+        plan.push(Write::NodeUp { node: NodeId::new(node), is_up });
         self.commit(&mut plan);
     }
 
@@ -78,30 +54,15 @@ impl World {
                 continue;
             };
             let mut plan = Plan::default();
-            let Self {
-                cluster,
-                watch,
-                queue,
-                streams,
-                recorder,
-                ..
-            } = self;
-            let ctx = &mut Ctx {
-                queue,
-                streams,
-                recorder,
-            };
+            let Self { cluster, watch, queue, streams, recorder, .. } = self;
+            let ctx = &mut Ctx { queue, streams, recorder };
             watch.handle((node, step), cluster, &mut plan, ctx);
             self.commit(&mut plan);
         }
     }
 
     fn times(&self, is_it: impl Fn(&Change) -> bool) -> Vec<f64> {
-        self.log
-            .iter()
-            .filter(|(_, c)| is_it(c))
-            .map(|(at, _)| *at)
-            .collect()
+        self.log.iter().filter(|(_, c)| is_it(c)).map(|(at, _)| *at).collect()
     }
 
     fn deletions(&self) -> Vec<f64> {
@@ -109,23 +70,12 @@ impl World {
     }
 
     fn flips(&self) -> Vec<f64> {
-        self.times(|c| {
-            matches!(
-                c,
-                Change::Node {
-                    what: NodeChange::Ready,
-                    ..
-                }
-            )
-        })
+        self.times(|c| matches!(c, Change::Node { what: NodeChange::Ready, .. }))
     }
 }
 
 fn builder() -> Builder {
-    Builder::new(Latencies {
-        node_lost: Distribution::Constant(52.0),
-        ..Latencies::ideal()
-    })
+    Builder::new(Latencies { node_lost: Distribution::Constant(52.0), ..Latencies::ideal() })
 }
 
 fn tolerates(seconds: Option<Duration>) -> Toleration {

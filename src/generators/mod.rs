@@ -153,10 +153,7 @@ impl Generator {
         self.number += 1;
         NewPod {
             namespace: self.spec.namespace,
-            name: PodName::Numbered {
-                prefix: self.spec.name,
-                number,
-            },
+            name: PodName::Numbered { prefix: self.spec.name, number },
             template: cluster.generator_template(id, entry),
             owner: None,
             origin: WorkloadKind::Generator,

@@ -24,11 +24,7 @@ pub struct CommandError {
 
 impl CommandError {
     fn new(at: Range<usize>, message: impl Into<String>) -> Self {
-        Self {
-            at,
-            message: message.into(),
-            hint: None,
-        }
+        Self { at, message: message.into(), hint: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -53,9 +49,7 @@ pub fn parse(line: &str, namespace: &str, names: &mut Interner) -> Result<Comman
     if is_kubectl {
         words.next();
     }
-    let context = Context {
-        namespace: words.take_namespace()?.unwrap_or(namespace.to_owned()),
-    };
+    let context = Context { namespace: words.take_namespace()?.unwrap_or(namespace.to_owned()) };
     let (verb, at) = words.want("a verb of kubectl")?;
     let command = match verb.as_str() {
         "set" => set_image(&mut words, &context, names),
@@ -88,10 +82,7 @@ struct Context {
 
 impl Context {
     fn name(&self, name: &str, names: &mut Interner) -> ObjectName {
-        ObjectName {
-            namespace: names.intern(&self.namespace),
-            name: names.intern(name),
-        }
+        ObjectName { namespace: names.intern(&self.namespace), name: names.intern(name) }
     }
 }
 
@@ -108,9 +99,7 @@ fn set_image(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> 
     only(&target, &[WorkloadKind::Deployment], words)?;
     let mut images = Vec::new();
     while let Some((word, at)) = words.next() {
-        let pair = word
-            .split_once('=')
-            .filter(|(c, i)| !c.is_empty() && !i.is_empty());
+        let pair = word.split_once('=').filter(|(c, i)| !c.is_empty() && !i.is_empty());
         if word.starts_with('-') {
             return Err(Words::unknown_flag(&word, at, &[]));
         }
@@ -132,21 +121,13 @@ fn scale(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Resu
     let replicas = words.take_flag("--replicas")?;
     let current = words.take_flag("--current-replicas")?;
     let target = target(words, context, names)?;
-    only(
-        &target,
-        &[WorkloadKind::Deployment, WorkloadKind::ReplicaSet],
-        words,
-    )?;
+    only(&target, &[WorkloadKind::Deployment, WorkloadKind::ReplicaSet], words)?;
     words.no_other_flag(&["--replicas", "--current-replicas"])?;
     let missing =
         || CommandError::new(words.end(), "--replicas is missing").hint("for example --replicas=3");
     let replicas = count(&replicas.ok_or_else(missing)?)?;
     let current = current.as_ref().map(count).transpose()?;
-    Ok(Command::Scale {
-        target,
-        replicas,
-        current,
-    })
+    Ok(Command::Scale { target, replicas, current })
 }
 
 fn count((value, at): &(String, Range<usize>)) -> Result<u32> {
@@ -190,34 +171,19 @@ fn delete(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Res
 
 fn node(words: &mut Words<'_>, names: &mut Interner) -> Result<Symbol> {
     let (word, _) = words.want("the name of a node")?;
-    let name = word
-        .strip_prefix("node/")
-        .or(word.strip_prefix("nodes/"))
-        .unwrap_or(&word);
+    let name = word.strip_prefix("node/").or(word.strip_prefix("nodes/")).unwrap_or(&word);
     Ok(names.intern(name))
 }
 
 /// Kinds by all the words that kubectl takes for them.
 const KINDS: [(&str, TargetKind); 20] = [
     ("deployment", TargetKind::Workload(WorkloadKind::Deployment)),
-    (
-        "deployments",
-        TargetKind::Workload(WorkloadKind::Deployment),
-    ),
-    (
-        "deployment.apps",
-        TargetKind::Workload(WorkloadKind::Deployment),
-    ),
-    (
-        "deployments.apps",
-        TargetKind::Workload(WorkloadKind::Deployment),
-    ),
+    ("deployments", TargetKind::Workload(WorkloadKind::Deployment)),
+    ("deployment.apps", TargetKind::Workload(WorkloadKind::Deployment)),
+    ("deployments.apps", TargetKind::Workload(WorkloadKind::Deployment)),
     ("deploy", TargetKind::Workload(WorkloadKind::Deployment)),
     ("replicaset", TargetKind::Workload(WorkloadKind::ReplicaSet)),
-    (
-        "replicasets",
-        TargetKind::Workload(WorkloadKind::ReplicaSet),
-    ),
+    ("replicasets", TargetKind::Workload(WorkloadKind::ReplicaSet)),
     ("rs", TargetKind::Workload(WorkloadKind::ReplicaSet)),
     ("pod", TargetKind::Workload(WorkloadKind::Pod)),
     ("pods", TargetKind::Workload(WorkloadKind::Pod)),
@@ -243,12 +209,10 @@ pub fn kind(word: &str, at: &Range<usize>) -> Result<TargetKind> {
         return Ok(*kind);
     }
     let error = CommandError::new(at.clone(), format!("kind \"{word}\" is not modelled"));
-    Err(
-        match crate::base::text::did_you_mean(&lower, KINDS.map(|(known, _)| known)) {
-            Some(known) => error.hint(format!("did you mean \"{known}\"?")),
-            None => error.hint("modelled are deployment, replicaset, pod, service, hpa and node"),
-        },
-    )
+    Err(match crate::base::text::did_you_mean(&lower, KINDS.map(|(known, _)| known)) {
+        Some(known) => error.hint(format!("did you mean \"{known}\"?")),
+        None => error.hint("modelled are deployment, replicaset, pod, service, hpa and node"),
+    })
 }
 
 fn target(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Result<Target> {
@@ -273,17 +237,11 @@ fn target(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Res
     if name.is_empty() {
         return Err(CommandError::new(at, "the name is empty"));
     }
-    Ok(Target {
-        kind,
-        name: context.name(&name, names),
-    })
+    Ok(Target { kind, name: context.name(&name, names) })
 }
 
 fn only(target: &Target, kinds: &[WorkloadKind], words: &Words<'_>) -> Result<()> {
-    if kinds
-        .iter()
-        .any(|kind| target.kind == TargetKind::Workload(*kind))
-    {
+    if kinds.iter().any(|kind| target.kind == TargetKind::Workload(*kind)) {
         return Ok(());
     }
     let list: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
@@ -302,38 +260,20 @@ mod tests {
     #[test]
     fn words_of_kubectl_become_commands() {
         let set = check("kubectl set image deployment/checkout app=shop/checkout:v2 -n shop");
-        let Ok(Command::SetImage { images, .. }) = set else {
-            panic!("{set:?}")
-        };
+        let Ok(Command::SetImage { images, .. }) = set else { panic!("{set:?}") };
         assert_eq!(images, [("app".to_owned(), "shop/checkout:v2".to_owned())]);
         let scale = check("scale --replicas=5 deploy web");
-        assert!(matches!(
-            scale,
-            Ok(Command::Scale {
-                replicas: 5,
-                current: None,
-                ..
-            })
-        ));
+        assert!(matches!(scale, Ok(Command::Scale { replicas: 5, current: None, .. })));
         assert!(check("kubectl rollout restart deployment web").is_ok());
         let delete = check("kubectl delete pod web-1 --grace-period 0 --force");
-        assert!(matches!(
-            delete,
-            Ok(Command::Delete {
-                grace: Some(Duration::ZERO),
-                ..
-            })
-        ));
+        assert!(matches!(delete, Ok(Command::Delete { grace: Some(Duration::ZERO), .. })));
         assert!(check("kubectl cordon node/workers-1").is_ok());
     }
 
     #[test]
     fn other_words_are_pointed_at() {
         let error = check("kubectl scael deployment/web --replicas=1").expect_err("no verb");
-        assert_eq!(
-            (error.at, error.hint.as_deref()),
-            (8..13, Some("did you mean \"scale\"?"))
-        );
+        assert_eq!((error.at, error.hint.as_deref()), (8..13, Some("did you mean \"scale\"?")));
         let error = check("kubectl scale deployment/web").expect_err("no number");
         assert_eq!(error.message, "--replicas is missing");
         let error = check("kubectl scale deployment/web --replicas=-1").expect_err("negative");

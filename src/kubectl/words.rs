@@ -42,11 +42,7 @@ pub(super) struct Words<'l> {
 
 impl<'l> Words<'l> {
     pub(super) fn new(line: &'l str, words: Vec<Word>) -> Self {
-        Self {
-            line,
-            words: words.into(),
-            last: 0..line.len(),
-        }
+        Self { line, words: words.into(), last: 0..line.len() }
     }
 
     pub(super) fn peek(&self) -> Option<&str> {
@@ -103,9 +99,7 @@ impl<'l> Words<'l> {
     /// The place after the last word.
     pub(super) fn end(&self) -> Range<usize> {
         let end = self.line.trim_end().len();
-        self.words
-            .back()
-            .map_or(end..end, |(_, at)| at.clone())
+        self.words.back().map_or(end..end, |(_, at)| at.clone())
     }
 
     /// The place of the word taken last.
@@ -116,10 +110,7 @@ impl<'l> Words<'l> {
     /// Takes `--flag=value` or `--flag value`, wherever it stands.
     pub(super) fn take_flag(&mut self, flag: &str) -> Result<Option<Word>> {
         let Some(index) = self.words.iter().position(|(word, _)| {
-            word == flag
-                || word
-                    .strip_prefix(flag)
-                    .is_some_and(|rest| rest.starts_with('='))
+            word == flag || word.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
         }) else {
             return Ok(None);
         };

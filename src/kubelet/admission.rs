@@ -70,10 +70,7 @@ fn held<'a>(
                 | Stage::Down => false,
             })
     };
-    node.pods
-        .iter()
-        .filter(is_held)
-        .filter_map(|id| cluster.pods().at(*id))
+    node.pods.iter().filter(is_held).filter_map(|id| cluster.pods().at(*id))
 }
 
 /// The first resource of which more is asked for in all than there is.
@@ -97,11 +94,7 @@ fn excess_of(asked: &Resources, sum: &Resources, has: &Resources) -> Option<&'st
         let known = has.scalars.iter().find(|(n, _)| n == name);
         *amount > 0 && known.is_some_and(|(_, there)| sum.scalar(*name) > *there)
     };
-    asked
-        .scalars
-        .iter()
-        .any(too_much)
-        .then_some("UnexpectedAdmissionError")
+    asked.scalars.iter().any(too_much).then_some("UnexpectedAdmissionError")
 }
 
 fn mismatch(spec: &PodSpec, node: &Node, cluster: &Cluster) -> Option<&'static str> {

@@ -36,10 +36,7 @@ impl Worker<'_, '_> {
         }
         let older = (container.runs > 1).then_some(container.finished);
         let verdict = container.verdict;
-        *container = Container {
-            exit_ok: ok,
-            ..container.without_process(now)
-        };
+        *container = Container { exit_ok: ok, ..container.without_process(now) };
         if self.is_server(c) {
             self.set_serving(Serving::Absent);
         }
@@ -65,11 +62,7 @@ impl Worker<'_, '_> {
         let container = self.at_mut(c);
         container.seen_due = NEVER;
         container.seen = true;
-        (
-            container.is_started,
-            container.is_ready,
-            container.ready_due,
-        ) = (false, false, NEVER);
+        (container.is_started, container.is_ready, container.ready_due) = (false, false, NEVER);
         let (finished, ok) = (container.finished, container.exit_ok);
         if self.state.stage == Stage::Running && self.starts_again(c, ok) {
             self.restart_after(c, Some(finished));
@@ -97,11 +90,7 @@ impl Worker<'_, '_> {
     fn killed_by_probe(&mut self, c: u8, older: Option<SimTime>) {
         let container = self.at_mut(c);
         container.seen = true;
-        (
-            container.is_started,
-            container.is_ready,
-            container.ready_due,
-        ) = (false, false, NEVER);
+        (container.is_started, container.is_ready, container.ready_due) = (false, false, NEVER);
         container.exit_ok = false;
         self.state.at_hand = None;
         if self.starts_again(c, false) {
@@ -156,9 +145,7 @@ impl Worker<'_, '_> {
         let rng = &mut self.node.machinery;
         let mut at = self.now;
         while at < until {
-            let nap = (until - at)
-                .min(NAP_MAX)
-                .scale(1.0 + 0.5 * dist::open01(rng));
+            let nap = (until - at).min(NAP_MAX).scale(1.0 + 0.5 * dist::open01(rng));
             at = at + nap + Duration::secs(1).scale(dist::open01(rng));
         }
         at

@@ -67,20 +67,10 @@ impl Kubelet {
 
     fn pod_bound(&mut self, pod: PodRef, node: NodeId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let state = self.pods.grow_to(pod.id);
-        *state = PodState {
-            life: pod.life,
-            stage: Stage::Bound,
-            ..PodState::default()
-        };
+        *state = PodState { life: pod.life, stage: Stage::Bound, ..PodState::default() };
         let rng = &mut self.nodes[node].machinery;
         let delay = cluster.model().latencies.kubelet_sync.sample_duration(rng);
-        ctx.after(
-            delay,
-            Event::Kubelet {
-                pod,
-                step: KubeletStep::Admit,
-            },
-        );
+        ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Admit });
     }
 
     /// A draining server has nothing left: it exits now (an event of this instant).
@@ -102,10 +92,7 @@ impl Kubelet {
             container.stop_due = ctx.now();
             ctx.after(
                 Duration::ZERO,
-                Event::Kubelet {
-                    pod,
-                    step: KubeletStep::DrainEnds(worker::small(index)),
-                },
+                Event::Kubelet { pod, step: KubeletStep::DrainEnds(worker::small(index)) },
             );
         }
     }
@@ -141,36 +128,20 @@ impl Component<KubeletEvent> for Kubelet {
             Change::PodDeleting { pod, node, .. } => {
                 let rng = &mut self.nodes[node].machinery;
                 let delay = cluster.model().latencies.kill.sample_duration(rng);
-                ctx.after(
-                    delay,
-                    Event::Kubelet {
-                        pod,
-                        step: KubeletStep::Kill,
-                    },
-                );
+                ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Kill });
             }
             Change::ServerIdle { pod } => self.server_idle(pod, cluster, ctx),
-            Change::Node {
-                node,
-                what: NodeChange::Added,
-            } => {
+            Change::Node { node, what: NodeChange::Added } => {
                 if node == self.nodes.next_id() {
                     let spec = &cluster.nodes()[node].spec;
                     let name = cluster.names().resolve(spec.name);
-                    self.nodes
-                        .push(NodeState::new(name, &spec.images, ctx.streams));
+                    self.nodes.push(NodeState::new(name, &spec.images, ctx.streams));
                 }
             }
-            Change::Node {
-                node,
-                what: NodeChange::Down,
-            } => {
+            Change::Node { node, what: NodeChange::Down } => {
                 self.node_changed(node, false, cluster, ctx);
             }
-            Change::Node {
-                node,
-                what: NodeChange::Up,
-            } => {
+            Change::Node { node, what: NodeChange::Up } => {
                 self.node_changed(node, true, cluster, ctx);
             }
             Change::PodAdded { .. }
@@ -195,11 +166,7 @@ impl Component<KubeletEvent> for Kubelet {
     ) {
         let Some(row) = cluster.pod(pod) else { return };
         let Some(node) = row.node else { return };
-        if self
-            .pods
-            .get(pod.id)
-            .is_none_or(|state| state.life != pod.life)
-        {
+        if self.pods.get(pod.id).is_none_or(|state| state.life != pod.life) {
             return;
         }
         if !cluster.nodes()[node].is_up && step != KubeletStep::PowerLost {

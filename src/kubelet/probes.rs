@@ -51,9 +51,7 @@ impl Worker<'_, '_> {
         if !is_running || !is_up || container.is_ready {
             return;
         }
-        let from = from
-            .max(container.started + probe.initial_delay)
-            .max(container.able_at);
+        let from = from.max(container.started + probe.initial_delay).max(container.able_at);
         container.ready_anchor = now;
         container.ready_due = row_ends(from, now, probe.period, probe.success_threshold);
         let due = container.ready_due;

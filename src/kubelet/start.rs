@@ -19,9 +19,7 @@ impl Worker<'_, '_> {
             return;
         }
         if let Some(reason) = rejection {
-            self.tell(true, reason, |_| {
-                "Pod was rejected by the kubelet".to_owned()
-            });
+            self.tell(true, reason, |_| "Pod was rejected by the kubelet".to_owned());
             return self.ended(Phase::Failed, reason);
         }
         let stays_down = self.template.spec.restart_policy == RestartPolicy::Never;
@@ -39,10 +37,7 @@ impl Worker<'_, '_> {
             self.state.containers.resize(count, Container::NEW);
         }
         for container in &mut self.state.containers {
-            *container = Container {
-                runs: container.runs,
-                ..Container::NEW
-            };
+            *container = Container { runs: container.runs, ..Container::NEW };
         }
         self.state.initialised = false;
         self.state.status.ready = false;
@@ -80,35 +75,17 @@ impl Worker<'_, '_> {
     fn missing_config(&self) -> Option<ConfigRef> {
         let namespace = self.row.namespace;
         let is_missing = |config: &&ConfigRef| {
-            let name = ObjectName {
-                namespace,
-                name: config.name,
-            };
-            let there = if config.is_secret {
-                &self.model.secrets
-            } else {
-                &self.model.config_maps
-            };
+            let name = ObjectName { namespace, name: config.name };
+            let there =
+                if config.is_secret { &self.model.secrets } else { &self.model.config_maps };
             !there.contains(&name)
         };
-        self.template
-            .spec
-            .config_refs
-            .iter()
-            .find(is_missing)
-            .copied()
+        self.template.spec.config_refs.iter().find(is_missing).copied()
     }
 
     fn missing_text(&self, config: ConfigRef) -> String {
-        let kind = if config.is_secret {
-            "secret"
-        } else {
-            "configmap"
-        };
-        format!(
-            "Error: {kind} \"{}\" not found",
-            self.cluster.names().resolve(config.name)
-        )
+        let kind = if config.is_secret { "secret" } else { "configmap" };
+        format!("Error: {kind} \"{}\" not found", self.cluster.names().resolve(config.name))
     }
 
     /// The container that is started next: init containers one after another, each when those
@@ -162,9 +139,7 @@ impl Worker<'_, '_> {
     fn tell_image(&mut self, c: u8, reason: &'static str, before: &'static str, after: &str) {
         self.tell(reason == "ErrImageNeverPull", reason, |worker| {
             let image = worker.cluster.names().resolve(worker.spec(c).image);
-            format!("{before} \"{image}\" {after}")
-                .trim_end()
-                .to_owned()
+            format!("{before} \"{image}\" {after}").trim_end().to_owned()
         });
     }
 
@@ -185,17 +160,11 @@ impl Worker<'_, '_> {
 
     /// A container's process runs.
     pub(super) fn started(&mut self, c: u8) {
-        self.tell(false, "Created", |worker| {
-            format!("Created container: {}", worker.name(c))
-        });
-        self.tell(false, "Started", |worker| {
-            format!("Started container {}", worker.name(c))
-        });
+        self.tell(false, "Created", |worker| format!("Created container: {}", worker.name(c)));
+        self.tell(false, "Started", |worker| format!("Started container {}", worker.name(c)));
         let (now, is_init) = (self.now, self.is_init(c) && !self.is_sidecar(c));
         let able_at = now + self.time_to_able(c);
-        let exit_due = self
-            .time_to_exit(c)
-            .map_or(super::state::NEVER, |run| now + run);
+        let exit_due = self.time_to_exit(c).map_or(super::state::NEVER, |run| now + run);
         let container = self.at_mut(c);
         let is_again = container.runs > 0 && !is_init;
         *container = Container {
@@ -215,11 +184,7 @@ impl Worker<'_, '_> {
         if self.is_server(c) {
             self.serve_from(c, able_at);
         }
-        let hook = self
-            .spec(c)
-            .post_start
-            .as_ref()
-            .map(|hook| self.hook_time(c, hook));
+        let hook = self.spec(c).post_start.as_ref().map(|hook| self.hook_time(c, hook));
         self.wait(hook.unwrap_or(Duration::ZERO), KubeletStep::PostStarted(c));
     }
 
@@ -247,9 +212,7 @@ impl Worker<'_, '_> {
     fn time_to_exit(&mut self, c: u8) -> Option<Duration> {
         let run = &self.behavior(c).run;
         if self.is_init(c) {
-            let drawn = run
-                .as_ref()
-                .map(|run| run.sample_duration(&mut self.node.apps));
+            let drawn = run.as_ref().map(|run| run.sample_duration(&mut self.node.apps));
             return drawn.or((!self.is_sidecar(c)).then_some(Duration::ZERO));
         }
         let drawn = |rng: &mut _| run.as_ref().map(|run| run.sample_duration(rng));
@@ -314,11 +277,7 @@ impl Worker<'_, '_> {
         // The first poke may come before the caches know the container: then the next tick of the
         // probe is the first that sees it (rule N85).
         let is_seen = self.is_ideal() || dist::open01(&mut self.node.machinery) < FIRST_POKE_SEES;
-        let from = if is_seen {
-            self.now
-        } else {
-            self.now + probe.period
-        };
+        let from = if is_seen { self.now } else { self.now + probe.period };
         self.contact(c, from);
     }
 

@@ -111,9 +111,7 @@ impl Default for PodState {
 impl PodState {
     /// Whether no container has a process.
     pub(super) fn all_dead(&self) -> bool {
-        self.containers
-            .iter()
-            .all(|c| c.process != Process::Running)
+        self.containers.iter().all(|c| c.process != Process::Running)
     }
 }
 
@@ -302,11 +300,7 @@ impl NodeState {
         now: SimTime,
     ) -> SimTime {
         let is_known = self.images.get(&image).is_some();
-        let work = if is_known {
-            fixed
-        } else {
-            fixed.saturating_add(transfer)
-        };
+        let work = if is_known { fixed } else { fixed.saturating_add(transfer) };
         self.pulls_done = self.pulls_done.max(now).saturating_add(work);
         if !is_known {
             self.images.insert(image, self.pulls_done);

@@ -58,14 +58,8 @@ impl Worker<'_, '_> {
 
     /// Begins with the preStop hook, which the grace bounds.
     fn begin_stop(&mut self, c: u8, grace: Duration) {
-        self.tell(false, "Killing", |worker| {
-            format!("Stopping container {}", worker.name(c))
-        });
-        let hook = self
-            .spec(c)
-            .pre_stop
-            .as_ref()
-            .map(|hook| self.hook_time(c, hook));
+        self.tell(false, "Killing", |worker| format!("Stopping container {}", worker.name(c)));
+        let hook = self.spec(c).pre_stop.as_ref().map(|hook| self.hook_time(c, hook));
         let hook = hook.unwrap_or(Duration::ZERO).min(grace);
         let now = self.now;
         let container = self.at_mut(c);

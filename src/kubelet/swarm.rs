@@ -18,16 +18,9 @@ fn every_deleted_pod_goes() {
 
 fn swarm(seed: u64) -> Vec<String> {
     use rand::{Rng, RngExt};
-    let streams = crate::sim::Streams {
-        seed,
-        replication: 0,
-    };
+    let streams = crate::sim::Streams { seed, replication: 0 };
     let mut rng = streams.open("swarm", "");
-    let latencies = if seed.is_multiple_of(2) {
-        Latencies::ideal()
-    } else {
-        measured()
-    };
+    let latencies = if seed.is_multiple_of(2) { Latencies::ideal() } else { measured() };
     let mut build = Builder::new(latencies).node("n").node("m");
     for _ in 0..6 {
         let node = if rng.random_bool(0.5) { "n" } else { "m" };
@@ -38,10 +31,7 @@ fn swarm(seed: u64) -> Vec<String> {
         world.run_to(f64::from(step) * 3.7);
         let node = NodeId::new(rng.random_range(0..2));
         match rng.next_u32() % 4 {
-            0 => world.write([Write::NodeUp {
-                node,
-                is_up: !world.cluster.nodes()[node].is_up,
-            }]),
+            0 => world.write([Write::NodeUp { node, is_up: !world.cluster.nodes()[node].is_up }]),
             1 => {
                 let index = rng.random_range(0..6);
                 if !world.is_gone(index) {
@@ -73,11 +63,7 @@ fn any_pod(pod: &mut Shape, rng: &mut impl rand::Rng) {
     let mut some = |most: u64| secs(rng.random_range(0..=most));
     let behavior_of = |some: &mut dyn FnMut(u64) -> Duration| Behavior {
         start: constant(some(8).as_secs_f64()),
-        shutdown: Shutdown {
-            accept: some(4),
-            drain: some(6),
-            ignores_signal: some(5).is_zero(),
-        },
+        shutdown: Shutdown { accept: some(4), drain: some(6), ignores_signal: some(5).is_zero() },
         run: (some(2).is_zero()).then(|| constant(some(9).as_secs_f64())),
         hook: some(3),
         ..behavior()
@@ -93,11 +79,7 @@ fn any_pod(pod: &mut Shape, rng: &mut impl rand::Rng) {
     *pod.does() = behavior_of(&mut some);
     pod.spec.grace = some(12) + secs(1);
     pod.spec.active_deadline = some(4).is_zero().then(|| secs(30));
-    let policies = [
-        RestartPolicy::Always,
-        RestartPolicy::OnFailure,
-        RestartPolicy::Never,
-    ];
+    let policies = [RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never];
     pod.spec.restart_policy = policies[crate::base::cast::usize_trunc(some(2).as_secs_f64())];
     let app = pod.app();
     let probed = |period: Duration| (!period.is_zero()).then(|| probe(period.whole_secs()));

@@ -29,10 +29,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(model: Model, seed: u64) -> Self {
         let model = Arc::new(model);
-        let streams = Streams {
-            seed,
-            replication: 0,
-        };
+        let streams = Streams { seed, replication: 0 };
         let mut changes = Vec::new();
         let mut world = Self {
             cluster: Cluster::new(&model, &streams, &mut changes),
@@ -50,23 +47,9 @@ impl World {
     }
 
     pub(super) fn tell(&mut self) {
-        let Self {
-            cluster,
-            kubelet,
-            queue,
-            streams,
-            recorder,
-            changes,
-            log,
-            statuses,
-            ..
-        } = self;
+        let Self { cluster, kubelet, queue, streams, recorder, changes, log, statuses, .. } = self;
         let now = queue.now();
-        let ctx = &mut Ctx {
-            queue,
-            streams,
-            recorder,
-        };
+        let ctx = &mut Ctx { queue, streams, recorder };
         for change in changes.drain(..) {
             kubelet.observe(&change, cluster, ctx);
             if let Change::PodStatus { pod, .. } = change {
@@ -86,8 +69,7 @@ impl World {
 
     pub(super) fn settle(&mut self) {
         let now = self.queue.now();
-        self.cluster
-            .commit(&mut self.plan, now, &mut self.changes, &mut self.recorder);
+        self.cluster.commit(&mut self.plan, now, &mut self.changes, &mut self.recorder);
         self.cluster.check_invariants();
         self.tell();
     }
@@ -98,20 +80,8 @@ impl World {
         // The clock moves with events only: one of nobody's stands at the instant itself.
         self.queue.push(until, Event::Sample);
         while let Some((at, event)) = self.queue.pop_before(until + Duration::ns(1)) {
-            let Self {
-                cluster,
-                kubelet,
-                queue,
-                streams,
-                recorder,
-                plan,
-                ..
-            } = self;
-            let ctx = &mut Ctx {
-                queue,
-                streams,
-                recorder,
-            };
+            let Self { cluster, kubelet, queue, streams, recorder, plan, .. } = self;
+            let ctx = &mut Ctx { queue, streams, recorder };
             match event {
                 Event::Kubelet { pod, step } => kubelet.handle((pod, step), cluster, plan, ctx),
                 Event::Sample => {
@@ -131,10 +101,7 @@ impl World {
     }
 
     pub(super) fn row(&self, index: u32) -> &Pod {
-        self.cluster
-            .pods()
-            .at(PodId::new(index))
-            .expect("the pod is there")
+        self.cluster.pods().at(PodId::new(index)).expect("the pod is there")
     }
 
     pub(super) fn is_gone(&self, index: u32) -> bool {
@@ -153,21 +120,13 @@ impl World {
     /// When pod 0's server took a state, in seconds.
     pub(super) fn serving_times(&self, state: Serving) -> Vec<f64> {
         let is_it = |change: &Change| matches!(change, Change::Serving { to, .. } if *to == state);
-        self.log
-            .iter()
-            .filter(|(_, c)| is_it(c))
-            .map(|(at, _)| at.as_secs_f64())
-            .collect()
+        self.log.iter().filter(|(_, c)| is_it(c)).map(|(at, _)| at.as_secs_f64()).collect()
     }
 
     /// When the pod object went.
     pub(super) fn removed_at(&self) -> SimTime {
         let is_it = |change: &Change| matches!(change, Change::PodRemoved { .. });
-        self.log
-            .iter()
-            .find(|(_, c)| is_it(c))
-            .expect("a pod went")
-            .0
+        self.log.iter().find(|(_, c)| is_it(c)).expect("a pod went").0
     }
 }
 
@@ -204,18 +163,12 @@ pub(super) fn measured() -> Latencies {
         relist: Duration::secs(1),
         kill: ln(0.013, 0.05),
         sandbox_stop: ln(0.15, 1.0),
-        finalize: Distribution::Uniform {
-            low: 0.1,
-            high: 0.4,
-        },
+        finalize: Distribution::Uniform { low: 0.1, high: 0.4 },
         status_write: ln(0.009, 0.075),
         ..Latencies::ideal()
     }
 }
 
 pub(super) fn close(is: f64, should: f64, part: f64) {
-    assert!(
-        (is - should).abs() <= part * should,
-        "{is} is not {should} ± {part}"
-    );
+    assert!((is - should).abs() <= part * should, "{is} is not {should} ± {part}");
 }

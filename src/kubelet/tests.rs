@@ -14,10 +14,7 @@ fn in_ideal_latencies_a_pod_is_ready_at_once() {
     let mut world = ideal().pod("n", |_| {}).build(1);
     world.run_to(0.0);
     let status = world.row(0).status;
-    assert_eq!(
-        (status.phase, status.ready, status.has_ip),
-        (Phase::Running, true, true)
-    );
+    assert_eq!((status.phase, status.ready, status.has_ip), (Phase::Running, true, true));
     assert_eq!(status.started, Some(SimTime::ZERO));
     assert_eq!(world.serving(0), Serving::Accepting);
     assert_eq!(world.statuses.len(), 1, "one write");
@@ -26,9 +23,7 @@ fn in_ideal_latencies_a_pod_is_ready_at_once() {
 #[test]
 fn a_generated_pod_costs_two_events_and_is_deleted_when_it_ends() {
     let build = ideal().generated();
-    let mut world = build
-        .pod("n", |pod| pod.spec.lifetime = Some(secs(7)))
-        .build(1);
+    let mut world = build.pod("n", |pod| pod.spec.lifetime = Some(secs(7))).build(1);
     world.run_to(6.9);
     assert_eq!(world.row(0).status.phase, Phase::Running);
     world.run_to(8.0);
@@ -78,31 +73,16 @@ fn stop_times(grace: u64, hook: Option<u64>, shutdown: Shutdown) -> (Vec<f64>, f
     world.run_to(100.0);
     world.delete(0);
     world.run_to(300.0);
-    let draining = world
-        .serving_times(Serving::Draining)
-        .iter()
-        .map(|at| at - 100.0)
-        .collect();
+    let draining = world.serving_times(Serving::Draining).iter().map(|at| at - 100.0).collect();
     (draining, world.removed_at().as_secs_f64() - 100.0)
 }
 
 /// Rules N122, N123: preStop eats the grace, and at least 2 s are left after it.
 #[test]
 fn pre_stop_eats_the_grace_but_for_two_seconds() {
-    let long = Shutdown {
-        accept: secs(60),
-        drain: Duration::ZERO,
-        ignores_signal: false,
-    };
-    let deaf = Shutdown {
-        ignores_signal: true,
-        ..long
-    };
-    let polite = Shutdown {
-        accept: secs(1),
-        drain: secs(4),
-        ignores_signal: false,
-    };
+    let long = Shutdown { accept: secs(60), drain: Duration::ZERO, ignores_signal: false };
+    let deaf = Shutdown { ignores_signal: true, ..long };
+    let polite = Shutdown { accept: secs(1), drain: secs(4), ignores_signal: false };
     assert_eq!(stop_times(30, None, long), (vec![], 30.0));
     assert_eq!(stop_times(10, Some(4), long), (vec![], 10.0));
     assert_eq!(stop_times(5, Some(10), long), (vec![], 7.0));
@@ -110,11 +90,7 @@ fn pre_stop_eats_the_grace_but_for_two_seconds() {
     assert_eq!(stop_times(1, None, deaf), (vec![], 2.0));
     assert_eq!(stop_times(30, Some(5), polite), (vec![6.0], 10.0));
     assert_eq!(stop_times(3, None, polite), (vec![1.0], 3.0));
-    let at_once = Shutdown {
-        accept: Duration::ZERO,
-        drain: Duration::ZERO,
-        ignores_signal: false,
-    };
+    let at_once = Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false };
     assert_eq!(stop_times(30, None, at_once), (vec![], 0.0));
 }
 
@@ -150,26 +126,8 @@ fn readiness_is_asked_at_once_and_then_once_a_period() {
     assert_eq!(starts(0.0, probe(10)), Some(0.0));
     assert_eq!(starts(3.5, probe(1)), Some(4.0));
     assert_eq!(starts(3.5, probe(10)), Some(10.0));
-    assert_eq!(
-        starts(
-            0.0,
-            Probe {
-                initial_delay: secs(5),
-                ..probe(10)
-            }
-        ),
-        Some(10.0)
-    );
-    assert_eq!(
-        starts(
-            3.5,
-            Probe {
-                success_threshold: 3,
-                ..probe(2)
-            }
-        ),
-        Some(8.0)
-    );
+    assert_eq!(starts(0.0, Probe { initial_delay: secs(5), ..probe(10) }), Some(10.0));
+    assert_eq!(starts(3.5, Probe { success_threshold: 3, ..probe(2) }), Some(8.0));
 }
 
 /// Rules N82, N86: the startup probe's ticks begin before the container, and nothing else asks.
@@ -178,10 +136,7 @@ fn a_startup_probe_gates_the_others() {
     let starts = |time: f64, period: u64| {
         ready_at(move |pod| {
             pod.does().start = constant(time);
-            pod.app().startup = Some(Probe {
-                failure_threshold: 30,
-                ..probe(period)
-            });
+            pod.app().startup = Some(Probe { failure_threshold: 30, ..probe(period) });
             pod.app().readiness = Some(probe(10));
             pod.app().liveness = Some(probe(1));
         })
@@ -201,10 +156,7 @@ fn liveness_kills_what_starts_too_slowly() {
     });
     let mut world = build.build(1);
     world.run_to(100.0);
-    assert_eq!(
-        world.serving_times(Serving::Starting),
-        [0.0, 30.0, 60.0, 90.0]
-    );
+    assert_eq!(world.serving_times(Serving::Starting), [0.0, 30.0, 60.0, 90.0]);
     assert_eq!(world.row(0).status.restarts, 3);
 }
 
@@ -220,10 +172,7 @@ fn readiness_fails_while_a_server_drains() {
         world.run_to(10.5);
         world.delete(0);
         world.run_to(30.0);
-        world
-            .statuses
-            .last()
-            .map(|(at, _, status)| (at.as_secs_f64(), status.ready))
+        world.statuses.last().map(|(at, _, status)| (at.as_secs_f64(), status.ready))
     };
     // Ticks at 11, 12, 13: the third failure is the verdict.
     assert_eq!(drains(ProbeKind::Http), Some((13.0, false)));
@@ -234,14 +183,8 @@ fn readiness_fails_while_a_server_drains() {
 #[test]
 fn init_containers_and_sidecars_come_first() {
     let build = ideal().pod("n", |pod| {
-        let run = Behavior {
-            run: Some(constant(3.0)),
-            ..behavior()
-        };
-        let slow = Behavior {
-            start: constant(1.0),
-            ..behavior()
-        };
+        let run = Behavior { run: Some(constant(3.0)), ..behavior() };
+        let slow = Behavior { start: constant(1.0), ..behavior() };
         pod.init(false, run.clone());
         pod.init(true, slow).startup = Some(probe(2));
         pod.init(false, run);
@@ -258,10 +201,7 @@ fn init_containers_and_sidecars_come_first() {
 #[test]
 fn sidecars_stop_after_the_app() {
     let slow = |accept: u64| Behavior {
-        shutdown: Shutdown {
-            accept: secs(accept),
-            ..behavior().shutdown
-        },
+        shutdown: Shutdown { accept: secs(accept), ..behavior().shutdown },
         ..behavior()
     };
     let build = ideal().pod("n", |pod| {
@@ -287,25 +227,17 @@ fn a_sidecar_does_not_keep_a_pod_alive() {
     let mut world = build.build(1);
     world.run_to(10.0);
     let status = world.row(0).status;
-    assert_eq!(
-        (status.phase, status.finished),
-        (Phase::Succeeded, Some(time(5.0)))
-    );
+    assert_eq!((status.phase, status.finished), (Phase::Succeeded, Some(time(5.0))));
     assert!(!status.ready);
     assert!(world.cluster.nodes()[NodeId::new(0)].pods.is_empty());
 }
 
 #[test]
 fn the_deadline_ends_a_pod() {
-    let mut world = ideal()
-        .pod("n", |pod| pod.spec.active_deadline = Some(secs(9)))
-        .build(1);
+    let mut world = ideal().pod("n", |pod| pod.spec.active_deadline = Some(secs(9))).build(1);
     world.run_to(10.0);
     let status = world.row(0).status;
-    assert_eq!(
-        (status.phase, status.reason),
-        (Phase::Failed, "DeadlineExceeded")
-    );
+    assert_eq!((status.phase, status.reason), (Phase::Failed, "DeadlineExceeded"));
     assert_eq!(status.finished, Some(time(9.0)));
 }
 
@@ -313,10 +245,7 @@ fn the_deadline_ends_a_pod() {
 #[test]
 fn a_full_node_turns_a_pod_away() {
     let want = |milli: i64| move |pod: &mut Shape| pod.spec.requests.cpu = MilliCpu(milli);
-    let build = ideal()
-        .pod("n", want(3000))
-        .pod("n", want(1500))
-        .pod("n", want(1000));
+    let build = ideal().pod("n", want(3000)).pod("n", want(1500)).pod("n", want(1000));
     let mut world = build.build(1);
     world.run_to(0.0);
     assert_eq!(world.row(0).status.phase, Phase::Running);
@@ -330,18 +259,12 @@ fn a_pod_waits_for_its_config_for_ever() {
     let mut world = ideal()
         .pod("n", |pod| {
             let name = pod.empty;
-            pod.spec.config_refs.push(ConfigRef {
-                is_secret: false,
-                name,
-            });
+            pod.spec.config_refs.push(ConfigRef { is_secret: false, name });
         })
         .build(1);
     world.run_to(100.0);
     let status = world.row(0).status;
-    assert_eq!(
-        (status.phase, status.reason),
-        (Phase::Pending, "CreateContainerConfigError")
-    );
+    assert_eq!((status.phase, status.reason), (Phase::Pending, "CreateContainerConfigError"));
     world.delete(0);
     world.run_to(101.0);
     assert!(world.is_gone(0));
@@ -350,9 +273,7 @@ fn a_pod_waits_for_its_config_for_ever() {
 /// Rule N57: another sandbox, and a new start; the IP is published anew.
 #[test]
 fn a_node_that_comes_back_starts_its_pods_again() {
-    let mut world = ideal()
-        .pod("n", |pod| pod.does().start = constant(2.0))
-        .build(1);
+    let mut world = ideal().pod("n", |pod| pod.does().start = constant(2.0)).build(1);
     let node = NodeId::new(0);
     world.run_to(10.0);
     world.write([Write::NodeUp { node, is_up: false }]);
@@ -368,10 +289,7 @@ fn a_node_that_comes_back_starts_its_pods_again() {
 /// Rule N9: what has begun to start is started before it is stopped.
 #[test]
 fn a_pod_deleted_while_it_pulls_starts_first() {
-    let latencies = Latencies {
-        pull: constant(20.0),
-        ..Latencies::ideal()
-    };
+    let latencies = Latencies { pull: constant(20.0), ..Latencies::ideal() };
     let build = Builder::new(latencies).node("n").pod("n", |_| {});
     let mut world = build.build(1);
     world.run_to(5.0);
@@ -384,11 +302,7 @@ fn a_pod_deleted_while_it_pulls_starts_first() {
 /// Rule N60: pulls of one node stand in a row; an image that is there is not pulled.
 #[test]
 fn pulls_of_a_node_stand_in_a_row() {
-    let latencies = Latencies {
-        pull: constant(1.0),
-        pull_rate: 1e6,
-        ..Latencies::ideal()
-    };
+    let latencies = Latencies { pull: constant(1.0), pull_rate: 1e6, ..Latencies::ideal() };
     let mut build = Builder::new(latencies).node("n");
     let images: Vec<Symbol> = ["a", "b"].iter().map(|name| build.name(name)).collect();
     for image in [images[0], images[1], images[1]] {
@@ -401,10 +315,7 @@ fn pulls_of_a_node_stand_in_a_row() {
     world.run_to(60.0);
     // 1 s and 9 MB at 1 MB/s each; the third finds the layers of the second: its fixed part only.
     let starts: Vec<_> = (0..3).map(|pod| world.row(pod).status.started).collect();
-    assert_eq!(
-        starts,
-        [Some(time(10.0)), Some(time(20.0)), Some(time(21.0))]
-    );
+    assert_eq!(starts, [Some(time(10.0)), Some(time(20.0)), Some(time(21.0))]);
 }
 
 /// Rules N300, N303: bound to Running in the API takes 1.11 s in the mean.
@@ -426,20 +337,12 @@ fn measured_latencies_start_a_pod_in_the_measured_time() {
         .map(|index| {
             let pod = world.pod(index);
             let of_pod = world.statuses.iter().filter(|(_, p, _)| *p == pod);
-            of_pod
-                .filter(|(_, _, s)| running(s))
-                .map(|(at, ..)| at.as_secs_f64())
-                .next()
-                .unwrap()
+            of_pod.filter(|(_, _, s)| running(s)).map(|(at, ..)| at.as_secs_f64()).next().unwrap()
         })
         .collect();
     let mean = times.iter().sum::<f64>() / 2000.0;
     let latencies = measured();
-    let parts = [
-        &latencies.kubelet_sync,
-        &latencies.sandbox,
-        &latencies.container_start,
-    ];
+    let parts = [&latencies.kubelet_sync, &latencies.sandbox, &latencies.container_start];
     let sum: f64 = parts.iter().map(|part| part.mean()).sum();
     close(mean, 0.3 + sum + latencies.status_write.mean(), 0.015);
     close(mean, 1.11, 0.05);
@@ -448,10 +351,7 @@ fn measured_latencies_start_a_pod_in_the_measured_time() {
 /// Rule N91: mean restart delays after the end of the run, by Monte-Carlo of rules N4, N8, N90.
 #[test]
 fn measured_restarts_are_as_late_as_the_rules_say() {
-    let latencies = Latencies {
-        relist: secs(1),
-        ..Latencies::ideal()
-    };
+    let latencies = Latencies { relist: secs(1), ..Latencies::ideal() };
     let mut build = Builder::new(latencies);
     for index in 0..1000 {
         let node = format!("n{index}");
@@ -465,12 +365,7 @@ fn measured_restarts_are_as_late_as_the_rules_say() {
         let pod = world.pod(index);
         let times = |state: Serving| -> Vec<f64> {
             let is_it = |c: &Change| matches!(c, Change::Serving { pod: p, to, .. } if *p == pod && *to == state);
-            world
-                .log
-                .iter()
-                .filter(|(_, c)| is_it(c))
-                .map(|(t, _)| t.as_secs_f64())
-                .collect()
+            world.log.iter().filter(|(_, c)| is_it(c)).map(|(t, _)| t.as_secs_f64()).collect()
         };
         let (starts, ends) = (times(Serving::Accepting), times(Serving::Absent));
         for (sum, (start, end)) in sums.iter_mut().zip(starts[2..].iter().zip(&ends[1..])) {
@@ -494,10 +389,7 @@ fn measured_deletion_takes_its_time() {
     let removed = world.removed_at().as_secs_f64();
     assert!(10.0 < absent && absent < gone && gone + 0.1 <= removed && removed < gone + 1.5);
     let unready = world.statuses.last().unwrap();
-    assert!(
-        !unready.2.ready && unready.0.as_secs_f64() >= gone,
-        "rule N125"
-    );
+    assert!(!unready.2.ready && unready.0.as_secs_f64() >= gone, "rule N125");
 }
 
 /// A file in memory that two hold.
@@ -524,27 +416,18 @@ fn kubernetes_events_are_told_if_wanted() {
         pod.app().liveness = Some(probe(10));
     });
     let (mut world, file) = (build.build(1), Shared::default());
-    let wants = Wants {
-        events: true,
-        rows: RowSinks::default().events(file.clone()),
-    };
+    let wants = Wants { events: true, rows: RowSinks::default().events(file.clone()) };
     world.recorder = Recorder::new(&Arc::clone(world.cluster.model()), wants);
     world.run_to(35.0);
     let mut recorder = std::mem::take(&mut world.recorder);
     recorder.write_rows(world.cluster.names());
     drop(recorder);
     let text = String::from_utf8(file.0.lock().unwrap().clone()).unwrap();
-    let reasons: Vec<&str> = text
-        .lines()
-        .skip(1)
-        .map(|line| line.split(',').nth(2).unwrap())
-        .collect();
+    let reasons: Vec<&str> =
+        text.lines().skip(1).map(|line| line.split(',').nth(2).unwrap()).collect();
     let start = ["Created", "Started"];
     let again = ["Unhealthy", "Killing", "Pulled"];
-    assert_eq!(
-        reasons,
-        [&["Pulling", "Pulled"][..], &start, &again, &start].concat()
-    );
+    assert_eq!(reasons, [&["Pulling", "Pulled"][..], &start, &again, &start].concat());
 }
 
 #[test]

@@ -134,11 +134,7 @@ impl Worker<'_, '_> {
     /// One move of a pod without a container at hand; false if there is none.
     fn pass(&mut self) -> bool {
         let may_start = self.state.in_pass || !self.state.kill_pending;
-        let next = if may_start {
-            self.next_to_start()
-        } else {
-            None
-        };
+        let next = if may_start { self.next_to_start() } else { None };
         if let Some(c) = next {
             self.state.in_pass = true;
             self.begin_start(c);
@@ -180,13 +176,7 @@ impl Worker<'_, '_> {
     /// Lets a step happen at an instant.
     pub(super) fn later(&mut self, at: SimTime, step: KubeletStep) {
         if at != NEVER {
-            self.ctx.at(
-                at,
-                Event::Kubelet {
-                    pod: self.pod,
-                    step,
-                },
-            );
+            self.ctx.at(at, Event::Kubelet { pod: self.pod, step });
         }
     }
 
@@ -274,10 +264,7 @@ impl Worker<'_, '_> {
 
     /// Sets the state of the pod's server.
     pub(super) fn set_serving(&mut self, state: Serving) {
-        self.plan.push(Write::Serving {
-            pod: self.pod,
-            state,
-        });
+        self.plan.push(Write::Serving { pod: self.pod, state });
     }
 
     /// Tells a Kubernetes Event about the pod, if somebody wants it.
@@ -292,13 +279,7 @@ impl Worker<'_, '_> {
         }
         let about = About::Pod(self.row.namespace, self.row.name);
         let message = message(self);
-        self.ctx.recorder.event(EventRecord {
-            at: self.now,
-            is_warning,
-            reason,
-            about,
-            message,
-        });
+        self.ctx.recorder.event(EventRecord { at: self.now, is_warning, reason, about, message });
     }
 
     /// The name of a container.

@@ -155,20 +155,14 @@ impl<'a> Reader<'a> {
             return false;
         };
         if !(items.is_sequence() || items.is_null()) {
-            let message = format!(
-                "items of a list must be a list, found {}",
-                items.kind_name()
-            );
+            let message = format!("items of a list must be a list, found {}", items.kind_name());
             self.found.error(items.span(), message);
             return true;
         }
         let Some(list_kind) = value.field("kind") else {
             return false;
         };
-        let list = Inherited {
-            api_version: value.field("apiVersion"),
-            list_kind,
-        };
+        let list = Inherited { api_version: value.field("apiVersion"), list_kind };
         for item in items.items() {
             self.object(item, Some(list));
         }
@@ -246,11 +240,7 @@ impl<'a> Reader<'a> {
                 let hint = format!("quote it: \"{}\"", value.written());
                 let scalar = !(value.is_mapping() || value.is_sequence());
                 let diagnostic = Diagnostic::error(value.span(), message);
-                self.found.push(if scalar {
-                    diagnostic.with_hint(hint)
-                } else {
-                    diagnostic
-                });
+                self.found.push(if scalar { diagnostic.with_hint(hint) } else { diagnostic });
                 None
             }
         }
@@ -277,9 +267,7 @@ fn hint_at_templates(sources: &Sources, file: FileId, from: usize, found: &mut D
         if let Some(action) = action_in_document(sources, diagnostic.span) {
             diagnostic.hint = Some(HELM_HINT.into());
             if action.start != diagnostic.span.start {
-                diagnostic
-                    .related
-                    .push((action, "a template action".into()));
+                diagnostic.related.push((action, "a template action".into()));
             }
         }
     });
@@ -288,13 +276,9 @@ fn hint_at_templates(sources: &Sources, file: FileId, from: usize, found: &mut D
 /// The first `{{` in the document around a place.
 fn action_in_document(sources: &Sources, place: Span) -> Option<Span> {
     let text = sources.file_of(place)?.text();
-    let at = (0..=place.start as usize)
-        .rev()
-        .find(|&at| text.is_char_boundary(at))?;
+    let at = (0..=place.start as usize).rev().find(|&at| text.is_char_boundary(at))?;
     let start = text[..at].rfind("\n---").map_or(0, |marker| marker + 1);
-    let end = text[at..]
-        .find("\n---")
-        .map_or(text.len(), |marker| at + marker);
+    let end = text[at..].find("\n---").map_or(text.len(), |marker| at + marker);
     let action = u32::try_from(start + text[start..end].find("{{")?).ok()?;
     Some(Span::new(place.file, action, action + 2))
 }

@@ -18,10 +18,7 @@ pub struct PathSpec {
 impl PathSpec {
     /// A path in a file, such as an entry of `apply:`.
     pub fn new(path: impl Into<String>, span: Span) -> Self {
-        Self {
-            path: path.into(),
-            span,
-        }
+        Self { path: path.into(), span }
     }
 }
 
@@ -116,8 +113,7 @@ impl Search<'_> {
         if is_kustomization(&full) {
             let message = format!("\"{full}\" is an instruction for kustomize, not a manifest");
             let hint = kustomize_hint(folder_of(&full));
-            self.found
-                .push(Diagnostic::error(span, message).with_hint(hint));
+            self.found.push(Diagnostic::error(span, message).with_hint(hint));
             return;
         }
         self.add(full, span, true);
@@ -159,8 +155,7 @@ impl Search<'_> {
         if before == state(self) && !self.known(full) {
             let message = format!("no manifests in \"{full}\"");
             let hint = "files that end in .yaml, .yml or .json are read";
-            self.found
-                .push(Diagnostic::error(span, message).with_hint(hint));
+            self.found.push(Diagnostic::error(span, message).with_hint(hint));
         }
     }
 
@@ -184,8 +179,7 @@ impl Search<'_> {
         if paths.iter().any(|path| name_of(path) == "Chart.yaml") {
             let message = format!("\"{full}\" is a helm chart, not a folder of manifests");
             let hint = format!("render it: helm template {full} | seatrial … -");
-            self.found
-                .push(Diagnostic::error(span, message).with_hint(hint));
+            self.found.push(Diagnostic::error(span, message).with_hint(hint));
             return;
         }
         if depth >= DEPTH_MAX {
@@ -217,16 +211,11 @@ impl Search<'_> {
 
     fn add(&mut self, path: String, named_at: Span, itself: bool) {
         if self.files.len() >= FILES_MAX {
-            self.found
-                .error(named_at, format!("more than {FILES_MAX} files"));
+            self.found.error(named_at, format!("more than {FILES_MAX} files"));
             return;
         }
         if self.seen.insert(path.trim_start_matches("./").to_owned()) {
-            self.files.push(Found {
-                path,
-                named_at,
-                itself,
-            });
+            self.files.push(Found { path, named_at, itself });
         }
     }
 }
@@ -249,14 +238,9 @@ fn folder_of(path: &str) -> &str {
 
 fn is_manifest(path: &str) -> bool {
     let plain = path.strip_suffix(".gz").unwrap_or(path);
-    [".yaml", ".yml", ".json"]
-        .iter()
-        .any(|end| plain.ends_with(end))
+    [".yaml", ".yml", ".json"].iter().any(|end| plain.ends_with(end))
 }
 
 fn is_kustomization(path: &str) -> bool {
-    matches!(
-        name_of(path),
-        "kustomization.yaml" | "kustomization.yml" | "Kustomization"
-    )
+    matches!(name_of(path), "kustomization.yaml" | "kustomization.yml" | "Kustomization")
 }

@@ -48,9 +48,7 @@ impl Loader {
     pub fn from_memory<P: Into<String>, B: Into<Vec<u8>>>(
         files: impl IntoIterator<Item = (P, B)>,
     ) -> Self {
-        let files = files
-            .into_iter()
-            .map(|(path, bytes)| (path.into(), bytes.into()));
+        let files = files.into_iter().map(|(path, bytes)| (path.into(), bytes.into()));
         Self::Memory(files.collect())
     }
 
@@ -76,11 +74,7 @@ impl Loader {
             Self::Memory(files) => {
                 let prefix = folder_prefix(full);
                 let inside = files.keys().any(|path| path.starts_with(&prefix));
-                if inside {
-                    PathKind::Folder
-                } else {
-                    PathKind::Missing
-                }
+                if inside { PathKind::Folder } else { PathKind::Missing }
             }
         }
     }
@@ -115,10 +109,7 @@ impl Loader {
                 let escaped = glob::Pattern::escape(&base.to_string_lossy());
                 let full = Path::new(&escaped).join(pattern);
                 let entries = glob::glob_with(&full.to_string_lossy(), GLOB).map_err(wrong)?;
-                entries
-                    .filter_map(Result::ok)
-                    .map(|path| shown(&path))
-                    .collect()
+                entries.filter_map(Result::ok).map(|path| shown(&path)).collect()
             }
             Self::Memory(files) => {
                 let pattern = glob::Pattern::new(pattern).map_err(wrong)?;
@@ -133,10 +124,9 @@ impl Loader {
     /// The bytes of a file, at most one more than the limit.
     fn bytes(&self, full: &str, limit: usize) -> io::Result<Vec<u8>> {
         match self {
-            Self::Memory(files) => files
-                .get(full)
-                .cloned()
-                .ok_or_else(|| io::ErrorKind::NotFound.into()),
+            Self::Memory(files) => {
+                files.get(full).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
             Self::Disk { .. } if full == "-" => take(io::stdin().lock(), limit),
             Self::Disk { .. } => take(std::fs::File::open(full)?, limit),
         }
@@ -160,11 +150,7 @@ fn folder_prefix(full: &str) -> String {
 /// A path with `/` between the parts on every system.
 fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
-    if std::path::MAIN_SEPARATOR == '/' {
-        text.into_owned()
-    } else {
-        text.replace('\\', "/")
-    }
+    if std::path::MAIN_SEPARATOR == '/' { text.into_owned() } else { text.replace('\\', "/") }
 }
 
 /// Reads a file into the table: UTF-8 text, plain or gzip; `-` is the standard input.

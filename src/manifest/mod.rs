@@ -33,14 +33,8 @@ pub fn read(
 ) -> Vec<Document> {
     let mut documents = Vec::new();
     for file in find::files(loader, paths, found) {
-        let Some(id) = load(
-            loader,
-            &file.path,
-            file.named_at,
-            &options.limits,
-            sources,
-            found,
-        ) else {
+        let Some(id) = load(loader, &file.path, file.named_at, &options.limits, sources, found)
+        else {
             continue;
         };
         document::read_file(sources, id, options, &file, found, &mut documents);

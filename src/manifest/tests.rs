@@ -38,10 +38,7 @@ fn files_folders_globs_and_a_pipe() {
     let loader = Loader::from_memory([
         ("shop/b.yaml", pod("b")),
         ("shop/a.yml", pod("a")),
-        (
-            "shop/deep/c.json",
-            r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c"}}"#.into(),
-        ),
+        ("shop/deep/c.json", r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c"}}"#.into()),
         ("shop/.hidden.yaml", "{".into()),
         ("shop/notes.md", "{".into()),
         ("other/x.yaml", pod("x")),
@@ -51,11 +48,7 @@ fn files_folders_globs_and_a_pipe() {
     let names = |paths: &[&str]| {
         let read = read_from(&loader, paths);
         assert_eq!(read.said, [""; 0]);
-        read.documents
-            .iter()
-            .map(|d| d.name.value.clone())
-            .collect::<Vec<_>>()
-            .join(" ")
+        read.documents.iter().map(|d| d.name.value.clone()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(names(&["shop"]), "a b c");
     assert_eq!(names(&["shop/"]), "a b c");
@@ -68,20 +61,15 @@ fn files_folders_globs_and_a_pipe() {
 
 #[test]
 fn paths_that_lead_nowhere() {
-    let loader = Loader::from_memory([
-        ("shop/checkout.yaml", pod("a")),
-        ("docs/a.md", String::new()),
-    ]);
+    let loader =
+        Loader::from_memory([("shop/checkout.yaml", pod("a")), ("docs/a.md", String::new())]);
     let said = |path: &str| {
         let read = read_from(&loader, &[path]);
         (read.said.join("|"), read.shown)
     };
     let (line, shown) = said("shop/chekout.yaml");
     assert_eq!(line, "error: no file or folder \"shop/chekout.yaml\"");
-    assert!(
-        shown.contains("did you mean \"shop/checkout.yaml\"?"),
-        "{shown}"
-    );
+    assert!(shown.contains("did you mean \"shop/checkout.yaml\"?"), "{shown}");
     assert!(said("shpo").1.contains("did you mean \"shop\"?"));
     assert_eq!(said("docs").0, "error: no manifests in \"docs\"");
     assert_eq!(said("*.json").0, "error: no file matches \"*.json\"");
@@ -112,16 +100,10 @@ kind: List
 items: {}
 ";
     let read = read_text(text);
-    assert_eq!(
-        read.objects,
-        ["v1 Pod/a", "apps/v1 Deployment/d", "x/v1 Other/o"]
-    );
+    assert_eq!(read.objects, ["v1 Pod/a", "apps/v1 Deployment/d", "x/v1 Other/o"]);
     assert_eq!(read.documents[0].namespace.as_ref().unwrap().value, "ns");
     assert_eq!(read.documents[1].namespace, None);
-    assert_eq!(
-        read.said,
-        ["f.yaml:19:1: error: items of a list must be a list, found a mapping"]
-    );
+    assert_eq!(read.said, ["f.yaml:19:1: error: items of a list must be a list, found a mapping"]);
     assert_eq!(read.documents[1].root().get("metadata").unwrap().len(), 1);
 }
 
@@ -148,10 +130,7 @@ fn identity_must_be_there() {
         said("apiVersion: v1\nkind: ''\nmetadata: {name: a}"),
         "f.yaml:2:7: error: kind is empty"
     );
-    assert_eq!(
-        said("[a]"),
-        "f.yaml:1:1: error: expected a Kubernetes object, found a list"
-    );
+    assert_eq!(said("[a]"), "f.yaml:1:1: error: expected a Kubernetes object, found a list");
     let read = read_text("apiversion: v1\nkind: Pod\nmetadata: {generateName: a}");
     assert_eq!(read.said.len(), 2);
     assert!(read.shown.contains("is this it?") && read.shown.contains("generateName"));
@@ -169,10 +148,7 @@ fn a_wrong_object_hides_no_other() {
 fn helm_output_keeps_its_origin_and_templates_are_named() {
     let text = format!("---\n# Source: shop/templates/pod.yaml\n{}", pod("a"));
     let read = read_text(&text);
-    assert_eq!(
-        read.documents[0].origin.as_deref(),
-        Some("shop/templates/pod.yaml")
-    );
+    assert_eq!(read.documents[0].origin.as_deref(), Some("shop/templates/pod.yaml"));
     for template in [
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n",
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a-{{ .Release.Name }}\n",
@@ -183,10 +159,7 @@ fn helm_output_keeps_its_origin_and_templates_are_named() {
         assert!(read.shown.contains("helm template CHART"), "{}", read.shown);
         assert_eq!(read.objects, ["v1 Pod/ok"]);
     }
-    let fine = read_text(&format!(
-        "{}  # {{{{\ndata: \"{{{{ $labels.pod }}}}\"\n",
-        pod("a")
-    ));
+    let fine = read_text(&format!("{}  # {{{{\ndata: \"{{{{ $labels.pod }}}}\"\n", pod("a")));
     assert_eq!(fine.said, [""; 0]);
 }
 
@@ -197,26 +170,17 @@ fn what_other_tools_read_is_named() {
         ("k/a.yaml", pod("a")),
         ("chart/Chart.yaml", "name: x\n".to_owned()),
         ("chart/templates/a.yaml", "{{".to_owned()),
-        (
-            "s/scenario.yaml",
-            "apiVersion: seatrial/v1\nkind: Scenario\nname: x\n".to_owned(),
-        ),
+        ("s/scenario.yaml", "apiVersion: seatrial/v1\nkind: Scenario\nname: x\n".to_owned()),
         ("s/a.yaml", pod("s")),
     ]);
     let folder = read_from(&loader, &["k"]);
-    assert_eq!(
-        folder.said,
-        ["warning: \"k/kustomization.yaml\" is not applied"]
-    );
+    assert_eq!(folder.said, ["warning: \"k/kustomization.yaml\" is not applied"]);
     assert!(folder.shown.contains("kubectl kustomize k | "));
     assert_eq!(folder.objects, ["v1 Pod/a"]);
     let named = read_from(&loader, &["k/kustomization.yaml"]);
     assert!(named.said[0].starts_with("error: \"k/kustomization.yaml\" is an instruction"));
     let chart = read_from(&loader, &["chart"]);
-    assert_eq!(
-        chart.said,
-        ["error: \"chart\" is a helm chart, not a folder of manifests"]
-    );
+    assert_eq!(chart.said, ["error: \"chart\" is a helm chart, not a folder of manifests"]);
     let scenario = read_from(&loader, &["s"]);
     assert_eq!((scenario.said.len(), scenario.objects.len()), (0, 1));
     assert_eq!(read_from(&loader, &["s/scenario.yaml"]).said.len(), 1);
@@ -239,13 +203,7 @@ fn packed_files_and_their_limits() {
     let mut options = ParseOptions::manifest();
     options.limits.bytes = 1000;
     let mut found = Diagnostics::new();
-    let documents = read(
-        &loader,
-        &["bomb.yaml".into()],
-        &options,
-        &mut Sources::new(),
-        &mut found,
-    );
+    let documents = read(&loader, &["bomb.yaml".into()], &options, &mut Sources::new(), &mut found);
     assert!(documents.is_empty() && found.has_errors());
 }
 
@@ -257,17 +215,10 @@ fn the_disk_is_read_as_memory_is() {
     std::fs::write(folder.path().join("shop/a.yaml"), pod("a")).unwrap();
     let loader = Loader::disk(folder.path());
     for path in ["shop", "shop/*.yaml", "."] {
-        assert_eq!(
-            read_from(&loader, &[path]).objects,
-            ["v1 Pod/a", "v1 Pod/b"]
-        );
+        assert_eq!(read_from(&loader, &[path]).objects, ["v1 Pod/a", "v1 Pod/b"]);
     }
     let missing = read_from(&loader, &["shop/c.yaml"]);
-    assert!(
-        missing.said[0].contains("no file or folder"),
-        "{:?}",
-        missing.said
-    );
+    assert!(missing.said[0].contains("no file or folder"), "{:?}", missing.said);
     let place = missing.said[0].contains("shop/c.yaml");
     assert!(place);
 }

@@ -162,10 +162,7 @@ impl Behaviors {
         let applies = |rule: &&BehaviorRule| {
             rule.workload.is_none_or(|w| w == workload)
                 && rule.container.is_none_or(|c| c == container)
-                && rule
-                    .image
-                    .as_deref()
-                    .is_none_or(|pattern| matches_pattern(pattern, image))
+                && rule.image.as_deref().is_none_or(|pattern| matches_pattern(pattern, image))
         };
         for rule in self.rules.iter().filter(applies) {
             serves |= rule.change.serve.is_some();
@@ -182,36 +179,21 @@ impl Behaviors {
     pub fn template(&self, workload: Workload, pod: PodTemplate, names: &Interner) -> Template {
         let spec = &pod.spec;
         let resolve = |c: &Container| self.resolve(workload, c.name, names.resolve(c.image));
-        let all: Vec<(Behavior, bool)> = spec
-            .init_containers
-            .iter()
-            .chain(&spec.containers)
-            .map(resolve)
-            .collect();
+        let all: Vec<(Behavior, bool)> =
+            spec.init_containers.iter().chain(&spec.containers).map(resolve).collect();
         let own = &all[spec.init_containers.len()..];
         let server = (own.iter().position(|(_, serves)| *serves))
             .or_else(|| spec.containers.iter().position(|c| !c.ports.is_empty()))
             .unwrap_or(0);
-        let server = own
-            .get(server)
-            .filter(|(b, _)| b.serve.is_some())
-            .map(|_| server);
-        let PodTemplate {
-            labels,
-            deletion_cost,
-            spec,
-            source,
-        } = pod;
+        let server = own.get(server).filter(|(b, _)| b.serve.is_some()).map(|_| server);
+        let PodTemplate { labels, deletion_cost, spec, source } = pod;
         Template {
             workload,
             labels,
             deletion_cost,
             spec,
             source,
-            behaviors: all
-                .into_iter()
-                .map(|(behavior, _)| Arc::new(behavior))
-                .collect(),
+            behaviors: all.into_iter().map(|(behavior, _)| Arc::new(behavior)).collect(),
             server: server.and_then(|index| u8::try_from(index).ok()),
         }
     }

@@ -8,24 +8,12 @@ id_type!(
 );
 id_type!(NodeId, "A node, numbered in the order of creation.");
 id_type!(DeploymentId, "A Deployment.");
-id_type!(
-    ReplicaSetId,
-    "A slot in the table of ReplicaSets; used again."
-);
+id_type!(ReplicaSetId, "A slot in the table of ReplicaSets; used again.");
 id_type!(ServiceId, "A Service.");
 id_type!(HpaId, "A HorizontalPodAutoscaler.");
-id_type!(
-    TemplateId,
-    "A slot in the table of pod templates: all pods of one template share it."
-);
-id_type!(
-    SourceId,
-    "A source of calls (an entry of `traffic`, or an entry of `calls`)."
-);
-id_type!(
-    GeneratorId,
-    "A generator or trace of bare pods (an entry of `workload`)."
-);
+id_type!(TemplateId, "A slot in the table of pod templates: all pods of one template share it.");
+id_type!(SourceId, "A source of calls (an entry of `traffic`, or an entry of `calls`).");
+id_type!(GeneratorId, "A generator or trace of bare pods (an entry of `workload`).");
 
 /// A pod that may be gone: stale when the slot has begun another life.
 pub type PodRef = Ref<PodId>;

@@ -22,10 +22,7 @@ impl Labels {
     /// The value of a label.
     #[must_use]
     pub fn get(&self, key: Symbol) -> Option<Symbol> {
-        self.0
-            .binary_search_by_key(&key, |(k, _)| *k)
-            .ok()
-            .map(|at| self.0[at].1)
+        self.0.binary_search_by_key(&key, |(k, _)| *k).ok().map(|at| self.0[at].1)
     }
 
     /// Sets a label.
@@ -111,11 +108,7 @@ impl Requirement {
         else {
             return false;
         };
-        if self.operator == Operator::Gt {
-            left > right
-        } else {
-            left < right
-        }
+        if self.operator == Operator::Gt { left > right } else { left < right }
     }
 }
 
@@ -128,9 +121,7 @@ impl Selector {
     /// Whether the labels are selected.
     #[must_use]
     pub fn matches(&self, labels: &Labels, names: &Interner) -> bool {
-        self.0
-            .iter()
-            .all(|requirement| requirement.matches(labels, names))
+        self.0.iter().all(|requirement| requirement.matches(labels, names))
     }
 
     /// The selector that wants each of these labels.

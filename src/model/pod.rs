@@ -298,9 +298,7 @@ pub fn matches_node(
     labels: &Labels,
     names: &crate::base::Interner,
 ) -> bool {
-    selector
-        .iter()
-        .all(|(key, value)| labels.get(key) == Some(value))
+    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
         && affinity
             .required
             .as_ref()

@@ -36,11 +36,7 @@ impl PoissonProcess {
             [(SimTime::ZERO, only)] if *only > 0.0 => Some(1e9 / only),
             _ => None,
         };
-        let mut process = Self {
-            rate: rate.clone(),
-            gap,
-            lap: None,
-        };
+        let mut process = Self { rate: rate.clone(), gap, lap: None };
         process.lap = repeat.map(|period| (period, process.calls_in(period)));
         process
     }
@@ -67,18 +63,14 @@ impl PoissonProcess {
             let piece = self.piece(at);
             let Some(end) = piece.end else {
                 let at = SimTime::from_nanos(at);
-                return (piece.from > 0.0)
-                    .then(|| later(at, need / piece.from))
-                    .flatten();
+                return (piece.from > 0.0).then(|| later(at, need / piece.from)).flatten();
             };
             let width = cast::f64_of_u64(end - at);
             let area = f64::midpoint(piece.from, piece.to) * width;
             if need < area {
                 // need = from·x + slope·x²/2, solved for x without cancellation.
                 let slope = (piece.to - piece.from) / width;
-                let root = (piece.from * piece.from + 2.0 * slope * need)
-                    .max(0.0)
-                    .sqrt();
+                let root = (piece.from * piece.from + 2.0 * slope * need).max(0.0).sqrt();
                 let step = cast::u64_trunc((2.0 * need / (piece.from + root)).round());
                 return Some(SimTime::from_nanos(end.min(at + step)));
             }
@@ -95,9 +87,7 @@ impl PoissonProcess {
             let piece = self.piece(at);
             let end = piece.end.unwrap_or(until).min(until);
             let width = cast::f64_of_u64(end - at);
-            let whole = piece
-                .end
-                .map_or(width, |whole| cast::f64_of_u64(whole - at));
+            let whole = piece.end.map_or(width, |whole| cast::f64_of_u64(whole - at));
             let to = piece.from + (piece.to - piece.from) * width / whole;
             calls += f64::midpoint(piece.from, to) * width;
             at = end;
@@ -116,11 +106,7 @@ impl PoissonProcess {
         let point_end = points.get(next).map(|(t, _)| at - place + t.as_nanos());
         let end = point_end.into_iter().chain(lap_end).min();
         let Some((since, rate)) = next.checked_sub(1).map(|i| points[i]) else {
-            return Piece {
-                end,
-                from: 0.0,
-                to: 0.0,
-            };
+            return Piece { end, from: 0.0, to: 0.0 };
         };
         let line = points.get(next).filter(|_| self.rate.is_linear);
         let at_place = |place: u64| match line {
@@ -131,11 +117,7 @@ impl PoissonProcess {
             }
         };
         let to = end.map_or(rate * PER_NANO, |end| at_place(place + (end - at)));
-        Piece {
-            end,
-            from: at_place(place),
-            to,
-        }
+        Piece { end, from: at_place(place), to }
     }
 }
 
@@ -161,11 +143,7 @@ mod tests {
 
     fn rate(points: &[(u64, f64)], is_linear: bool, repeat: Option<u64>) -> PoissonProcess {
         let points: Arc<[_]> = points.iter().map(|(at, rate)| (secs(*at), *rate)).collect();
-        PoissonProcess::new(&Rate {
-            points,
-            is_linear,
-            repeat: repeat.map(Duration::secs),
-        })
+        PoissonProcess::new(&Rate { points, is_linear, repeat: repeat.map(Duration::secs) })
     }
 
     #[test]
@@ -184,10 +162,7 @@ mod tests {
         let steps = rate(&[(0, 2.0), (10, 0.0), (20, 1.0)], false, None);
         assert_eq!(steps.next(secs(9), 1.0), Some(secs(9) + Duration::ms(500)));
         assert_eq!(steps.next(secs(9), 3.0), Some(secs(21)));
-        assert_eq!(
-            rate(&[(0, 2.0), (10, 0.0)], false, None).next(secs(9), 3.0),
-            None
-        );
+        assert_eq!(rate(&[(0, 2.0), (10, 0.0)], false, None).next(secs(9), 3.0), None);
     }
 
     /// A line from 0/s to 10/s in 10 s: t²/2 calls by t.
@@ -207,10 +182,7 @@ mod tests {
         assert_eq!(wave.next(secs(0), 102.0), Some(secs(42)));
         assert_eq!(wave.next(secs(32), 23.0), Some(secs(40)));
         assert_eq!(rate(&[(0, 0.0)], false, Some(10)).next(secs(0), 1.0), None);
-        assert_eq!(
-            rate(&[(0, 1e-12)], false, Some(10)).next(secs(0), 1.0),
-            None
-        );
+        assert_eq!(rate(&[(0, 1e-12)], false, Some(10)).next(secs(0), 1.0), None);
         assert_eq!(rate(&[(0, 1e-12)], false, None).next(secs(0), 1.0), None);
     }
 

@@ -24,10 +24,7 @@ impl Resources {
     /// The amount of one of the other resources; 0 if it is not named.
     #[must_use]
     pub fn scalar(&self, name: Symbol) -> i64 {
-        self.scalars
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map_or(0, |(_, amount)| *amount)
+        self.scalars.iter().find(|(n, _)| *n == name).map_or(0, |(_, amount)| *amount)
     }
 
     /// Adds `amount` of one of the other resources.

@@ -62,10 +62,7 @@ pub struct Model {
 impl Model {
     /// All templates that stand in the model, in the order of their tables.
     pub fn templates(&self) -> impl Iterator<Item = &Arc<Template>> {
-        let mixes = self
-            .generators
-            .iter()
-            .flat_map(|g| g.mix.iter().map(|(_, t)| &t.0));
+        let mixes = self.generators.iter().flat_map(|g| g.mix.iter().map(|(_, t)| &t.0));
         (self.deployments.iter().map(|d| &d.template))
             .chain(self.replica_sets.iter().map(|r| &r.template))
             .chain(self.pods.iter().map(|p| &p.template))
@@ -135,12 +132,7 @@ pub struct ScoreWeights {
 
 impl Default for ScoreWeights {
     fn default() -> Self {
-        Self {
-            taint_toleration: 3,
-            node_affinity: 2,
-            resources_fit: 1,
-            balanced_allocation: 1,
-        }
+        Self { taint_toleration: 3, node_affinity: 2, resources_fit: 1, balanced_allocation: 1 }
     }
 }
 

@@ -53,19 +53,13 @@ impl Rate {
     /// The same rate for ever, in calls a second.
     #[must_use]
     pub fn constant(per_second: f64) -> Self {
-        Self {
-            points: Arc::from([(SimTime::ZERO, per_second)]),
-            is_linear: false,
-            repeat: None,
-        }
+        Self { points: Arc::from([(SimTime::ZERO, per_second)]), is_linear: false, repeat: None }
     }
 
     /// The highest rate of all points, in calls a second.
     #[must_use]
     pub fn max(&self) -> f64 {
-        self.points
-            .iter()
-            .fold(0.0, |max, (_, rate)| max.max(*rate))
+        self.points.iter().fold(0.0, |max, (_, rate)| max.max(*rate))
     }
 
     /// The rate at an instant, in calls a second.

@@ -143,10 +143,7 @@ impl Columns {
     /// Looks at the nodes that changed since it was read last.
     pub(super) fn refresh(&mut self, with: Reader<'_>) {
         let log = with.nodes.log();
-        match log
-            .since(self.seen)
-            .filter(|_| self.local.len() == with.nodes.len())
-        {
+        match log.since(self.seen).filter(|_| self.local.len() == with.nodes.len()) {
             Some(places) => {
                 for place in places {
                     self.refresh_place(cast::usize_of(*place), with);
@@ -294,16 +291,9 @@ impl Columns {
         } else {
             self.nth_feasible(start, enough)
         };
-        let runs = if end > start {
-            [(start, end), (end, end)]
-        } else {
-            [(start, nodes), (0, end)]
-        };
-        Window {
-            runs,
-            found: enough,
-            next_start: end,
-        }
+        let runs =
+            if end > start { [(start, end), (end, end)] } else { [(start, nodes), (0, end)] };
+        Window { runs, found: enough, next_start: end }
     }
 
     /// The place of the feasible node number `skip` from `start` on, counted from 0, circularly.
@@ -343,9 +333,7 @@ impl Columns {
     fn places(&self, window: Window) -> impl Iterator<Item = (usize, usize)> {
         let words = window.runs.into_iter().filter(|(from, to)| from < to);
         let words = words.flat_map(|run| self.words(run));
-        words
-            .flat_map(|(word, bits)| ones(bits).map(move |bit| word * WORD + bit))
-            .enumerate()
+        words.flat_map(|(word, bits)| ones(bits).map(move |bit| word * WORD + bit)).enumerate()
     }
 
     /// The best local total of the window, and of equal ones the first on the heap's walk.
@@ -423,21 +411,14 @@ impl Columns {
 
     /// Why no node takes the class; the same text until a verdict changes.
     pub(super) fn failure(&mut self, with: Reader<'_>) -> Failure {
-        let Self {
-            failure,
-            rejections,
-            local,
-            ..
-        } = self;
+        let Self { failure, rejections, local, .. } = self;
         let new = || {
             let mut error = FitError::of(local.len());
             for (rejection, count) in rejections.iter().filter(|(_, count)| *count > 0) {
                 error.count(rejection, *count);
             }
             Failure {
-                message: error
-                    .message(with.class.spec.preempts_never, with.names)
-                    .into(),
+                message: error.message(with.class.spec.preempts_never, with.names).into(),
                 plugins: error.plugins,
             }
         };

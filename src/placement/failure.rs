@@ -35,10 +35,7 @@ impl FitError {
     /// Of so many nodes.
     #[must_use]
     pub fn of(nodes: usize) -> Self {
-        Self {
-            nodes: super::select::count_of(nodes),
-            ..Self::default()
-        }
+        Self { nodes: super::select::count_of(nodes), ..Self::default() }
     }
 
     /// Adds the verdict of `nodes` nodes.
@@ -74,13 +71,7 @@ impl FitError {
             let no_victims = "No preemption victims found for incoming pod".to_owned();
             let not_helpful = "Preemption is not helpful for scheduling".to_owned();
             let counts = [(candidates, no_victims), (total - candidates, not_helpful)];
-            histogram(
-                total,
-                &counts
-                    .into_iter()
-                    .filter(|(n, _)| *n > 0)
-                    .collect::<Vec<_>>(),
-            )
+            histogram(total, &counts.into_iter().filter(|(n, _)| *n > 0).collect::<Vec<_>>())
         };
         format!("{reasons} no new claims to deallocate, preemption: {preemption}")
     }
@@ -92,10 +83,7 @@ fn available(nodes: u32) -> String {
 
 /// Counts with their texts, sorted as strings.
 fn histogram(nodes: u32, counts: &[(u32, String)]) -> String {
-    let mut entries: Vec<String> = counts
-        .iter()
-        .map(|(n, text)| format!("{n} {text}"))
-        .collect();
+    let mut entries: Vec<String> = counts.iter().map(|(n, text)| format!("{n} {text}")).collect();
     entries.sort_unstable();
     if entries.is_empty() {
         return available(nodes);
@@ -117,11 +105,7 @@ mod tests {
     use super::*;
 
     fn fit(code: Code, reasons: &[Reason]) -> Rejection {
-        Rejection {
-            plugin: Plugin::NodeResourcesFit,
-            code,
-            reasons: SmallVec::from_slice(reasons),
-        }
+        Rejection { plugin: Plugin::NodeResourcesFit, code, reasons: SmallVec::from_slice(reasons) }
     }
 
     #[test]
@@ -159,10 +143,7 @@ mod tests {
         let mut error = FitError::of(15);
         let full = [Reason::InsufficientCpu];
         error.count(&fit(Code::UnschedulableAndUnresolvable, &full), 10);
-        error.count(
-            &fit(Code::UnschedulableAndUnresolvable, &[Reason::TooManyPods]),
-            2,
-        );
+        error.count(&fit(Code::UnschedulableAndUnresolvable, &[Reason::TooManyPods]), 2);
         let tainted = Rejection::unresolvable(Plugin::TaintToleration, Reason::UntoleratedTaint);
         error.count(&tainted, 3);
         assert_eq!(

@@ -26,10 +26,7 @@ impl ZoneKey {
                 "failure-domain.beta.kubernetes.io/region",
                 "topology.kubernetes.io/region",
             ),
-            zone: first(
-                "failure-domain.beta.kubernetes.io/zone",
-                "topology.kubernetes.io/zone",
-            ),
+            zone: first("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
         }
     }
 }

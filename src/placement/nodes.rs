@@ -260,11 +260,7 @@ impl Nodes {
         for (at, node) in (0..).zip(&self.order) {
             self.position[*node] = at;
         }
-        self.lines = self
-            .order
-            .iter()
-            .map(|n| Line::of(self.state(*n)))
-            .collect();
+        self.lines = self.order.iter().map(|n| Line::of(self.state(*n))).collect();
         self.log.restart(self.order.len());
     }
 }

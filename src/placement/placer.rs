@@ -126,8 +126,7 @@ impl Placer {
 
     /// Counts a pod no longer.
     pub fn remove_pod(&mut self, node: NodeId, class: ClassId) {
-        self.nodes
-            .remove_pod(node, &self.classes.classes[class].spec);
+        self.nodes.remove_pod(node, &self.classes.classes[class].spec);
     }
 
     /// Where the next pod of a class goes. It is not counted there yet.
@@ -140,13 +139,8 @@ impl Placer {
         if statics.is_narrowed {
             return self.decide_plain(class, names);
         }
-        let with = Reader {
-            class: row,
-            statics,
-            nodes: &self.nodes,
-            settings: &self.settings,
-            names,
-        };
+        let with =
+            Reader { class: row, statics, nodes: &self.nodes, settings: &self.settings, names };
         let enough = feasible_max(self.nodes.len(), self.settings.percentage_of_nodes_to_score);
         // Columns pay if fewer nodes change from one decision to the next than a search looks at.
         let end = self.nodes.log().end();
@@ -177,10 +171,7 @@ impl Placer {
         let attempt = plain::attempt(pod, &self.nodes, &self.settings, self.start, names);
         self.start = attempt.next_start;
         match attempt.chosen {
-            Some(node) => Decision::Placed {
-                node,
-                feasible: cast::u32_of(attempt.feasible.len()),
-            },
+            Some(node) => Decision::Placed { node, feasible: cast::u32_of(attempt.feasible.len()) },
             None => {
                 let error = attempt.fit_error(&self.nodes);
                 Decision::Failed(Failure {
@@ -194,17 +185,11 @@ impl Placer {
 
 fn placed(choice: Choice, start: &mut usize) -> Decision {
     *start = choice.next_start;
-    Decision::Placed {
-        node: choice.node,
-        feasible: cast::u32_of(choice.found),
-    }
+    Decision::Placed { node: choice.node, feasible: cast::u32_of(choice.found) }
 }
 
 fn no_nodes() -> Decision {
-    Decision::Failed(Failure {
-        message: NO_NODES.into(),
-        plugins: PluginSet::EMPTY,
-    })
+    Decision::Failed(Failure { message: NO_NODES.into(), plugins: PluginSet::EMPTY })
 }
 
 /// The columns of a class, made if need be; when all together become too large all go.

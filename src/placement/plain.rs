@@ -63,10 +63,7 @@ pub fn attempt(
     start: usize,
     names: &Interner,
 ) -> Attempt {
-    let mut attempt = Attempt {
-        next_start: start,
-        ..Attempt::default()
-    };
+    let mut attempt = Attempt { next_start: start, ..Attempt::default() };
     let named = node_affinity::named_nodes(pod);
     if named.as_ref().is_some_and(Vec::is_empty) {
         attempt.pre_filter = Some(TERMS_CONFLICT);

@@ -40,11 +40,7 @@ pub(super) fn choose(
         [(only, _)] => *only,
         several => best(several, with),
     };
-    Some(Choice {
-        node: with.nodes.order()[cast::usize_of(place)],
-        found: found.len(),
-        next_start,
-    })
+    Some(Choice { node: with.nodes.order()[cast::usize_of(place)], found: found.len(), next_start })
 }
 
 fn takes(numbers: &Numbers, place: usize, with: Reader<'_>) -> bool {

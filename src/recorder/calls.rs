@@ -120,11 +120,8 @@ impl ServiceCalls {
         }
         let (from, index) = self.last;
         let within = row.start.saturating_since(from) < self.width && row.start >= from;
-        let index = if within && index < self.intervals.len() {
-            index
-        } else {
-            self.find(row.start)
-        };
+        let index =
+            if within && index < self.intervals.len() { index } else { self.find(row.start) };
         self.intervals[index].add(row);
     }
 
@@ -144,9 +141,7 @@ impl ServiceCalls {
     #[must_use]
     pub fn between(&self, from: SimTime, until: SimTime) -> Interval {
         let mut sum = Interval::default();
-        let within = self
-            .intervals()
-            .filter(|(at, _)| (from..until).contains(at));
+        let within = self.intervals().filter(|(at, _)| (from..until).contains(at));
         within.for_each(|(_, interval)| sum.merge(interval));
         sum
     }
@@ -261,12 +256,7 @@ impl IntervalLatency {
     /// Empty, with the same room.
     fn like(&self) -> Self {
         let counts = vec![0; self.counts.len()];
-        Self {
-            first: self.first,
-            counts,
-            count: 0,
-            max: Duration::ZERO,
-        }
+        Self { first: self.first, counts, count: 0, max: Duration::ZERO }
     }
 
     fn merge(&mut self, other: &Self) {

@@ -51,9 +51,7 @@ impl Facts {
     #[must_use]
     pub fn after_deletion(&self, call: &CallRecord) -> Option<Duration> {
         let serial = call.pod?;
-        let at = self
-            .deletions
-            .binary_search_by_key(&serial, |(pod, _)| *pod);
+        let at = self.deletions.binary_search_by_key(&serial, |(pod, _)| *pod);
         let (_, deleted) = self.deletions[at.ok()?];
         let end = match call.fate {
             Fate::TimedOut => call.start,

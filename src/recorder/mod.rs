@@ -85,11 +85,7 @@ impl Recorder {
     #[must_use]
     pub fn new(model: &Arc<Model>, wants: Wants) -> Self {
         let kept = Kept::new(model, wants.rows);
-        Self {
-            wants_events: wants.events,
-            kept: Some(Box::new(kept)),
-            every_call: None,
-        }
+        Self { wants_events: wants.events, kept: Some(Box::new(kept)), every_call: None }
     }
 
     /// Whether Kubernetes Events are wanted: ask before making a text.
@@ -103,10 +99,7 @@ impl Recorder {
         let Some(kept) = &mut self.kept else { return };
         kept.pods.add(row);
         kept.rows.pod(row);
-        if matches!(
-            row.workload.kind,
-            WorkloadKind::Deployment | WorkloadKind::ReplicaSet
-        ) {
+        if matches!(row.workload.kind, WorkloadKind::Deployment | WorkloadKind::ReplicaSet) {
             kept.replica(row);
         }
     }
@@ -121,18 +114,12 @@ impl Recorder {
     /// A recorder that keeps every call until they are taken, and nothing else.
     #[must_use]
     pub fn keeping_calls() -> Self {
-        Self {
-            every_call: Some(Vec::new()),
-            ..Self::default()
-        }
+        Self { every_call: Some(Vec::new()), ..Self::default() }
     }
 
     /// Takes the calls kept so far.
     pub fn take_calls(&mut self) -> Vec<CallRecord> {
-        self.every_call
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+        self.every_call.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// A call has ended.
@@ -197,9 +184,7 @@ impl Kept {
         let by_name = (0..).zip(&model.deployments);
         Self {
             model: Arc::clone(model),
-            deployments: by_name
-                .map(|(i, spec)| (spec.name, DeploymentId::new(i)))
-                .collect(),
+            deployments: by_name.map(|(i, spec)| (spec.name, DeploymentId::new(i))).collect(),
             rows,
             calls: calls.collect::<Vec<_>>().into(),
             failures: Vec::new(),

@@ -153,10 +153,7 @@ mod tests {
              {gpu: yes}. preemption: 0/6 nodes are available: 6 No preemption victims found.",
             "untolerated taint",
         );
-        check(
-            "no nodes available to schedule pods",
-            "no nodes available to schedule pods",
-        );
+        check("no nodes available to schedule pods", "no nodes available to schedule pods");
     }
 
     #[test]

@@ -26,11 +26,7 @@ pub struct RowSinks {
 impl fmt::Debug for RowSinks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let open = [&self.pods, &self.events, &self.failures];
-        write!(
-            f,
-            "RowSinks({} open)",
-            open.iter().filter(|sink| sink.is_some()).count()
-        )
+        write!(f, "RowSinks({} open)", open.iter().filter(|sink| sink.is_some()).count())
     }
 }
 
@@ -53,16 +49,8 @@ const PODS: [&str; 16] = [
     "serial",
 ];
 const EVENTS: [&str; 5] = ["at_s", "type", "reason", "object", "message"];
-const FAILURES: [&str; 8] = [
-    "start_s",
-    "service",
-    "source",
-    "latency_s",
-    "fate",
-    "cause",
-    "retries",
-    "pod_serial",
-];
+const FAILURES: [&str; 8] =
+    ["start_s", "service", "source", "latency_s", "fate", "cause", "retries", "pod_serial"];
 
 impl RowSinks {
     /// A row a pod goes here.
@@ -87,9 +75,7 @@ impl RowSinks {
     }
 
     fn open(&mut self, sink: Sink, heading: &[&str]) -> Option<csv::Writer<Sink>> {
-        let mut writer = csv::WriterBuilder::new()
-            .buffer_capacity(1 << 16)
-            .from_writer(sink);
+        let mut writer = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(sink);
         match writer.write_record(heading) {
             Ok(()) => Some(writer),
             Err(error) => {
@@ -114,11 +100,7 @@ impl RowSinks {
     pub(super) fn failure(&mut self, row: &CallRecord, model: &Model) {
         if let Some(writer) = &mut self.failures {
             let result = write_failure(writer, row, model);
-            close_on_error(
-                &mut self.failures,
-                result,
-                ("failures.csv", &mut self.trouble),
-            );
+            close_on_error(&mut self.failures, result, ("failures.csv", &mut self.trouble));
         }
     }
 
@@ -204,13 +186,7 @@ fn write_event(
         About::Cluster => "cluster".to_owned(),
     };
     let kind = if row.is_warning { "Warning" } else { "Normal" };
-    writer.write_record([
-        secs(row.at).as_str(),
-        kind,
-        row.reason,
-        &about,
-        &row.message,
-    ])
+    writer.write_record([secs(row.at).as_str(), kind, row.reason, &about, &row.message])
 }
 
 fn write_failure(

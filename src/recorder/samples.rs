@@ -105,11 +105,7 @@ pub struct Spread {
 
 impl Spread {
     const fn of(value: f64) -> Self {
-        Self {
-            mean: value,
-            min: value,
-            max: value,
-        }
+        Self { mean: value, min: value, max: value }
     }
 
     fn merge(&mut self, own: u32, other: Self, more: u32) {
@@ -190,22 +186,13 @@ impl SamplePoint {
         };
         for row in &mut self.replicas {
             let found = other.replicas.iter().find(|r| same(r, row)).copied();
-            let other = found.unwrap_or(ReplicaPoint {
-                pods: 0.0,
-                ready: 0.0,
-                terminating: 0.0,
-                ..*row
-            });
+            let other =
+                found.unwrap_or(ReplicaPoint { pods: 0.0, ready: 0.0, terminating: 0.0, ..*row });
             row.mix(&other, part);
         }
         for row in &other.replicas {
             if self.replicas.iter().all(|r| !same(r, row)) {
-                let mut new = ReplicaPoint {
-                    pods: 0.0,
-                    ready: 0.0,
-                    terminating: 0.0,
-                    ..*row
-                };
+                let mut new = ReplicaPoint { pods: 0.0, ready: 0.0, terminating: 0.0, ..*row };
                 new.mix(row, part);
                 self.replicas.push(new);
             }
@@ -341,10 +328,7 @@ mod tests {
         let mean = samples.mean(Gauge::PodsPending).unwrap();
         assert!((mean - 40.0 / 12_000.0).abs() < 1e-12);
         assert!((samples.area(Gauge::Cost) - 18_000.0).abs() < 1e-6);
-        let peak = samples
-            .points()
-            .iter()
-            .map(|p| p.gauge(Gauge::PodsPending).max);
+        let peak = samples.points().iter().map(|p| p.gauge(Gauge::PodsPending).max);
         assert!((peak.fold(0.0, f64::max) - 40.0).abs() < 1e-12);
     }
 }

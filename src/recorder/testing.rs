@@ -13,17 +13,9 @@ pub(crate) fn model(workloads: &[&str]) -> Arc<Model> {
     let mut names = Interner::new();
     let mut sorted = workloads.to_vec();
     sorted.sort_unstable();
-    let deployments = sorted
-        .iter()
-        .map(|name| deployment(name, &mut names))
-        .collect();
-    let services: Vec<ServiceSpec> = sorted
-        .iter()
-        .map(|name| service(name, &mut names))
-        .collect();
-    let traffic = services
-        .first()
-        .map(|first| traffic(first.name, &mut names));
+    let deployments = sorted.iter().map(|name| deployment(name, &mut names)).collect();
+    let services: Vec<ServiceSpec> = sorted.iter().map(|name| service(name, &mut names)).collect();
+    let traffic = services.first().map(|first| traffic(first.name, &mut names));
     let nodes = (0..6).map(|index| node(index, &mut names)).collect();
     Arc::new(Model {
         name: "quickstart".to_owned(),
@@ -38,10 +30,7 @@ pub(crate) fn model(workloads: &[&str]) -> Arc<Model> {
         config_maps: Vec::new(),
         secrets: Vec::new(),
         priorities: PriorityClasses::default(),
-        behaviors: Behaviors {
-            standard: behavior(),
-            rules: Vec::new(),
-        },
+        behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
         traffic: traffic.into_iter().collect(),
         generators: Vec::new(),
         timeline: Vec::new(),
@@ -58,10 +47,7 @@ pub(crate) fn model(workloads: &[&str]) -> Arc<Model> {
 }
 
 fn object(name: &str, names: &mut Interner) -> ObjectName {
-    ObjectName {
-        namespace: names.intern("default"),
-        name: names.intern(name),
-    }
+    ObjectName { namespace: names.intern("default"), name: names.intern(name) }
 }
 
 fn labels(name: &str, names: &mut Interner) -> Labels {
@@ -90,11 +76,7 @@ fn node(index: u32, names: &mut Interner) -> NodeSpec {
 fn behavior() -> Behavior {
     Behavior {
         start: Distribution::Constant(4.0),
-        shutdown: Shutdown {
-            accept: Duration::ZERO,
-            drain: Duration::ZERO,
-            ignores_signal: false,
-        },
+        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: Some(Serve {
             hold: Distribution::Constant(0.02),
             cpu: Duration::ms(12),
@@ -158,10 +140,7 @@ fn pod_spec(image: &str, names: &mut Interner) -> PodSpec {
 fn deployment(name: &str, names: &mut Interner) -> DeploymentSpec {
     let object = object(name, names);
     let template = Template {
-        workload: Workload {
-            kind: WorkloadKind::Deployment,
-            name: object,
-        },
+        workload: Workload { kind: WorkloadKind::Deployment, name: object },
         labels: labels(name, names),
         deletion_cost: 0,
         spec: Arc::new(pod_spec(&format!("shop/{name}:v1"), names)),

@@ -89,19 +89,9 @@ fn calls_before_the_warmup_are_in_the_series_only() {
     recorder.call(&call(30_999, Fate::Ok, Cause::None));
     let facts = recorder.into_facts(&model.names, at(60_000), 9).unwrap();
     let calls = &facts.services[ServiceId::new(0)];
-    assert_eq!(
-        (
-            calls.counts.total(),
-            calls.counts.failed(),
-            calls.counts.retried
-        ),
-        (3, 1, 1)
-    );
+    assert_eq!((calls.counts.total(), calls.counts.failed(), calls.counts.retried), (3, 1, 1));
     assert_eq!(calls.counts.of_cause(Cause::CutByStop), 1);
-    let series: Vec<u64> = calls
-        .intervals()
-        .map(|(_, row)| row.counts.total())
-        .collect();
+    let series: Vec<u64> = calls.intervals().map(|(_, row)| row.counts.total()).collect();
     assert_eq!((series[0], series[30], series[31]), (1, 2, 1));
     assert_eq!(calls.between(at(30_000), at(40_000)).counts.total(), 3);
     assert_eq!(facts.failures.len(), 1);
@@ -112,9 +102,7 @@ fn a_long_run_has_wider_intervals() {
     let model = model(&["checkout"]);
     let mut recorder = Recorder::new(&model, Wants::default());
     let hours = 3_600_000 * 5;
-    (0..hours)
-        .step_by(500)
-        .for_each(|ms| recorder.call(&call(ms, Fate::Ok, Cause::None)));
+    (0..hours).step_by(500).for_each(|ms| recorder.call(&call(ms, Fate::Ok, Cause::None)));
     recorder.call(&call(1_000, Fate::Ok, Cause::None));
     let facts = recorder.into_facts(&model.names, at(hours), 9).unwrap();
     let calls = &facts.services[ServiceId::new(0)];
@@ -131,9 +119,7 @@ fn rows_get_the_names_of_the_run() {
     let replica_set = names.intern("checkout-6d4cf56db6");
     let workload = model.deployments[0].template.workload;
     let (pods, failures) = (Page::default(), Page::default());
-    let rows = RowSinks::default()
-        .pods(pods.clone())
-        .failures(failures.clone());
+    let rows = RowSinks::default().pods(pods.clone()).failures(failures.clone());
     let mut recorder = Recorder::new(&model, Wants { events: true, rows });
     assert!(recorder.wants_events());
     recorder.pod(&pod(3, replica_set, workload));
@@ -144,19 +130,10 @@ fn rows_get_the_names_of_the_run() {
     let wanted = "checkout-6d4cf56db6-bbbbb,default,deployment/checkout,1,,1.5,1.75,,4,60,,61,0,";
     assert!(row.starts_with(wanted), "{row}");
     let failed = failures.text();
-    assert!(
-        failed.ends_with("60.25,checkout,,0.02,refused,stale_proxy,1,3\n"),
-        "{failed}"
-    );
+    assert!(failed.ends_with("60.25,checkout,,0.02,refused,stale_proxy,1,3\n"), "{failed}");
     // the call ended 270 ms after the deletion of its pod
-    assert_eq!(
-        facts.after_deletion(&facts.failures[0]),
-        Some(Duration::ms(270))
-    );
-    assert_eq!(
-        (facts.pods.all.placed, facts.pods.all.pending.max()),
-        (1, Duration::ms(250))
-    );
+    assert_eq!(facts.after_deletion(&facts.failures[0]), Some(Duration::ms(270)));
+    assert_eq!((facts.pods.all.placed, facts.pods.all.pending.max()), (1, Duration::ms(250)));
     assert!(facts.trouble.is_empty());
 }
 
@@ -164,13 +141,7 @@ fn rows_get_the_names_of_the_run() {
 fn a_full_disk_is_told_and_does_not_end_the_run() {
     let model = model(&["checkout"]);
     let rows = RowSinks::default().pods(Full);
-    let mut recorder = Recorder::new(
-        &model,
-        Wants {
-            events: false,
-            rows,
-        },
-    );
+    let mut recorder = Recorder::new(&model, Wants { events: false, rows });
     let workload = model.deployments[0].template.workload;
     let name = model.deployments[0].name.name;
     (0..2_000).for_each(|serial| recorder.pod(&pod(serial, name, workload)));
@@ -184,12 +155,7 @@ fn a_rollout_lasts_until_the_last_old_pod_is_gone() {
     let model = model(&["checkout"]);
     let mut recorder = Recorder::new(&model, Wants::default());
     let deployment = DeploymentId::new(0);
-    let step = |ms, step| RolloutRecord {
-        at: at(ms),
-        deployment,
-        revision: 2,
-        step,
-    };
+    let step = |ms, step| RolloutRecord { at: at(ms), deployment, revision: 2, step };
     let workload = model.deployments[0].template.workload;
     recorder.rollout(step(50_000, RolloutStep::Started));
     recorder.rollout(step(58_000, RolloutStep::Completed));

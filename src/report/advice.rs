@@ -72,25 +72,16 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
             let same = |f: &&mut Failures| f.service == service && f.group == group;
             match all.iter_mut().find(same) {
                 Some(known) => known.failed += failed,
-                None => all.push(Failures {
-                    service,
-                    group,
-                    failed,
-                }),
+                None => all.push(Failures { service, group, failed }),
             }
         }
     }
     all.sort_by(|a, b| b.failed.total_cmp(&a.failed));
     let total: f64 = all.iter().map(|f| f.failed).sum();
     let weighty = all.iter().filter(|f| f.failed >= total / 10.0).take(2);
-    let advice: Vec<Advice> = weighty
-        .map(|f| of_failures(f, &services[f.service], summary, facts))
-        .collect();
-    if advice.is_empty() {
-        of_pods(summary).into_iter().collect()
-    } else {
-        advice
-    }
+    let advice: Vec<Advice> =
+        weighty.map(|f| of_failures(f, &services[f.service], summary, facts)).collect();
+    if advice.is_empty() { of_pods(summary).into_iter().collect() } else { advice }
 }
 
 fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts) -> Advice {
@@ -135,9 +126,10 @@ fn server(spec: &DeploymentSpec) -> Option<&Container> {
 /// How long after the deletion of a pod its server takes calls: the preStop hook, and what it
 /// accepts after the signal.
 fn stops_after(spec: &DeploymentSpec) -> (Option<Duration>, Duration) {
-    let accept = spec.template.server.map_or(Duration::ZERO, |index| {
-        spec.template.behavior(usize::from(index)).shutdown.accept
-    });
+    let accept = spec
+        .template
+        .server
+        .map_or(Duration::ZERO, |index| spec.template.behavior(usize::from(index)).shutdown.accept);
     let hook = match server(spec).and_then(|container| container.pre_stop.as_ref()) {
         Some(Hook::Sleep(span) | Hook::Exec(Some(span))) => Some(*span),
         Some(Hook::Exec(None) | Hook::Http) | None => None,
@@ -148,31 +140,20 @@ fn stops_after(spec: &DeploymentSpec) -> (Option<Duration>, Duration) {
 fn of_stop(name: &str, spec: Option<&DeploymentSpec>, summary: &Summary) -> (String, String) {
     let (hook, accept) = spec.map_or((None, Duration::ZERO), stops_after);
     let path = ["services", name, "calls", "failed_after_deletion_max"];
-    let seen = summary
-        .get(&path)
-        .map(|number| number.runs.iter().flatten().copied());
+    let seen = summary.get(&path).map(|number| number.runs.iter().flatten().copied());
     let late = seen.and_then(|runs| runs.reduce(f64::max));
     let stops = match hook {
         None => format!("{name} stops {accept} after SIGTERM"),
-        Some(hook) => format!(
-            "{name} stops {} after the deletion of its pod",
-            hook + accept
-        ),
+        Some(hook) => format!("{name} stops {} after the deletion of its pod", hook + accept),
     };
     let Some(late) = late else {
-        return (
-            format!("{stops}."),
-            "a preStop sleep of some seconds".to_owned(),
-        );
+        return (format!("{stops}."), "a preStop sleep of some seconds".to_owned());
     };
     let late_text = words::value(late, super::summary::Unit::Seconds);
     let why = format!("{stops}; calls failed up to {late_text} after the deletion of their pod.");
     let sleep = cast::u64_trunc(late) + 1;
     if hook.is_some_and(|hook| hook >= Duration::secs(sleep)) {
-        return (
-            why,
-            "a drain on SIGTERM that lets the calls in flight end".to_owned(),
-        );
+        return (why, "a drain on SIGTERM that lets the calls in flight end".to_owned());
     }
     let grace = spec.map_or(Duration::secs(30), |spec| spec.template.spec.grace);
     let more = if Duration::secs(sleep) >= grace {
@@ -184,19 +165,13 @@ fn of_stop(name: &str, spec: Option<&DeploymentSpec>, summary: &Summary) -> (Str
 }
 
 fn of_start(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
-    let probes = spec
-        .and_then(server)
-        .is_some_and(|container| container.readiness.is_some());
+    let probes = spec.and_then(server).is_some_and(|container| container.readiness.is_some());
     let why = if probes {
         format!("{name} is ready before it can serve: its probe does not ask what serves calls.")
     } else {
         format!("{name} has no readinessProbe: its pods get calls before they can serve.")
     };
-    let what = if probes {
-        "a readinessProbe of"
-    } else {
-        "a readinessProbe on"
-    };
+    let what = if probes { "a readinessProbe of" } else { "a readinessProbe on" };
     (why, format!("{what} the port that serves calls"))
 }
 
@@ -214,8 +189,7 @@ fn of_pods(summary: &Summary) -> Option<Advice> {
     let never = summary.get(&["pods", "never_scheduled"])?;
     let count = never.value.filter(|count| *count > 0.0)?;
     let reasons = summary.iter().filter(|(path, _)| {
-        path.segments()
-            .starts_with(&["pods".to_owned(), "waited_for".to_owned()])
+        path.segments().starts_with(&["pods".to_owned(), "waited_for".to_owned()])
     });
     let most =
         reasons.max_by(|(_, a), (_, b)| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0)));

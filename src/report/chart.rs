@@ -293,22 +293,14 @@ impl Figure {
     /// With an instant marked through all panels.
     #[must_use]
     pub fn marker(mut self, at: f64, label: impl Into<String>) -> Self {
-        self.markers.push(Marker {
-            at,
-            until: None,
-            label: label.into(),
-        });
+        self.markers.push(Marker { at, until: None, label: label.into() });
         self
     }
 
     /// With a span shaded through all panels.
     #[must_use]
     pub fn span(mut self, at: f64, until: f64, label: impl Into<String>) -> Self {
-        self.markers.push(Marker {
-            at,
-            until: Some(until),
-            label: label.into(),
-        });
+        self.markers.push(Marker { at, until: Some(until), label: label.into() });
         self
     }
 }
@@ -317,11 +309,7 @@ impl Panel {
     /// A panel without layers yet.
     #[must_use]
     pub fn new(y: Axis) -> Self {
-        Self {
-            y,
-            layers: Vec::new(),
-            markers: Vec::new(),
-        }
+        Self { y, layers: Vec::new(), markers: Vec::new() }
     }
 
     /// With one more layer, in front of the others.
@@ -334,11 +322,7 @@ impl Panel {
     /// With an instant marked in this panel alone.
     #[must_use]
     pub fn marker(mut self, at: f64, label: impl Into<String>) -> Self {
-        self.markers.push(Marker {
-            at,
-            until: None,
-            label: label.into(),
-        });
+        self.markers.push(Marker { at, until: None, label: label.into() });
         self
     }
 }
@@ -347,13 +331,7 @@ impl Axis {
     /// A linear axis.
     #[must_use]
     pub fn new(label: impl Into<String>, unit: Unit) -> Self {
-        Self {
-            label: label.into(),
-            unit,
-            scale: Scale::Linear,
-            range: None,
-            from_zero: true,
-        }
+        Self { label: label.into(), unit, scale: Scale::Linear, range: None, from_zero: true }
     }
 
     /// The usual x axis: simulated seconds since the start, read as a clock.
@@ -400,61 +378,37 @@ impl Layer {
     /// A [`Layer::Line`].
     #[must_use]
     pub fn line(name: impl Into<String>, role: Role, points: Vec<(f64, f64)>) -> Self {
-        Self::Line(Series {
-            name: name.into(),
-            role,
-            points,
-        })
+        Self::Line(Series { name: name.into(), role, points })
     }
 
     /// A [`Layer::Step`].
     #[must_use]
     pub fn step(name: impl Into<String>, role: Role, points: Vec<(f64, f64)>) -> Self {
-        Self::Step(Series {
-            name: name.into(),
-            role,
-            points,
-        })
+        Self::Step(Series { name: name.into(), role, points })
     }
 
     /// A [`Layer::Stacked`] of steps.
     #[must_use]
     pub fn stacked(x: Vec<f64>, series: Vec<Stack>) -> Self {
-        Self::Stacked {
-            x,
-            series,
-            shape: Shape::Steps,
-        }
+        Self::Stacked { x, series, shape: Shape::Steps }
     }
 
     /// A [`Layer::Band`].
     #[must_use]
     pub fn band(name: impl Into<String>, role: Role, points: Vec<(f64, f64, f64)>) -> Self {
-        Self::Band {
-            name: name.into(),
-            role,
-            points,
-        }
+        Self::Band { name: name.into(), role, points }
     }
 
     /// A [`Layer::Cdf`].
     #[must_use]
     pub fn cdf(name: impl Into<String>, role: Role, samples: Vec<f64>) -> Self {
-        Self::Cdf {
-            name: name.into(),
-            role,
-            samples,
-        }
+        Self::Cdf { name: name.into(), role, samples }
     }
 
     /// A [`Layer::Level`].
     #[must_use]
     pub fn level(name: impl Into<String>, role: Role, at: f64) -> Self {
-        Self::Level {
-            name: name.into(),
-            role,
-            at,
-        }
+        Self::Level { name: name.into(), role, at }
     }
 }
 
@@ -462,11 +416,7 @@ impl Stack {
     /// One series of a stack.
     #[must_use]
     pub fn new(name: impl Into<String>, role: Role, values: Vec<f64>) -> Self {
-        Self {
-            name: name.into(),
-            role,
-            values,
-        }
+        Self { name: name.into(), role, values }
     }
 }
 

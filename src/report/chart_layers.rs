@@ -43,15 +43,11 @@ pub(super) struct Key {
 
 impl Frame {
     pub(super) fn x(&self, v: f64) -> Option<f64> {
-        self.x
-            .place(v)
-            .map(|share| self.rect.x + share * self.rect.w)
+        self.x.place(v).map(|share| self.rect.x + share * self.rect.w)
     }
 
     pub(super) fn y(&self, v: f64) -> Option<f64> {
-        self.y
-            .place(v)
-            .map(|share| self.rect.y + (1.0 - share) * self.rect.h)
+        self.y.place(v).map(|share| self.rect.y + (1.0 - share) * self.rect.h)
     }
 
     fn point(&self, (x, y): (f64, f64)) -> Option<Point> {
@@ -129,31 +125,20 @@ pub(super) fn keys(panel: &Panel, x_log: bool) -> Vec<Key> {
     let mut keys = Vec::new();
     let mut add = |name: &str, role: Role, swatch, dash| {
         if !name.is_empty() {
-            keys.push(Key {
-                name: name.to_owned(),
-                role,
-                swatch,
-                dash,
-            });
+            keys.push(Key { name: name.to_owned(), role, swatch, dash });
         }
     };
     for layer in &panel.layers {
         match layer {
             Layer::Line(s) | Layer::Step(s) => add(&s.name, s.role, Swatch::Line, dash(s)),
             Layer::Stacked { series, .. } => {
-                series
-                    .iter()
-                    .for_each(|s| add(&s.name, s.role, Swatch::Box, &[]));
+                series.iter().for_each(|s| add(&s.name, s.role, Swatch::Box, &[]));
             }
             Layer::Band { name, role, .. } => add(name, *role, Swatch::Band, &[]),
             Layer::Bars { name, role, .. } => add(name, *role, Swatch::Box, &[]),
             Layer::Estimates { name, role, .. } => add(name, *role, Swatch::Dot, &[]),
             Layer::Level { name, role, .. } => add(name, *role, Swatch::Line, role.stroke().dash),
-            Layer::Cdf {
-                name,
-                role,
-                samples,
-            } if !name.is_empty() => {
+            Layer::Cdf { name, role, samples } if !name.is_empty() => {
                 let name = format!("{name}{}", left_out(samples, x_log));
                 add(&name, *role, Swatch::Line, role.stroke().dash);
             }
@@ -165,11 +150,7 @@ pub(super) fn keys(panel: &Panel, x_log: bool) -> Vec<Key> {
 
 /// Dashes tell calm lines apart; a restless one is solid, here and in the legend.
 fn dash(series: &Series) -> &'static [f64] {
-    if series.points.len() <= CALM {
-        series.role.stroke().dash
-    } else {
-        &[]
-    }
+    if series.points.len() <= CALM { series.role.stroke().dash } else { &[] }
 }
 
 /// What a log axis cannot show is said in words.
@@ -184,11 +165,7 @@ fn left_out(samples: &[f64], x_log: bool) -> String {
 
 /// All layers of a panel, back to front.
 pub(super) fn draw(panel: &Panel, frame: &Frame) -> Vec<Group> {
-    let bars_total = panel
-        .layers
-        .iter()
-        .filter(|l| matches!(l, Layer::Bars { .. }))
-        .count();
+    let bars_total = panel.layers.iter().filter(|l| matches!(l, Layer::Bars { .. })).count();
     let mut bars_before = 0;
     let mut groups = Vec::new();
     for layer in &panel.layers {
@@ -211,11 +188,7 @@ pub(super) fn draw(panel: &Panel, frame: &Frame) -> Vec<Group> {
             Layer::Estimates { name, role, rows } => {
                 groups.push(estimates(name, *role, rows, frame));
             }
-            Layer::Cdf {
-                name,
-                role,
-                samples,
-            } => {
+            Layer::Cdf { name, role, samples } => {
                 groups.push(curve(name, *role, cumulative(samples, frame), frame));
             }
             Layer::Level { name, role, at } => {
@@ -230,11 +203,7 @@ pub(super) fn draw(panel: &Panel, frame: &Frame) -> Vec<Group> {
 /// What is printed at the right of each row of estimates.
 pub(super) fn row_texts(panel: &Panel, unit: &Unit) -> Vec<(usize, String)> {
     let rows = panel.layers.iter().flat_map(|layer| {
-        if let Layer::Estimates { rows, .. } = layer {
-            rows.as_slice()
-        } else {
-            &[]
-        }
+        if let Layer::Estimates { rows, .. } = layer { rows.as_slice() } else { &[] }
     });
     rows.filter(|r| r.value.is_finite())
         .map(|r| (r.row, estimate_text(unit, (r.value, r.low, r.high))))
@@ -255,28 +224,14 @@ fn curve(name: &str, role: Role, runs: Vec<Vec<Point>>, frame: &Frame) -> Group 
     let stroke = role.stroke();
     let paint = Paint::solid(role.rgb());
     let marks = runs.into_iter().map(|run| match run.as_slice() {
-        [alone] => Mark::Dot {
-            at: *alone,
-            radius: stroke.width,
-            paint,
-        },
-        _ => Mark::Path {
-            points: run,
-            width: stroke.width,
-            paint,
-        },
+        [alone] => Mark::Dot { at: *alone, radius: stroke.width, paint },
+        _ => Mark::Path { points: run, width: stroke.width, paint },
     });
-    Group {
-        dash: stroke.dash,
-        ..series_group(name, frame, marks.collect())
-    }
+    Group { dash: stroke.dash, ..series_group(name, frame, marks.collect()) }
 }
 
 fn lines(points: &[(f64, f64)], frame: &Frame) -> Vec<Vec<Point>> {
-    runs(points.iter().map(|p| frame.point(*p)))
-        .iter()
-        .map(|run| thin(run))
-        .collect()
+    runs(points.iter().map(|p| frame.point(*p))).iter().map(|run| thin(run)).collect()
 }
 
 fn steps(points: &[(f64, f64)], frame: &Frame) -> Vec<Vec<Point>> {
@@ -285,10 +240,7 @@ fn steps(points: &[(f64, f64)], frame: &Frame) -> Vec<Vec<Point>> {
     let right = frame.rect.x + frame.rect.w;
     let mut seen = 0;
     for run in runs(placed.iter().copied()) {
-        seen = placed[seen..]
-            .iter()
-            .position(Option::is_some)
-            .map_or(seen, |skip| seen + skip);
+        seen = placed[seen..].iter().position(Option::is_some).map_or(seen, |skip| seen + skip);
         seen += run.len();
         // The last value holds until the gap begins, or to the end of the axis.
         let gap = points.get(seen).and_then(|p| frame.x(p.0)).unwrap_or(right);
@@ -355,11 +307,7 @@ fn band(name: &str, role: Role, points: &[(f64, f64, f64)], frame: &Frame) -> Gr
     let mut runs = vec![Vec::new()];
     for (x, low, high) in points {
         // On a log axis a lower end of 0 is the bottom of the plot.
-        let low = if low.is_finite() {
-            frame.y(*low).or(Some(bottom))
-        } else {
-            None
-        };
+        let low = if low.is_finite() { frame.y(*low).or(Some(bottom)) } else { None };
         match (frame.x(*x), low, frame.y(*high), runs.last_mut()) {
             (Some(x), Some(low), Some(high), Some(run)) => run.push((x, low, high)),
             (_, _, _, Some(run)) if !run.is_empty() => runs.push(Vec::new()),
@@ -398,9 +346,7 @@ fn bar_pitch(panel: &Panel) -> f64 {
     }
     at.sort_by(f64::total_cmp);
     let gaps = at.windows(2).map(|p| p[1] - p[0]).filter(|gap| *gap > 0.0);
-    gaps.fold(f64::INFINITY, f64::min)
-        .clamp(0.0, 1e300)
-        .min(if at.len() < 2 { 1.0 } else { 1e300 })
+    gaps.fold(f64::INFINITY, f64::min).clamp(0.0, 1e300).min(if at.len() < 2 { 1.0 } else { 1e300 })
 }
 
 fn draw_bars(
@@ -422,21 +368,14 @@ fn draw_bars(
             continue;
         };
         let ground = frame.ground();
-        let inset = if total > 1 {
-            1.0_f64.min((x1 - x0) / 8.0)
-        } else {
-            0.0
-        };
+        let inset = if total > 1 { 1.0_f64.min((x1 - x0) / 8.0) } else { 0.0 };
         let rect = Rect {
             x: x0 + inset,
             y: y.min(ground),
             w: x1 - x0 - 2.0 * inset,
             h: (y - ground).abs(),
         };
-        marks.push(Mark::Rect {
-            rect,
-            paint: Paint::solid(role.rgb()),
-        });
+        marks.push(Mark::Rect { rect, paint: Paint::solid(role.rgb()) });
         if let Some((low, high)) = bar.interval {
             let at = |v: f64| frame.y(v).unwrap_or(ground);
             marks.extend(whisker(
@@ -459,11 +398,7 @@ fn estimates(name: &str, role: Role, rows: &[Estimate], frame: &Frame) -> Group 
         if let (Some(low), Some(high)) = (frame.x(row.low), frame.x(row.high)) {
             marks.extend(whisker((low, at.1), (high, at.1), paint));
         }
-        marks.push(Mark::Dot {
-            at,
-            radius: 5.0,
-            paint,
-        });
+        marks.push(Mark::Dot { at, radius: 5.0, paint });
     }
     series_group(name, frame, marks)
 }
@@ -480,11 +415,7 @@ fn whisker(a: Point, b: Point, paint: Paint) -> Vec<Mark> {
     };
     [vec![a, b], cap(a), cap(b)]
         .into_iter()
-        .map(|points| Mark::Path {
-            points,
-            width: 1.6,
-            paint,
-        })
+        .map(|points| Mark::Path { points, width: 1.6, paint })
         .collect()
 }
 
@@ -522,37 +453,15 @@ pub(super) mod tests {
 
     /// 100 by 10 pixels, x 0 to 100, y 0 to 10.
     pub(in super::super) fn frame() -> Frame {
-        let x = Map {
-            lo: 0.0,
-            hi: 100.0,
-            scale: Scale::Linear,
-        };
-        let y = Map {
-            lo: 0.0,
-            hi: 10.0,
-            scale: Scale::Linear,
-        };
-        Frame {
-            rect: Rect {
-                x: 0.0,
-                y: 0.0,
-                w: 100.0,
-                h: 10.0,
-            },
-            x,
-            y,
-        }
+        let x = Map { lo: 0.0, hi: 100.0, scale: Scale::Linear };
+        let y = Map { lo: 0.0, hi: 10.0, scale: Scale::Linear };
+        Frame { rect: Rect { x: 0.0, y: 0.0, w: 100.0, h: 10.0 }, x, y }
     }
 
     #[test]
     fn thinning_keeps_every_extreme() {
         let points: Vec<Point> = (0..1_000_000)
-            .map(|i| {
-                (
-                    f64::from(i) / 10_000.0,
-                    if i == 654_321 { 9.0 } else { 1.0 },
-                )
-            })
+            .map(|i| (f64::from(i) / 10_000.0, if i == 654_321 { 9.0 } else { 1.0 }))
             .collect();
         let kept = thin(&points);
         assert!(kept.len() <= 4 * 101, "{}", kept.len());
@@ -561,32 +470,18 @@ pub(super) mod tests {
 
     #[test]
     fn a_gap_ends_a_step_and_the_last_value_holds_to_the_end() {
-        let got = steps(
-            &[(0.0, 1.0), (10.0, 2.0), (20.0, f64::NAN), (50.0, 3.0)],
-            &frame(),
-        );
+        let got = steps(&[(0.0, 1.0), (10.0, 2.0), (20.0, f64::NAN), (50.0, 3.0)], &frame());
         assert_eq!(got[0], [(0.0, 9.0), (10.0, 9.0), (10.0, 8.0), (20.0, 8.0)]);
         assert_eq!(got[1], [(50.0, 7.0), (100.0, 7.0)]);
     }
 
     #[test]
     fn a_cumulative_curve_ends_at_one_hundred_percent() {
-        let y = Map {
-            lo: 0.0,
-            hi: 1.0,
-            scale: Scale::Linear,
-        };
+        let y = Map { lo: 0.0, hi: 1.0, scale: Scale::Linear };
         let got = cumulative(&[30.0, 10.0], &Frame { y, ..frame() });
         assert_eq!(
             got,
-            [[
-                (0.0, 10.0),
-                (10.0, 10.0),
-                (10.0, 5.0),
-                (30.0, 5.0),
-                (30.0, 0.0),
-                (100.0, 0.0)
-            ]]
+            [[(0.0, 10.0), (10.0, 10.0), (10.0, 5.0), (30.0, 5.0), (30.0, 0.0), (100.0, 0.0)]]
         );
     }
 }

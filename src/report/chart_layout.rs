@@ -36,16 +36,9 @@ const AXIS: Paint = Paint::solid((0x66, 0x66, 0x66));
 /// The figure as marks in pixels; both ways out draw these.
 pub(super) fn lay_out(figure: &Figure) -> Drawing {
     let empty = [Panel::new(Axis::new("", Unit::Number))];
-    let panels = if figure.panels.is_empty() {
-        &empty
-    } else {
-        figure.panels.as_slice()
-    };
+    let panels = if figure.panels.is_empty() { &empty } else { figure.panels.as_slice() };
     let plan = Plan::of(figure, panels);
-    let mut page = Page {
-        groups: Vec::new(),
-        y: PAD,
-    };
+    let mut page = Page { groups: Vec::new(), y: PAD };
     page.header(figure);
     for (i, panel) in panels.iter().enumerate() {
         let through: &[Marker] = &figure.markers;
@@ -71,11 +64,7 @@ struct Page {
 impl Page {
     fn group(&mut self, class: &'static str, marks: Vec<Mark>) {
         if !marks.is_empty() {
-            self.groups.push(Group {
-                class,
-                marks,
-                ..Group::default()
-            });
+            self.groups.push(Group { class, marks, ..Group::default() });
         }
     }
 
@@ -87,12 +76,9 @@ impl Page {
             marks.push(text((PAD, self.y), line, TITLE_EM, Weight::Bold));
             self.y += 6.0;
         }
-        for line in font::wrap(
-            figure.subtitle.as_deref().unwrap_or(""),
-            LABEL_EM,
-            Weight::Regular,
-            room,
-        ) {
+        for line in
+            font::wrap(figure.subtitle.as_deref().unwrap_or(""), LABEL_EM, Weight::Regular, room)
+        {
             self.y += LABEL_EM;
             marks.push(grey((PAD, self.y), line, LABEL_EM, Align::Start));
             self.y += 5.0;
@@ -111,43 +97,19 @@ impl Page {
         self.y += 14.0;
         self.head(plan, whole);
         let own = panel.markers.iter();
-        let labelled: Vec<&Marker> = if first {
-            through.iter().chain(own).collect()
-        } else {
-            own.collect()
-        };
+        let labelled: Vec<&Marker> =
+            if first { through.iter().chain(own).collect() } else { own.collect() };
         let flags = flags(&labelled, &whole.x.map, (whole.left, whole.right), WIDTH);
         let rows = flags.iter().map(|flag| flag.row + 1).max().unwrap_or(0);
-        self.y += if rows == 0 {
-            13.0
-        } else {
-            8.0 + 16.0 * count(rows)
-        };
-        let rect = Rect {
-            x: whole.left,
-            y: self.y,
-            w: whole.right - whole.left,
-            h: plan.height,
-        };
-        let frame = Frame {
-            rect,
-            x: whole.x.map,
-            y: plan.y.map,
-        };
+        self.y += if rows == 0 { 13.0 } else { 8.0 + 16.0 * count(rows) };
+        let rect = Rect { x: whole.left, y: self.y, w: whole.right - whole.left, h: plan.height };
+        let frame = Frame { rect, x: whole.x.map, y: plan.y.map };
         let lines: Vec<&Marker> = through.iter().chain(&panel.markers).collect();
         self.grid(panel, plan, whole, &frame);
         if plan.empty {
             let middle = (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0 + 5.0);
-            let blank = Rect {
-                x: middle.0 - 45.0,
-                y: middle.1 - 18.0,
-                w: 90.0,
-                h: 26.0,
-            };
-            let white = Mark::Rect {
-                rect: blank,
-                paint: Paint::solid((0xFF, 0xFF, 0xFF)),
-            };
+            let blank = Rect { x: middle.0 - 45.0, y: middle.1 - 18.0, w: 90.0, h: 26.0 };
+            let white = Mark::Rect { rect: blank, paint: Paint::solid((0xFF, 0xFF, 0xFF)) };
             let words = grey(middle, "no data".to_owned(), 15.0, Align::Middle);
             self.group("empty", vec![white, words]);
         } else {
@@ -171,10 +133,7 @@ impl Page {
             return;
         }
         if !label.is_empty() {
-            self.group(
-                "label",
-                vec![text((PAD, baseline), label.clone(), LABEL_EM, Weight::Bold)],
-            );
+            self.group("label", vec![text((PAD, baseline), label.clone(), LABEL_EM, Weight::Bold)]);
         }
         let (mut x, mut y) = if beside {
             (RIGHT + KEY_GAP - total, baseline)
@@ -200,43 +159,17 @@ impl Page {
         let middle = baseline - 4.5;
         let across = vec![(x + 1.0, middle), (x + SWATCH - 1.0, middle)];
         let stroke = key.role.stroke();
-        let square = Rect {
-            x,
-            y: middle - BOX / 2.0,
-            w: BOX,
-            h: BOX,
-        };
-        let wide = Rect {
-            x,
-            y: middle - 6.0,
-            w: SWATCH,
-            h: 12.0,
-        };
+        let square = Rect { x, y: middle - BOX / 2.0, w: BOX, h: BOX };
+        let wide = Rect { x, y: middle - 6.0, w: SWATCH, h: 12.0 };
         let swatch = match key.swatch {
-            Swatch::Line => vec![Mark::Path {
-                points: across,
-                width: stroke.width,
-                paint,
-            }],
-            Swatch::Box => vec![Mark::Rect {
-                rect: square,
-                paint,
-            }],
-            Swatch::Band => vec![Mark::Rect {
-                rect: wide,
-                paint: Paint::sheer(key.role.rgb(), 0.22),
-            }],
+            Swatch::Line => vec![Mark::Path { points: across, width: stroke.width, paint }],
+            Swatch::Box => vec![Mark::Rect { rect: square, paint }],
+            Swatch::Band => {
+                vec![Mark::Rect { rect: wide, paint: Paint::sheer(key.role.rgb(), 0.22) }]
+            }
             Swatch::Dot => vec![
-                Mark::Path {
-                    points: across,
-                    width: 1.6,
-                    paint,
-                },
-                Mark::Dot {
-                    at: (x + SWATCH / 2.0, middle),
-                    radius: 4.5,
-                    paint,
-                },
+                Mark::Path { points: across, width: 1.6, paint },
+                Mark::Dot { at: (x + SWATCH / 2.0, middle), radius: 4.5, paint },
             ],
         };
         self.groups.push(Group {
@@ -248,12 +181,7 @@ impl Page {
         let name = key_name(key);
         self.group(
             "key",
-            vec![text(
-                (x + swatch_width(key) + 6.0, baseline),
-                name,
-                TEXT_EM,
-                Weight::Regular,
-            )],
+            vec![text((x + swatch_width(key) + 6.0, baseline), name, TEXT_EM, Weight::Regular)],
         );
     }
 
@@ -261,15 +189,8 @@ impl Page {
         let shade = |marker: &&Marker| {
             let ends = [marker.at, marker.until?].map(|v| v.clamp(frame.x.lo, frame.x.hi));
             let (x0, x1) = (frame.x(ends[0])?, frame.x(ends[1])?);
-            let rect = Rect {
-                x: x0,
-                w: (x1 - x0).max(0.0),
-                ..frame.rect
-            };
-            (x1 > x0).then_some(Mark::Rect {
-                rect,
-                paint: Paint::sheer((0x60, 0x50, 0x40), 0.10),
-            })
+            let rect = Rect { x: x0, w: (x1 - x0).max(0.0), ..frame.rect };
+            (x1 > x0).then_some(Mark::Rect { rect, paint: Paint::sheer((0x60, 0x50, 0x40), 0.10) })
         };
         let marks = markers.iter().filter_map(shade).collect();
         self.group("shade", marks);
@@ -296,19 +217,12 @@ impl Page {
         }
         if plan.y.map.scale == Scale::Log {
             marks.extend(
-                plan.y
-                    .minor
-                    .iter()
-                    .filter_map(|v| Some(level(x - 3.0, frame.y(*v)?, 3.0, AXIS))),
+                plan.y.minor.iter().filter_map(|v| Some(level(x - 3.0, frame.y(*v)?, 3.0, AXIS))),
             );
         }
         if !whole.x_named {
             marks.extend(
-                whole
-                    .x
-                    .ticks
-                    .iter()
-                    .filter_map(|t| Some(upright(frame.x(t.at)?, y, h, GRID))),
+                whole.x.ticks.iter().filter_map(|t| Some(upright(frame.x(t.at)?, y, h, GRID))),
             );
         }
         for (row, note) in &plan.row_texts {
@@ -316,12 +230,7 @@ impl Page {
                 continue;
             };
             let note = font::fit(note, TEXT_EM, Weight::Regular, RIGHT - whole.right);
-            labels.push(text(
-                (whole.right + 10.0, at + 4.5),
-                note,
-                TEXT_EM,
-                Weight::Regular,
-            ));
+            labels.push(text((whole.right + 10.0, at + 4.5), note, TEXT_EM, Weight::Regular));
         }
         self.groups.push(Group {
             class: "plot",
@@ -337,29 +246,19 @@ impl Page {
         let Rect { x, y, w, h } = frame.rect;
         let mut marks = vec![level(x, y + h, w, AXIS)];
         let within = |map: &Map| map.scale == Scale::Linear && map.spans(0.0);
-        if let (true, Some(at), false) = (
-            within(&plan.y.map),
-            frame.y(0.0),
-            plan.y.map.lo > plan.y.map.hi,
-        ) {
+        if let (true, Some(at), false) =
+            (within(&plan.y.map), frame.y(0.0), plan.y.map.lo > plan.y.map.hi)
+        {
             marks.push(level(x, at, w, AXIS));
         }
-        let zero = frame
-            .x(0.0)
-            .filter(|at| *at > x + 1.0 && within(&whole.x.map) && !whole.x_named);
+        let zero =
+            frame.x(0.0).filter(|at| *at > x + 1.0 && within(&whole.x.map) && !whole.x_named);
         marks.extend(zero.map(|at| upright(at, y, h, AXIS)));
-        let ticks = whole
-            .x
-            .ticks
-            .iter()
-            .filter_map(|t| Some(upright(frame.x(t.at)?, y + h, 5.0, AXIS)));
+        let ticks =
+            whole.x.ticks.iter().filter_map(|t| Some(upright(frame.x(t.at)?, y + h, 5.0, AXIS)));
         marks.extend(ticks);
         marks.extend(
-            whole
-                .x
-                .minor
-                .iter()
-                .filter_map(|v| Some(upright(frame.x(*v)?, y + h, 3.0, AXIS))),
+            whole.x.minor.iter().filter_map(|v| Some(upright(frame.x(*v)?, y + h, 3.0, AXIS))),
         );
         self.group("axes", marks);
     }
@@ -367,20 +266,14 @@ impl Page {
     fn marker_lines(&mut self, markers: &[&Marker], flags: &[Flag], frame: &Frame) {
         let Rect { y, h, .. } = frame.rect;
         let ends = markers.iter().flat_map(|m| [Some(m.at), m.until]).flatten();
-        let mut places: Vec<f64> = ends
-            .filter(|at| frame.x.spans(*at))
-            .filter_map(|at| frame.x(at))
-            .collect();
+        let mut places: Vec<f64> =
+            ends.filter(|at| frame.x.spans(*at)).filter_map(|at| frame.x(at)).collect();
         places.sort_by(f64::total_cmp);
         places.dedup_by(|a, b| (*a - *b).abs() < 1e-6);
         let line = |x: f64| {
             let flag = flags.iter().find(|flag| (flag.x - x).abs() < 1e-6);
             let top = flag.map_or(y, |flag| y - 16.0 * count(flag.row) - 14.0);
-            Mark::Path {
-                points: vec![(x, y + h), (x, top)],
-                width: 1.2,
-                paint: AXIS,
-            }
+            Mark::Path { points: vec![(x, y + h), (x, top)], width: 1.2, paint: AXIS }
         };
         let lines = places.into_iter().map(line).collect();
         self.groups.push(Group {
@@ -448,14 +341,7 @@ impl Page {
 }
 
 fn plot_data(frame: &Frame) -> Vec<(&'static str, String)> {
-    let name = |map: &Map| {
-        if map.scale == Scale::Log {
-            "log"
-        } else {
-            "linear"
-        }
-        .to_owned()
-    };
+    let name = |map: &Map| if map.scale == Scale::Log { "log" } else { "linear" }.to_owned();
     let Rect { x, y, w, h } = frame.rect;
     vec![
         ("left", format!("{x:.1}")),
@@ -476,11 +362,7 @@ fn key_name(key: &Key) -> String {
 }
 
 fn swatch_width(key: &Key) -> f64 {
-    if key.swatch == Swatch::Box {
-        BOX
-    } else {
-        SWATCH
-    }
+    if key.swatch == Swatch::Box { BOX } else { SWATCH }
 }
 
 fn key_width(key: &Key) -> f64 {
@@ -488,47 +370,17 @@ fn key_width(key: &Key) -> f64 {
 }
 
 fn text(at: (f64, f64), text: String, em: f64, weight: Weight) -> Mark {
-    Mark::Text {
-        at,
-        text,
-        em,
-        weight,
-        align: Align::Start,
-        paint: Paint::ink(),
-    }
+    Mark::Text { at, text, em, weight, align: Align::Start, paint: Paint::ink() }
 }
 
 fn grey(at: (f64, f64), text: String, em: f64, align: Align) -> Mark {
-    Mark::Text {
-        at,
-        text,
-        em,
-        weight: Weight::Regular,
-        align,
-        paint: GREY_TEXT,
-    }
+    Mark::Text { at, text, em, weight: Weight::Regular, align, paint: GREY_TEXT }
 }
 
 fn level(x: f64, y: f64, length: f64, paint: Paint) -> Mark {
-    Mark::Rect {
-        rect: Rect {
-            x,
-            y: y - 0.5,
-            w: length,
-            h: 1.0,
-        },
-        paint,
-    }
+    Mark::Rect { rect: Rect { x, y: y - 0.5, w: length, h: 1.0 }, paint }
 }
 
 fn upright(x: f64, y: f64, length: f64, paint: Paint) -> Mark {
-    Mark::Rect {
-        rect: Rect {
-            x: x - 0.5,
-            y,
-            w: 1.0,
-            h: length,
-        },
-        paint,
-    }
+    Mark::Rect { rect: Rect { x: x - 0.5, y, w: 1.0, h: length }, paint }
 }

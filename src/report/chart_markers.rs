@@ -43,30 +43,15 @@ pub(super) fn flags(markers: &[&Marker], x: &Map, plot: (f64, f64), page: f64) -
         }
         let left = (x - 5.0 - width).max(4.0);
         let span = if turned { (left, left + width) } else { right };
-        (
-            turned,
-            Flag {
-                x,
-                span,
-                row: 0,
-                label,
-            },
-        )
+        (turned, Flag { x, span, row: 0, label })
     };
     let (mut left, right): (Vec<_>, Vec<_>) =
         places.drain(..).map(turn).partition(|(turned, _)| *turned);
     left.reverse();
     let mut flags: Vec<Flag> = Vec::new();
     for (_, flag) in right.into_iter().chain(left) {
-        let row = flags
-            .iter()
-            .filter(|other| meet(other, &flag))
-            .map(|f| f.row + 1)
-            .max();
-        flags.push(Flag {
-            row: row.unwrap_or(0),
-            ..flag
-        });
+        let row = flags.iter().filter(|other| meet(other, &flag)).map(|f| f.row + 1).max();
+        flags.push(Flag { row: row.unwrap_or(0), ..flag });
     }
     flags.retain(|flag| flag.row < MARKER_ROWS);
     flags
@@ -96,10 +81,7 @@ fn flag_places(markers: &[&Marker], map: &Map, (left, right): (f64, f64)) -> Vec
         }
     }
     let cut = |label: &str| font::fit(label, SMALL_EM, Weight::Regular, LABEL_ROOM);
-    merged
-        .into_iter()
-        .map(|(x, label)| (x, cut(&label)))
-        .collect()
+    merged.into_iter().map(|(x, label)| (x, cut(&label))).collect()
 }
 
 #[cfg(test)]
@@ -108,23 +90,10 @@ mod tests {
     use super::*;
 
     fn laid(at: &[f64]) -> Vec<Flag> {
-        let map = Map {
-            lo: 0.0,
-            hi: 100.0,
-            scale: Scale::Linear,
-        };
-        let mark = |v: &f64| Marker {
-            at: *v,
-            until: None,
-            label: format!("something at {v}"),
-        };
+        let map = Map { lo: 0.0, hi: 100.0, scale: Scale::Linear };
+        let mark = |v: &f64| Marker { at: *v, until: None, label: format!("something at {v}") };
         let markers: Vec<Marker> = at.iter().map(mark).collect();
-        flags(
-            &markers.iter().collect::<Vec<_>>(),
-            &map,
-            (50.0, 970.0),
-            1000.0,
-        )
+        flags(&markers.iter().collect::<Vec<_>>(), &map, (50.0, 970.0), 1000.0)
     }
 
     #[test]
@@ -150,9 +119,6 @@ mod tests {
 
     #[test]
     fn markers_at_one_place_share_a_label() {
-        assert_eq!(
-            laid(&[50.0, 50.01])[0].label,
-            "something at 50, something at 50.01"
-        );
+        assert_eq!(laid(&[50.0, 50.01])[0].label, "something at 50, something at 50.01");
     }
 }

@@ -3,10 +3,7 @@
 //! Logarithms and powers are libm's, so that a figure has the same bytes on every platform.
 
 /// A count as a number; exact up to 2^53, far above what a chart holds.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of points are far below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts of points are far below 2^53")]
 pub(super) fn count(n: usize) -> f64 {
     n as f64
 }
@@ -23,10 +20,7 @@ pub(super) fn index(v: f64) -> usize {
 }
 
 /// Single precision, as the font code wants it.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "glyphs need no more precision"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "glyphs need no more precision")]
 pub(super) fn single(v: f64) -> f32 {
     v as f32
 }
@@ -44,11 +38,7 @@ pub(super) fn pow10(exponent: f64) -> f64 {
 /// The smallest of 1, 2, 5 times a power of ten that is at least `raw` (above 0).
 pub(super) fn round_step(raw: f64) -> f64 {
     let base = pow10(log10(raw).floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .iter()
-        .map(|m| m * base)
-        .find(|s| *s >= raw * 0.999_999)
-        .unwrap_or(raw)
+    [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * base).find(|s| *s >= raw * 0.999_999).unwrap_or(raw)
 }
 
 /// The least and greatest of the finite numbers added to it.

@@ -56,31 +56,13 @@ pub(super) enum Mark {
     /// A filled rectangle.
     Rect { rect: Rect, paint: Paint },
     /// A line with round joins and ends.
-    Path {
-        points: Vec<Point>,
-        width: f64,
-        paint: Paint,
-    },
+    Path { points: Vec<Point>, width: f64, paint: Paint },
     /// What is between two curves over rising x: `(x, lower y, upper y)`, so the second is greater.
-    Area {
-        edges: Vec<(f64, f64, f64)>,
-        paint: Paint,
-    },
+    Area { edges: Vec<(f64, f64, f64)>, paint: Paint },
     /// A filled circle.
-    Dot {
-        at: Point,
-        radius: f64,
-        paint: Paint,
-    },
+    Dot { at: Point, radius: f64, paint: Paint },
     /// A line of text on its baseline.
-    Text {
-        at: Point,
-        text: String,
-        em: f64,
-        weight: Weight,
-        align: Align,
-        paint: Paint,
-    },
+    Text { at: Point, text: String, em: f64, weight: Weight, align: Align, paint: Paint },
 }
 
 /// Which part of a text stands at its point.
@@ -128,12 +110,7 @@ impl Paint {
 
 impl Rect {
     pub(super) fn grown(self, by: f64) -> Self {
-        Self {
-            x: self.x - by,
-            y: self.y - by,
-            w: self.w + 2.0 * by,
-            h: self.h + 2.0 * by,
-        }
+        Self { x: self.x - by, y: self.y - by, w: self.w + 2.0 * by, h: self.h + 2.0 * by }
     }
 }
 
@@ -168,10 +145,8 @@ fn push_group(out: &mut String, group: &Group, drawing: &Drawing) {
     for (name, value) in &group.data {
         tag += &format!(" data-{name}=\"{}\"", escape(value));
     }
-    let dash: Vec<String> = shrunk(group)
-        .iter()
-        .map(|length| pixel(length * FINE).to_string())
-        .collect();
+    let dash: Vec<String> =
+        shrunk(group).iter().map(|length| pixel(length * FINE).to_string()).collect();
     if !dash.is_empty() {
         tag += &format!(" stroke-dasharray=\"{}\"", dash.join(" "));
     }
@@ -206,20 +181,13 @@ fn escape(text: &str) -> String {
 
 /// Round ends lengthen a dash by the width of the line; this takes it off again.
 fn shrunk(group: &Group) -> Vec<f64> {
-    let width = group.marks.iter().find_map(|mark| {
-        if let Mark::Path { width, .. } = mark {
-            Some(*width)
-        } else {
-            None
-        }
-    });
+    let width = group
+        .marks
+        .iter()
+        .find_map(|mark| if let Mark::Path { width, .. } = mark { Some(*width) } else { None });
     let by = width.unwrap_or(0.0);
     let turn = |(i, length): (usize, &f64)| {
-        if i % 2 == 0 {
-            (length - by).max(0.1)
-        } else {
-            length + by.min(length - 0.1)
-        }
+        if i % 2 == 0 { (length - by).max(0.1) } else { length + by.min(length - 0.1) }
     };
     group.dash.iter().enumerate().map(turn).collect()
 }
@@ -245,20 +213,11 @@ fn put_svg(sheet: &Sheet<'_>, mark: &Mark) -> Result<(), DrawingAreaErrorKind<st
     let fine = |(x, y): Point| (pixel(x * FINE), pixel(y * FINE));
     match mark {
         Mark::Rect { rect, paint } => {
-            let corners = [
-                fine((rect.x, rect.y)),
-                fine((rect.x + rect.w, rect.y + rect.h)),
-            ];
+            let corners = [fine((rect.x, rect.y)), fine((rect.x + rect.w, rect.y + rect.h))];
             sheet.draw(&Rectangle::new(corners, paint.color().filled()))
         }
-        Mark::Path {
-            points,
-            width,
-            paint,
-        } => {
-            let style = paint
-                .color()
-                .stroke_width(pixel(width * FINE).unsigned_abs());
+        Mark::Path { points, width, paint } => {
+            let style = paint.color().stroke_width(pixel(width * FINE).unsigned_abs());
             let points: Vec<(i32, i32)> = points.iter().map(|p| fine(*p)).collect();
             sheet.draw(&PathElement::new(points, style))
         }
@@ -268,19 +227,10 @@ fn put_svg(sheet: &Sheet<'_>, mark: &Mark) -> Result<(), DrawingAreaErrorKind<st
             let points: Vec<(i32, i32)> = low.chain(high).collect();
             sheet.draw(&Polygon::new(points, paint.color()))
         }
-        Mark::Dot { at, radius, paint } => sheet.draw(&Circle::new(
-            fine(*at),
-            pixel(radius * FINE),
-            paint.color().filled(),
-        )),
-        Mark::Text {
-            at,
-            text,
-            em,
-            weight,
-            align,
-            paint,
-        } => sheet.draw(&Text::new(
+        Mark::Dot { at, radius, paint } => {
+            sheet.draw(&Circle::new(fine(*at), pixel(radius * FINE), paint.color().filled()))
+        }
+        Mark::Text { at, text, em, weight, align, paint } => sheet.draw(&Text::new(
             text.clone(),
             svg_origin(fine(*at), *em),
             svg_style(*em, *weight, *align, *paint),
@@ -306,11 +256,7 @@ fn svg_style(em: f64, weight: Weight, align: Align, paint: Paint) -> TextStyle<'
     };
     // plotters divides by 1.24 to get the em.
     let font = FontDesc::new(FontFamily::Name(font::FAMILIES), em * FINE * 1.24, style);
-    TextStyle {
-        font,
-        color: paint.color().to_backend_color(),
-        pos: Pos::new(side, VPos::Top),
-    }
+    TextStyle { font, color: paint.color().to_backend_color(), pos: Pos::new(side, VPos::Top) }
 }
 
 /// The drawing as PNG at twice its size.
@@ -342,12 +288,7 @@ fn narrow(v: usize) -> u32 {
 fn overlap(whole: [i32; 4], clip: Rect) -> [i32; 4] {
     let [x0, y0, x1, y1] =
         [clip.x, clip.y, clip.x + clip.w, clip.y + clip.h].map(|v| pixel(v * scale()));
-    [
-        x0.max(whole[0]),
-        y0.max(whole[1]),
-        x1.min(whole[2]),
-        y1.min(whole[3]),
-    ]
+    [x0.max(whole[0]), y0.max(whole[1]), x1.min(whole[2]), y1.min(whole[3])]
 }
 
 fn scale() -> f64 {
@@ -387,9 +328,7 @@ fn encode(pixels: &[u8], w: usize, h: usize) -> Vec<u8> {
         unit: png::Unit::Meter,
     }));
     let mut writer = encoder.write_header().expect("a vector takes all writes");
-    writer
-        .write_image_data(pixels)
-        .expect("the buffer has the size of the header");
+    writer.write_image_data(pixels).expect("the buffer has the size of the header");
     writer.finish().expect("a vector takes all writes");
     out
 }
@@ -405,11 +344,7 @@ impl Canvas<'_> {
         let s = scale();
         match mark {
             Mark::Rect { rect, paint } => self.rect(*rect, *paint),
-            Mark::Path {
-                points,
-                width,
-                paint,
-            } => {
+            Mark::Path { points, width, paint } => {
                 let points: Vec<Point> = points.iter().map(|p| (p.0 * s, p.1 * s)).collect();
                 let dash: Vec<f64> = dash.iter().map(|length| length * s).collect();
                 for (a, b) in dashes(&points, &dash) {
@@ -425,14 +360,7 @@ impl Canvas<'_> {
                 let at = (at.0 * s, at.1 * s);
                 self.capsule(at, at, radius * s, *paint);
             }
-            Mark::Text {
-                at,
-                text,
-                em,
-                weight,
-                align,
-                paint,
-            } => {
+            Mark::Text { at, text, em, weight, align, paint } => {
                 let width = font::width(text, *em, *weight);
                 let left = match align {
                     Align::Start => at.0,
@@ -451,9 +379,7 @@ impl Canvas<'_> {
         let [x0, y0, x1, y1] = self.clip;
         if (x0..x1).contains(&x) && (y0..y1).contains(&y) && coverage > 0.0 {
             let color = paint.color().mix(coverage.min(1.0)).to_backend_color();
-            self.back
-                .draw_pixel((x, y), color)
-                .expect("a bitmap in memory takes every pixel");
+            self.back.draw_pixel((x, y), color).expect("a bitmap in memory takes every pixel");
         }
     }
 
@@ -500,19 +426,12 @@ impl Canvas<'_> {
         let flat = (b.0 - a.0).abs() >= (b.1 - a.1).abs();
         // Walk along the longer side; `turn` swaps the axes of a steep line.
         let turn = |p: Point| if flat { p } else { (p.1, p.0) };
-        let (from, to) = if turn(a).0 <= turn(b).0 {
-            (turn(a), turn(b))
-        } else {
-            (turn(b), turn(a))
-        };
+        let (from, to) =
+            if turn(a).0 <= turn(b).0 { (turn(a), turn(b)) } else { (turn(b), turn(a)) };
         let run = (to.0 - from.0).max(1e-9);
         let slope = (to.1 - from.1) / run;
         let reach = radius * (1.0 + slope * slope).sqrt() + 1.5;
-        let limit = if flat {
-            (self.clip[0], self.clip[2])
-        } else {
-            (self.clip[1], self.clip[3])
-        };
+        let limit = if flat { (self.clip[0], self.clip[2]) } else { (self.clip[1], self.clip[3]) };
         let begin = pixel((from.0 - radius - 1.0).floor()).max(limit.0);
         let end = pixel((to.0 + radius + 1.0).ceil()).min(limit.1);
         for major in begin..end {
@@ -546,12 +465,7 @@ fn dashes(points: &[Point], dash: &[f64]) -> Vec<(Point, Point)> {
     let (mut part, mut left) = (0, dash[0]);
     for (a, b) in pieces {
         let length = ((b.0 - a.0) * (b.0 - a.0) + (b.1 - a.1) * (b.1 - a.1)).sqrt();
-        let along = |d: f64| {
-            (
-                a.0 + (b.0 - a.0) * d / length,
-                a.1 + (b.1 - a.1) * d / length,
-            )
-        };
+        let along = |d: f64| (a.0 + (b.0 - a.0) * d / length, a.1 + (b.1 - a.1) * d / length);
         let mut done = 0.0;
         while length - done > 1e-9 {
             let next = (done + left).min(length);

@@ -33,14 +33,7 @@ impl Role {
     /// Its colour in the chart: Okabe and Ito, "Color Universal Design" (2008), and greys.
     #[must_use]
     pub fn rgb(self) -> (u8, u8, u8) {
-        const FAILURES: [Rgb; 6] = [
-            VERMILLION,
-            ORANGE,
-            PURPLE,
-            YELLOW,
-            MAROON,
-            (0xB3, 0x8B, 0x6D),
-        ];
+        const FAILURES: [Rgb; 6] = [VERMILLION, ORANGE, PURPLE, YELLOW, MAROON, (0xB3, 0x8B, 0x6D)];
         const SERIES: [Rgb; 7] = [BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, INK];
         const RANKS: [Rgb; 4] = [SKY, BLUE, NIGHT, VERMILLION];
         match self {

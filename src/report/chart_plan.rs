@@ -50,23 +50,10 @@ impl Plan {
                 empty: y.0.is_none() || x.0.is_none() && !only_levels(panel),
             });
         }
-        let tick_width = |p: &PanelPlan| {
-            p.y.ticks
-                .iter()
-                .map(|t| text_width(&t.label))
-                .fold(30.0, f64::max)
-        };
-        let left = PAD
-            + plans
-                .iter()
-                .map(tick_width)
-                .fold(0.0, f64::max)
-                .min(NAME_ROOM)
-            + 10.0;
-        let texts = plans
-            .iter()
-            .flat_map(|p| &p.row_texts)
-            .map(|(_, t)| text_width(t));
+        let tick_width =
+            |p: &PanelPlan| p.y.ticks.iter().map(|t| text_width(&t.label)).fold(30.0, f64::max);
+        let left = PAD + plans.iter().map(tick_width).fold(0.0, f64::max).min(NAME_ROOM) + 10.0;
+        let texts = plans.iter().flat_map(|p| &p.row_texts).map(|(_, t)| text_width(t));
         let right = RIGHT - texts.map(|w| w + 4.0).fold(0.0, f64::max).min(WIDTH / 3.0);
         Self {
             x: fit_x(&figure.x, all.0, right - left),
@@ -79,10 +66,7 @@ impl Plan {
 }
 
 fn only_levels(panel: &Panel) -> bool {
-    panel
-        .layers
-        .iter()
-        .all(|layer| matches!(layer, Layer::Level { .. }))
+    panel.layers.iter().all(|layer| matches!(layer, Layer::Level { .. }))
 }
 
 fn plot_height(panel: &Panel, panels: usize) -> f64 {
@@ -94,11 +78,7 @@ fn plot_height(panel: &Panel, panels: usize) -> f64 {
 
 /// Decades of a log axis may stand closer than linear ticks.
 fn y_ticks(panel: &Panel, height: f64) -> usize {
-    let apart = if panel.y.scale == Scale::Log {
-        26.0
-    } else {
-        42.0
-    };
+    let apart = if panel.y.scale == Scale::Log { 26.0 } else { 42.0 };
     index(height / apart)
 }
 
@@ -106,18 +86,11 @@ fn y_ticks(panel: &Panel, height: f64) -> usize {
 fn fit_x(axis: &Axis, extent: Option<(f64, f64)>, room: f64) -> Fitted {
     let with = |target| scale::fit(axis, extent, Ends::Exact, target);
     let fits = |fitted: &Fitted| {
-        let ends: Vec<(f64, f64)> = fitted
-            .ticks
-            .iter()
-            .filter_map(|t| tick_span(t, &fitted.map, room))
-            .collect();
+        let ends: Vec<(f64, f64)> =
+            fitted.ticks.iter().filter_map(|t| tick_span(t, &fitted.map, room)).collect();
         ends.windows(2).all(|pair| pair[0].1 + 14.0 <= pair[1].0)
     };
-    (2..=12)
-        .rev()
-        .map(with)
-        .find(fits)
-        .unwrap_or_else(|| with(2))
+    (2..=12).rev().map(with).find(fits).unwrap_or_else(|| with(2))
 }
 
 fn tick_span(tick: &scale::Tick, map: &Map, room: f64) -> Option<(f64, f64)> {

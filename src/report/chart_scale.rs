@@ -32,9 +32,8 @@ const CLOCK_STEPS: [f64; 19] = [
 /// Spans of time that a log axis labels first, in seconds, from 10 s up.
 const LONG_MAJOR: [f64; 7] = [10.0, 60.0, 600.0, 3600.0, 36_000.0, 86_400.0, 864_000.0];
 /// And those it labels when there is room.
-const LONG_MINOR: [f64; 10] = [
-    20.0, 30.0, 120.0, 300.0, 1200.0, 1800.0, 7200.0, 18_000.0, 172_800.0, 432_000.0,
-];
+const LONG_MINOR: [f64; 10] =
+    [20.0, 30.0, 120.0, 300.0, 1200.0, 1800.0, 7200.0, 18_000.0, 172_800.0, 432_000.0];
 
 /// From a value to its place along the axis: 0 at the first end, 1 at the last.
 #[derive(Clone, Copy, Debug)]
@@ -95,28 +94,12 @@ pub(super) fn fit(axis: &Axis, extent: Option<(f64, f64)>, ends: Ends, target: u
     if let Unit::Names(names) = &axis.unit {
         return fit_names(axis, names, ends);
     }
-    let known = axis
-        .range
-        .or(extent)
-        .filter(|(lo, hi)| lo.is_finite() && hi.is_finite());
+    let known = axis.range.or(extent).filter(|(lo, hi)| lo.is_finite() && hi.is_finite());
     let Some((lo, hi)) = known else {
-        let map = Map {
-            lo: 0.0,
-            hi: 1.0,
-            scale: Scale::Linear,
-        };
-        return Fitted {
-            map,
-            ticks: Vec::new(),
-            minor: Vec::new(),
-            label: axis.label.clone(),
-        };
+        let map = Map { lo: 0.0, hi: 1.0, scale: Scale::Linear };
+        return Fitted { map, ticks: Vec::new(), minor: Vec::new(), label: axis.label.clone() };
     };
-    let ends = if axis.range.is_some() {
-        Ends::Exact
-    } else {
-        ends
-    };
+    let ends = if axis.range.is_some() { Ends::Exact } else { ends };
     match axis.scale {
         Scale::Linear => fit_linear(axis, (lo, hi), ends, target.max(2)),
         Scale::Log => fit_log(axis, (lo, hi), ends, target.max(2)),
@@ -131,18 +114,11 @@ fn fit_names(axis: &Axis, names: &[String], ends: Ends) -> Fitted {
         Ends::Ticks => (last, -0.5),
     };
     Fitted {
-        map: Map {
-            lo,
-            hi,
-            scale: Scale::Linear,
-        },
+        map: Map { lo, hi, scale: Scale::Linear },
         ticks: names
             .iter()
             .enumerate()
-            .map(|(i, n)| Tick {
-                at: count(i),
-                label: n.clone(),
-            })
+            .map(|(i, n)| Tick { at: count(i), label: n.clone() })
             .collect(),
         minor: Vec::new(),
         label: axis.label.clone(),
@@ -167,58 +143,28 @@ fn fit_linear(axis: &Axis, (lo, hi): (f64, f64), ends: Ends, target: usize) -> F
     if ends == Ends::Ticks {
         let whole_share = axis.unit == Unit::Share && hi <= 1.0;
         let room = 0.02 * (hi - lo);
-        hi = if hi > 0.0 {
-            ((hi + room) / step).ceil() * step
-        } else {
-            hi
-        };
+        hi = if hi > 0.0 { ((hi + room) / step).ceil() * step } else { hi };
         hi = if whole_share { hi.min(1.0) } else { hi };
-        lo = if lo.abs() < step * 1e-9 {
-            0.0
-        } else {
-            ((lo - room) / step).floor() * step
-        };
+        lo = if lo.abs() < step * 1e-9 { 0.0 } else { ((lo - room) / step).floor() * step };
     }
     let first = (lo / step - 1e-6).ceil();
     let steps = ((hi / step + 1e-6).floor() - first).clamp(0.0, 200.0);
     let at = (0..=index(steps)).map(|i| (first + count(i)) * step);
     let most = hi.abs().max(lo.abs());
-    let ticks = at
-        .map(|at| Tick {
-            at,
-            label: tick_text(&axis.unit, at, step, most),
-        })
-        .collect();
-    let map = Map {
-        lo,
-        hi,
-        scale: Scale::Linear,
-    };
-    Fitted {
-        map,
-        ticks,
-        minor: Vec::new(),
-        label: with_hint(axis, step, most),
-    }
+    let ticks = at.map(|at| Tick { at, label: tick_text(&axis.unit, at, step, most) }).collect();
+    let map = Map { lo, hi, scale: Scale::Linear };
+    Fitted { map, ticks, minor: Vec::new(), label: with_hint(axis, step, most) }
 }
 
 fn fit_log(axis: &Axis, (lo, hi): (f64, f64), ends: Ends, target: usize) -> Fitted {
     let hi = if hi > 0.0 { hi } else { 1.0 };
     let lo = if lo > 0.0 { lo.min(hi) } else { hi / 1000.0 };
-    let (mut lo, mut hi) = if hi / lo < 1.000_001 {
-        (lo / 2.0, hi * 2.0)
-    } else {
-        (lo, hi)
-    };
+    let (mut lo, mut hi) = if hi / lo < 1.000_001 { (lo / 2.0, hi * 2.0) } else { (lo, hi) };
     let (majors, minors) = log_grid(&axis.unit, lo / 10.0, hi * 10.0);
     if ends == Ends::Ticks || axis.range.is_none() {
         let all = || majors.iter().chain(&minors).copied();
-        lo = all()
-            .filter(|v| *v <= lo * 1.000_001)
-            .fold(lo / 10.0, f64::max);
-        hi = all()
-            .filter(|v| *v >= hi * 0.999_999)
-            .fold(hi * 10.0, f64::min);
+        lo = all().filter(|v| *v <= lo * 1.000_001).fold(lo / 10.0, f64::max);
+        hi = all().filter(|v| *v >= hi * 0.999_999).fold(hi * 10.0, f64::min);
     }
     let inside = |v: &f64| *v >= lo * 0.999_999 && *v <= hi * 1.000_001;
     let majors: Vec<f64> = majors.into_iter().filter(inside).collect();
@@ -229,32 +175,14 @@ fn fit_log(axis: &Axis, (lo, hi): (f64, f64), ends: Ends, target: usize) -> Fitt
         labelled.sort_by(f64::total_cmp);
     }
     let every = labelled.len().div_ceil(target).max(1);
-    minor.extend(
-        labelled
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| i % every != 0)
-            .map(|(_, v)| *v),
-    );
+    minor.extend(labelled.iter().enumerate().filter(|(i, _)| i % every != 0).map(|(_, v)| *v));
     let ticks = labelled
         .into_iter()
         .step_by(every)
-        .map(|at| Tick {
-            at,
-            label: log_text(&axis.unit, at),
-        })
+        .map(|at| Tick { at, label: log_text(&axis.unit, at) })
         .collect();
-    let map = Map {
-        lo,
-        hi,
-        scale: Scale::Log,
-    };
-    Fitted {
-        map,
-        ticks,
-        minor,
-        label: with_hint(axis, 1.0, hi),
-    }
+    let map = Map { lo, hi, scale: Scale::Log };
+    Fitted { map, ticks, minor, label: with_hint(axis, 1.0, hi) }
 }
 
 /// Places between `lo` and `hi` that a log axis labels first, and second.
@@ -263,17 +191,12 @@ fn log_grid(unit: &Unit, lo: f64, hi: f64) -> (Vec<f64>, Vec<f64>) {
     if *unit == Unit::Bytes {
         let powers = |from: u32| (from..60).step_by(10).map(|k| libm::pow(2.0, f64::from(k)));
         let between = powers(4).chain(powers(7));
-        return (
-            powers(0).filter(keep).collect(),
-            between.filter(keep).collect(),
-        );
+        return (powers(0).filter(keep).collect(), between.filter(keep).collect());
     }
     let decade = |m: f64| move |k: i32| m * pow10(f64::from(k));
     let top = if *unit == Unit::Seconds { 1 } else { 18 };
     let mut majors: Vec<f64> = (-9..top).map(decade(1.0)).collect();
-    let mut minors: Vec<f64> = (-9..top)
-        .flat_map(|k| [decade(2.0)(k), decade(5.0)(k)])
-        .collect();
+    let mut minors: Vec<f64> = (-9..top).flat_map(|k| [decade(2.0)(k), decade(5.0)(k)]).collect();
     if *unit == Unit::Seconds {
         majors.extend(LONG_MAJOR);
         minors.extend(LONG_MINOR);
@@ -308,10 +231,7 @@ fn clock_step(raw: f64) -> f64 {
         return round_step(raw);
     }
     let last = CLOCK_STEPS[CLOCK_STEPS.len() - 1];
-    CLOCK_STEPS
-        .into_iter()
-        .find(|s| *s >= raw)
-        .unwrap_or_else(|| round_step(raw / last) * last)
+    CLOCK_STEPS.into_iter().find(|s| *s >= raw).unwrap_or_else(|| round_step(raw / last) * last)
 }
 
 fn with_hint(axis: &Axis, step: f64, most: f64) -> String {
@@ -343,13 +263,7 @@ mod tests {
 
     #[test]
     fn linear_ticks_are_round_and_begin_at_zero() {
-        check(
-            &axis(Unit::Count),
-            (2.0, 3.0),
-            Ends::Ticks,
-            5,
-            "0 | 1 | 2 | 3 | 4",
-        );
+        check(&axis(Unit::Count), (2.0, 3.0), Ends::Ticks, 5, "0 | 1 | 2 | 3 | 4");
         check(
             &axis(Unit::Count),
             (900.0, 2100.0),
@@ -357,13 +271,7 @@ mod tests {
             5,
             "0 | 500 | 1,000 | 1,500 | 2,000 | 2,500",
         );
-        check(
-            &axis(Unit::Number),
-            (0.0, 0.31),
-            Ends::Ticks,
-            5,
-            "0.0 | 0.1 | 0.2 | 0.3 | 0.4",
-        );
+        check(&axis(Unit::Number), (0.0, 0.31), Ends::Ticks, 5, "0.0 | 0.1 | 0.2 | 0.3 | 0.4");
         check(
             &axis(Unit::Number),
             (0.0, 4e7),
@@ -430,27 +338,9 @@ mod tests {
             6,
             "0:00 | 2:00 | 4:00 | 6:00 | 8:00 | 10:00",
         );
-        check(
-            &axis(Unit::Clock),
-            (0.0, 7200.0),
-            ends,
-            5,
-            "0:00 | 0:30 | 1:00 | 1:30 | 2:00",
-        );
-        check(
-            &axis(Unit::Clock),
-            (0.0, 2.0),
-            ends,
-            4,
-            "0.0 | 0.5 | 1.0 | 1.5 | 2.0",
-        );
-        check(
-            &axis(Unit::Clock),
-            (0.0, 7.0 * DAY),
-            ends,
-            8,
-            "0 | 1 | 2 | 3 | 4 | 5 | 6 | 7",
-        );
+        check(&axis(Unit::Clock), (0.0, 7200.0), ends, 5, "0:00 | 0:30 | 1:00 | 1:30 | 2:00");
+        check(&axis(Unit::Clock), (0.0, 2.0), ends, 4, "0.0 | 0.5 | 1.0 | 1.5 | 2.0");
+        check(&axis(Unit::Clock), (0.0, 7.0 * DAY), ends, 8, "0 | 1 | 2 | 3 | 4 | 5 | 6 | 7");
     }
 
     #[test]
@@ -469,13 +359,7 @@ mod tests {
             8,
             "1 | 10 | 100 | 1,000 | 10,000",
         );
-        check(
-            &axis(Unit::Number).log(),
-            (3.0, 30.0),
-            Ends::Ticks,
-            8,
-            "2 | 5 | 10 | 20 | 50",
-        );
+        check(&axis(Unit::Number).log(), (3.0, 30.0), Ends::Ticks, 8, "2 | 5 | 10 | 20 | 50");
         assert!(
             fit(&axis(Unit::Count).log(), Some((1.0, 9.0)), Ends::Ticks, 5)
                 .label
@@ -485,13 +369,9 @@ mod tests {
 
     #[test]
     fn odd_extents_give_an_axis_all_the_same() {
-        for extent in [
-            None,
-            Some((0.0, 0.0)),
-            Some((5.0, 5.0)),
-            Some((-3.0, -3.0)),
-            Some((f64::NAN, 1.0)),
-        ] {
+        for extent in
+            [None, Some((0.0, 0.0)), Some((5.0, 5.0)), Some((-3.0, -3.0)), Some((f64::NAN, 1.0))]
+        {
             for unit in [
                 Unit::Count,
                 Unit::Number,
@@ -504,10 +384,7 @@ mod tests {
                 for axis in [axis(unit.clone()), axis(unit.clone()).log()] {
                     for ends in [Ends::Exact, Ends::Ticks] {
                         let fitted = fit(&axis, extent, ends, 5);
-                        assert!(
-                            fitted.map.hi > fitted.map.lo,
-                            "{axis:?} {extent:?} {fitted:?}"
-                        );
+                        assert!(fitted.map.hi > fitted.map.lo, "{axis:?} {extent:?} {fitted:?}");
                         assert!(fitted.ticks.len() < 20);
                     }
                 }

@@ -9,22 +9,13 @@ const THIN: f64 = 1.0;
 
 /// What is missing or not finite counts as zero.
 pub(super) fn height(series: &Stack, i: usize) -> f64 {
-    series
-        .values
-        .get(i)
-        .copied()
-        .filter(|v| v.is_finite())
-        .unwrap_or(0.0)
-        .max(0.0)
+    series.values.get(i).copied().filter(|v| v.is_finite()).unwrap_or(0.0).max(0.0)
 }
 
 /// The topmost first, each reaching a little below the next, so that no seam shows between them.
 pub(super) fn stack(x: &[f64], series: &[Stack], shape: Shape, frame: &Frame) -> Vec<Group> {
-    let placed: Vec<(usize, f64)> = x
-        .iter()
-        .enumerate()
-        .filter_map(|(i, v)| Some((i, frame.x(*v)?)))
-        .collect();
+    let placed: Vec<(usize, f64)> =
+        x.iter().enumerate().filter_map(|(i, v)| Some((i, frame.x(*v)?))).collect();
     let kept = stack_columns(&placed, series);
     let mut floor = vec![0.0; kept.len()];
     let mut groups = Vec::new();
@@ -39,11 +30,7 @@ pub(super) fn stack(x: &[f64], series: &[Stack], shape: Shape, frame: &Frame) ->
                 let (low, high) = (to_y(low), to_y(high));
                 let seen = high < low;
                 let lower = if low < frame.ground() { low + 0.7 } else { low };
-                if seen {
-                    (*x, lower, high.min(low - THIN))
-                } else {
-                    (*x, low, low)
-                }
+                if seen { (*x, lower, high.min(low - THIN)) } else { (*x, low, low) }
             })
             .collect();
         let marks = areas(&edges, shape, frame, Paint::solid(one.role.rgb()));
@@ -114,9 +101,7 @@ mod tests {
             Stack::new("failed", Role::Failure(0), vec![0.0, 0.001, 0.0]),
         ];
         let groups = stack(&[0.0, 40.0, 60.0], &series, Shape::Steps, &frame());
-        let [Mark::Area { edges, .. }] = groups[0].marks.as_slice() else {
-            panic!("{groups:?}")
-        };
+        let [Mark::Area { edges, .. }] = groups[0].marks.as_slice() else { panic!("{groups:?}") };
         assert_eq!((edges[0].0, edges[1].0), (40.0, 60.0));
         assert!(edges[0].1 - edges[0].2 >= THIN);
     }

@@ -13,10 +13,7 @@ fn check(figure: &Figure) -> String {
     let mut open: Vec<&str> = Vec::new();
     for tag in svg.split('<').skip(1) {
         let (inside, _) = tag.split_once('>').expect("every tag is closed");
-        let name = inside
-            .split([' ', '/'])
-            .find(|s| !s.is_empty())
-            .unwrap_or("");
+        let name = inside.split([' ', '/']).find(|s| !s.is_empty()).unwrap_or("");
         if inside.starts_with('/') {
             assert_eq!(open.pop(), Some(name));
         } else if !inside.ends_with('/') {
@@ -30,15 +27,8 @@ fn check(figure: &Figure) -> String {
     let mut reader = decoder.read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
-    let height = svg
-        .split("height=\"")
-        .nth(1)
-        .and_then(|s| s.split('"').next())
-        .unwrap();
-    assert_eq!(
-        (info.width, info.height),
-        (2000, 2 * height.parse::<u32>().unwrap())
-    );
+    let height = svg.split("height=\"").nth(1).and_then(|s| s.split('"').next()).unwrap();
+    assert_eq!((info.width, info.height), (2000, 2 * height.parse::<u32>().unwrap()));
     assert!(pixels.iter().any(|p| *p < 128));
     svg
 }
@@ -49,87 +39,40 @@ fn numbers(unit: Unit) -> Axis {
 
 #[test]
 fn every_kind_of_layer_is_drawn() {
-    let points = vec![
-        (0.0, 1.0),
-        (10.0, 3.0),
-        (20.0, f64::NAN),
-        (30.0, f64::INFINITY),
-        (40.0, 2.0),
-    ];
-    let bar = Bar {
-        at: 1.0,
-        value: 2.0,
-        interval: Some((1.0, 3.0)),
-    };
-    let row = Estimate {
-        row: 1,
-        value: 0.1,
-        low: -0.1,
-        high: 0.2,
-    };
+    let points =
+        vec![(0.0, 1.0), (10.0, 3.0), (20.0, f64::NAN), (30.0, f64::INFINITY), (40.0, 2.0)];
+    let bar = Bar { at: 1.0, value: 2.0, interval: Some((1.0, 3.0)) };
+    let row = Estimate { row: 1, value: 0.1, low: -0.1, high: 0.2 };
     let names = || Axis::names("", vec!["a".to_owned(), "b".to_owned()]);
     let name = || "series".to_owned();
     let role = Role::Series(1);
-    let stack = vec![
-        Stack::new(name(), role, vec![1.0, 0.0]),
-        Stack::new("b", Role::Ok, vec![2.0]),
-    ];
+    let stack =
+        vec![Stack::new(name(), role, vec![1.0, 0.0]), Stack::new("b", Role::Ok, vec![2.0])];
     let cases = [
-        one(
-            Axis::clock(),
-            numbers(Unit::Count),
-            Layer::line(name(), role, points.clone()),
-        ),
-        one(
-            Axis::clock(),
-            numbers(Unit::Number).log(),
-            Layer::step(name(), role, points),
-        ),
-        one(
-            Axis::clock(),
-            numbers(Unit::Bytes),
-            Layer::stacked(vec![0.0, 5.0], stack),
-        ),
+        one(Axis::clock(), numbers(Unit::Count), Layer::line(name(), role, points.clone())),
+        one(Axis::clock(), numbers(Unit::Number).log(), Layer::step(name(), role, points)),
+        one(Axis::clock(), numbers(Unit::Bytes), Layer::stacked(vec![0.0, 5.0], stack)),
         one(
             Axis::clock(),
             numbers(Unit::Share),
             Layer::band(name(), role, vec![(0.0, 0.1, 0.2), (9.0, 0.2, 0.4)]),
         ),
-        one(
-            names(),
-            numbers(Unit::Number),
-            Layer::Bars {
-                name: name(),
-                role,
-                bars: vec![bar],
-            },
-        ),
+        one(names(), numbers(Unit::Number), Layer::Bars { name: name(), role, bars: vec![bar] }),
         one(
             numbers(Unit::Change),
             names(),
-            Layer::Estimates {
-                name: name(),
-                role,
-                rows: vec![row],
-            },
+            Layer::Estimates { name: name(), role, rows: vec![row] },
         ),
         one(
             numbers(Unit::Seconds).log(),
             Axis::cumulative("share"),
             Layer::cdf(name(), role, vec![0.0, 0.1, 3.0]),
         ),
-        one(
-            Axis::clock().range(0.0, 9.0),
-            numbers(Unit::Number),
-            Layer::level(name(), role, 4.0),
-        ),
+        one(Axis::clock().range(0.0, 9.0), numbers(Unit::Number), Layer::level(name(), role, 4.0)),
     ];
     for figure in &cases {
         let svg = check(figure);
-        assert!(
-            svg.contains("data-name=\"series\"") && !svg.contains("no data"),
-            "{figure:?}"
-        );
+        assert!(svg.contains("data-name=\"series\"") && !svg.contains("no data"), "{figure:?}");
     }
 }
 
@@ -140,16 +83,8 @@ fn nothing_to_draw_is_said_in_words() {
         Figure::new("", Axis::clock()),
         one(Axis::clock(), numbers(Unit::Count), none()),
         one(Axis::clock().log(), numbers(Unit::Count).log(), none()),
-        one(
-            numbers(Unit::Seconds).log(),
-            Axis::cumulative("y"),
-            Layer::cdf("x", Role::Ok, vec![]),
-        ),
-        one(
-            Axis::names("", vec![]),
-            numbers(Unit::Count),
-            Layer::stacked(vec![], vec![]),
-        ),
+        one(numbers(Unit::Seconds).log(), Axis::cumulative("y"), Layer::cdf("x", Role::Ok, vec![])),
+        one(Axis::names("", vec![]), numbers(Unit::Count), Layer::stacked(vec![], vec![])),
     ] {
         assert!(check(&figure).contains("no data"), "{figure:?}");
     }
@@ -165,20 +100,10 @@ fn all_zero_is_data() {
 fn a_million_points_make_a_small_file_that_keeps_the_spike() {
     let points = (0..1_000_000).map(|i| {
         let x = f64::from(i);
-        (
-            x,
-            if i == 500_001 {
-                900.0
-            } else {
-                f64::from(i % 7)
-            },
-        )
+        (x, if i == 500_001 { 900.0 } else { f64::from(i % 7) })
     });
-    let figure = one(
-        Axis::clock(),
-        numbers(Unit::Count),
-        Layer::line("y", Role::Ok, points.collect()),
-    );
+    let figure =
+        one(Axis::clock(), numbers(Unit::Count), Layer::line("y", Role::Ok, points.collect()));
     let svg = render_svg(&figure);
     assert!(svg.len() < 80_000, "{}", svg.len());
     let top = |s: &str| {
@@ -186,16 +111,8 @@ fn a_million_points_make_a_small_file_that_keeps_the_spike() {
             .filter_map(|p| p.split_once(',')?.1.parse::<f64>().ok())
             .fold(1e9, f64::min)
     };
-    let line = svg
-        .split("points=\"")
-        .nth(1)
-        .and_then(|s| s.split('"').next())
-        .unwrap();
-    assert!(
-        top(line) < 1500.0,
-        "the spike reaches far up: {}",
-        top(line)
-    );
+    let line = svg.split("points=\"").nth(1).and_then(|s| s.split('"').next()).unwrap();
+    assert!(top(line) < 1500.0, "the spike reaches far up: {}", top(line));
 }
 
 #[test]

@@ -57,11 +57,7 @@ pub(super) fn estimate_text(unit: &Unit, (value, low, high): (f64, f64, f64)) ->
 /// A value by itself, to about three digits.
 fn value_text(unit: &Unit, v: f64) -> String {
     let digits = |v: f64| {
-        if v.abs() > 0.0 {
-            pow10(log10(v.abs()).floor() - 2.0)
-        } else {
-            1.0
-        }
+        if v.abs() > 0.0 { pow10(log10(v.abs()).floor() - 2.0) } else { 1.0 }
     };
     match unit {
         Unit::Change | Unit::Share => {
@@ -94,9 +90,7 @@ fn time_unit(most: f64) -> (f64, &'static str) {
     if let Some(unit) = ALONE.into_iter().find(|(size, _)| near(*size)) {
         return unit;
     }
-    let fits = UNITS
-        .into_iter()
-        .find(|(from, _, _)| most >= from * 0.999_999);
+    let fits = UNITS.into_iter().find(|(from, _, _)| most >= from * 0.999_999);
     fits.map_or((1e-9, "ns"), |(_, size, name)| (size, name))
 }
 
@@ -134,19 +128,13 @@ fn clock_text(v: f64, step: f64, most: f64) -> String {
 
 /// Decimals that tell multiples of `step` apart.
 fn decimals(step: f64) -> usize {
-    if step > 0.0 {
-        index((-log10(step) - 1e-9).ceil()).min(9)
-    } else {
-        0
-    }
+    if step > 0.0 { index((-log10(step) - 1e-9).ceil()).min(9) } else { 0 }
 }
 
 /// With thousands separated by commas and a true minus sign.
 fn number(v: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", v.abs());
-    let (whole, part) = text
-        .split_once('.')
-        .map_or((text.as_str(), None), |(w, p)| (w, Some(p)));
+    let (whole, part) = text.split_once('.').map_or((text.as_str(), None), |(w, p)| (w, Some(p)));
     let mut out = String::new();
     if v < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
         out.push('−');

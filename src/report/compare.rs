@@ -101,10 +101,7 @@ impl Comparison {
                 rows.extend(Difference::of(path, (number, other), *less_is_better));
             }
         }
-        Self {
-            replications: before.replications.min(after.replications),
-            rows,
-        }
+        Self { replications: before.replications.min(after.replications), rows }
     }
 
     /// A table: each number before and after, the difference with its interval, what it means.
@@ -134,10 +131,7 @@ impl Comparison {
         ];
         text += &text_table(&columns, &rows, 0);
         if self.rows.is_empty() {
-            text = format!(
-                "{} → {}: no number differs from zero in both\n",
-                names[0], names[1]
-            );
+            text = format!("{} → {}: no number differs from zero in both\n", names[0], names[1]);
         }
         text
     }
@@ -187,10 +181,7 @@ impl Comparison {
             (Change::Unclear, Role::Muted),
         ];
         for (verdict, role) in groups {
-            let own = drawn
-                .iter()
-                .enumerate()
-                .filter(|(_, row)| row.verdict == verdict);
+            let own = drawn.iter().enumerate().filter(|(_, row)| row.verdict == verdict);
             let estimate = |(index, row): (usize, &&Difference)| Estimate {
                 row: index,
                 value: row.difference.mean / row.before,
@@ -204,17 +195,10 @@ impl Comparison {
             }
         }
         let [before, after] = names;
-        let axis = Axis::new(
-            format!("change of {after} against {before}"),
-            AxisUnit::Change,
-        );
+        let axis = Axis::new(format!("change of {after} against {before}"), AxisUnit::Change);
         let runs = counted(cast::u64_of(self.replications), "paired run");
         let figure = Figure::new(format!("{after} against {before}"), axis);
-        Some(
-            figure
-                .subtitle(format!("{runs}, 95 % intervals"))
-                .panel(panel),
-        )
+        Some(figure.subtitle(format!("{runs}, 95 % intervals")).panel(panel))
     }
 }
 
@@ -235,14 +219,7 @@ impl Difference {
             (true, true) => Change::Worse,
         };
         let (before, after) = (stats::mean(&before), stats::mean(&after));
-        Some(Self {
-            path: path.clone(),
-            unit: pair.0.unit,
-            before,
-            after,
-            difference,
-            verdict,
-        })
+        Some(Self { path: path.clone(), unit: pair.0.unit, before, after, difference, verdict })
     }
 
     fn interval(&self) -> String {
@@ -250,11 +227,7 @@ impl Difference {
         if n < 2 {
             return "one pair: none".to_owned();
         }
-        format!(
-            "[{} to {}]",
-            signed(low, self.unit),
-            signed(high, self.unit)
-        )
+        format!("[{} to {}]", signed(low, self.unit), signed(high, self.unit))
     }
 }
 

@@ -11,16 +11,11 @@ use super::summary::Summary;
 /// counted, rollouts that the end of the run cuts off, too few runs.
 #[must_use]
 pub fn warnings(summary: &Summary, facts: &Facts) -> Vec<String> {
-    let mut all: Vec<String> = facts
-        .trouble
-        .iter()
-        .map(|trouble| format!("not all rows are there: {trouble}"))
-        .collect();
+    let mut all: Vec<String> =
+        facts.trouble.iter().map(|trouble| format!("not all rows are there: {trouble}")).collect();
     if facts.failures_dropped > 0 {
         let more = counted(facts.failures_dropped, "failed call");
-        all.push(format!(
-            "{more} more are counted, but not in the charts of causes by rollout"
-        ));
+        all.push(format!("{more} more are counted, but not in the charts of causes by rollout"));
     }
     for (index, name) in names::deployments(&facts.model).iter().enumerate() {
         let last = rollouts::of_deployment(facts, index).last().copied();
@@ -31,11 +26,7 @@ pub fn warnings(summary: &Summary, facts: &Facts) -> Vec<String> {
             ));
         }
     }
-    for command in facts
-        .commands
-        .iter()
-        .filter(|command| command.refused.is_some())
-    {
+    for command in facts.commands.iter().filter(|command| command.refused.is_some()) {
         let (at, text) = (command.at, &command.text);
         let why = command.refused.as_deref().unwrap_or("");
         all.push(format!("at {at} \"{text}\" was refused: {why}"));

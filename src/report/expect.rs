@@ -88,22 +88,12 @@ impl Expect {
     pub fn parse(text: &str) -> Result<Self, ExpectError> {
         let at = text.find(['=', '!', '<', '>']).ok_or_else(|| {
             let hint = "write a comparison, like services.checkout.calls.failed == 0";
-            error(
-                0..text.len(),
-                "there is no comparison".to_owned(),
-                Some(hint),
-            )
+            error(0..text.len(), "there is no comparison".to_owned(), Some(hint))
         })?;
-        let found = COMPARISONS
-            .iter()
-            .find(|(sign, _)| text[at..].starts_with(sign));
+        let found = COMPARISONS.iter().find(|(sign, _)| text[at..].starts_with(sign));
         let (sign, comparison) = found.ok_or_else(|| {
             let hint = "the comparisons are == != < <= > >=";
-            error(
-                at..at + 1,
-                format!("{:?} is no comparison", &text[at..=at]),
-                Some(hint),
-            )
+            error(at..at + 1, format!("{:?} is no comparison", &text[at..=at]), Some(hint))
         })?;
         let (path_range, is_mean) = path_of(text, at)?;
         let bound_range = trimmed(text, at + sign.len()..text.len());
@@ -143,11 +133,7 @@ impl Expect {
         }
         let hint = closest(&self.path, known);
         let message = format!("the summary has no path {:?}", self.path);
-        Err(ExpectError {
-            range: self.path_range.clone(),
-            message,
-            hint: Some(hint),
-        })
+        Err(ExpectError { range: self.path_range.clone(), message, hint: Some(hint) })
     }
 
     /// Whether it holds: in every run, or of the mean. A number that a run does not have fails.
@@ -160,11 +146,7 @@ impl Expect {
             }
             None => (false, "no such number".to_owned()),
         };
-        Verdict {
-            text: self.text.clone(),
-            held,
-            value,
-        }
+        Verdict { text: self.text.clone(), held, value }
     }
 
     fn judge_number(&self, number: &Number) -> (bool, String) {
@@ -179,12 +161,7 @@ impl Expect {
             return (false, why);
         }
         if self.is_mean {
-            return (
-                number
-                    .value
-                    .is_some_and(|mean| self.holds(mean, number.unit)),
-                text,
-            );
+            return (number.value.is_some_and(|mean| self.holds(mean, number.unit)), text);
         }
         let fails = |value: &&Option<f64>| value.is_none_or(|v| !self.holds(v, number.unit));
         let failed = number.runs.iter().filter(fails).count();
@@ -212,11 +189,7 @@ impl Expect {
 }
 
 fn error(range: Range<usize>, message: String, hint: Option<&str>) -> ExpectError {
-    ExpectError {
-        range,
-        message,
-        hint: hint.map(str::to_owned),
-    }
+    ExpectError { range, message, hint: hint.map(str::to_owned) }
 }
 
 /// The range without blanks at its ends.
@@ -230,9 +203,7 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 fn path_of(text: &str, end: usize) -> Result<(Range<usize>, bool), ExpectError> {
     let range = trimmed(text, 0..end);
     let part = &text[range.clone()];
-    let inner = part
-        .strip_prefix("mean(")
-        .and_then(|rest| rest.strip_suffix(')'));
+    let inner = part.strip_prefix("mean(").and_then(|rest| rest.strip_suffix(')'));
     let (range, is_mean) = match inner {
         Some(inner) => {
             let start = range.start + "mean(".len();
@@ -274,9 +245,7 @@ impl Bound {
             "calls" | "pods" | "nodes" if rest.is_empty() => return Ok(Self::Bare(number)),
             _ => {}
         }
-        seconds(text)
-            .map(Self::Seconds)
-            .ok_or_else(|| format!("{unit:?} is no unit"))
+        seconds(text).map(Self::Seconds).ok_or_else(|| format!("{unit:?} is no unit"))
     }
 
     /// The value in the unit of a number, or what to write instead.
@@ -315,9 +284,7 @@ fn leading_number(text: &str) -> Option<(f64, &str)> {
 
 /// The unit up to the next digit, and what follows.
 fn split_unit(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
     let (unit, rest) = text.split_at(end);
     (unit.trim(), rest)
 }
@@ -382,11 +349,7 @@ fn closest(path: &str, known: &Metrics) -> String {
         }
     }
     last.truncate(12);
-    let of = if place.is_empty() {
-        String::new()
-    } else {
-        format!(" {place}")
-    };
+    let of = if place.is_empty() { String::new() } else { format!(" {place}") };
     format!("there is{of}: {}", last.join(", "))
 }
 
@@ -394,11 +357,8 @@ fn closest(path: &str, known: &Metrics) -> String {
 fn shared_segments(known: &Path, text: &str) -> String {
     let mut shared = String::new();
     for segment in known.segments() {
-        let longer = if shared.is_empty() {
-            segment.clone()
-        } else {
-            format!("{shared}.{segment}")
-        };
+        let longer =
+            if shared.is_empty() { segment.clone() } else { format!("{shared}.{segment}") };
         if !text.starts_with(&format!("{longer}.")) {
             break;
         }
@@ -414,30 +374,10 @@ mod tests {
     fn known() -> Metrics {
         let mut known = Metrics::default();
         let calls = ["services", "checkout", "calls"];
-        known.put(
-            &[calls.as_slice(), &["failed"]].concat(),
-            None,
-            Unit::Calls,
-            "",
-        );
-        known.put(
-            &[calls.as_slice(), &["failed_share"]].concat(),
-            None,
-            Unit::Share,
-            "",
-        );
-        known.put(
-            &[calls.as_slice(), &["latency_p99"]].concat(),
-            None,
-            Unit::Seconds,
-            "",
-        );
-        known.put(
-            &["rollouts", "checkout.v1", "completed"],
-            None,
-            Unit::YesNo,
-            "",
-        );
+        known.put(&[calls.as_slice(), &["failed"]].concat(), None, Unit::Calls, "");
+        known.put(&[calls.as_slice(), &["failed_share"]].concat(), None, Unit::Share, "");
+        known.put(&[calls.as_slice(), &["latency_p99"]].concat(), None, Unit::Seconds, "");
+        known.put(&["rollouts", "checkout.v1", "completed"], None, Unit::YesNo, "");
         known.put(&["cluster", "cost_per_hour"], None, Unit::UsdPerHour, "");
         known
     }
@@ -472,38 +412,18 @@ mod tests {
     #[test]
     fn bad_lines() {
         let long = "services.checkout.calls.latency_p99";
-        fails(
-            "services.checkout",
-            "services.checkout",
-            "there is no comparison",
-            "==",
-        );
+        fails("services.checkout", "services.checkout", "there is no comparison", "==");
         fails("a = 3", "=", "\"=\" is no comparison", "==");
         fails(" == 3", " ", "there is no path before the comparison", "");
         fails("a b == 3", "a b", "\"a b\" is no path", "mean");
-        fails(
-            "a == ",
-            "",
-            "there is no value after the comparison",
-            "250ms",
-        );
+        fails("a == ", "", "there is no value after the comparison", "250ms");
         fails("a == x3", "x3", "\"x3\" is no value", "250ms");
-        fails(
-            "a == 3 parsecs",
-            "3 parsecs",
-            "\"parsecs\" is no unit",
-            "250ms",
-        );
+        fails("a == 3 parsecs", "3 parsecs", "\"parsecs\" is no unit", "250ms");
         let message = format!("{long} is in units of time");
         fails(&format!("{long} < 3"), "3", &message, "needs a unit");
         fails(&format!("{long} < 3%"), "3%", &message, "needs a unit");
         let message = "rollouts.checkout.v1.completed is in yes or no";
-        fails(
-            "rollouts.checkout.v1.completed == 1",
-            "1",
-            message,
-            "true or false",
-        );
+        fails("rollouts.checkout.v1.completed == 1", "1", message, "true or false");
         let meant = "did you mean \"services.checkout.calls.failed\"?";
         let wrong = "services.chekout.calls.failed";
         fails(
@@ -535,10 +455,7 @@ mod tests {
             let verdict = Expect::parse(text).unwrap().judge(&summary);
             (verdict.held, verdict.value)
         };
-        assert_eq!(
-            judge("failed == 0"),
-            (false, "1 [0 – 5.3]; fails in 1 of 3 runs".to_owned())
-        );
+        assert_eq!(judge("failed == 0"), (false, "1 [0 – 5.3]; fails in 1 of 3 runs".to_owned()));
         assert!(judge("failed <= 3").0);
         assert!(judge("mean(failed) == 1").0);
         let missing = "250 ms [0 – 885 ms]; no such number in 1 of 3 runs".to_owned();

@@ -37,10 +37,7 @@ fn secs(at: SimTime) -> f64 {
 /// What each figure says below its title.
 fn subtitle(facts: &Facts) -> String {
     let run = &facts.model.run;
-    format!(
-        "{}, seed {}, first of {} runs",
-        facts.model.name, run.seed, run.replications
-    )
+    format!("{}, seed {}, first of {} runs", facts.model.name, run.seed, run.replications)
 }
 
 /// With the commands of the timeline between two instants.
@@ -85,13 +82,8 @@ fn rollout_figures(facts: &Facts) -> Vec<(String, Figure)> {
 fn rollout(facts: &Facts, last: &Rollout, name: &str) -> Option<Figure> {
     let (from, until) = rollouts::span(facts, last);
     let margin = Duration::secs(10).max((until - from) / 8);
-    let window = (
-        from.saturating_sub(margin),
-        until.saturating_add(margin).min(facts.ended),
-    );
-    let workload = facts.model.deployments[last.deployment.index()]
-        .template
-        .workload;
+    let window = (from.saturating_sub(margin), until.saturating_add(margin).min(facts.ended));
+    let workload = facts.model.deployments[last.deployment.index()].template.workload;
     let title = rollouts::title(facts, last);
     let replicas = replicas_panel(facts, workload, window, (last.revision, &title))?;
     let range = (secs(window.0), secs(window.1));
@@ -99,10 +91,7 @@ fn rollout(facts: &Facts, last: &Rollout, name: &str) -> Option<Figure> {
     let mut figure = Figure::new(format!("Rollout of deployment/{name}: {title}"), axis)
         .subtitle(subtitle(facts))
         .panel(replicas);
-    for panel in [
-        failures_panel(facts, last, window),
-        latency_of_services(facts, last, window),
-    ] {
+    for panel in [failures_panel(facts, last, window), latency_of_services(facts, last, window)] {
         figure.panels.extend(panel);
     }
     figure = with_commands(figure, facts, range);
@@ -114,13 +103,8 @@ fn rollout(facts: &Facts, last: &Rollout, name: &str) -> Option<Figure> {
 
 fn points_between(facts: &Facts, (from, until): (SimTime, SimTime)) -> Vec<&SamplePoint> {
     let points = facts.samples.points();
-    let first = points
-        .partition_point(|point| point.at < from)
-        .saturating_sub(1);
-    points[first..]
-        .iter()
-        .take_while(|point| point.at <= until)
-        .collect()
+    let first = points.partition_point(|point| point.at < from).saturating_sub(1);
+    points[first..].iter().take_while(|point| point.at <= until).collect()
 }
 
 fn replicas_panel(
@@ -136,13 +120,7 @@ fn replicas_panel(
     };
     let mut revisions: Vec<u32> = points
         .iter()
-        .flat_map(|p| {
-            p.replicas
-                .iter()
-                .filter(own)
-                .filter(|r| r.pods > 0.0)
-                .map(|r| r.revision)
-        })
+        .flat_map(|p| p.replicas.iter().filter(own).filter(|r| r.pods > 0.0).map(|r| r.revision))
         .collect();
     revisions.sort_unstable();
     revisions.dedup();
@@ -152,11 +130,7 @@ fn replicas_panel(
     let x: Vec<f64> = points.iter().map(|point| secs(point.at)).collect();
     let stack = |(index, revision): (usize, &u32)| {
         let pods = |row: &ReplicaPoint| {
-            if row.revision == *revision {
-                row.pods
-            } else {
-                0.0
-            }
+            if row.revision == *revision { row.pods } else { 0.0 }
         };
         let values = points.iter().map(|point| of(point, &pods)).collect();
         let role = match *revision {
@@ -168,10 +142,7 @@ fn replicas_panel(
     };
     let stacks: Vec<Stack> = revisions.iter().enumerate().map(stack).collect();
     let line = |value: &dyn Fn(&ReplicaPoint) -> f64| -> Vec<(f64, f64)> {
-        points
-            .iter()
-            .map(|point| (secs(point.at), of(point, value)))
-            .collect()
+        points.iter().map(|point| (secs(point.at), of(point, value))).collect()
     };
     let wanted = |point: &&SamplePoint| {
         let wanted = point.replicas.iter().filter(own).map(|row| row.wanted);
@@ -180,11 +151,7 @@ fn replicas_panel(
     let terminating = line(&|row| row.terminating);
     let mut panel = Panel::new(Axis::new("pods", Unit::Count))
         .layer(Layer::stacked(x, stacks))
-        .layer(Layer::step(
-            "wanted",
-            Role::Reference,
-            points.iter().map(wanted).collect(),
-        ))
+        .layer(Layer::step("wanted", Role::Reference, points.iter().map(wanted).collect()))
         .layer(Layer::step("ready", Role::Total, line(&|row| row.ready)));
     if terminating.iter().any(|(_, pods)| *pods > 0.0) {
         panel = panel.layer(Layer::step("ending", Role::Muted, terminating));
@@ -205,10 +172,7 @@ fn revision_name(revision: u32, newest: u32, title: &str) -> String {
 /// Series of the Services that lead to a Deployment, in order.
 fn services<'a>(facts: &'a Facts, rollout: &Rollout) -> Vec<&'a ServiceCalls> {
     let services = names::services_of(&facts.model, rollout.deployment.index());
-    services
-        .into_iter()
-        .map(|index| &facts.services.as_slice()[index])
-        .collect()
+    services.into_iter().map(|index| &facts.services.as_slice()[index]).collect()
 }
 
 fn failures_panel(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> Option<Panel> {
@@ -229,11 +193,7 @@ fn failures_panel(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> 
 
 /// Starts of the intervals in the window, and failed calls a second by cause, most first.
 fn causes(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> (Vec<f64>, Vec<Stack>) {
-    let inside = || {
-        calls
-            .intervals()
-            .filter(|(at, _)| (from..until).contains(at))
-    };
+    let inside = || calls.intervals().filter(|(at, _)| (from..until).contains(at));
     let width = calls.width().as_secs_f64();
     let of = |cause: Cause| {
         inside()
@@ -259,14 +219,9 @@ fn causes(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> (Vec<f64>,
 type Points = Vec<(f64, f64)>;
 
 fn latency(calls: &ServiceCalls, p: f64, (from, until): (SimTime, SimTime)) -> Points {
-    let inside = calls
-        .intervals()
-        .filter(|(at, _)| (from..until).contains(at));
+    let inside = calls.intervals().filter(|(at, _)| (from..until).contains(at));
     let point = |(at, row): (SimTime, &Interval)| {
-        let value = row
-            .latency
-            .quantile(p)
-            .map_or(f64::NAN, Duration::as_secs_f64);
+        let value = row.latency.quantile(p).map_or(f64::NAN, Duration::as_secs_f64);
         (secs(at), value)
     };
     inside.map(point).collect()
@@ -289,15 +244,10 @@ fn latency_of_services(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)
 }
 
 fn call_figures(facts: &Facts) -> Vec<(String, Figure)> {
-    let services = names::services(&facts.model)
-        .into_iter()
-        .zip(facts.services.iter());
+    let services = names::services(&facts.model).into_iter().zip(facts.services.iter());
     let called = services.filter(|(_, calls)| calls.intervals().len() > 0);
     let figure = |(name, calls): (String, &ServiceCalls)| {
-        (
-            format!("calls-{}", file_part(&name)),
-            calls_figure(facts, &name, calls),
-        )
+        (format!("calls-{}", file_part(&name)), calls_figure(facts, &name, calls))
     };
     called.map(figure).take(EACH_MAX).collect()
 }
@@ -309,19 +259,12 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
     let width = calls.width().as_secs_f64();
     let ok =
         |(_, row): (SimTime, &Interval)| cast::f64_of_u64(row.counts.of_fate(Fate::Ok)) / width;
-    stacks.push(Stack::new(
-        "answered well",
-        Role::Ok,
-        calls.intervals().map(ok).collect(),
-    ));
+    stacks.push(Stack::new("answered well", Role::Ok, calls.intervals().map(ok).collect()));
     let end = secs(facts.ended);
     let rates = Axis::new("calls per second", Unit::Number);
-    let figure = Figure::new(
-        format!("Calls to service/{name}"),
-        Axis::clock().range(0.0, end),
-    )
-    .subtitle(subtitle(facts))
-    .panel(Panel::new(rates).layer(Layer::stacked(x, stacks)));
+    let figure = Figure::new(format!("Calls to service/{name}"), Axis::clock().range(0.0, end))
+        .subtitle(subtitle(facts))
+        .panel(Panel::new(rates).layer(Layer::stacked(x, stacks)));
     let mut figure = with_commands(figure, facts, (0.0, end));
     let warmup = facts.model.run.warmup;
     if !warmup.is_zero() {
@@ -333,21 +276,12 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
 
 /// A curve over all samples.
 fn curve(facts: &Facts, value: impl Fn(&SamplePoint) -> f64) -> Points {
-    facts
-        .samples
-        .points()
-        .iter()
-        .map(|point| (secs(point.at), value(point)))
-        .collect()
+    facts.samples.points().iter().map(|point| (secs(point.at), value(point))).collect()
 }
 
 fn share_of(point: &SamplePoint, part: Gauge, whole: Gauge) -> f64 {
     let whole = point.gauge(whole).mean;
-    if whole > 0.0 {
-        point.gauge(part).mean / whole
-    } else {
-        f64::NAN
-    }
+    if whole > 0.0 { point.gauge(part).mean / whole } else { f64::NAN }
 }
 
 /// How much of the nodes is asked for and used, and how many pods run and wait.
@@ -357,24 +291,14 @@ fn nodes(facts: &Facts) -> Option<Figure> {
         return None;
     }
     let band = samples.points().iter().map(|point| {
-        let (least, most) = (
-            point.gauge(Gauge::CpuRequestedLeast),
-            point.gauge(Gauge::CpuRequestedMost),
-        );
+        let (least, most) =
+            (point.gauge(Gauge::CpuRequestedLeast), point.gauge(Gauge::CpuRequestedMost));
         (secs(point.at), least.min, most.max)
     });
     let share = |of: Gauge| curve(facts, |point| share_of(point, of, Gauge::CpuAllocatable));
     let mut cpu = Panel::new(Axis::new("share of allocatable CPU", Unit::Share))
-        .layer(Layer::band(
-            "least to most requested node",
-            Role::Series(0),
-            band.collect(),
-        ))
-        .layer(Layer::line(
-            "requested",
-            Role::Series(0),
-            share(Gauge::CpuRequested),
-        ));
+        .layer(Layer::band("least to most requested node", Role::Series(0), band.collect()))
+        .layer(Layer::line("requested", Role::Series(0), share(Gauge::CpuRequested)));
     if samples.area(Gauge::CpuUsed) > 0.0 {
         cpu = cpu.layer(Layer::line("used", Role::Series(1), share(Gauge::CpuUsed)));
     }
@@ -402,13 +326,7 @@ fn nodes(facts: &Facts) -> Option<Figure> {
 }
 
 fn nodes_changed(facts: &Facts) -> bool {
-    let ready = || {
-        facts
-            .samples
-            .points()
-            .iter()
-            .map(|point| point.gauge(Gauge::NodesReady))
-    };
+    let ready = || facts.samples.points().iter().map(|point| point.gauge(Gauge::NodesReady));
     let least = ready().fold(f64::MAX, |least, ready| least.min(ready.min));
     ready().any(|ready| ready.max > least)
 }
@@ -454,36 +372,21 @@ fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
         point.replicas.iter().filter(own).map(value).sum()
     };
     let wanted = curve(facts, |point| {
-        point
-            .replicas
-            .iter()
-            .filter(own)
-            .map(|row| row.wanted)
-            .fold(0.0, f64::max)
+        point.replicas.iter().filter(own).map(|row| row.wanted).fold(0.0, f64::max)
     });
     if wanted.len() < 2 || wanted.iter().all(|(_, pods)| *pods <= 0.0) {
         return None;
     }
     let spec = &facts.model.hpas[hpa];
     let pods = Panel::new(Axis::new("pods", Unit::Count))
-        .layer(Layer::level(
-            "most allowed",
-            Role::Muted,
-            f64::from(spec.replicas_max),
-        ))
-        .layer(Layer::step(
-            "ready",
-            Role::Series(0),
-            curve(facts, |p| sum(p, |row| row.ready)),
-        ))
+        .layer(Layer::level("most allowed", Role::Muted, f64::from(spec.replicas_max)))
+        .layer(Layer::step("ready", Role::Series(0), curve(facts, |p| sum(p, |row| row.ready))))
         .layer(Layer::step("wanted", Role::Reference, wanted));
     let end = secs(facts.ended);
     let axis = Axis::clock().range(0.0, end);
     let figure = Figure::new(format!("Scaling by hpa/{name}"), axis).subtitle(subtitle(facts));
     let mut figure = figure.panel(pods);
-    let seen = steps
-        .iter()
-        .filter_map(|s| Some((secs(s.at), f64::from(s.utilization?) / 100.0)));
+    let seen = steps.iter().filter_map(|s| Some((secs(s.at), f64::from(s.utilization?) / 100.0)));
     let seen: Points = seen.collect();
     if seen.len() > 1 {
         let axis = Axis::new("utilisation of requests, at each step", Unit::Share);
@@ -501,10 +404,9 @@ fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
 fn aim(spec: &crate::model::HpaSpec) -> Option<f64> {
     use crate::model::{HpaAim, HpaMetric};
     spec.metrics.iter().find_map(|metric| match metric {
-        HpaMetric::Resource {
-            target: HpaAim::Utilization(percent),
-            ..
-        } => Some(f64::from(*percent) / 100.0),
+        HpaMetric::Resource { target: HpaAim::Utilization(percent), .. } => {
+            Some(f64::from(*percent) / 100.0)
+        }
         HpaMetric::Resource { .. } | HpaMetric::Unmodelled(_) => None,
     })
 }
@@ -513,9 +415,7 @@ fn aim(spec: &crate::model::HpaSpec) -> Option<f64> {
 fn offered(facts: &Facts, target: Workload) -> Option<Panel> {
     let of_kind = target.kind == WorkloadKind::Deployment;
     let deployments = &facts.model.deployments;
-    let index = deployments
-        .iter()
-        .position(|d| of_kind && d.name == target.name)?;
+    let index = deployments.iter().position(|d| of_kind && d.name == target.name)?;
     let service = *names::services_of(&facts.model, index).first()?;
     let calls = &facts.services.as_slice()[service];
     let width = calls.width().as_secs_f64();

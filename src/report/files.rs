@@ -61,18 +61,11 @@ impl Folder {
             let message = format!("{place} is there and is no result of a run: it stays as it is");
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        let parent = target
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
-        let temporary = tempfile::Builder::new()
-            .prefix(".unfinished-")
-            .tempdir_in(parent)?;
-        Ok(Self {
-            target: target.to_owned(),
-            temporary,
-        })
+        let temporary = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(parent)?;
+        Ok(Self { target: target.to_owned(), temporary })
     }
 
     /// The files that rows go to while the run goes on.
@@ -95,11 +88,7 @@ impl Folder {
         let inside = Path::new(path)
             .components()
             .filter(|part| matches!(part, std::path::Component::Normal(_)));
-        let place = self
-            .temporary
-            .path()
-            .join("input")
-            .join(inside.collect::<PathBuf>());
+        let place = self.temporary.path().join("input").join(inside.collect::<PathBuf>());
         fs::create_dir_all(place.parent().unwrap_or(self.temporary.path()))?;
         fs::write(place, bytes)
     }
@@ -117,10 +106,7 @@ impl Folder {
         write_charts(&root.join("charts"), &figures)?;
         fs::write(root.join("report.html"), html::page(results, &figures))?;
         self.settle()?;
-        Ok(Written {
-            tables,
-            charts: figures.len(),
-        })
+        Ok(Written { tables, charts: figures.len() })
     }
 
     /// Writes a comparison and puts the folder into its place.
@@ -138,30 +124,19 @@ impl Folder {
         fs::write(root.join("compare.json"), json)?;
         fs::write(root.join("summary.txt"), comparison.text(names, seed))?;
         let figure = comparison.figure(names);
-        let figures: Vec<_> = figure
-            .into_iter()
-            .map(|figure| ("compare".to_owned(), figure))
-            .collect();
+        let figures: Vec<_> =
+            figure.into_iter().map(|figure| ("compare".to_owned(), figure)).collect();
         write_charts(&root.join("charts"), &figures)?;
         self.settle()?;
-        Ok(Written {
-            tables: 0,
-            charts: figures.len(),
-        })
+        Ok(Written { tables: 0, charts: figures.len() })
     }
 
     /// One rename; what was there before goes away after it.
     fn settle(self) -> io::Result<()> {
         let Self { target, temporary } = self;
         let old = target.exists().then(|| {
-            let parent = temporary
-                .path()
-                .parent()
-                .unwrap_or(Path::new("."))
-                .to_owned();
-            tempfile::Builder::new()
-                .prefix(".replaced-")
-                .tempdir_in(parent)
+            let parent = temporary.path().parent().unwrap_or(Path::new(".")).to_owned();
+            tempfile::Builder::new().prefix(".replaced-").tempdir_in(parent)
         });
         let old = old.transpose()?;
         if let Some(old) = &old {
@@ -200,21 +175,14 @@ fn may_be_replaced(target: &Path) -> io::Result<bool> {
     if !target.is_dir() {
         return Ok(false);
     }
-    let is_result = ["summary.json", "compare.json"]
-        .iter()
-        .any(|f| target.join(f).exists());
+    let is_result = ["summary.json", "compare.json"].iter().any(|f| target.join(f).exists());
     Ok(is_result || fs::read_dir(target)?.next().is_none())
 }
 
 /// The whole `summary.json`, indented, with an end of line.
 #[must_use]
 pub fn summary_json(results: &Results<'_>) -> String {
-    let Results {
-        summary,
-        facts,
-        verdicts,
-        ..
-    } = *results;
+    let Results { summary, facts, verdicts, .. } = *results;
     let model = &facts.model;
     let mut root = summary.tree();
     let scenario = json!({
@@ -228,10 +196,7 @@ pub fn summary_json(results: &Results<'_>) -> String {
     root.insert("scenario".to_owned(), scenario);
     let verdict = |v: &Verdict| json!({ "text": v.text, "held": v.held, "value": v.value });
     root.insert("expect".to_owned(), verdicts.iter().map(verdict).collect());
-    root.insert(
-        "warnings".to_owned(),
-        super::warnings(summary, facts).into(),
-    );
+    root.insert("warnings".to_owned(), super::warnings(summary, facts).into());
     format!("{:#}\n", Value::Object(root))
 }
 
@@ -283,11 +248,7 @@ fn write_series(facts: &Facts, table: &mut Table) -> csv::Result<()> {
     table.write_record(heading.chain(["pods_pending_max", "pods_ready_min"]))?;
     for point in facts.samples.points() {
         let mut row = vec![secs(point.at), point.samples.to_string()];
-        row.extend(
-            Gauge::ALL
-                .into_iter()
-                .map(|gauge| number(point.gauge(gauge).mean)),
-        );
+        row.extend(Gauge::ALL.into_iter().map(|gauge| number(point.gauge(gauge).mean)));
         row.push(number(point.gauge(Gauge::PodsPending).max));
         row.push(number(point.gauge(Gauge::PodsReady).min));
         table.write_record(row)?;
@@ -297,16 +258,8 @@ fn write_series(facts: &Facts, table: &mut Table) -> csv::Result<()> {
 
 fn write_replicas(facts: &Facts, table: &mut Table) -> csv::Result<()> {
     let names = &facts.model.names;
-    let heading = [
-        "at_s",
-        "namespace",
-        "workload",
-        "revision",
-        "pods",
-        "ready",
-        "terminating",
-        "wanted",
-    ];
+    let heading =
+        ["at_s", "namespace", "workload", "revision", "pods", "ready", "terminating", "wanted"];
     table.write_record(heading)?;
     for point in facts.samples.points() {
         for row in &point.replicas {
@@ -328,11 +281,7 @@ fn write_replicas(facts: &Facts, table: &mut Table) -> csv::Result<()> {
 
 fn write_calls(facts: &Facts, table: &mut Table) -> csv::Result<()> {
     let causes = || Cause::ALL.into_iter().filter(|cause| *cause != Cause::None);
-    let mut heading = vec![
-        "service".to_owned(),
-        "start_s".to_owned(),
-        "width_s".to_owned(),
-    ];
+    let mut heading = vec!["service".to_owned(), "start_s".to_owned(), "width_s".to_owned()];
     heading.extend(Fate::ALL.map(|fate| fate.as_str().to_owned()));
     heading.extend(causes().map(|cause| format!("cause_{}", cause.as_str())));
     heading.extend(["retried", "p50_s", "p90_s", "p99_s", "max_s"].map(str::to_owned));
@@ -358,15 +307,7 @@ fn write_calls(facts: &Facts, table: &mut Table) -> csv::Result<()> {
 
 fn write_scaling(facts: &Facts, table: &mut Table) -> csv::Result<()> {
     let names = names::hpas(&facts.model);
-    let heading = [
-        "at_s",
-        "hpa",
-        "from",
-        "to",
-        "raw",
-        "utilization_percent",
-        "reason",
-    ];
+    let heading = ["at_s", "hpa", "from", "to", "raw", "utilization_percent", "reason"];
     table.write_record(heading)?;
     for step in &facts.scales {
         table.write_record([
@@ -375,10 +316,7 @@ fn write_scaling(facts: &Facts, table: &mut Table) -> csv::Result<()> {
             &step.from.to_string(),
             &step.to.to_string(),
             &step.raw.to_string(),
-            &step
-                .utilization
-                .map(|percent| percent.to_string())
-                .unwrap_or_default(),
+            &step.utilization.map(|percent| percent.to_string()).unwrap_or_default(),
             step.reason,
         ])?;
     }
@@ -397,9 +335,7 @@ fn write_rollouts(facts: &Facts, table: &mut Table) -> csv::Result<()> {
     ])?;
     for rollout in &facts.rollouts {
         table.write_record([
-            names
-                .get(rollout.deployment.index())
-                .map_or("", String::as_str),
+            names.get(rollout.deployment.index()).map_or("", String::as_str),
             &rollout.revision.to_string(),
             &secs(rollout.started),
             &time(rollout.completed),
@@ -444,12 +380,7 @@ mod tests {
         let folder = Folder::create(target)?;
         drop(folder.rows()?);
         folder.input("../scenario.yaml", b"kind: Scenario\n")?;
-        let results = Results {
-            summary: &summary,
-            facts: &facts,
-            verdicts: &[],
-            text: "done\n",
-        };
+        let results = Results { summary: &summary, facts: &facts, verdicts: &[], text: "done\n" };
         folder.finish(&results)
     }
 
@@ -469,14 +400,8 @@ mod tests {
         finish(&target).unwrap();
         fs::write(target.join("summary.txt"), "changed").unwrap();
         finish(&target).unwrap();
-        assert_eq!(
-            fs::read_to_string(target.join("summary.txt")).unwrap(),
-            "done\n"
-        );
-        assert_eq!(
-            fs::read(target.join("input/scenario.yaml")).unwrap(),
-            b"kind: Scenario\n"
-        );
+        assert_eq!(fs::read_to_string(target.join("summary.txt")).unwrap(), "done\n");
+        assert_eq!(fs::read(target.join("input/scenario.yaml")).unwrap(), b"kind: Scenario\n");
         assert_eq!(entries(&temporary.path().join("results")), ["quickstart"]);
         let other = temporary.path().join("other");
         fs::create_dir(&other).unwrap();
@@ -500,12 +425,7 @@ mod tests {
         let model = model(&["checkout"]);
         let facts = Facts::empty(&model);
         let summary = Summary::fold(&[metrics(&facts)]);
-        let results = Results {
-            summary: &summary,
-            facts: &facts,
-            verdicts: &[],
-            text: "",
-        };
+        let results = Results { summary: &summary, facts: &facts, verdicts: &[], text: "" };
         let text = summary_json(&results);
         let tree: Value = serde_json::from_str(&text).unwrap();
         let failed = &tree["services"]["checkout"]["calls"]["failed"];

@@ -70,9 +70,7 @@ pub(super) fn fit(text: &str, em: f64, weight: Weight, room: f64) -> String {
     }
     let chars: Vec<char> = text.chars().collect();
     let cut = |n: usize| chars[..n].iter().collect::<String>().trim_end().to_owned() + "…";
-    let keep = (0..chars.len())
-        .rev()
-        .find(|n| width(&cut(*n), em, weight) <= room);
+    let keep = (0..chars.len()).rev().find(|n| width(&cut(*n), em, weight) <= room);
     cut(keep.unwrap_or(0))
 }
 
@@ -138,11 +136,7 @@ mod tests {
         assert!(cut.ends_with('…') && width(&cut, 12.0, Weight::Regular) <= 80.0);
         let lines = wrap("one two three four five six", 12.0, Weight::Regular, 70.0);
         assert!(lines.len() > 1);
-        assert!(
-            lines
-                .iter()
-                .all(|line| width(line, 12.0, Weight::Regular) <= 70.0)
-        );
+        assert!(lines.iter().all(|line| width(line, 12.0, Weight::Regular) <= 70.0));
         assert_eq!(lines.join(" "), "one two three four five six");
     }
 }

@@ -37,11 +37,7 @@ pub(super) fn page(results: &Results<'_>, figures: &[(String, Figure)]) -> Strin
     }
     page.push_str("<details><summary>All numbers</summary>\n<table>\n");
     page.push_str("<tr><th>path</th><th>value</th><th>what it is</th></tr>\n");
-    for (path, number) in results
-        .summary
-        .iter()
-        .filter(|(_, number)| number.value.is_some())
-    {
+    for (path, number) in results.summary.iter().filter(|(_, number)| number.value.is_some()) {
         let (path, about) = (escaped(&path.to_string()), escaped(number.about));
         let value = escaped(&words::with_interval(number));
         // Writing to a string does not fail.
@@ -55,8 +51,5 @@ pub(super) fn page(results: &Results<'_>, figures: &[(String, Figure)]) -> Strin
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

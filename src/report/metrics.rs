@@ -52,23 +52,9 @@ fn quantile(of: &Histogram, p: f64) -> Option<f64> {
 
 fn put_run(facts: &Facts, out: &mut Metrics) {
     let simulated = facts.ended.as_secs_f64();
-    out.put(
-        &["run", "simulated"],
-        simulated,
-        Unit::Seconds,
-        "simulated time",
-    );
-    out.put(
-        &["run", "events"],
-        count(facts.events),
-        Unit::Count,
-        "events of the simulation",
-    );
-    let refused = facts
-        .commands
-        .iter()
-        .filter(|c| c.refused.is_some())
-        .count();
+    out.put(&["run", "simulated"], simulated, Unit::Seconds, "simulated time");
+    out.put(&["run", "events"], count(facts.events), Unit::Count, "events of the simulation");
+    let refused = facts.commands.iter().filter(|c| c.refused.is_some()).count();
     let refused = cast::f64_of_usize(refused);
     let about = "commands of the timeline that were refused";
     out.put(&["run", "commands_refused"], refused, Unit::Count, about);
@@ -80,90 +66,27 @@ fn put_calls(name: &str, index: usize, facts: &Facts, out: &mut Metrics) {
     let mut put = |last: &str, value, unit, about| {
         out.put(&["services", name, "calls", last], value, unit, about);
     };
-    put(
-        "total",
-        count(counts.total()),
-        Unit::Calls,
-        "calls after the warm-up",
-    );
-    put(
-        "ok",
-        count(counts.ok()),
-        Unit::Calls,
-        "calls that were answered well",
-    );
-    put(
-        "failed",
-        count(counts.failed()),
-        Unit::Calls,
-        "calls that failed",
-    );
+    put("total", count(counts.total()), Unit::Calls, "calls after the warm-up");
+    put("ok", count(counts.ok()), Unit::Calls, "calls that were answered well");
+    put("failed", count(counts.failed()), Unit::Calls, "calls that failed");
     let failed_share = share(counts.failed(), counts.total());
-    put(
-        "failed_share",
-        failed_share,
-        Unit::Share,
-        "failed calls of all calls",
-    );
-    put(
-        "retried",
-        count(counts.retried),
-        Unit::Calls,
-        "calls of more than one attempt",
-    );
-    put(
-        "per_second",
-        rate(calls, facts),
-        Unit::CallsPerSecond,
-        "calls a second",
-    );
+    put("failed_share", failed_share, Unit::Share, "failed calls of all calls");
+    put("retried", count(counts.retried), Unit::Calls, "calls of more than one attempt");
+    put("per_second", rate(calls, facts), Unit::CallsPerSecond, "calls a second");
     let of = &calls.latency;
-    put(
-        "latency_p50",
-        quantile(of, 0.5),
-        Unit::Seconds,
-        "median latency of good calls",
-    );
-    put(
-        "latency_p90",
-        quantile(of, 0.9),
-        Unit::Seconds,
-        "90th percentile of good calls' latency",
-    );
-    put(
-        "latency_p99",
-        quantile(of, 0.99),
-        Unit::Seconds,
-        "99th percentile of good calls' latency",
-    );
-    put(
-        "latency_max",
-        quantile(of, 1.0),
-        Unit::Seconds,
-        "greatest latency of good calls",
-    );
+    put("latency_p50", quantile(of, 0.5), Unit::Seconds, "median latency of good calls");
+    put("latency_p90", quantile(of, 0.9), Unit::Seconds, "90th percentile of good calls' latency");
+    put("latency_p99", quantile(of, 0.99), Unit::Seconds, "99th percentile of good calls' latency");
+    put("latency_max", quantile(of, 1.0), Unit::Seconds, "greatest latency of good calls");
     let mean = (of.count() > 0).then(|| of.mean_secs());
-    put(
-        "latency_mean",
-        mean,
-        Unit::Seconds,
-        "mean latency of good calls",
-    );
+    put("latency_mean", mean, Unit::Seconds, "mean latency of good calls");
     let warm = SimTime::at(facts.model.run.warmup);
     let own = |call: &&CallRecord| call.service.index() == index && call.start >= warm;
-    let late = facts
-        .failures
-        .iter()
-        .filter(own)
-        .filter_map(|call| facts.after_deletion(call));
+    let late = facts.failures.iter().filter(own).filter_map(|call| facts.after_deletion(call));
     let late = late.max().map(crate::base::Duration::as_secs_f64);
     let about = "how long after its pod's deletion a call failed, at most";
     put("failed_after_deletion_max", late, Unit::Seconds, about);
-    put_kinds(
-        &["services", name, "calls"],
-        (counts.by_fate, counts.by_cause),
-        out,
-    );
+    put_kinds(&["services", name, "calls"], (counts.by_fate, counts.by_cause), out);
 }
 
 type Kinds = ([u64; Fate::ALL.len()], [u64; Cause::ALL.len()]);
@@ -172,28 +95,16 @@ fn put_kinds(path: &[&str], (by_fate, by_cause): Kinds, out: &mut Metrics) {
     let join = |more: [&'static str; 2]| [path, &more].concat();
     for fate in Fate::ALL.into_iter().filter(|fate| *fate != Fate::Ok) {
         let path = join(["by_fate", fate.as_str()]);
-        out.put(
-            &path,
-            count(by_fate[fate as usize]),
-            Unit::Calls,
-            "failed calls that ended so",
-        );
+        out.put(&path, count(by_fate[fate as usize]), Unit::Calls, "failed calls that ended so");
     }
     for cause in Cause::ALL.into_iter().filter(|cause| *cause != Cause::None) {
         let path = join(["by_cause", cause.as_str()]);
-        out.put(
-            &path,
-            count(by_cause[cause as usize]),
-            Unit::Calls,
-            cause.sentence(),
-        );
+        out.put(&path, count(by_cause[cause as usize]), Unit::Calls, cause.sentence());
     }
 }
 
 fn rate(calls: &ServiceCalls, facts: &Facts) -> Option<f64> {
-    let measured = facts
-        .ended
-        .checked_since(SimTime::at(facts.model.run.warmup))?;
+    let measured = facts.ended.checked_since(SimTime::at(facts.model.run.warmup))?;
     (!measured.is_zero()).then(|| cast::f64_of_u64(calls.counts.total()) / measured.as_secs_f64())
 }
 
@@ -206,71 +117,24 @@ fn put_rollouts(name: &str, index: usize, facts: &Facts, out: &mut Metrics) {
         out.put(&["rollouts", name, path], value, unit, about);
     };
     let yes_no = |yes: bool| f64::from(u8::from(yes));
-    put(
-        "count",
-        Some(cast::f64_of_usize(all.len())),
-        Unit::Count,
-        "rollouts",
-    );
+    put("count", Some(cast::f64_of_usize(all.len())), Unit::Count, "rollouts");
     let completed = last.map(|r| yes_no(r.completed.is_some()));
-    put(
-        "completed",
-        completed,
-        Unit::YesNo,
-        "whether the last rollout was complete",
-    );
+    put("completed", completed, Unit::YesNo, "whether the last rollout was complete");
     let late = last.map(|r| yes_no(r.deadline_exceeded.is_some()));
-    put(
-        "deadline_exceeded",
-        late,
-        Unit::YesNo,
-        "whether it passed its progress deadline",
-    );
-    let duration = last
-        .and_then(|r| r.duration())
-        .map(crate::base::Duration::as_secs_f64);
-    put(
-        "duration",
-        duration,
-        Unit::Seconds,
-        "from the new template until all pods are new",
-    );
+    put("deadline_exceeded", late, Unit::YesNo, "whether it passed its progress deadline");
+    let duration = last.and_then(|r| r.duration()).map(crate::base::Duration::as_secs_f64);
+    put("duration", duration, Unit::Seconds, "from the new template until all pods are new");
     let total = calls.map(|c| cast::f64_of_u64(c.counts.total()));
-    put(
-        "calls",
-        total,
-        Unit::Calls,
-        "calls to its Services while it rolled",
-    );
+    put("calls", total, Unit::Calls, "calls to its Services while it rolled");
     let failed = calls.map(|c| cast::f64_of_u64(c.counts.failed()));
-    put(
-        "failed_calls",
-        failed,
-        Unit::Calls,
-        "failed calls to its Services while it rolled",
-    );
+    put("failed_calls", failed, Unit::Calls, "failed calls to its Services while it rolled");
     let failed_share = calls.and_then(|c| share(c.counts.failed(), c.counts.total()));
-    put(
-        "failed_share",
-        failed_share,
-        Unit::Share,
-        "failed calls of the calls while it rolled",
-    );
+    put("failed_share", failed_share, Unit::Share, "failed calls of the calls while it rolled");
     let p99 = |of: &IntervalLatency| of.quantile(0.99).map(crate::base::Duration::as_secs_f64);
     let before = calls.and_then(|c| p99(&c.before));
-    put(
-        "latency_p99_before",
-        before,
-        Unit::Seconds,
-        "99th percentile of latency before it",
-    );
+    put("latency_p99_before", before, Unit::Seconds, "99th percentile of latency before it");
     let during = calls.and_then(|c| p99(&c.during));
-    put(
-        "latency_p99_during",
-        during,
-        Unit::Seconds,
-        "99th percentile while it rolled",
-    );
+    put("latency_p99_during", during, Unit::Seconds, "99th percentile while it rolled");
     let after = calls.and_then(|c| c.after_deletion_max);
     let after = after.map(crate::base::Duration::as_secs_f64);
     let about = "how long after its pod's deletion a call failed, at most";
@@ -300,12 +164,7 @@ fn put_pods(facts: &Facts, out: &mut Metrics) {
     let about = "pods for which an attempt to place them failed";
     out.put(&["pods", "waited"], count(all.waited), Unit::Pods, about);
     let about = "99th percentile of the pending times of those that waited";
-    out.put(
-        &["pods", "waited_p99"],
-        quantile(&all.waiting, 0.99),
-        Unit::Seconds,
-        about,
-    );
+    out.put(&["pods", "waited_p99"], quantile(&all.waiting, 0.99), Unit::Seconds, about);
     for (reason, pods) in &facts.pods.waited_for {
         let about = "pods that waited, by what most nodes lacked at the last attempt";
         out.put_sometimes(
@@ -316,82 +175,27 @@ fn put_pods(facts: &Facts, out: &mut Metrics) {
         );
     }
     let pending = (all.pending.count() > 0).then(|| all.pending.mean_secs());
-    out.put(
-        &["pods", "pending_mean"],
-        pending,
-        Unit::Seconds,
-        "mean pending time",
-    );
-    out.put(
-        &["scheduler", "placed"],
-        count(all.placed),
-        Unit::Pods,
-        "pods that were placed",
-    );
+    out.put(&["pods", "pending_mean"], pending, Unit::Seconds, "mean pending time");
+    out.put(&["scheduler", "placed"], count(all.placed), Unit::Pods, "pods that were placed");
     let first = share(all.placed.saturating_sub(all.waiting.count()), all.placed);
     let about = "pods placed at the first attempt, of those placed";
-    out.put(
-        &["scheduler", "first_attempt_share"],
-        first,
-        Unit::Share,
-        about,
-    );
+    out.put(&["scheduler", "first_attempt_share"], first, Unit::Share, about);
 }
 
 fn put_tally(path: &[&str], tally: &PodTally, out: &mut Metrics) {
     let mut put = |last: &str, value: Option<f64>, unit, about| {
         out.put(&[path, &[last]].concat(), value, unit, about);
     };
-    put(
-        "created",
-        count(tally.created),
-        Unit::Pods,
-        "pods that were created",
-    );
-    put(
-        "never_scheduled",
-        count(tally.never_scheduled),
-        Unit::Pods,
-        "pods never placed",
-    );
-    put(
-        "restarts",
-        count(tally.restarts),
-        Unit::Count,
-        "restarts of containers",
-    );
+    put("created", count(tally.created), Unit::Pods, "pods that were created");
+    put("never_scheduled", count(tally.never_scheduled), Unit::Pods, "pods never placed");
+    put("restarts", count(tally.restarts), Unit::Count, "restarts of containers");
     let of = &tally.pending;
-    put(
-        "pending_p50",
-        quantile(of, 0.5),
-        Unit::Seconds,
-        "median from creation to placement",
-    );
-    put(
-        "pending_p99",
-        quantile(of, 0.99),
-        Unit::Seconds,
-        "99th percentile of it",
-    );
-    put(
-        "pending_max",
-        quantile(of, 1.0),
-        Unit::Seconds,
-        "longest from creation to placement",
-    );
+    put("pending_p50", quantile(of, 0.5), Unit::Seconds, "median from creation to placement");
+    put("pending_p99", quantile(of, 0.99), Unit::Seconds, "99th percentile of it");
+    put("pending_max", quantile(of, 1.0), Unit::Seconds, "longest from creation to placement");
     let of = &tally.startup;
-    put(
-        "startup_p50",
-        quantile(of, 0.5),
-        Unit::Seconds,
-        "median from placement to ready",
-    );
-    put(
-        "startup_p99",
-        quantile(of, 0.99),
-        Unit::Seconds,
-        "99th percentile of it",
-    );
+    put("startup_p50", quantile(of, 0.5), Unit::Seconds, "median from placement to ready");
+    put("startup_p99", quantile(of, 0.99), Unit::Seconds, "99th percentile of it");
 }
 
 fn put_workloads(facts: &Facts, out: &mut Metrics) {
@@ -422,80 +226,26 @@ fn put_cluster(facts: &Facts, out: &mut Metrics) {
     let mut put = |last: &str, value: Option<f64>, unit, about| {
         out.put(&["cluster", last], value, unit, about);
     };
-    let priced = facts
-        .model
-        .nodes
-        .iter()
-        .any(|node| node.price_per_hour.0 != 0);
+    let priced = facts.model.nodes.iter().any(|node| node.price_per_hour.0 != 0);
     let per_hour = samples.mean(Gauge::Cost).filter(|_| priced);
-    put(
-        "cost_per_hour",
-        per_hour,
-        Unit::UsdPerHour,
-        "what the nodes cost, mean over time",
-    );
+    put("cost_per_hour", per_hour, Unit::UsdPerHour, "what the nodes cost, mean over time");
     let cost = per_hour.map(|_| samples.area(Gauge::Cost) / 3600.0);
-    put(
-        "cost",
-        cost,
-        Unit::Usd,
-        "what the nodes cost in the simulated time",
-    );
+    put("cost", cost, Unit::Usd, "what the nodes cost in the simulated time");
     let requested = part(Gauge::CpuRequested, Gauge::CpuAllocatable);
-    put(
-        "cpu_requested_share",
-        requested,
-        Unit::Share,
-        "requested of allocatable CPU over time",
-    );
+    put("cpu_requested_share", requested, Unit::Share, "requested of allocatable CPU over time");
     let used_any = samples.area(Gauge::CpuUsed) > 0.0;
     let used = part(Gauge::CpuUsed, Gauge::CpuAllocatable).filter(|_| used_any);
-    put(
-        "cpu_used_share",
-        used,
-        Unit::Share,
-        "used of allocatable CPU over time",
-    );
+    put("cpu_used_share", used, Unit::Share, "used of allocatable CPU over time");
     let busy = part(Gauge::CpuUsed, Gauge::CpuRequested).filter(|_| used_any);
     let idle = busy.map(|busy| (1.0 - busy).max(0.0));
-    put(
-        "cpu_requested_idle_share",
-        idle,
-        Unit::Share,
-        "requested CPU that is not used",
-    );
+    put("cpu_requested_idle_share", idle, Unit::Share, "requested CPU that is not used");
     let memory = part(Gauge::MemoryRequested, Gauge::MemoryAllocatable);
-    put(
-        "memory_requested_share",
-        memory,
-        Unit::Share,
-        "requested of allocatable memory",
-    );
-    put(
-        "nodes",
-        samples.mean(Gauge::NodesReady),
-        Unit::Nodes,
-        "ready nodes, mean over time",
-    );
+    put("memory_requested_share", memory, Unit::Share, "requested of allocatable memory");
+    put("nodes", samples.mean(Gauge::NodesReady), Unit::Nodes, "ready nodes, mean over time");
     let pending = samples.mean(Gauge::PodsPending);
-    put(
-        "pods_pending_mean",
-        pending,
-        Unit::Pods,
-        "pods without a node, mean over time",
-    );
+    put("pods_pending_mean", pending, Unit::Pods, "pods without a node, mean over time");
     let most = (samples.samples() > 0.0).then(|| samples.max(Gauge::PodsPending));
-    put(
-        "pods_pending_max",
-        most,
-        Unit::Pods,
-        "most pods without a node at a sample",
-    );
+    put("pods_pending_max", most, Unit::Pods, "most pods without a node at a sample");
     let running = samples.mean(Gauge::PodsRunning);
-    put(
-        "pods_running_mean",
-        running,
-        Unit::Pods,
-        "pods that run, mean over time",
-    );
+    put("pods_running_mean", running, Unit::Pods, "pods that run, mean over time");
 }

@@ -10,11 +10,7 @@ use super::summary::{Metrics, Unit};
 
 /// The steps of one autoscaler.
 pub(super) fn steps_of(facts: &Facts, hpa: usize) -> Vec<&ScaleRecord> {
-    facts
-        .scales
-        .iter()
-        .filter(|step| step.hpa.index() == hpa)
-        .collect()
+    facts.scales.iter().filter(|step| step.hpa.index() == hpa).collect()
 }
 
 /// The workload that an autoscaler scales, if it is in the model.
@@ -25,10 +21,7 @@ pub(super) fn target_of(model: &Model, hpa: usize) -> Option<Workload> {
         HpaTarget::ReplicaSet(name) => (WorkloadKind::ReplicaSet, name),
         HpaTarget::Missing => return None,
     };
-    let name = crate::model::ObjectName {
-        namespace: spec.name.namespace,
-        name,
-    };
+    let name = crate::model::ObjectName { namespace: spec.name.namespace, name };
     Some(Workload { kind, name })
 }
 
@@ -36,9 +29,8 @@ pub(super) fn put_hpa(name: &str, index: usize, facts: &Facts, out: &mut Metrics
     let steps = steps_of(facts, index);
     let ups = steps.iter().filter(|step| step.to > step.from).count();
     let downs = steps.len() - ups;
-    let turns = steps
-        .windows(2)
-        .filter(|pair| (pair[0].to > pair[0].from) != (pair[1].to > pair[1].from));
+    let turns =
+        steps.windows(2).filter(|pair| (pair[0].to > pair[0].from) != (pair[1].to > pair[1].from));
     let reversals = cast::f64_of_usize(turns.count());
     let target = target_of(&facts.model, index);
     let (least, most, mean) = replicas(facts, target, &steps);
@@ -47,34 +39,12 @@ pub(super) fn put_hpa(name: &str, index: usize, facts: &Facts, out: &mut Metrics
     };
     put("replicas_min", least, Unit::Pods, "fewest pods wanted");
     put("replicas_max", most, Unit::Pods, "most pods wanted");
-    put(
-        "replicas_mean",
-        mean,
-        Unit::Pods,
-        "mean over time of the pods that were there",
-    );
-    put(
-        "steps_up",
-        Some(cast::f64_of_usize(ups)),
-        Unit::Count,
-        "steps upwards",
-    );
-    put(
-        "steps_down",
-        Some(cast::f64_of_usize(downs)),
-        Unit::Count,
-        "steps downwards",
-    );
-    put(
-        "reversals",
-        Some(reversals),
-        Unit::Count,
-        "steps against the one before",
-    );
+    put("replicas_mean", mean, Unit::Pods, "mean over time of the pods that were there");
+    put("steps_up", Some(cast::f64_of_usize(ups)), Unit::Count, "steps upwards");
+    put("steps_down", Some(cast::f64_of_usize(downs)), Unit::Count, "steps downwards");
+    put("reversals", Some(reversals), Unit::Count, "steps against the one before");
     let rise = first_rise(&facts.model, target);
-    let step = steps
-        .iter()
-        .find(|step| step.to > step.from && Some(step.at) >= rise);
+    let step = steps.iter().find(|step| step.to > step.from && Some(step.at) >= rise);
     let after = rise.and_then(|rise| step?.at.checked_since(rise));
     let after = after.map(crate::base::Duration::as_secs_f64);
     let about = "from the first rise of the traffic to the first step upwards";
@@ -89,13 +59,8 @@ fn replicas(
 ) -> (Option<f64>, Option<f64>, Option<f64>) {
     let own = |row: &&ReplicaPoint| Some(row.workload) == target;
     let points = facts.samples.points();
-    let sampled = points
-        .iter()
-        .flat_map(|p| p.replicas.iter().filter(own).map(|r| r.wanted));
-    let stepped = steps
-        .iter()
-        .flat_map(|step| [step.from, step.to])
-        .map(f64::from);
+    let sampled = points.iter().flat_map(|p| p.replicas.iter().filter(own).map(|r| r.wanted));
+    let stepped = steps.iter().flat_map(|step| [step.from, step.to]).map(f64::from);
     let wanted: Vec<f64> = sampled.chain(stepped).collect();
     let least = wanted.iter().copied().reduce(f64::min);
     let most = wanted.iter().copied().reduce(f64::max);
@@ -111,25 +76,14 @@ fn replicas(
 /// When the traffic to the Services of a Deployment rises first.
 fn first_rise(model: &Model, target: Option<Workload>) -> Option<SimTime> {
     let target = target.filter(|target| target.kind == WorkloadKind::Deployment)?;
-    let deployment = model
-        .deployments
-        .iter()
-        .position(|d| d.name == target.name)?;
+    let deployment = model.deployments.iter().position(|d| d.name == target.name)?;
     let services = names::services_of(model, deployment);
-    let called = |to| {
-        services
-            .iter()
-            .any(|index| model.services[*index].name == to)
-    };
+    let called = |to| services.iter().any(|index| model.services[*index].name == to);
     let sources = model.traffic.iter().filter(|source| called(source.to));
     sources.filter_map(|source| rise_of(&source.rate)).min()
 }
 
 fn rise_of(rate: &Rate) -> Option<SimTime> {
     let rising = rate.points.windows(2).find(|pair| pair[1].1 > pair[0].1)?;
-    Some(if rate.is_linear {
-        rising[0].0
-    } else {
-        rising[1].0
-    })
+    Some(if rate.is_linear { rising[0].0 } else { rising[1].0 })
 }

@@ -39,10 +39,7 @@ pub(super) fn hpas(model: &Model) -> Vec<String> {
 pub(super) fn workloads(all: &[Workload], names: &Interner) -> Vec<String> {
     let text = |workload: &Workload| {
         let name = names.resolve(workload.name.name);
-        let same = || {
-            all.iter()
-                .filter(|other| other.name.name == workload.name.name)
-        };
+        let same = || all.iter().filter(|other| other.name.name == workload.name.name);
         let kind = workload.kind.as_str();
         if same().count() <= 1 {
             return name.to_owned();
@@ -65,10 +62,6 @@ pub(super) fn services_of(model: &Model, deployment: usize) -> Vec<usize> {
                 !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
             })
     };
-    let chosen = model
-        .services
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| selects(s));
+    let chosen = model.services.iter().enumerate().filter(|(_, s)| selects(s));
     chosen.map(|(index, _)| index).collect()
 }

@@ -59,10 +59,8 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
     let previous = previous.filter(|r| r.settled().is_some());
     let quiet = previous.map_or(SimTime::ZERO, |r| span(facts, r).1.min(from));
     let quiet = quiet.max(SimTime::at(facts.model.run.warmup));
-    let (mut before, mut during) = (
-        crate::recorder::Interval::default(),
-        crate::recorder::Interval::default(),
-    );
+    let (mut before, mut during) =
+        (crate::recorder::Interval::default(), crate::recorder::Interval::default());
     for (index, calls) in facts.services.iter().enumerate() {
         if services.contains(&index) {
             let width = calls.width();
@@ -76,22 +74,12 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
     let touched = || failures(facts, &services, (from, until));
     if facts.failures_dropped == 0 {
         let ok = counts.ok();
-        counts = CallCounts {
-            retried: counts.retried,
-            ..CallCounts::default()
-        };
+        counts = CallCounts { retried: counts.retried, ..CallCounts::default() };
         touched().for_each(|call| counts.add_failed(call));
         counts.by_fate[Fate::Ok as usize] = ok;
     }
-    let after_deletion_max = touched()
-        .filter_map(|call| facts.after_deletion(call))
-        .max();
-    RolloutCalls {
-        counts,
-        before: before.latency,
-        during: during.latency,
-        after_deletion_max,
-    }
+    let after_deletion_max = touched().filter_map(|call| facts.after_deletion(call)).max();
+    RolloutCalls { counts, before: before.latency, during: during.latency, after_deletion_max }
 }
 
 /// What a rollout leads from and to: the tags of the images, or what else was done.
@@ -104,28 +92,19 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
     };
     let refused = |at: SimTime, text: &str| {
         let same = |c: &&crate::record::CommandRecord| c.at == at && c.text == text;
-        facts
-            .commands
-            .iter()
-            .find(same)
-            .is_some_and(|c| c.refused.is_some())
+        facts.commands.iter().find(same).is_some_and(|c| c.refused.is_some())
     };
     let containers = &spec.template.spec.containers;
     let text = |symbol| model.names.resolve(symbol).to_owned();
-    let mut images: Vec<(String, String)> = containers
-        .iter()
-        .map(|c| (text(c.name), text(c.image)))
-        .collect();
+    let mut images: Vec<(String, String)> =
+        containers.iter().map(|c| (text(c.name), text(c.image))).collect();
     let mut last = None;
     for entry in &model.timeline {
         if entry.at > rollout.started || refused(entry.at, &entry.text) {
             continue;
         }
         match &entry.action {
-            Action::Command(Command::SetImage {
-                target,
-                images: new,
-            }) if own(target) => {
+            Action::Command(Command::SetImage { target, images: new }) if own(target) => {
                 last = Some(set_images(&mut images, new));
             }
             Action::Command(Command::RolloutRestart { target }) if own(target) => {
@@ -141,9 +120,7 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
 fn set_images(images: &mut [(String, String)], new: &[(String, String)]) -> String {
     let mut said = None;
     for (container, image) in new {
-        let named = images
-            .iter_mut()
-            .filter(|(name, _)| name == container || container == "*");
+        let named = images.iter_mut().filter(|(name, _)| name == container || container == "*");
         for (_, old) in named {
             if old != image {
                 said.get_or_insert_with(|| change(old, image));

@@ -108,23 +108,13 @@ impl Metrics {
         about: &'static str,
     ) {
         let value = value.into().filter(|value| value.is_finite());
-        let metric = Metric {
-            value,
-            unit,
-            about,
-            zero_if_missing: false,
-        };
+        let metric = Metric { value, unit, about, zero_if_missing: false };
         self.0.insert(Path::new(path), metric);
     }
 
     /// Adds a count under a path that runs without it do not have.
     pub fn put_sometimes(&mut self, path: &[&str], value: f64, unit: Unit, about: &'static str) {
-        let metric = Metric {
-            value: Some(value),
-            unit,
-            about,
-            zero_if_missing: true,
-        };
+        let metric = Metric { value: Some(value), unit, about, zero_if_missing: true };
         self.0.insert(Path::new(path), metric);
     }
 
@@ -175,10 +165,7 @@ impl Summary {
                 numbers.insert(path.clone(), fold_one(path, metric, runs));
             }
         }
-        Self {
-            numbers,
-            replications: runs.len(),
-        }
+        Self { numbers, replications: runs.len() }
     }
 
     /// All numbers by path.
@@ -201,9 +188,7 @@ impl Summary {
     /// A number by the text of its path.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<(&Path, &Number)> {
-        self.numbers
-            .iter()
-            .find(|(known, _)| is_text_of(known, path))
+        self.numbers.iter().find(|(known, _)| is_text_of(known, path))
     }
 
     /// The tree of `summary.json`: objects of `{value, low, high, n, unit, about}`. Numbers that no
@@ -293,11 +278,7 @@ pub(super) fn json_number(value: f64) -> serde_json::Value {
     let rounded: f64 = format!("{value:.11e}").parse().unwrap_or(value);
     let whole = cast::i64_trunc(rounded);
     let is_whole = rounded.abs() < 9e15 && (rounded - cast::f64_of_i64(whole)).abs() <= 0.0;
-    if is_whole {
-        whole.into()
-    } else {
-        rounded.into()
-    }
+    if is_whole { whole.into() } else { rounded.into() }
 }
 
 #[cfg(test)]
@@ -306,18 +287,8 @@ mod tests {
 
     fn run(failed: f64, duration: Option<f64>) -> Metrics {
         let mut metrics = Metrics::default();
-        metrics.put(
-            &["services", "a.b", "calls", "failed"],
-            failed,
-            Unit::Calls,
-            "failed calls",
-        );
-        metrics.put(
-            &["rollouts", "a", "duration"],
-            duration,
-            Unit::Seconds,
-            "how long",
-        );
+        metrics.put(&["services", "a.b", "calls", "failed"], failed, Unit::Calls, "failed calls");
+        metrics.put(&["rollouts", "a", "duration"], duration, Unit::Seconds, "how long");
         metrics
     }
 
@@ -325,9 +296,7 @@ mod tests {
     fn means_with_intervals() {
         let runs = [run(1.0, Some(10.0)), run(2.0, None), run(3.0, Some(12.0))];
         let summary = Summary::fold(&runs);
-        let failed = summary
-            .get(&["services", "a.b", "calls", "failed"])
-            .unwrap();
+        let failed = summary.get(&["services", "a.b", "calls", "failed"]).unwrap();
         let (low, high) = failed.interval.unwrap();
         // s = 1, n = 3: 2 ± 4.30265 / √3 = 2 ± 2.48414
         assert!((failed.value.unwrap() - 2.0).abs() < 1e-12);

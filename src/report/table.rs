@@ -23,9 +23,7 @@ pub enum Align {
 #[must_use]
 pub fn text_table(columns: &[(&str, Align)], rows: &[Vec<String>], indent: usize) -> String {
     let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if columns.iter().any(|(heading, _)| !heading.is_empty()) {
         table.set_header(columns.iter().map(|(heading, align)| cell(heading, *align)));
     }
@@ -41,10 +39,7 @@ pub fn text_table(columns: &[(&str, Align)], rows: &[Vec<String>], indent: usize
         column.set_padding((0, 3));
     }
     let margin = " ".repeat(indent);
-    table
-        .lines()
-        .map(|line| format!("{}\n", format!("{margin}{line}").trim_end()))
-        .collect()
+    table.lines().map(|line| format!("{}\n", format!("{margin}{line}").trim_end())).collect()
 }
 
 fn cell(text: &str, align: Align) -> Cell {
@@ -59,21 +54,15 @@ mod tests {
     use super::*;
 
     fn check(columns: &[(&str, Align)], rows: &[&[&str]], want: &str) {
-        let rows: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| row.iter().map(|s| (*s).to_owned()).collect())
-            .collect();
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|s| (*s).to_owned()).collect()).collect();
         assert_eq!(text_table(columns, &rows, 2), want);
     }
 
     #[test]
     fn columns_are_aligned_and_lines_have_no_trailing_blanks() {
         check(
-            &[
-                ("policy", Align::Left),
-                ("pods", Align::Right),
-                ("p99", Align::Left),
-            ],
+            &[("policy", Align::Left), ("pods", Align::Right), ("p99", Align::Left)],
             &[&["default", "11", "38 s"], &["best-fit", "3"]],
             "  policy     pods   p99\n  default      11   38 s\n  best-fit      3\n",
         );
@@ -81,11 +70,7 @@ mod tests {
 
     #[test]
     fn without_headings_there_is_no_heading_line() {
-        check(
-            &[("", Align::Right), ("", Align::Left)],
-            &[&["31", "a proxy"]],
-            "  31   a proxy\n",
-        );
+        check(&[("", Align::Right), ("", Align::Left)], &[&["31", "a proxy"]], "  31   a proxy\n");
         check(&[("", Align::Left)], &[], "");
     }
 }

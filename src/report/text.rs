@@ -30,18 +30,9 @@ pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     middle.extend(page.pods());
     middle.extend(page.pending());
     middle.extend(page.cost());
-    let blocks = [
-        vec![page.headline()],
-        page.rollouts(),
-        middle,
-        expects(verdicts),
-        page.advice(),
-    ];
-    let blocks: Vec<String> = blocks
-        .iter()
-        .filter(|b| !b.is_empty())
-        .map(|block| block.join("\n"))
-        .collect();
+    let blocks = [vec![page.headline()], page.rollouts(), middle, expects(verdicts), page.advice()];
+    let blocks: Vec<String> =
+        blocks.iter().filter(|b| !b.is_empty()).map(|block| block.join("\n")).collect();
     format!("{}\n", blocks.join("\n\n"))
 }
 
@@ -76,9 +67,7 @@ impl Page<'_> {
     }
 
     fn number(&self, path: &[&str]) -> Option<&Number> {
-        self.summary
-            .get(path)
-            .filter(|number| number.value.is_some())
+        self.summary.get(path).filter(|number| number.value.is_some())
     }
 
     fn value(&self, path: &[&str]) -> f64 {
@@ -96,11 +85,7 @@ impl Page<'_> {
                 last.started.since_start().whole_secs(),
             ));
             let failed = self.value(&["rollouts", &name, "failed_calls"]);
-            Some(Rolled {
-                title: format!("{title} at {at}"),
-                failed,
-                name,
-            })
+            Some(Rolled { title: format!("{title} at {at}"), failed, name })
         };
         let mut rolled: Vec<Rolled> = all.filter_map(last).collect();
         rolled.sort_by(|a, b| b.failed.total_cmp(&a.failed));
@@ -123,12 +108,8 @@ impl Page<'_> {
             && self.value(&["rollouts", name, "calls"]) > 0.0
         {
             let value = words::value(failed.value.unwrap_or(0.0), failed.unit);
-            let row = [
-                "failed calls".to_owned(),
-                value,
-                words::interval(failed),
-                self.of_all(name),
-            ];
+            let row =
+                ["failed calls".to_owned(), value, words::interval(failed), self.of_all(name)];
             rows.push(row.to_vec());
         }
         let mut lines = vec![format!("ROLLOUT  deployment/{name}  {title}")];
@@ -191,29 +172,16 @@ impl Page<'_> {
     /// Causes with their counts, most first.
     fn causes(&self, path: &[&str]) -> Vec<String> {
         let of = |cause: Cause| (self.value(&[path, &[cause.as_str()]].concat()), cause);
-        let causes = Cause::ALL
-            .into_iter()
-            .filter(|cause| *cause != Cause::None)
-            .map(of);
+        let causes = Cause::ALL.into_iter().filter(|cause| *cause != Cause::None).map(of);
         let mut causes: Vec<(f64, Cause)> = causes.filter(|(failed, _)| *failed > 0.0).collect();
         causes.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let mut rows: Vec<Vec<String>> = Vec::new();
         for (failed, cause) in causes.iter().take(CAUSES_MAX) {
-            rows.push(vec![
-                words::value(*failed, Unit::Calls),
-                cause.sentence().to_owned(),
-            ]);
+            rows.push(vec![words::value(*failed, Unit::Calls), cause.sentence().to_owned()]);
         }
-        let rest: f64 = causes
-            .iter()
-            .skip(CAUSES_MAX)
-            .map(|(failed, _)| failed)
-            .sum();
+        let rest: f64 = causes.iter().skip(CAUSES_MAX).map(|(failed, _)| failed).sum();
         if rest > 0.0 {
-            rows.push(vec![
-                words::value(rest, Unit::Calls),
-                "for other causes".to_owned(),
-            ]);
+            rows.push(vec![words::value(rest, Unit::Calls), "for other causes".to_owned()]);
         }
         let table = text_table(&[("", Align::Right), ("", Align::Left)], &rows, 4);
         table.lines().map(str::to_owned).collect()
@@ -249,23 +217,15 @@ impl Page<'_> {
         rows.push(row("  p99 latency", &|rolled| {
             self.p99(&rolled.name).unwrap_or_else(|| "–".to_owned())
         }));
-        let columns = [
-            ("ROLLOUT", Align::Left),
-            (heads[0].as_str(), Align::Left),
-            (&heads[1], Align::Left),
-        ];
-        text_table(&columns, &rows, 0)
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        let columns =
+            [("ROLLOUT", Align::Left), (heads[0].as_str(), Align::Left), (&heads[1], Align::Left)];
+        text_table(&columns, &rows, 0).lines().map(str::to_owned).collect()
     }
 
     fn many_rollouts(&self, many: &[Rolled]) -> Vec<String> {
         let mut rows = Vec::new();
         for rolled in many.iter().take(ROWS_MAX) {
-            let failed = self
-                .summary
-                .get(&["rollouts", &rolled.name, "failed_calls"]);
+            let failed = self.summary.get(&["rollouts", &rolled.name, "failed_calls"]);
             rows.push(vec![
                 format!("deployment/{}", rolled.name),
                 rolled.title.clone(),
@@ -283,10 +243,8 @@ impl Page<'_> {
             ("", Align::Left),
             ("p99 latency", Align::Left),
         ];
-        let mut lines: Vec<String> = text_table(&columns, &rows, 0)
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        let mut lines: Vec<String> =
+            text_table(&columns, &rows, 0).lines().map(str::to_owned).collect();
         lines.extend(more(many.len(), ROWS_MAX, "rollout"));
         if let Some(worst) = many.first().filter(|worst| worst.failed > 0.0) {
             lines.push(format!("  failed calls of {}:", worst.name));
@@ -335,10 +293,7 @@ impl Page<'_> {
             }
         }
         rows.sort_by(|a, b| (b.0, b.1).partial_cmp(&(a.0, a.1)).unwrap_or(a.2.cmp(&b.2)));
-        let cells = rows
-            .iter()
-            .take(ROWS_MAX)
-            .map(|(.., index)| self.call_row(&services[*index]));
+        let cells = rows.iter().take(ROWS_MAX).map(|(.., index)| self.call_row(&services[*index]));
         let cells: Vec<Vec<String>> = cells.collect();
         let columns = [
             ("", Align::Left),
@@ -347,10 +302,8 @@ impl Page<'_> {
             ("", Align::Left),
             ("", Align::Left),
         ];
-        let mut lines: Vec<String> = text_table(&columns, &cells, 0)
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        let mut lines: Vec<String> =
+            text_table(&columns, &cells, 0).lines().map(str::to_owned).collect();
         if let Some((failed, _, index)) = rows.first()
             && *failed > 0.0
         {
@@ -365,13 +318,10 @@ impl Page<'_> {
     fn is_told(&self, service: usize, failed: f64) -> bool {
         let model = &self.facts.model;
         let own = self.rolled();
-        let rolled = names::deployments(model)
-            .into_iter()
-            .enumerate()
-            .filter(|(index, name)| {
-                own.iter().any(|rolled| rolled.name == *name)
-                    && names::services_of(model, *index).contains(&service)
-            });
+        let rolled = names::deployments(model).into_iter().enumerate().filter(|(index, name)| {
+            own.iter().any(|rolled| rolled.name == *name)
+                && names::services_of(model, *index).contains(&service)
+        });
         let of = |name: &str| self.value(&["rollouts", name, "failed_calls"]);
         let told: Vec<f64> = rolled.map(|(_, name)| of(&name)).collect();
         !told.is_empty() && told.iter().sum::<f64>() >= failed
@@ -382,9 +332,7 @@ impl Page<'_> {
         let shown = |last: &str| number(last).map(words::with_interval).unwrap_or_default();
         let latency = |label: &str, last: &str| {
             let there = number(last).filter(|number| number.value.is_some());
-            there.map_or_else(String::new, |n| {
-                format!("{label} {}", words::with_interval(n))
-            })
+            there.map_or_else(String::new, |n| format!("{label} {}", words::with_interval(n)))
         };
         let share = self.value(&["services", name, "calls", "failed_share"]);
         let share = match share > 0.0 {
@@ -410,10 +358,7 @@ impl Page<'_> {
             let number = self.summary.get(&["pods", last]);
             number.map_or_else(String::new, words::with_interval)
         };
-        let placed = self
-            .summary
-            .get(&["scheduler", "placed"])
-            .map(words::with_interval);
+        let placed = self.summary.get(&["scheduler", "placed"]).map(words::with_interval);
         let created = format!(
             "{} created, {} placed, {} finished, {} never placed",
             shown("created"),
@@ -467,10 +412,7 @@ impl Page<'_> {
     fn cost(&self) -> Vec<String> {
         let share = |last: &str, said: &str| {
             let number = self.number(&["cluster", last])?;
-            Some(format!(
-                "{} {said}",
-                words::value(number.value?, number.unit)
-            ))
+            Some(format!("{} {said}", words::value(number.value?, number.unit)))
         };
         let idle = share("cpu_requested_idle_share", "of requested cpu idle");
         let requested = share("cpu_requested_share", "of cpu requested");
@@ -515,17 +457,9 @@ fn expects(verdicts: &[Verdict]) -> Vec<String> {
     };
     let rows: Vec<Vec<String>> = sorted.iter().take(max).map(row).collect();
     let table = text_table(&[("", Align::Left), ("", Align::Left)], &rows, 0);
-    let rest = sorted
-        .iter()
-        .skip(max)
-        .filter(|verdict| !verdict.held)
-        .count();
+    let rest = sorted.iter().skip(max).filter(|verdict| !verdict.held).count();
     let note = (sorted.len() > max).then(|| {
-        format!(
-            "and {} more, {} not met",
-            thousands(cast::u64_of(sorted.len() - max)),
-            rest
-        )
+        format!("and {} more, {} not met", thousands(cast::u64_of(sorted.len() - max)), rest)
     });
     labelled("EXPECT", table.lines().map(str::to_owned).collect(), note)
 }

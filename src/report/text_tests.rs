@@ -26,10 +26,7 @@ fn rolling(names: &[&str]) -> Model {
         let name = model.names.resolve(deployment.name.name);
         let image = format!("shop/{name}:v2");
         let kind = TargetKind::Workload(WorkloadKind::Deployment);
-        let target = Target {
-            kind,
-            name: deployment.name,
-        };
+        let target = Target { kind, name: deployment.name };
         model.timeline.push(TimelineEntry {
             at: at(60_000),
             action: Action::Command(Command::SetImage {
@@ -45,11 +42,7 @@ fn rolling(names: &[&str]) -> Model {
 /// A made-up run: `failed` calls fail as the old pods stop; all rollouts last 112 s and more.
 fn facts(model: &Arc<Model>, replication: u64, failed: u64) -> Facts {
     let mut recorder = Recorder::new(model, Wants::default());
-    let workloads: Vec<_> = model
-        .deployments
-        .iter()
-        .map(|d| d.template.workload)
-        .collect();
+    let workloads: Vec<_> = model.deployments.iter().map(|d| d.template.workload).collect();
     for second in 0..600 {
         let replicas = workloads.iter().map(|workload| ReplicaSample {
             workload: *workload,
@@ -72,32 +65,16 @@ fn facts(model: &Arc<Model>, replication: u64, failed: u64) -> Facts {
         });
     }
     for index in 0..u32::try_from(model.deployments.len()).unwrap() {
-        roll(
-            &mut recorder,
-            model,
-            index,
-            replication,
-            if index == 0 { failed } else { 0 },
-        );
+        roll(&mut recorder, model, index, replication, if index == 0 { failed } else { 0 });
     }
-    recorder
-        .into_facts(&model.names, at(600_000), 1_000)
-        .unwrap()
+    recorder.into_facts(&model.names, at(600_000), 1_000).unwrap()
 }
 
 fn roll(recorder: &mut Recorder, model: &Model, index: u32, replication: u64, failed: u64) {
     let deployment = DeploymentId::new(index);
     let workload = model.deployments[deployment.index()].template.workload;
-    let step = |ms, step| RolloutRecord {
-        at: at(ms),
-        deployment,
-        revision: 2,
-        step,
-    };
-    recorder.rollout(RolloutRecord {
-        revision: 1,
-        ..step(0, RolloutStep::Started)
-    });
+    let step = |ms, step| RolloutRecord { at: at(ms), deployment, revision: 2, step };
+    recorder.rollout(RolloutRecord { revision: 1, ..step(0, RolloutStep::Started) });
     recorder.rollout(step(60_000, RolloutStep::Started));
     for n in 0..60_000_u64 {
         let bad = n < failed;
@@ -107,11 +84,7 @@ fn roll(recorder: &mut Recorder, model: &Model, index: u32, replication: u64, fa
             source: None,
             service: ServiceId::new(index),
             start: at(start),
-            latency: Duration::us(if slow {
-                90_000 + n % 500
-            } else {
-                50_000 + n % 500
-            }),
+            latency: Duration::us(if slow { 90_000 + n % 500 } else { 50_000 + n % 500 }),
             fate: if bad { Fate::Refused } else { Fate::Ok },
             cause: match n % 5 {
                 _ if !bad => Cause::None,
@@ -147,10 +120,8 @@ fn roll(recorder: &mut Recorder, model: &Model, index: u32, replication: u64, fa
 /// The printed summary of runs with these numbers of failed calls.
 fn printed(model: Model, failed: &[u64], expects: &[&str]) -> String {
     let model = Arc::new(model);
-    let facts: Vec<Facts> = (0..)
-        .zip(failed)
-        .map(|(replication, n)| facts(&model, replication, *n))
-        .collect();
+    let facts: Vec<Facts> =
+        (0..).zip(failed).map(|(replication, n)| facts(&model, replication, *n)).collect();
     let runs: Vec<_> = facts.iter().map(metrics).collect();
     let summary = Summary::fold(&runs);
     let judge = |text: &&str| Expect::parse(text).unwrap().judge(&summary);
@@ -163,10 +134,7 @@ fn printed(model: Model, failed: &[u64], expects: &[&str]) -> String {
 
 /// Compares with `golden/<name>.txt`; `UPDATE_GOLDEN=1` writes it.
 fn golden(name: &str, text: &str) {
-    let path = format!(
-        "{}/src/report/golden/{name}.txt",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path = format!("{}/src/report/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();
     }
@@ -178,10 +146,7 @@ fn one_rollout_with_failed_calls() {
     let text = printed(
         rolling(&["checkout"]),
         &[37, 29, 46],
-        &[
-            "services.checkout.calls.failed == 0",
-            "rollouts.checkout.duration < 3m",
-        ],
+        &["services.checkout.calls.failed == 0", "rollouts.checkout.duration < 3m"],
     );
     golden("rollout", &text);
 }
@@ -226,9 +191,7 @@ fn an_autoscaler_that_steps() {
             reason: "cpu resource utilization (percentage of request) above target",
         });
     }
-    let facts = recorder
-        .into_facts(&model.names, at(600_000), 1_000)
-        .unwrap();
+    let facts = recorder.into_facts(&model.names, at(600_000), 1_000).unwrap();
     let summary = Summary::fold(&[metrics(&facts)]);
     let text = print(&summary, &facts, &[]);
     let wanted =

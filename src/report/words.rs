@@ -37,11 +37,7 @@ fn counted(number: f64) -> String {
 }
 
 fn money(number: f64) -> String {
-    let places = if number.abs() < 0.1 && number.abs() > 0.0 {
-        4
-    } else {
-        2
-    };
+    let places = if number.abs() < 0.1 && number.abs() > 0.0 { 4 } else { 2 };
     if number.abs() >= 1000.0 {
         return thousands(cast::u64_trunc(number.abs().round()));
     }
@@ -56,19 +52,11 @@ pub fn interval(number: &Number) -> String {
         return String::new();
     };
     let low = low.max(0.0);
-    let high = if number.unit == Unit::Share {
-        high.min(1.0)
-    } else {
-        high
-    };
+    let high = if number.unit == Unit::Share { high.min(1.0) } else { high };
     let (left, right) = ends(low, high, number.unit);
     // Ends that read the same say nothing; the unit stands at the right one alone.
     let same = right.split(' ').next() == left.split(' ').next();
-    if high - low <= 0.0 || same {
-        String::new()
-    } else {
-        format!("[{left} – {right}]")
-    }
+    if high - low <= 0.0 || same { String::new() } else { format!("[{left} – {right}]") }
 }
 
 /// Both ends of an interval; the unit stands once, at the second.
@@ -81,10 +69,7 @@ fn ends(low: f64, high: f64, unit: Unit) -> (String, String) {
                 high if high < 1.0 => (1e3, "ms"),
                 _ => (1.0, "s"),
             };
-            (
-                digits(low * factor),
-                format!("{} {name}", digits(high * factor)),
-            )
+            (digits(low * factor), format!("{} {name}", digits(high * factor)))
         }
         Unit::Usd | Unit::UsdPerHour => (money(low), money(high)),
         Unit::Share => {
@@ -103,10 +88,7 @@ fn clock(secs: f64) -> String {
 /// Three digits: `1.24`, `12.4`, `124`.
 fn digits(number: f64) -> String {
     let places = [(100.0, 0), (10.0, 1)];
-    let places = places
-        .iter()
-        .find(|(from, _)| number >= *from)
-        .map_or(2, |(_, n)| *n);
+    let places = places.iter().find(|(from, _)| number >= *from).map_or(2, |(_, n)| *n);
     let text = format!("{number:.places$}");
     if text.contains('.') {
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
@@ -132,14 +114,7 @@ mod tests {
     use super::*;
 
     fn number(mean: f64, interval: Option<(f64, f64)>, unit: Unit) -> String {
-        let number = Number {
-            value: Some(mean),
-            interval,
-            n: 20,
-            unit,
-            about: "",
-            runs: vec![],
-        };
+        let number = Number { value: Some(mean), interval, n: 20, unit, about: "", runs: vec![] };
         with_interval(&number)
     }
 
@@ -152,24 +127,9 @@ mod tests {
         check(0.4, Some((-0.2, 1.0)), Unit::Calls, "0.4 [0 – 1]");
         check(0.0, Some((0.0, 0.0)), Unit::Calls, "0");
         check(1_240_117.0, None, Unit::Calls, "1,240,117");
-        check(
-            112.0,
-            Some((109.0, 115.2)),
-            Unit::Seconds,
-            "1 min 52 s [1:49 – 1:55]",
-        );
-        check(
-            0.0842,
-            Some((0.0811, 0.0874)),
-            Unit::Seconds,
-            "84.2 ms [81.1 – 87.4 ms]",
-        );
-        check(
-            0.92,
-            Some((0.91, 0.93)),
-            Unit::UsdPerHour,
-            "0.92 USD/h [0.91 – 0.93]",
-        );
+        check(112.0, Some((109.0, 115.2)), Unit::Seconds, "1 min 52 s [1:49 – 1:55]");
+        check(0.0842, Some((0.0811, 0.0874)), Unit::Seconds, "84.2 ms [81.1 – 87.4 ms]");
+        check(0.92, Some((0.91, 0.93)), Unit::UsdPerHour, "0.92 USD/h [0.91 – 0.93]");
         check(0.41, Some((0.4, 0.42)), Unit::Share, "41 % [40 – 42 %]");
         check(1.0, Some((1.0, 1.0)), Unit::YesNo, "yes");
         check(0.95, None, Unit::YesNo, "in 95 % of the runs");

@@ -7,8 +7,8 @@ use crate::model::{
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
-use super::known::{Gaps, missing, no_kind};
 use super::file::{BehaviorFile, DownstreamFile, ServeFile, ShutdownFile};
+use super::known::{Gaps, missing, no_kind};
 
 /// What a container does when nobody says otherwise. The numbers are assumptions, shown by
 /// `check --show`: it starts within seconds, serves within tens of milliseconds, and exits at once
@@ -16,11 +16,7 @@ use super::file::{BehaviorFile, DownstreamFile, ServeFile, ShutdownFile};
 pub(super) fn standard() -> Behavior {
     Behavior {
         start: Distribution::log_normal_p99(1.0, 4.0),
-        shutdown: Shutdown {
-            accept: Duration::ZERO,
-            drain: Duration::ZERO,
-            ignores_signal: false,
-        },
+        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: Some(Serve {
             hold: Distribution::log_normal_p99(0.010, 0.060),
             cpu: Duration::ms(5),

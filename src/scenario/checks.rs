@@ -24,11 +24,7 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
     if endless && model.run.until.is_none() {
         let message =
             "a run with calls or autoscalers never ends by itself: `run.until` is missing";
-        let place = if file.run.span.is_none() {
-            file.name.span
-        } else {
-            file.run.span
-        };
+        let place = if file.run.span.is_none() { file.name.span } else { file.run.span };
         found.push(Diagnostic::error(place, message).with_hint("run: { until: 10m }"));
     }
     let Some(until) = model.run.until else { return };
@@ -79,16 +75,9 @@ pub(super) fn whole(
     for (entry, rule) in file.behaviors.iter().zip(&model.behaviors.rules) {
         check_behavior(entry, rule, model, names, found);
     }
-    let called: Vec<usize> = file
-        .traffic
-        .iter()
-        .filter_map(|t| target(t, &model.services, names))
-        .collect();
-    let is_called = |name| {
-        called
-            .iter()
-            .any(|index| model.services[*index].name == name)
-    };
+    let called: Vec<usize> =
+        file.traffic.iter().filter_map(|t| target(t, &model.services, names)).collect();
+    let is_called = |name| called.iter().any(|index| model.services[*index].name == name);
     let (services, about) = (&model.services, (names, input));
     objects::warn_of_idle_services(services, selectors, &templates, is_called, about);
 }
@@ -127,18 +116,9 @@ fn check_port(
 
 /// The first call from a service of a circle to the next.
 fn call_in(cycle: &[String], file: &ScenarioFile) -> Option<Span> {
-    let all = file
-        .behaviors
-        .iter()
-        .flat_map(|b| b.value.calls.iter().flatten());
-    let is_in = |to: &str| {
-        to.rsplit('/')
-            .next()
-            .is_some_and(|to| cycle.iter().any(|c| c == to))
-    };
-    let call = all
-        .filter(|call| is_in(&call.value.to.value))
-        .map(|call| call.value.to.span);
+    let all = file.behaviors.iter().flat_map(|b| b.value.calls.iter().flatten());
+    let is_in = |to: &str| to.rsplit('/').next().is_some_and(|to| cycle.iter().any(|c| c == to));
+    let call = all.filter(|call| is_in(&call.value.to.value)).map(|call| call.value.to.span);
     call.into_iter().next()
 }
 
@@ -150,31 +130,18 @@ fn check_behavior(
     names: &Interner,
     found: &mut Diagnostics,
 ) {
-    let BehaviorFile {
-        target,
-        container,
-        image,
-        ..
-    } = &entry.value;
+    let BehaviorFile { target, container, image, .. } = &entry.value;
     if target.is_some() && rule.workload.is_none() {
         return; // told already
     }
     let of = |template: &&Template| rule.workload.is_none_or(|w| w == template.workload);
     let containers: Vec<_> = (model.templates().map(|template| &**template).filter(of))
-        .flat_map(|template| {
-            template
-                .spec
-                .init_containers
-                .iter()
-                .chain(&template.spec.containers)
-        })
+        .flat_map(|template| template.spec.init_containers.iter().chain(&template.spec.containers))
         .collect();
     if let (Some(wanted), Some(name)) = (container, rule.container)
         && !containers.iter().any(|c| c.name == name)
     {
-        let whose = target
-            .as_ref()
-            .map_or(String::new(), |target| format!(" in {}", target.value));
+        let whose = target.as_ref().map_or(String::new(), |target| format!(" in {}", target.value));
         let message = format!("there is no container \"{}\"{whose}", wanted.value);
         let all = containers.iter().map(|c| names.resolve(c.name));
         let warning = Diagnostic::warning(wanted.span, message).with_hint("it has no effect");

@@ -40,9 +40,9 @@ pub(super) fn missing(
     };
     match closest(&wanted, texts.iter().map(String::as_str)).or_else(elsewhere) {
         Some(close) => error.with_hint(format!("did you mean \"{close}\"?")),
-        None if texts.is_empty() => error.with_hint(format!(
-            "there is no {kind} at all: does `apply` name its manifest?"
-        )),
+        None if texts.is_empty() => {
+            error.with_hint(format!("there is no {kind} at all: does `apply` name its manifest?"))
+        }
         None => error,
     }
 }

@@ -58,8 +58,7 @@ pub(super) fn lower(
     let identities = objects::identities(&documents, &mut names);
     let generators: Vec<Workload> =
         file.workload.iter().map(|w| workloads::identity(&w.value, &mut names)).collect();
-    let known: Vec<Workload> =
-        identities.workloads.iter().chain(&generators).copied().collect();
+    let known: Vec<Workload> = identities.workloads.iter().chain(&generators).copied().collect();
     let targets = Known { workloads: &known, services: &identities.services, gaps };
     let rule = |entry| behaviors::lower(entry, &targets, &mut names, &mut input.found);
     let rules: Vec<BehaviorRule> = file.behaviors.iter().map(rule).collect();
@@ -82,8 +81,7 @@ pub(super) fn lower(
     };
     let timeline = lower_timeline(file, &known, &mut names, input);
     let cluster = &file.cluster;
-    let latencies =
-        latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
+    let latencies = latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
     let settings = run::settings(&file.run, &mut input.found);
     let scheduler = run::scheduler(cluster.scheduler.as_ref(), &mut input.found);
     let mut model = Model {

@@ -90,11 +90,8 @@ impl Place {
 /// # Errors
 /// If anything in it or in its manifests is wrong: all of it, at once.
 pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
-    let mut input = Input {
-        loader: place.loader.clone(),
-        sources: Sources::new(),
-        found: Diagnostics::new(),
-    };
+    let mut input =
+        Input { loader: place.loader.clone(), sources: Sources::new(), found: Diagnostics::new() };
     let file = read_file(place, sets, &mut input);
     let lowered = file.and_then(|file| lower::lower(&file.value, &file.damaged, &mut input));
     let Input { sources, found, .. } = input;
@@ -106,11 +103,7 @@ pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
     }
 }
 
-fn read_file(
-    place: &Place,
-    sets: &[String],
-    input: &mut Input,
-) -> Option<InPart<ScenarioFile>> {
+fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<InPart<ScenarioFile>> {
     let Input { loader, sources, found } = input;
     let options = ParseOptions::scenario();
     let id = manifest::load(loader, &place.path, Span::NONE, &options.limits, sources, found)?;

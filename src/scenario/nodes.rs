@@ -60,8 +60,7 @@ pub(super) fn lower(
         }
         pairs.extend(pool.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let zone = pairs.get("topology.kubernetes.io/zone").map(|zone| names.intern(zone));
-        let pairs: Vec<_> =
-            pairs.iter().map(|(k, v)| (names.intern(k), names.intern(v))).collect();
+        let pairs: Vec<_> = pairs.iter().map(|(k, v)| (names.intern(k), names.intern(v))).collect();
         NodeSpec {
             name: names.intern(&name),
             pool: names.intern(&pool.pool.value),

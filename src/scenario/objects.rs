@@ -173,9 +173,21 @@ fn warn_unknown(left_out: &LeftOut<'_>, documents: &[Document], input: &mut Inpu
 
 /// Kinds that a word may be a misspelling of.
 const KINDS: [&str; 15] = [
-    "Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service",
-    "HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap", "Secret", "Node",
-    "PriorityClass", "Namespace",
+    "Pod",
+    "Deployment",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "Service",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "ConfigMap",
+    "Secret",
+    "Node",
+    "PriorityClass",
+    "Namespace",
 ];
 
 fn prepare(kind: Kind, document: &Document, input: &mut Input) -> Option<Arc<Value>> {

@@ -14,18 +14,10 @@ use super::input::Input;
 const RATE_MAX: f64 = 1.0e9;
 
 /// The rate of a source: exactly one of the four forms.
-pub(super) fn lower(
-    file: &TrafficFile,
-    place: Place,
-    input: &mut Input,
-) -> Option<Rate> {
+pub(super) fn lower(file: &TrafficFile, place: Place, input: &mut Input) -> Option<Rate> {
     let found = &mut input.found;
-    let forms = [
-        file.rate.is_some(),
-        file.steps.is_some(),
-        file.daily.is_some(),
-        file.series.is_some(),
-    ];
+    let forms =
+        [file.rate.is_some(), file.steps.is_some(), file.daily.is_some(), file.series.is_some()];
     if forms.iter().filter(|given| **given).count() != 1 {
         let message = "expected exactly one of rate, steps, daily and series";
         found.push(Diagnostic::error(place, message).with_hint("for example rate: 400/s"));
@@ -51,11 +43,7 @@ fn bounded(rate: Rate, place: Place, found: &mut Diagnostics) -> Option<Rate> {
     Some(rate)
 }
 
-fn step(
-    steps: &[Spanned<StepFile>],
-    place: Place,
-    found: &mut Diagnostics,
-) -> Option<Rate> {
+fn step(steps: &[Spanned<StepFile>], place: Place, found: &mut Diagnostics) -> Option<Rate> {
     let Some(first) = steps.first() else {
         found.error(place, "steps: expected at least one step");
         return None;

@@ -3,7 +3,8 @@
 use crate::base::{Interner, SimTime};
 use crate::kubectl;
 use crate::model::{
-    Action, Command, DeploymentSpec, Fault, ObjectName, Target, TargetKind, TimelineEntry, Workload, WorkloadKind,
+    Action, Command, DeploymentSpec, Fault, ObjectName, Target, TargetKind, TimelineEntry,
+    Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 

@@ -68,10 +68,7 @@ fn helps_changed(
         // Those that register for new nodes are woken by every change of taints (rule S148).
         Plugin::NodeName | Plugin::NodePorts => taints,
         Plugin::NodeAffinity => {
-            let before = NodeState {
-                spec: old.clone(),
-                usage: crate::placement::Usage::default(),
-            };
+            let before = NodeState { spec: old.clone(), usage: crate::placement::Usage::default() };
             let matches = |node| node_affinity::filter(pod, node, names).is_ok();
             taints || (old.labels != new.labels && !matches(&before) && matches(node))
         }

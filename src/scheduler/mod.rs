@@ -124,9 +124,7 @@ impl Scheduler {
 impl Component<SchedulerEvent> for Scheduler {
     fn start(&mut self, cluster: &Cluster, _plan: &mut Plan, ctx: &mut Ctx<'_>) {
         let order = cluster.initial_node_order(ctx.streams);
-        let nodes = order
-            .iter()
-            .map(|id| (*id, cluster.nodes()[*id].spec.clone()));
+        let nodes = order.iter().map(|id| (*id, cluster.nodes()[*id].spec.clone()));
         self.placer.add_nodes(nodes, cluster.names());
     }
 
@@ -242,10 +240,7 @@ impl Scheduler {
         let spec = &cluster.template_of(pod).template.spec;
         let Self { kinds, placer, .. } = self;
         let slot = kinds.grow_to(pod.template);
-        if !slot
-            .as_ref()
-            .is_some_and(|kind| Arc::ptr_eq(&kind.spec, spec))
-        {
+        if !slot.as_ref().is_some_and(|kind| Arc::ptr_eq(&kind.spec, spec)) {
             *slot = Some(Kind {
                 spec: Arc::clone(spec),
                 class: placer.class(spec, cluster.names()),
@@ -402,10 +397,7 @@ impl Scheduler {
         if !self.queue.set_message(pod, &failure.message) {
             return;
         }
-        plan.push(Write::Unschedulable {
-            pod,
-            message: failure.message.as_ref().into(),
-        });
+        plan.push(Write::Unschedulable { pod, message: failure.message.as_ref().into() });
         if ctx.recorder.wants_events() {
             let message = event_message(&failure.message);
             tell((true, "FailedScheduling"), row, message, ctx);
@@ -416,10 +408,7 @@ impl Scheduler {
     fn arm(&mut self, ctx: &mut Ctx<'_>) {
         if !self.is_armed && self.queue.may_pop() {
             self.is_armed = true;
-            ctx.after(
-                Duration::ZERO,
-                Event::Scheduler(SchedulerEvent::ScheduleOne),
-            );
+            ctx.after(Duration::ZERO, Event::Scheduler(SchedulerEvent::ScheduleOne));
         }
         let due = |at: Option<SimTime>, armed: &mut Option<SimTime>, now: SimTime| {
             let at = at?.max(now);
@@ -480,9 +469,7 @@ fn event_message(message: &str) -> String {
         return message.to_owned();
     }
     let fits = |at: &usize| message.is_char_boundary(*at);
-    let cut = (0..=EVENT_MESSAGE_MAX - MARK.len())
-        .rfind(fits)
-        .unwrap_or(0);
+    let cut = (0..=EVENT_MESSAGE_MAX - MARK.len()).rfind(fits).unwrap_or(0);
     format!("{}{MARK}", &message[..cut])
 }
 
@@ -497,10 +484,7 @@ struct Lag {
 impl Lag {
     fn new(latency: &Distribution, stream: ChaCha8Rng) -> Self {
         let is_none = *latency == Distribution::Constant(0.0);
-        Self {
-            latency: (!is_none).then(|| (latency.clone(), stream)),
-            last: SimTime::ZERO,
-        }
+        Self { latency: (!is_none).then(|| (latency.clone(), stream)), last: SimTime::ZERO }
     }
 
     const fn is_none(&self) -> bool {

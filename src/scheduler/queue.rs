@@ -298,10 +298,7 @@ impl SchedulingQueue {
             return None;
         }
         let doubled = 1_u64.checked_shl(count - 1).unwrap_or(u64::MAX);
-        let wait = self
-            .backoff_initial
-            .saturating_mul(doubled)
-            .min(self.backoff_max);
+        let wait = self.backoff_initial.saturating_mul(doubled).min(self.backoff_max);
         Some(whole_second(waiting.timestamp + wait))
     }
 
@@ -317,11 +314,7 @@ impl SchedulingQueue {
 
     fn pop_expired(&mut self, is_error: bool, second: SimTime) -> Option<PodRef> {
         loop {
-            let heap = if is_error {
-                &mut self.error_backoff
-            } else {
-                &mut self.backoff
-            };
+            let heap = if is_error { &mut self.error_backoff } else { &mut self.backoff };
             let Reverse(((expiry, _), _)) = heap.peek()?;
             if *expiry >= second {
                 return None;
@@ -347,9 +340,7 @@ impl SchedulingQueue {
 
     /// Moves all pods that have waited for an event for more than five minutes (rule S139).
     pub fn flush_unschedulable(&mut self, now: SimTime) {
-        self.move_if(now, |waiting| {
-            now.saturating_since(waiting.timestamp) > STAY_MAX
-        });
+        self.move_if(now, |waiting| now.saturating_since(waiting.timestamp) > STAY_MAX);
     }
 
     /// When such a pod is looked at next: a tick of 30 s.
@@ -377,10 +368,7 @@ mod tests {
     use crate::placement::Plugin;
 
     fn pod(number: u32) -> PodRef {
-        PodRef {
-            id: PodId::new(number),
-            life: 0,
-        }
+        PodRef { id: PodId::new(number), life: 0 }
     }
 
     fn at(ms: u64) -> SimTime {

@@ -34,11 +34,7 @@ pub(super) struct Sources<E> {
 
 impl<E: Copy> Sources<E> {
     pub(super) fn new() -> Self {
-        Self {
-            sources: Vec::new(),
-            heads: Tournament::new(),
-            len: 0,
-        }
+        Self { sources: Vec::new(), heads: Tournament::new(), len: 0 }
     }
 
     /// The number of events that wait in lanes and cursors.
@@ -53,10 +49,7 @@ impl<E: Copy> Sources<E> {
     }
 
     pub(super) fn add_lane(&mut self, delay: u64) -> LaneId {
-        LaneId(self.add(Source::Lane {
-            delay,
-            row: VecDeque::new(),
-        }))
+        LaneId(self.add(Source::Lane { delay, row: VecDeque::new() }))
     }
 
     pub(super) fn add_cursor(&mut self) -> CursorId {
@@ -119,8 +112,7 @@ impl<E: Copy> Sources<E> {
         match &mut self.sources[winner.source as usize] {
             Source::Lane { row, .. } => {
                 let entry = row.pop_front();
-                self.heads
-                    .set(winner.source, row.front().map_or(NEVER, |next| next.at));
+                self.heads.set(winner.source, row.front().map_or(NEVER, |next| next.at));
                 if row.is_empty() && row.capacity() > KEEP_LEN {
                     row.shrink_to(0);
                 }
@@ -149,15 +141,10 @@ struct Tournament {
 }
 
 impl Tournament {
-    const NOBODY: Head = Head {
-        at: NEVER,
-        source: 0,
-    };
+    const NOBODY: Head = Head { at: NEVER, source: 0 };
 
     fn new() -> Self {
-        Self {
-            nodes: vec![Self::NOBODY; 2],
-        }
+        Self { nodes: vec![Self::NOBODY; 2] }
     }
 
     #[inline]

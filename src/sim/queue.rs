@@ -137,10 +137,7 @@ impl<E: Ranked> EventQueue<E> {
     /// If that is past the end of time, or the lane is not of this queue.
     #[inline]
     pub fn push_lane(&mut self, lane: LaneId, event: E) {
-        let at = self
-            .now
-            .checked_add(self.sources.delay(lane))
-            .expect("a time within 584 years");
+        let at = self.now.checked_add(self.sources.delay(lane)).expect("a time within 584 years");
         let entry = self.entry(at, event);
         if at == self.now {
             self.instant.push(event.rank(), event);
@@ -228,21 +225,13 @@ impl<E: Ranked> EventQueue<E> {
 
     #[inline]
     fn next_time(&self) -> u64 {
-        if self.instant.is_empty() {
-            self.future.min().min(self.sources.min())
-        } else {
-            self.now
-        }
+        if self.instant.is_empty() { self.future.min().min(self.sources.min()) } else { self.now }
     }
 
     /// Numbers an event.
     #[inline]
     fn entry(&mut self, at: u64, event: E) -> Entry<E> {
-        assert!(
-            at >= self.now && at < NEVER,
-            "an event at {at} ns, pushed at {} ns",
-            self.now
-        );
+        assert!(at >= self.now && at < NEVER, "an event at {at} ns, pushed at {} ns", self.now);
         let seq = self.next_seq;
         self.next_seq += 1;
         Entry { at, seq, event }
@@ -311,15 +300,10 @@ impl<E: Ranked> EventQueue<E> {
             return None;
         }
         if self.popped >= self.popped_max {
-            self.passed = Some(QueueLimit {
-                at: self.now(),
-                limit: self.instant_limit,
-            });
+            self.passed = Some(QueueLimit { at: self.now(), limit: self.instant_limit });
             return None;
         }
         self.popped += 1;
-        self.instant
-            .pop()
-            .map(|event| (SimTime::from_nanos(self.now), event))
+        self.instant.pop().map(|event| (SimTime::from_nanos(self.now), event))
     }
 }

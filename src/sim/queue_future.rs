@@ -63,12 +63,7 @@ struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Self = Self {
-        min: NEVER,
-        head: NIL,
-        tail: NIL,
-        len: 0,
-    };
+    const EMPTY: Self = Self { min: NEVER, head: NIL, tail: NIL, len: 0 };
 }
 
 /// Blocks of entries, chained by index.
@@ -81,11 +76,7 @@ struct Arena<E> {
 
 impl<E: Copy> Arena<E> {
     const fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-            next: Vec::new(),
-            free: NIL,
-        }
+        Self { entries: Vec::new(), next: Vec::new(), free: NIL }
     }
 
     /// A block without a successor; `fill` only initialises new memory.
@@ -93,8 +84,7 @@ impl<E: Copy> Arena<E> {
         let block = self.free;
         if block == NIL {
             let block = u32::try_from(self.next.len()).expect("fewer than 2^32 blocks");
-            self.entries
-                .resize(self.entries.len() + BLOCK as usize, fill);
+            self.entries.resize(self.entries.len() + BLOCK as usize, fill);
             self.next.push(NIL);
             return block;
         }
@@ -119,10 +109,7 @@ impl<E: Copy> Arena<E> {
             slot.tail = block;
         }
         self.entries[slot.tail as usize * BLOCK as usize + offset as usize] = entry;
-        slot.len = slot
-            .len
-            .checked_add(1)
-            .expect("fewer than 2^32 events in a slot");
+        slot.len = slot.len.checked_add(1).expect("fewer than 2^32 events in a slot");
         slot.min = slot.min.min(entry.at);
     }
 
@@ -182,9 +169,7 @@ impl<E: Copy> Future<E> {
     pub(super) fn min(&self) -> u64 {
         match self.near.last() {
             Some(entry) => entry.at,
-            None => self
-                .first_slot()
-                .map_or(NEVER, |(level, slot)| self.slot(level, slot).min),
+            None => self.first_slot().map_or(NEVER, |(level, slot)| self.slot(level, slot).min),
         }
     }
 
@@ -234,21 +219,15 @@ impl<E: Copy> Future<E> {
             return None;
         }
         let level = self.levels.trailing_zeros();
-        let word = self.maps[level as usize]
-            .iter()
-            .position(|&word| word != 0)?;
-        Some((
-            level,
-            word * 64 + self.maps[level as usize][word].trailing_zeros() as usize,
-        ))
+        let word = self.maps[level as usize].iter().position(|&word| word != 0)?;
+        Some((level, word * 64 + self.maps[level as usize][word].trailing_zeros() as usize))
     }
 
     #[inline]
     fn place(&mut self, entry: Entry<E>) {
         let level = ((entry.at ^ self.base) | 1).ilog2() / BITS;
         let slot = digit(entry.at, level);
-        self.arena
-            .append(&mut self.slots[level as usize * SLOTS + slot], entry);
+        self.arena.append(&mut self.slots[level as usize * SLOTS + slot], entry);
         self.maps[level as usize][slot / 64] |= 1 << (slot % 64);
         self.levels |= 1 << level;
         self.wheel_len += 1;

@@ -18,11 +18,7 @@ pub(super) struct Instant<E> {
 
 impl<E: Copy> Instant<E> {
     pub(super) const fn new() -> Self {
-        Self {
-            rows: Vec::new(),
-            waiting: [0; 4],
-            len: 0,
-        }
+        Self { rows: Vec::new(), waiting: [0; 4], len: 0 }
     }
 
     #[inline]

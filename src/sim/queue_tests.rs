@@ -46,10 +46,7 @@ impl Pair {
     fn new() -> Self {
         let mut queue = EventQueue::new(u64::MAX / 2);
         Self {
-            lanes: LANES
-                .iter()
-                .map(|&delay| queue.add_lane(Duration::ns(delay)))
-                .collect(),
+            lanes: LANES.iter().map(|&delay| queue.add_lane(Duration::ns(delay))).collect(),
             cursors: (0..CURSORS).map(|_| queue.add_cursor()).collect(),
             queue,
             cursor_of: BTreeMap::new(),
@@ -61,10 +58,7 @@ impl Pair {
 
     fn add(&mut self, delay: u64, rank: u8) -> (SimTime, Probe) {
         let at = self.queue.now().as_nanos() + delay;
-        let probe = Probe {
-            rank,
-            number: self.number,
-        };
+        let probe = Probe { rank, number: self.number };
         self.oracle.insert((at, rank, self.number), probe);
         self.number += 1;
         (SimTime::from_nanos(at), probe)
@@ -81,11 +75,7 @@ impl Pair {
                 self.queue.push_lane(self.lanes[lane], probe);
             }
             Step::Cursor { cursor, .. } if self.cursor_busy[cursor] => {}
-            Step::Cursor {
-                cursor,
-                delay,
-                rank,
-            } => {
+            Step::Cursor { cursor, delay, rank } => {
                 let (at, probe) = self.add(delay, rank);
                 self.cursor_busy[cursor] = true;
                 self.cursor_of.insert(probe.number, cursor);
@@ -151,9 +141,7 @@ proptest! {
 
 /// A small generator for the long runs below.
 fn next(state: &mut u64) -> u64 {
-    *state = state
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
 }
 
@@ -163,10 +151,7 @@ fn fill_hold_drain(pending: usize, delay: impl Fn(u64) -> u64) {
     let mut push = |pair: &mut Pair| {
         let random = next(&mut state);
         let rank = (random % 3) as u8;
-        pair.step(&Step::Push {
-            delay: delay(random / 3),
-            rank,
-        });
+        pair.step(&Step::Push { delay: delay(random / 3), rank });
     };
     (0..pending).for_each(|_| push(&mut pair));
     for _ in 0..2 * pending {
@@ -180,13 +165,7 @@ fn fill_hold_drain(pending: usize, delay: impl Fn(u64) -> u64) {
 #[test]
 fn many_events_of_every_shape_keep_the_order() {
     fill_hold_drain(20_000, |x| x % 2_000_000_000);
-    fill_hold_drain(20_000, |x| {
-        if x % 10 == 0 {
-            60_000_000_000 + x
-        } else {
-            x % 2_000_000
-        }
-    });
+    fill_hold_drain(20_000, |x| if x % 10 == 0 { 60_000_000_000 + x } else { x % 2_000_000 });
     fill_hold_drain(20_000, |x| x % 50);
     fill_hold_drain(20_000, |_| 1_000);
     fill_hold_drain(20_000, |x| 1 << (x % 61));
@@ -203,9 +182,7 @@ fn a_lower_rank_pushed_late_comes_before_a_higher_one_that_waits() {
     assert_eq!(queue.pop(), Some((at, probe(1, 1))));
     queue.push(at, probe(0, 2));
     queue.push_after(Duration::ns(0), probe(9, 3));
-    let rest: Vec<u64> = std::iter::from_fn(|| queue.pop())
-        .map(|(_, e)| e.number)
-        .collect();
+    let rest: Vec<u64> = std::iter::from_fn(|| queue.pop()).map(|(_, e)| e.number).collect();
     assert_eq!(rest, [2, 0, 3]);
     assert_eq!(queue.events_popped(), 4);
 }

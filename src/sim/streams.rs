@@ -51,9 +51,7 @@ mod tests {
     use rand_chacha::rand_core::Rng;
 
     fn first(seed: u64, replication: u32, purpose: &'static str, thing: &str) -> u64 {
-        Streams { seed, replication }
-            .open(purpose, thing)
-            .next_u64()
+        Streams { seed, replication }.open(purpose, thing).next_u64()
     }
 
     #[test]

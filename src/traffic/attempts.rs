@@ -29,9 +29,7 @@ impl Traffic {
         match &self.hop {
             Hop::Constant(hop, _) => call.set_hop(*hop),
             Hop::Drawn(hop) => {
-                call.set_hop(Duration::from_secs_f64(
-                    hop.quantile(call.chance(Purpose::Hop)),
-                ));
+                call.set_hop(Duration::from_secs_f64(hop.quantile(call.chance(Purpose::Hop))));
             }
         }
         if let Err(end) = self.connect(&mut call, cluster, now) {
@@ -63,27 +61,16 @@ impl Traffic {
         }
         let is_local = is_local(call, cluster);
         let set = self.proxies.applied(cluster, node, call.service, now);
-        let choice = if is_local {
-            choose_local(set, node, low(word))
-        } else {
-            choose(set, low(word))
-        };
+        let choice =
+            if is_local { choose_local(set, node, low(word)) } else { choose(set, low(word)) };
         let cause = Cause::NoReadyPod;
         match choice {
             Choice::Pod(pod) => {
                 call.server = pod;
                 Ok(())
             }
-            Choice::Reject => Err(End {
-                fate: Fate::NoEndpoint,
-                cause,
-                at: now,
-            }),
-            Choice::Drop => Err(End {
-                fate: Fate::TimedOut,
-                cause,
-                at: call.deadline.max(now),
-            }),
+            Choice::Reject => Err(End { fate: Fate::NoEndpoint, cause, at: now }),
+            Choice::Drop => Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) }),
         }
     }
 
@@ -114,11 +101,7 @@ impl Traffic {
             }
             Caller::Call(parent) => {
                 let parent = self.calls.get(parent).expect("a pod calls while it serves");
-                Ok(self
-                    .servers
-                    .get(parent.server)
-                    .expect("it has a server")
-                    .node)
+                Ok(self.servers.get(parent.server).expect("it has a server").node)
             }
         }
     }
@@ -128,9 +111,7 @@ impl Traffic {
         let Caller::Source(source, _) = call.caller else {
             return None;
         };
-        let Self {
-            sources, servers, ..
-        } = self;
+        let Self { sources, servers, .. } = self;
         let source = &mut sources[source];
         if !source.keeps() {
             return None;
@@ -145,16 +126,8 @@ impl Traffic {
         let (deadline, back) = (call.deadline, ctx.now() + call.hop());
         let end = match self.door(call, cluster) {
             Door::Open => return self.enter(id, ctx),
-            Door::Dark => End {
-                fate: Fate::TimedOut,
-                cause: Cause::NodeDown,
-                at: deadline,
-            },
-            Door::Shut(fate, cause) => End {
-                fate,
-                cause,
-                at: back,
-            },
+            Door::Dark => End { fate: Fate::TimedOut, cause: Cause::NodeDown, at: deadline },
+            Door::Shut(fate, cause) => End { fate, cause, at: back },
         };
         let call = self.calls.remove(id.id);
         self.settle(call, end, ctx);
@@ -215,15 +188,7 @@ impl Traffic {
         }
         let at = ctx.now() + call.hop();
         let call = self.calls.remove(id.id);
-        self.settle(
-            call,
-            End {
-                fate: Fate::ServerError,
-                cause: Cause::BacklogFull,
-                at,
-            },
-            ctx,
-        );
+        self.settle(call, End { fate: Fate::ServerError, cause: Cause::BacklogFull, at }, ctx);
     }
 
     /// A call's time in service begins.
@@ -325,10 +290,7 @@ impl Traffic {
 fn time(call: &mut Call, id: CallRef, ctx: &mut Ctx<'_>) {
     if !call.is_timed && !call.is_given_up && call.deadline < SimTime::MAX {
         call.is_timed = true;
-        ctx.at(
-            call.deadline.max(ctx.now()),
-            event(TrafficEvent::Timeout(id)),
-        );
+        ctx.at(call.deadline.max(ctx.now()), event(TrafficEvent::Timeout(id)));
     }
 }
 
@@ -365,10 +327,7 @@ const fn high(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the other half is for another choice"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the other half is for another choice")]
 const fn low(word: u64) -> u32 {
     word as u32
 }

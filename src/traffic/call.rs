@@ -167,7 +167,4 @@ impl Call {
 }
 
 /// No pod: the slot that is never used.
-pub(super) const NO_POD: PodRef = PodRef {
-    id: crate::model::PodId::new(u32::MAX),
-    life: u32::MAX,
-};
+pub(super) const NO_POD: PodRef = PodRef { id: crate::model::PodId::new(u32::MAX), life: u32::MAX };

@@ -34,24 +34,15 @@ pub(super) fn choose(set: &EndpointSet, word: u32) -> Choice {
 pub(super) fn choose_local(set: &EndpointSet, node: NodeId, word: u32) -> Choice {
     let last = |e: &Endpoint| e.serving && e.terminating;
     let here = |wanted: fn(&Endpoint) -> bool| {
-        let count = set
-            .endpoints
-            .iter()
-            .filter(|e| e.node == node && wanted(e))
-            .count();
-        let mut found = set
-            .endpoints
-            .iter()
-            .filter(move |e| e.node == node && wanted(e));
+        let count = set.endpoints.iter().filter(|e| e.node == node && wanted(e)).count();
+        let mut found = set.endpoints.iter().filter(move |e| e.node == node && wanted(e));
         found.nth(one_of(word, count)).map(|e| Choice::Pod(e.pod))
     };
-    here(|e| e.ready)
-        .or_else(|| here(last))
-        .unwrap_or(if set.usable.is_empty() {
-            Choice::Reject
-        } else {
-            Choice::Drop
-        })
+    here(|e| e.ready).or_else(|| here(last)).unwrap_or(if set.usable.is_empty() {
+        Choice::Reject
+    } else {
+        Choice::Drop
+    })
 }
 
 /// Which of `count` things a random word chooses, all as likely; 0 of none.
@@ -68,10 +59,7 @@ mod tests {
 
     fn endpoint(pod: u32, node: u32, state: &str) -> Endpoint {
         Endpoint {
-            pod: Ref {
-                id: PodId::new(pod),
-                life: 0,
-            },
+            pod: Ref { id: PodId::new(pod), life: 0 },
             node: NodeId::new(node),
             ready: state == "ready",
             serving: state != "unready",
@@ -81,9 +69,7 @@ mod tests {
 
     fn check(endpoints: &[(u32, &str)], local: Option<u32>, expected: &[Option<u32>]) {
         let rows = (0..).zip(endpoints);
-        let rows = rows
-            .map(|(pod, (node, state))| endpoint(pod, *node, state))
-            .collect();
+        let rows = rows.map(|(pod, (node, state))| endpoint(pod, *node, state)).collect();
         let set = EndpointSet::empty().next(rows, SimTime::ZERO);
         let mut words = [0, 1 << 30, 1 << 31, u32::MAX].into_iter();
         let choices = words.by_ref().map(|word| match local {
@@ -105,13 +91,7 @@ mod tests {
 
     #[test]
     fn ready_ones_then_the_last_ones_then_none() {
-        let mixed = [
-            (0, "ready"),
-            (1, "last"),
-            (1, "ready"),
-            (2, "unready"),
-            (2, "last"),
-        ];
+        let mixed = [(0, "ready"), (1, "last"), (1, "ready"), (2, "unready"), (2, "last")];
         check(&mixed, None, &[Some(0), Some(2)]);
         check(&mixed, Some(0), &[Some(0)]);
         check(&mixed, Some(1), &[Some(2)]);

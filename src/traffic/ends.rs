@@ -25,11 +25,7 @@ impl Traffic {
         }
         if end.at > call.deadline {
             let cause = Cause::SlowService;
-            end = End {
-                fate: Fate::TimedOut,
-                cause,
-                at: call.deadline.max(ctx.now()),
-            };
+            end = End { fate: Fate::TimedOut, cause, at: call.deadline.max(ctx.now()) };
         }
         match call.caller {
             Caller::Source(id, _) => {
@@ -87,9 +83,7 @@ impl Traffic {
     /// The next attempt of a call.
     pub(super) fn retry(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let call = self.calls.remove(id.id);
-        let Caller::Source(source, _) = call.caller else {
-            unreachable!("only sources try again")
-        };
+        let Caller::Source(source, _) = call.caller else { unreachable!("only sources try again") };
         let timeout = self.sources[source].timeout();
         self.attempt(call.again(ctx.now(), timeout), cluster, ctx);
     }
@@ -132,14 +126,6 @@ impl Traffic {
         };
         let given_up = *call;
         call.is_given_up = true;
-        self.settle(
-            given_up,
-            End {
-                fate: Fate::TimedOut,
-                cause,
-                at: ctx.now(),
-            },
-            ctx,
-        );
+        self.settle(given_up, End { fate: Fate::TimedOut, cause, at: ctx.now() }, ctx);
     }
 }

@@ -78,13 +78,9 @@ impl Traffic {
     pub fn new(model: &Model, streams: &Streams) -> Self {
         let sources = model.traffic.iter();
         let hop = &model.latencies.hop;
-        let constant = hop
-            .is_constant()
-            .then(|| Duration::from_secs_f64(hop.quantile(0.5)));
+        let constant = hop.is_constant().then(|| Duration::from_secs_f64(hop.quantile(0.5)));
         Self {
-            sources: sources
-                .map(|spec| Source::new(spec, &model.names, streams))
-                .collect(),
+            sources: sources.map(|spec| Source::new(spec, &model.names, streams)).collect(),
             calls: Slots::new(),
             servers: Servers::default(),
             proxies: ProxyView::new(&model.latencies, streams),
@@ -104,10 +100,7 @@ impl Traffic {
     /// The nodes through which calls come in.
     fn entries(&mut self, cluster: &Cluster) -> &[NodeId] {
         if self.entries_are_stale {
-            let nodes = cluster
-                .nodes()
-                .enumerate()
-                .filter(|(_, node)| node.ready && node.is_up);
+            let nodes = cluster.nodes().enumerate().filter(|(_, node)| node.ready && node.is_up);
             self.entries.clear();
             self.entries.extend(nodes.map(|(id, _)| id));
             self.entries_are_stale = false;
@@ -135,8 +128,7 @@ impl Component<TrafficEvent> for Traffic {
         for (id, _) in cluster.pods().iter() {
             let pod = cluster.pods().refer(id);
             if cluster.serving(pod) != Serving::Absent {
-                self.servers
-                    .set(pod, cluster.serving(pod), cluster, ctx.now());
+                self.servers.set(pod, cluster.serving(pod), cluster, ctx.now());
             }
         }
     }

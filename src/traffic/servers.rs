@@ -27,9 +27,7 @@ pub(super) struct Kind {
 impl Kind {
     fn new(behavior: &Arc<Behavior>, cluster: &Cluster) -> Self {
         let calls = behavior.calls.iter();
-        let calls = calls
-            .map(|c| (cluster.service_named(c.to), c.times, c.timeout))
-            .collect();
+        let calls = calls.map(|c| (cluster.service_named(c.to), c.times, c.timeout)).collect();
         let serve = behavior.serve.as_ref();
         Self {
             behavior: Arc::clone(behavior),
@@ -133,24 +131,17 @@ const RATE_SHIFT: u32 = 16;
 impl CpuMeter {
     fn begin(&mut self, rate: u32, at: SimTime) {
         self.rate += u64::from(rate);
-        self.moment = self
-            .moment
-            .wrapping_add(u64::from(rate).wrapping_mul(at.as_nanos()));
+        self.moment = self.moment.wrapping_add(u64::from(rate).wrapping_mul(at.as_nanos()));
     }
 
     fn end(&mut self, rate: u32, began: SimTime, spent: u64) {
         self.rate -= u64::from(rate);
-        self.moment = self
-            .moment
-            .wrapping_sub(u64::from(rate).wrapping_mul(began.as_nanos()));
+        self.moment = self.moment.wrapping_sub(u64::from(rate).wrapping_mul(began.as_nanos()));
         self.done += spent;
     }
 
     fn spent(&self, now: SimTime) -> Duration {
-        let running = self
-            .rate
-            .wrapping_mul(now.as_nanos())
-            .wrapping_sub(self.moment);
+        let running = self.rate.wrapping_mul(now.as_nanos()).wrapping_sub(self.moment);
         Duration::ns(self.done + (running >> RATE_SHIFT))
     }
 }
@@ -173,12 +164,7 @@ impl Servers {
     #[inline]
     pub(super) fn of(&mut self, call: &Call) -> (&mut Server, &Kind) {
         let row = &mut self.rows[call.server.id];
-        assert!(
-            row.pod == call.server,
-            "a call of {:?} in {:?}",
-            call.server,
-            row.pod
-        );
+        assert!(row.pod == call.server, "a call of {:?} in {:?}", call.server, row.pod);
         let kind = &self.kinds[row.kind];
         (row, kind)
     }
@@ -214,10 +200,7 @@ impl Servers {
     }
 
     fn kind_of(&mut self, behavior: &Arc<Behavior>, cluster: &Cluster) -> usize {
-        let known = self
-            .kinds
-            .iter()
-            .position(|kind| Arc::ptr_eq(&kind.behavior, behavior));
+        let known = self.kinds.iter().position(|kind| Arc::ptr_eq(&kind.behavior, behavior));
         known.unwrap_or_else(|| {
             self.kinds.push(Kind::new(behavior, cluster));
             self.kinds.len() - 1
@@ -226,10 +209,7 @@ impl Servers {
 
     /// Marks the servers of a node as reachable or not, and gives them.
     pub(super) fn set_up(&mut self, node: NodeId, is_up: bool) -> Vec<PodRef> {
-        let on_node = self
-            .rows
-            .iter_mut()
-            .filter(|row| row.node == node && row.pod != NO_POD);
+        let on_node = self.rows.iter_mut().filter(|row| row.node == node && row.pod != NO_POD);
         on_node
             .map(|row| {
                 row.is_up = is_up;
@@ -277,18 +257,14 @@ impl Servers {
 
     /// CPU time that a pod's server has spent on calls.
     pub(super) fn cpu_spent(&self, pod: PodRef, now: SimTime) -> Duration {
-        self.get(pod)
-            .map_or(Duration::ZERO, |row| row.cpu.spent(now))
+        self.get(pod).map_or(Duration::ZERO, |row| row.cpu.spent(now))
     }
 
     /// Whether the client of a connection knows, one hop after the fact, that its pod has closed
     /// it. Of a machine that is down it hears nothing.
     pub(super) fn has_closed(&self, kept: &Connection, hop: Duration, now: SimTime) -> bool {
         self.get(kept.pod).is_none_or(|row| {
-            row.is_up
-                && row
-                    .closed
-                    .is_some_and(|at| at >= kept.used && at + hop <= now)
+            row.is_up && row.closed.is_some_and(|at| at >= kept.used && at + hop <= now)
         })
     }
 }

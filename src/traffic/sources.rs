@@ -8,9 +8,7 @@ use crate::base::math::ln;
 use crate::base::{Duration, IdVec, Interner, SimTime};
 use crate::cluster::Cluster;
 use crate::event::{Event, TrafficEvent};
-use crate::model::{
-    Connections, NodeId, PodRef, PoissonProcess, ServiceId, SourceId, TrafficSpec,
-};
+use crate::model::{Connections, NodeId, PodRef, PoissonProcess, ServiceId, SourceId, TrafficSpec};
 use crate::sim::{Ctx, CursorId, Streams};
 
 use super::call::{Call, Caller};
@@ -68,8 +66,7 @@ impl Source {
         let need = -ln(open01(&mut self.gaps));
         let next = self.arrivals.next(ctx.now(), need);
         if let (Some(cursor), Some(at)) = (self.cursor, next) {
-            ctx.queue
-                .set_cursor(cursor, at, Event::Traffic(TrafficEvent::Start(id)));
+            ctx.queue.set_cursor(cursor, at, Event::Traffic(TrafficEvent::Start(id)));
         }
     }
 
@@ -78,13 +75,7 @@ impl Source {
         self.wait(id, ctx);
         let caller = Caller::Source(id, NodeId::new(0));
         let luck = self.lucks.next_u64();
-        Some(Call::new(
-            caller,
-            self.service?,
-            ctx.now(),
-            self.spec.timeout,
-            luck,
-        ))
+        Some(Call::new(caller, self.service?, ctx.now(), self.spec.timeout, luck))
     }
 
     /// How long an attempt is waited for.

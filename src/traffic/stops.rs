@@ -30,15 +30,7 @@ impl Traffic {
                         _ => Cause::CutByStop,
                     };
                     let at = ctx.now() + call.hop();
-                    self.settle(
-                        call,
-                        End {
-                            fate: Fate::Reset,
-                            cause,
-                            at,
-                        },
-                        ctx,
-                    );
+                    self.settle(call, End { fate: Fate::Reset, cause, at }, ctx);
                 }
             }
         }
@@ -49,15 +41,7 @@ impl Traffic {
         for pod in self.servers.set_up(node, false) {
             for call in self.cut(pod, ctx) {
                 let at = call.deadline.max(ctx.now());
-                self.settle(
-                    call,
-                    End {
-                        fate: Fate::TimedOut,
-                        cause: Cause::NodeDown,
-                        at,
-                    },
-                    ctx,
-                );
+                self.settle(call, End { fate: Fate::TimedOut, cause: Cause::NodeDown, at }, ctx);
             }
         }
     }
@@ -66,19 +50,12 @@ impl Traffic {
     ///
     /// It walks over all calls under way: a server stops seldom, and calls need no links then.
     fn cut(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Vec<Call> {
-        if self
-            .servers
-            .get(pod)
-            .is_none_or(super::servers::Server::is_idle)
-        {
+        if self.servers.get(pod).is_none_or(super::servers::Server::is_idle) {
             return Vec::new();
         }
         let is_there = |call: &Call| {
             call.server == pod
-                && matches!(
-                    call.stage,
-                    Stage::Waiting | Stage::InService | Stage::Calling
-                )
+                && matches!(call.stage, Stage::Waiting | Stage::InService | Stage::Calling)
         };
         let calls = self.calls.iter().filter(|(_, call)| is_there(call));
         let ids: Vec<CallId> = calls.map(|(id, _)| id).collect();

@@ -33,16 +33,10 @@ pub(crate) struct Range32 {
 }
 
 impl Range32 {
-    pub(crate) const NOWHERE: Self = Self {
-        start: u32::MAX,
-        end: u32::MAX,
-    };
+    pub(crate) const NOWHERE: Self = Self { start: u32::MAX, end: u32::MAX };
 
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        Self {
-            start: offset(start),
-            end: offset(end),
-        }
+        Self { start: offset(start), end: offset(end) }
     }
 
     fn range(self) -> std::ops::Range<usize> {
@@ -61,10 +55,7 @@ const DECODED: u32 = 1 << 31;
 
 impl Text {
     pub(crate) fn source(start: usize, len: usize) -> Self {
-        Self {
-            start: offset(start),
-            len: offset(len),
-        }
+        Self { start: offset(start), len: offset(len) }
     }
 }
 
@@ -134,13 +125,7 @@ impl Tree {
 
     /// A tree over a file, with a null as root.
     pub(crate) fn over(file: &Arc<SourceFile>) -> Self {
-        Self {
-            parts: vec![Part {
-                base: 0,
-                file: Arc::clone(file),
-            }],
-            ..Self::default()
-        }
+        Self { parts: vec![Part { base: 0, file: Arc::clone(file) }], ..Self::default() }
     }
 
     /// The nodes in the arena, those no longer in use included.
@@ -198,10 +183,7 @@ impl Tree {
     pub(crate) fn push_decoded(&mut self, text: &str) -> Text {
         let start = offset(self.decoded.len());
         self.decoded.push_str(text);
-        Text {
-            start,
-            len: offset(text.len()) | DECODED,
-        }
+        Text { start, len: offset(text.len()) | DECODED }
     }
 
     pub(crate) fn text(&self, text: Text) -> &str {
@@ -209,8 +191,7 @@ impl Tree {
         if text.len & DECODED != 0 {
             return &self.decoded[start..start + (text.len & !DECODED) as usize];
         }
-        self.source(Range32::new(start, start + text.len as usize))
-            .unwrap_or("")
+        self.source(Range32::new(start, start + text.len as usize)).unwrap_or("")
     }
 
     /// What the source says at a range.
@@ -223,11 +204,7 @@ impl Tree {
     /// A range of the joined texts as a place in its file.
     pub(crate) fn span(&self, range: Range32) -> Span {
         self.part(range).map_or(Span::NONE, |part| {
-            Span::new(
-                part.file.id(),
-                range.start - part.base,
-                range.end - part.base,
-            )
+            Span::new(part.file.id(), range.start - part.base, range.end - part.base)
         })
     }
 
@@ -246,10 +223,7 @@ impl Tree {
     fn add_part(&mut self, file: &Arc<SourceFile>) -> u32 {
         let end = |part: &Part| part.base as usize + part.file.text().len() + 1;
         let base = offset(self.parts.last().map_or(0, end));
-        self.parts.push(Part {
-            base,
-            file: Arc::clone(file),
-        });
+        self.parts.push(Part { base, file: Arc::clone(file) });
         base
     }
 
@@ -260,22 +234,16 @@ impl Tree {
         let from = value.tree();
         let mut shifts = Vec::with_capacity(from.parts.len());
         for part in &from.parts {
-            let known = self
-                .parts
-                .iter()
-                .find(|own| own.file.id() == part.file.id());
-            let base = known
-                .map(|own| own.base)
-                .unwrap_or_else(|| self.add_part(&part.file));
+            let known = self.parts.iter().find(|own| own.file.id() == part.file.id());
+            let base = known.map(|own| own.base).unwrap_or_else(|| self.add_part(&part.file));
             shifts.push((part.base, base));
         }
         let shift = |range: Range32| {
             let after = shifts.partition_point(|&(base, _)| base <= range.start);
             match after.checked_sub(1).map(|index| shifts[index]) {
-                Some((old, new)) if range != Range32::NOWHERE => Range32 {
-                    start: range.start - old + new,
-                    end: range.end - old + new,
-                },
+                Some((old, new)) if range != Range32::NOWHERE => {
+                    Range32 { start: range.start - old + new, end: range.end - old + new }
+                }
                 _ => range,
             }
         };
@@ -293,9 +261,8 @@ impl Tree {
             Data::Text(text) => Data::Text(self.graft_text(from, text, shift)),
             Data::Sequence(range) => {
                 let children = from.items(range).iter();
-                let copies: Vec<NodeId> = children
-                    .map(|&child| self.graft_node(from, child, shift))
-                    .collect();
+                let copies: Vec<NodeId> =
+                    children.map(|&child| self.graft_node(from, child, shift)).collect();
                 self.push_items(copies)
             }
             Data::Mapping(range) => {
@@ -303,11 +270,7 @@ impl Tree {
                 for entry in from.entries(range) {
                     let key = self.graft_text(from, entry.key, shift);
                     let value = self.graft_node(from, entry.value, shift);
-                    copies.push(Entry {
-                        key,
-                        key_range: shift(entry.key_range),
-                        value,
-                    });
+                    copies.push(Entry { key, key_range: shift(entry.key_range), value });
                 }
                 self.push_entries(copies)
             }
@@ -320,14 +283,8 @@ impl Tree {
         if text.len & DECODED != 0 {
             return self.push_decoded(from.text(text));
         }
-        let moved = shift(Range32 {
-            start: text.start,
-            end: text.start + text.len,
-        });
-        Text {
-            start: moved.start,
-            len: text.len,
-        }
+        let moved = shift(Range32 { start: text.start, end: text.start + text.len });
+        Text { start: moved.start, len: text.len }
     }
 }
 
@@ -389,11 +346,7 @@ impl Tree {
             }
         }
         let key = self.push_decoded(key);
-        let new = Entry {
-            key,
-            key_range: Range32::NOWHERE,
-            value,
-        };
+        let new = Entry { key, key_range: Range32::NOWHERE, value };
         let all: Vec<Entry> = self.entries(range).iter().copied().chain([new]).collect();
         self.node_mut(mapping).data = self.push_entries(all);
     }
@@ -436,11 +389,7 @@ impl Tree {
 
     pub(crate) fn new_entry(&mut self, key: &str, value: NodeId) -> Entry {
         let key = self.push_decoded(key);
-        Entry {
-            key,
-            key_range: Range32::NOWHERE,
-            value,
-        }
+        Entry { key, key_range: Range32::NOWHERE, value }
     }
 
     pub(crate) fn add_data(&mut self, data: Data) -> NodeId {
@@ -466,9 +415,9 @@ impl Tree {
         let node = self.node(id);
         match node.data {
             Data::Text(text) => Cow::Borrowed(self.text(text)),
-            Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => self
-                .source(node.range)
-                .map_or_else(|| printed(node.data), Cow::Borrowed),
+            Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
+                self.source(node.range).map_or_else(|| printed(node.data), Cow::Borrowed)
+            }
             Data::Sequence(_) | Data::Mapping(_) => Cow::Borrowed(""),
         }
     }
@@ -488,10 +437,7 @@ fn printed(data: Data) -> Cow<'static, str> {
 /// A tree with a null as root and no source.
 impl Default for Tree {
     fn default() -> Self {
-        let root = Node {
-            data: Data::Null,
-            range: Range32::NOWHERE,
-        };
+        let root = Node { data: Data::Null, range: Range32::NOWHERE };
         Self {
             parts: Vec::new(),
             nodes: vec![root],

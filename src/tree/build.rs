@@ -107,19 +107,8 @@ impl<'o> Builder<'o> {
             return Err(too_deep(self.tree.span(range), self.options.limits.depth));
         }
         let node = self.node(Data::Null, range)?;
-        let from = if mapping {
-            self.pending.len()
-        } else {
-            self.items.len()
-        };
-        self.frames.push(Frame {
-            node,
-            mapping,
-            from,
-            key: None,
-            merges: false,
-            anchor,
-        });
+        let from = if mapping { self.pending.len() } else { self.items.len() };
+        self.frames.push(Frame { node, mapping, from, key: None, merges: false, anchor });
         Ok(())
     }
 
@@ -155,10 +144,7 @@ impl<'o> Builder<'o> {
 
     fn node(&mut self, data: Data, range: Range32) -> Result<NodeId, Diagnostic> {
         if self.tree.node_count() >= self.options.limits.nodes {
-            let message = format!(
-                "more than {} values in a document",
-                self.options.limits.nodes
-            );
+            let message = format!("more than {} values in a document", self.options.limits.nodes);
             return Err(Diagnostic::error(self.tree.span(range), message));
         }
         Ok(self.tree.push_node(data, range))
@@ -180,15 +166,8 @@ impl<'o> Builder<'o> {
             return;
         }
         let key = frame.key.take().expect("a value follows its key");
-        let entry = Entry {
-            key: key.text,
-            key_range: key.range,
-            value: node,
-        };
-        self.pending.push(Pending {
-            entry,
-            merge: key.merge,
-        });
+        let entry = Entry { key: key.text, key_range: key.range, value: node };
+        self.pending.push(Pending { entry, merge: key.merge });
     }
 
     fn last_byte(&self, data: Data) -> u32 {
@@ -227,16 +206,13 @@ impl Builder<'_> {
         if pending.len() <= 16 {
             let first_of = |again: usize| (0..again).find(|&first| key(first) == key(again));
             let pairs = (1..pending.len()).map(|again| (first_of(again), again));
-            return pairs
-                .filter_map(|(first, again)| Some((first?, again)))
-                .collect();
+            return pairs.filter_map(|(first, again)| Some((first?, again))).collect();
         }
         let mut order: Vec<usize> = (0..pending.len()).collect();
         order.sort_by(|&a, &b| key(a).cmp(key(b)).then(a.cmp(&b)));
         let runs = order.chunk_by(|&a, &b| key(a) == key(b));
-        let mut pairs: Vec<(usize, usize)> = runs
-            .flat_map(|run| run[1..].iter().map(|&again| (run[0], again)))
-            .collect();
+        let mut pairs: Vec<(usize, usize)> =
+            runs.flat_map(|run| run[1..].iter().map(|&again| (run[0], again))).collect();
         pairs.sort_by_key(|&(_, again)| again);
         pairs
     }
@@ -266,9 +242,7 @@ impl Builder<'_> {
                 self.put(&mut merged, entry, false, found);
             }
         }
-        Ok(self
-            .tree
-            .push_entries(merged.into_iter().map(|(entry, _)| entry)))
+        Ok(self.tree.push_entries(merged.into_iter().map(|(entry, _)| entry)))
     }
 
     fn put(

@@ -20,9 +20,7 @@ impl Value<'_> {
             Kind::Str(text) => Json::String(text.to_owned()),
             Kind::Sequence => Json::Array(self.items().map(Self::to_json).collect()),
             Kind::Mapping => {
-                let pairs = self
-                    .entries()
-                    .map(|entry| (entry.key.to_owned(), entry.value));
+                let pairs = self.entries().map(|entry| (entry.key.to_owned(), entry.value));
                 Json::Object(pairs.map(|(key, value)| (key, value.to_json())).collect())
             }
         }
@@ -72,10 +70,8 @@ impl Tree {
     fn add_object(&mut self, map: &Map<String, Json>) -> NodeId {
         let pairs = map.iter().map(|(key, value)| (key, self.add_json(value)));
         let pairs: Vec<(&String, NodeId)> = pairs.collect();
-        let entries: Vec<_> = pairs
-            .into_iter()
-            .map(|(key, value)| self.new_entry(key, value))
-            .collect();
+        let entries: Vec<_> =
+            pairs.into_iter().map(|(key, value)| self.new_entry(key, value)).collect();
         let data = self.push_entries(entries);
         self.add_data(data)
     }
@@ -102,10 +98,7 @@ mod tests {
         let mut found = Diagnostics::new();
         let documents = parse(&sources, file, &ParseOptions::manifest(), &mut found);
         let json = documents[0].tree.root().to_json();
-        assert_eq!(
-            json,
-            serde_json::json!({"a": ".inf", "b": 18446744073709551615.0, "c": 1})
-        );
+        assert_eq!(json, serde_json::json!({"a": ".inf", "b": 18446744073709551615.0, "c": 1}));
     }
 
     #[test]
@@ -113,18 +106,13 @@ mod tests {
         let mut sources = Sources::new();
         let file = sources.add("f", "a: &x {k: [1]}\nb: *x\n");
         let mut found = Diagnostics::new();
-        let mut tree = parse(&sources, file, &ParseOptions::manifest(), &mut found)
-            .remove(0)
-            .tree;
+        let mut tree = parse(&sources, file, &ParseOptions::manifest(), &mut found).remove(0).tree;
         let list = tree.root().find("b.k").unwrap().id();
         let two = tree.add_int(2);
         tree.push_item(list, two);
         let one = tree.add_str("new");
         tree.set_item(list, 0, one);
-        let (a, b) = (
-            tree.root().get("a").unwrap().id(),
-            tree.root().get("b").unwrap().id(),
-        );
+        let (a, b) = (tree.root().get("a").unwrap().id(), tree.root().get("b").unwrap().id());
         let flag = tree.add_bool(true);
         tree.set_entry(b, "flag", flag);
         assert!(tree.remove_entry(a, "k") && !tree.remove_entry(a, "k"));

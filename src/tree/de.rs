@@ -60,10 +60,7 @@ pub fn from_value_in_part<T: DeserializeOwned>(
     let mut wrong = std::mem::take(&mut run.wrong);
     wrong.extend(run.unknown_values.take());
     if wrong.is_empty() {
-        return Some(InPart {
-            value: whole,
-            damaged,
-        });
+        return Some(InPart { value: whole, damaged });
     }
     for entry in value.entries() {
         let mut outermost = BTreeSet::new();
@@ -74,10 +71,7 @@ pub fn from_value_in_part<T: DeserializeOwned>(
     }
     run.wrong.append(&mut wrong);
     let rest = read(value, &mut run, &mut Diagnostics::new())?;
-    Some(InPart {
-        value: rest,
-        damaged,
-    })
+    Some(InPart { value: rest, damaged })
 }
 
 /// Collects the outermost list items around wrong values; whether there is a wrong value at all.
@@ -118,9 +112,7 @@ fn read<T: DeserializeOwned>(
         let node = error.node.unwrap_or_else(|| value.id());
         let at = value.tree().value(node);
         // A key that is not there at all is no consequence of values left out.
-        let absent = error
-            .missing_field()
-            .is_some_and(|field| at.entry(field).is_none());
+        let absent = error.missing_field().is_some_and(|field| at.entry(field).is_none());
         if absent || !has_wrong_child(at, &run.wrong) {
             found.push(error.diagnostic(at));
         }
@@ -132,12 +124,8 @@ fn read<T: DeserializeOwned>(
 }
 
 fn has_wrong_child(value: Value<'_>, wrong: &BTreeSet<NodeId>) -> bool {
-    let children = value
-        .items()
-        .chain(value.entries().map(|entry| entry.value));
-    children
-        .into_iter()
-        .any(|child| wrong.contains(&child.id()))
+    let children = value.items().chain(value.entries().map(|entry| entry.value));
+    children.into_iter().any(|child| wrong.contains(&child.id()))
 }
 
 /// What is known while reading.
@@ -159,11 +147,7 @@ impl Run {
     fn unknown_key(&self, entry: &Entry<'_>, known: &'static [&'static str]) {
         // A key that `--set` put there is written nowhere, but its value is.
         let own = !entry.key_span.is_none();
-        let place = if own {
-            entry.key_span
-        } else {
-            entry.value.span()
-        };
+        let place = if own { entry.key_span } else { entry.value.span() };
         if !self.reported.borrow_mut().insert(place) {
             return;
         }
@@ -217,10 +201,7 @@ impl<'t> Reader<'_, 't> {
 
     fn sequence<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
         let run = self.run;
-        let items = self
-            .value
-            .items()
-            .filter(|item| !run.wrong.contains(&item.id()));
+        let items = self.value.items().filter(|item| !run.wrong.contains(&item.id()));
         visitor.visit_seq(Items { items, run })
     }
 
@@ -240,11 +221,7 @@ impl<'t> Reader<'_, 't> {
             }
             !entry.value.is_null() && !run.wrong.contains(&entry.value.id())
         });
-        visitor.visit_map(Entries {
-            entries,
-            run,
-            value: None,
-        })
+        visitor.visit_map(Entries { entries, run, value: None })
     }
 
     fn text<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -267,19 +244,11 @@ impl<'t> Reader<'_, 't> {
                 if run.wrong.contains(&entry.value.id()) {
                     return Err(Error::new(Problem::NoContent(name))); // a consequence, not shown
                 }
-                visitor.visit_enum(Variant {
-                    name,
-                    content: Some(entry.value),
-                    run,
-                })
+                visitor.visit_enum(Variant { name, content: Some(entry.value), run })
             }
             Kind::Str(_) | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
                 let name = self.value.written().into_owned();
-                visitor.visit_enum(Variant {
-                    name,
-                    content: None,
-                    run,
-                })
+                visitor.visit_enum(Variant { name, content: None, run })
             }
             Kind::Null | Kind::Sequence | Kind::Mapping => {
                 Err(Error::new(Problem::NoVariant(variants)))
@@ -370,9 +339,7 @@ impl<'t> de::Deserializer<'t> for Reader<'_, 't> {
             return self.located(self.mapping(visitor, Some(fields)));
         }
         // A list must not be taken for the fields in their order.
-        self.located(Err(Error::new(Problem::NotAMapping(
-            self.value.kind_name(),
-        ))))
+        self.located(Err(Error::new(Problem::NotAMapping(self.value.kind_name()))))
     }
 
     fn deserialize_enum<V: Visitor<'t>>(
@@ -428,19 +395,14 @@ impl<'t, I: Iterator<Item = Entry<'t>>> MapAccess<'t> for Entries<'_, 't, I> {
         };
         self.value = Some(entry.value);
         let key = seed.deserialize(KeyReader { key: entry.key });
-        key.map(Some)
-            .map_err(|error| error.at_key(entry.value, entry.key_span))
+        key.map(Some).map_err(|error| error.at_key(entry.value, entry.key_span))
     }
 
     fn next_value_seed<V: DeserializeSeed<'t>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let value = self
-            .value
-            .take()
-            .expect("a value is asked for after its key");
+        let value = self.value.take().expect("a value is asked for after its key");
         let run = self.run;
         // What a type itself finds wrong is wrong with this value.
-        seed.deserialize(Reader { value, run })
-            .map_err(|error| error.at(value))
+        seed.deserialize(Reader { value, run }).map_err(|error| error.at(value))
     }
 }
 
@@ -500,11 +462,7 @@ impl<'t> de::Deserializer<'t> for KeyReader<'t> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let run = Run::default();
-        visitor.visit_enum(Variant {
-            name: self.key.to_owned(),
-            content: None,
-            run: &run,
-        })
+        visitor.visit_enum(Variant { name: self.key.to_owned(), content: None, run: &run })
     }
 
     serde::forward_to_deserialize_any! {
@@ -537,10 +495,7 @@ impl<'t> Variant<'_, 't> {
     fn content(&self) -> Result<Reader<'_, 't>, Error> {
         let missing = || Error::new(Problem::NoContent(self.name.clone()));
         let value = self.content.ok_or_else(missing)?;
-        Ok(Reader {
-            value,
-            run: self.run,
-        })
+        Ok(Reader { value, run: self.run })
     }
 }
 

@@ -37,11 +37,7 @@ pub(super) enum Problem {
 
 impl Error {
     pub(super) fn new(problem: Problem) -> Self {
-        Self {
-            problem: Box::new(problem),
-            node: None,
-            span: None,
-        }
+        Self { problem: Box::new(problem), node: None, span: None }
     }
 
     /// The same about a value, unless it is about one already.
@@ -49,20 +45,12 @@ impl Error {
         if self.node.is_some() {
             return self;
         }
-        Self {
-            node: Some(value.id()),
-            span: Some(value.span()),
-            ..self
-        }
+        Self { node: Some(value.id()), span: Some(value.span()), ..self }
     }
 
     /// The same about the key of a value.
     pub(super) fn at_key(self, value: Value<'_>, key: Span) -> Self {
-        Self {
-            node: Some(value.id()),
-            span: Some(key),
-            ..self
-        }
+        Self { node: Some(value.id()), span: Some(key), ..self }
     }
 
     /// The key that is missing, if that is the problem.
@@ -132,11 +120,7 @@ impl fmt::Display for Problem {
             Self::UnknownKey(key, _) => write!(f, "unknown key \"{key}\""),
             Self::NotAMapping(found) => write!(f, "expected a mapping, found {found}"),
             Self::NoVariant(known) => {
-                write!(
-                    f,
-                    "expected {}, as a word or as a mapping of one key",
-                    list(known)
-                )
+                write!(f, "expected {}, as a word or as a mapping of one key", list(known))
             }
             Self::NoContent(word) => write!(f, "\"{word}\" needs a value: write `{word}: …`"),
             Self::SurplusContent(word) => write!(f, "\"{word}\" takes no value"),

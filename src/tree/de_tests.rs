@@ -88,10 +88,7 @@ steps:
     assert_eq!(plan.pools[0].memory.as_deref(), Some("2Gi"));
     assert_eq!(plan.mode, Mode::Off);
     assert_eq!(plan.ports[&80], "web");
-    let crash = Step::Crash {
-        node: "n1".to_owned(),
-        after: None,
-    };
+    let crash = Step::Crash { node: "n1".to_owned(), after: None };
     assert_eq!(plan.steps, [Step::Stop, Step::Wait(5), crash, Step::Stop]);
 }
 
@@ -137,10 +134,7 @@ fn suggestions_and_hints() {
     let shown = read(&format!("{HEAD}zzz: 1\n")).2;
     assert!(shown.contains("known here: name, count, rate"), "{shown}");
     let shown = read("name: yes\ncount: 1\n").2;
-    assert!(
-        shown.contains("quote it if the text is meant: \"yes\""),
-        "{shown}"
-    );
+    assert!(shown.contains("quote it if the text is meant: \"yes\""), "{shown}");
     let shown = read(&format!("{HEAD}mode: of\n")).2;
     assert!(shown.contains("did you mean \"off\"?"), "{shown}");
 }
@@ -148,18 +142,9 @@ fn suggestions_and_hints() {
 #[test]
 fn absent_null_and_missing() {
     assert_eq!(faults(&format!("{HEAD}pools:\nmode: ~\n")), [""; 0]);
-    assert_eq!(
-        faults("name: x\n"),
-        ["f:1:1: error: key \"count\" is missing"]
-    );
-    assert_eq!(
-        faults("name: x\ncount:\n"),
-        ["f:2:1: error: key \"count\" has no value"]
-    );
-    assert_eq!(
-        faults("[]"),
-        ["f:1:1: error: expected a mapping, found a list"]
-    );
+    assert_eq!(faults("name: x\n"), ["f:1:1: error: key \"count\" is missing"]);
+    assert_eq!(faults("name: x\ncount:\n"), ["f:2:1: error: key \"count\" has no value"]);
+    assert_eq!(faults("[]"), ["f:1:1: error: expected a mapping, found a list"]);
     assert_eq!(
         faults(&format!("{HEAD}pools: [[a, 1]]")),
         ["f:3:9: error: expected a mapping, found a list"]
@@ -168,10 +153,7 @@ fn absent_null_and_missing() {
         faults(&format!("{HEAD}ports: {{x: y}}")),
         ["f:3:9: error: expected a whole number from 0 to 65535, found \"x\""]
     );
-    assert_eq!(
-        faults(&format!("{HEAD}steps: [{{stop: 1, wait: 2}}, wait]")).len(),
-        2
-    );
+    assert_eq!(faults(&format!("{HEAD}steps: [{{stop: 1, wait: 2}}, wait]")).len(), 2);
 }
 
 #[test]

@@ -56,13 +56,7 @@ impl Diagnostic {
     /// A message of the given severity.
     pub fn new(severity: Severity, span: Span, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
-        Self {
-            severity,
-            message,
-            span,
-            hint: None,
-            related: Vec::new(),
-        }
+        Self { severity, message, span, hint: None, related: Vec::new() }
     }
 
     /// The same with a hint.
@@ -191,9 +185,7 @@ impl Diagnostics {
 
 impl Extend<Diagnostic> for Diagnostics {
     fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: I) {
-        diagnostics
-            .into_iter()
-            .for_each(|diagnostic| self.push(diagnostic));
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 }
 

@@ -20,10 +20,7 @@ pub struct DrawOptions {
 impl Default for DrawOptions {
     /// No colours, at most 50.
     fn default() -> Self {
-        Self {
-            color: false,
-            limit: 50,
-        }
+        Self { color: false, limit: 50 }
     }
 }
 
@@ -69,21 +66,13 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.with_name(Some("hint")).message(clip(hint)));
     }
-    let renderer = if color {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let shown = renderer.hyperlink(false).render(&[group]);
-    pieces
-        .iter()
-        .fold(shown, |shown, piece| piece.true_place(shown))
+    pieces.iter().fold(shown, |shown, piece| piece.true_place(shown))
 }
 
 fn origin<'s>(diagnostic: &Diagnostic, sources: &'s Sources) -> Option<&'s str> {
-    sources
-        .file_of(diagnostic.span)?
-        .origin_at(diagnostic.span.start)
+    sources.file_of(diagnostic.span)?.origin_at(diagnostic.span.start)
 }
 
 /// A message may quote a word of any length.
@@ -116,10 +105,7 @@ struct Piece<'s> {
 fn pieces<'s>(diagnostic: &Diagnostic, sources: &'s Sources) -> Vec<Piece<'s>> {
     let mut pieces: Vec<Piece<'s>> = Vec::new();
     let first = (diagnostic.span, "", true);
-    let others = diagnostic
-        .related
-        .iter()
-        .map(|(span, label)| (*span, label.as_ref(), false));
+    let others = diagnostic.related.iter().map(|(span, label)| (*span, label.as_ref(), false));
     for (span, label, primary) in std::iter::once(first).chain(others) {
         let Some(file) = sources.file_of(span) else {
             continue;
@@ -127,17 +113,11 @@ fn pieces<'s>(diagnostic: &Diagnostic, sources: &'s Sources) -> Vec<Piece<'s>> {
         let mark = mark(file, span, label, primary);
         let near = |piece: &&mut Piece<'_>| {
             piece.file.id() == file.id()
-                && piece
-                    .marks
-                    .iter()
-                    .any(|old| old.line.abs_diff(mark.line) <= NEAR_LINES)
+                && piece.marks.iter().any(|old| old.line.abs_diff(mark.line) <= NEAR_LINES)
         };
         match pieces.iter_mut().find(near) {
             Some(piece) => piece.marks.push(mark),
-            None => pieces.push(Piece {
-                file,
-                marks: vec![mark],
-            }),
+            None => pieces.push(Piece { file, marks: vec![mark] }),
         }
     }
     pieces
@@ -149,12 +129,7 @@ fn mark(file: &SourceFile, span: Span, label: &str, primary: bool) -> Mark {
     let range = file.line_range(line);
     let start = floor_boundary(file.text(), span.start as usize).min(range.end);
     let end = floor_boundary(file.text(), span.end as usize).clamp(start, range.end);
-    Mark {
-        line,
-        bytes: start..end,
-        label: label.to_owned(),
-        primary,
-    }
+    Mark { line, bytes: start..end, label: label.to_owned(), primary }
 }
 
 impl Piece<'_> {
@@ -166,9 +141,7 @@ impl Piece<'_> {
         for line in first..=last {
             self.add_line(line, &mut text, &mut annotations);
         }
-        let snippet = Snippet::source(text)
-            .path(self.file.name())
-            .line_start(first + 1);
+        let snippet = Snippet::source(text).path(self.file.name()).line_start(first + 1);
         Element::Cause(snippet.annotations(annotations))
     }
 
@@ -197,11 +170,7 @@ impl Piece<'_> {
     ) {
         let whole = self.file.line_range(line);
         let marks = || self.marks.iter().filter(|mark| mark.line == line);
-        let shown = window(
-            self.file.text(),
-            &whole,
-            marks().map(|mark| mark.bytes.start).min(),
-        );
+        let shown = window(self.file.text(), &whole, marks().map(|mark| mark.bytes.start).min());
         if shown.start > whole.start {
             text.push('…');
         }
@@ -229,15 +198,8 @@ fn window(text: &str, line: &Range<usize>, mark: Option<usize>) -> Range<usize> 
     if line.len() <= LINE_BYTES {
         return line.clone();
     }
-    let start = mark
-        .unwrap_or(line.start)
-        .saturating_sub(BEFORE_BYTES)
-        .max(line.start);
-    let start = if start < line.start + BEFORE_BYTES {
-        line.start
-    } else {
-        start
-    };
+    let start = mark.unwrap_or(line.start).saturating_sub(BEFORE_BYTES).max(line.start);
+    let start = if start < line.start + BEFORE_BYTES { line.start } else { start };
     let start = floor_boundary(text, start);
     start..floor_boundary(text, (start + LINE_BYTES).min(line.end))
 }
@@ -310,14 +272,8 @@ warning: message
         let text = format!("a: \"{long}\" WRONG {long}\n");
         let shown = drawn(&text, |span| Diagnostic::error(span("WRONG"), "message"));
         assert!(shown.len() < 2000, "{}", shown.len());
-        assert!(
-            shown.contains(&format!("a.yaml:1:{}", 7 + (5 << 20))),
-            "{shown}"
-        );
-        assert!(
-            shown.contains("WRONG") && shown.contains("^^^^^"),
-            "{shown}"
-        );
+        assert!(shown.contains(&format!("a.yaml:1:{}", 7 + (5 << 20))), "{shown}");
+        assert!(shown.contains("WRONG") && shown.contains("^^^^^"), "{shown}");
     }
 
     #[test]
@@ -334,9 +290,7 @@ warning: message
             Diagnostic::error(span("a"), "message")
         });
         assert!(shown.contains("= note: rendered from c/x.yaml"), "{shown}");
-        let shown = drawn("", |_| {
-            Diagnostic::error(Span::NONE, "no file \"b\"").with_hint("h")
-        });
+        let shown = drawn("", |_| Diagnostic::error(Span::NONE, "no file \"b\"").with_hint("h"));
         assert_eq!(shown, "error: no file \"b\"\n |\n = hint: h\n\n");
     }
 
@@ -349,10 +303,7 @@ warning: message
         let shown = found.draw(&sources, &DrawOptions::default());
         assert!(shown.ends_with("… and 10 more\n"));
         assert_eq!(shown.matches("error:").count(), 50);
-        let color = DrawOptions {
-            color: true,
-            limit: 1,
-        };
+        let color = DrawOptions { color: true, limit: 1 };
         assert!(found.draw(&sources, &color).contains("\u{1b}["));
     }
 
@@ -363,10 +314,6 @@ warning: message
         let mut found = Diagnostics::new();
         found.error(Span::new(file, 4, 4), "end");
         found.error(Span::new(file, 0, 99), "all");
-        assert!(
-            found
-                .draw(&sources, &DrawOptions::default())
-                .contains("a:1:5")
-        );
+        assert!(found.draw(&sources, &DrawOptions::default()).contains("a:1:5"));
     }
 }

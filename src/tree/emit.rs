@@ -49,11 +49,7 @@ fn block(value: Value<'_>, indent: usize, out: &mut String) {
         write_key(entry.key, &margin, out);
         if nested(entry.value) {
             out.push('\n');
-            let deeper = if entry.value.is_sequence() {
-                indent
-            } else {
-                indent + 2
-            };
+            let deeper = if entry.value.is_sequence() { indent } else { indent + 2 };
             block(entry.value, deeper, out);
         } else {
             out.push(' ');
@@ -65,11 +61,7 @@ fn block(value: Value<'_>, indent: usize, out: &mut String) {
 
 fn write_key(key: &str, margin: &str, out: &mut String) {
     const SIMPLE_KEY_BYTES: usize = 1000; // YAML: a simple key has at most 1024 characters
-    let shown = if is_plain(key) {
-        key.to_owned()
-    } else {
-        quoted(key)
-    };
+    let shown = if is_plain(key) { key.to_owned() } else { quoted(key) };
     if shown.len() > SIMPLE_KEY_BYTES {
         write!(out, "? {shown}\n{margin}:").expect("writing to a string");
     } else {
@@ -127,11 +119,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(
-            c,
-            '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}'
-        )
+    !c.is_control() && !matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Whether a text of several lines may be a literal block.
@@ -139,13 +127,9 @@ fn is_literal(text: &str) -> bool {
     let first = text.lines().next().unwrap_or("");
     text.contains('\n')
         && !first.is_empty()
-        && !text
-            .lines()
-            .any(|line| line.starts_with([' ', '\t']) && line.trim().is_empty())
+        && !text.lines().any(|line| line.starts_with([' ', '\t']) && line.trim().is_empty())
         && !first.starts_with([' ', '\t'])
-        && text
-            .chars()
-            .all(|c| c == '\n' || c == '\t' || is_printable(c))
+        && text.chars().all(|c| c == '\n' || c == '\t' || is_printable(c))
 }
 
 fn literal(text: &str, indent: usize) -> String {
@@ -250,9 +234,7 @@ words:
         let mut found = Diagnostics::new();
         let documents = parse(&sources, file, &ParseOptions::manifest(), &mut found);
         assert!(found.is_empty(), "{text}\n{:?}", found.lines(&sources));
-        documents
-            .first()
-            .map_or(Json::Null, |document| document.tree.root().to_json())
+        documents.first().map_or(Json::Null, |document| document.tree.root().to_json())
     }
 
     fn any_text() -> impl Strategy<Value = String> {
@@ -271,8 +253,7 @@ words:
             any::<bool>().prop_map(Json::from),
             any::<i64>().prop_map(Json::from),
             any::<f64>()
-                .prop_filter("whole floats become integers", |f| f.is_finite()
-                    && f.fract() != 0.0)
+                .prop_filter("whole floats become integers", |f| f.is_finite() && f.fract() != 0.0)
                 .prop_map(Json::from),
             any_text().prop_map(Json::from),
         ];

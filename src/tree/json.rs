@@ -20,11 +20,7 @@ pub(super) fn parse(
 ) -> Result<Vec<Parsed>, Diagnostic> {
     let mut documents = Vec::new();
     let mut own = Diagnostics::new();
-    let mut reader = Reader {
-        file,
-        bytes: file.text().as_bytes(),
-        at: 0,
-    };
+    let mut reader = Reader { file, bytes: file.text().as_bytes(), at: 0 };
     loop {
         reader.skip_blank();
         let start = reader.at;
@@ -37,11 +33,7 @@ pub(super) fn parse(
         let tree = builder.finish().expect("a JSON document has a value");
         if !tree.root().is_null() {
             let span = reader.span(start, reader.at);
-            documents.push(Parsed {
-                tree,
-                span,
-                origin: None,
-            });
+            documents.push(Parsed { tree, span, origin: None });
         }
     }
 }
@@ -132,7 +124,11 @@ impl Reader<'_> {
             let error = self.expected("a key in double quotes");
             let before = self.file.text()[..start].trim_end();
             let is_end = self.peek() == Some(b'}') && before.ends_with(',');
-            return Err(if is_end { error.with_hint("take out the comma before it") } else { error });
+            return Err(if is_end {
+                error.with_hint("take out the comma before it")
+            } else {
+                error
+            });
         }
         let text = self.string(builder)?;
         let range = Range32::new(start, self.at);
@@ -141,11 +137,7 @@ impl Reader<'_> {
             return Err(self.expected("`:`"));
         }
         self.at += 1;
-        builder.key(Key {
-            text,
-            range,
-            merge: false,
-        });
+        builder.key(Key { text, range, merge: false });
         Ok(false)
     }
 
@@ -275,14 +267,9 @@ impl Reader<'_> {
 
     fn word(&mut self) -> Result<Data, Diagnostic> {
         let rest = &self.bytes[self.at..];
-        let known = [
-            ("null", Data::Null),
-            ("true", Data::Bool(true)),
-            ("false", Data::Bool(false)),
-        ];
-        let Some((word, data)) = known
-            .into_iter()
-            .find(|(w, _)| rest.starts_with(w.as_bytes()))
+        let known =
+            [("null", Data::Null), ("true", Data::Bool(true)), ("false", Data::Bool(false))];
+        let Some((word, data)) = known.into_iter().find(|(w, _)| rest.starts_with(w.as_bytes()))
         else {
             return Err(self.expected("a value"));
         };

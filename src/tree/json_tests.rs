@@ -5,10 +5,7 @@ fn read(text: &str) -> (Vec<String>, Vec<String>) {
     let file = sources.add("f.json", text);
     let mut found = Diagnostics::new();
     let documents = parse(&sources, file, &ParseOptions::manifest(), &mut found);
-    let shown = documents
-        .iter()
-        .map(|d| format!("{:?}", d.tree.root()))
-        .collect();
+    let shown = documents.iter().map(|d| format!("{:?}", d.tree.root())).collect();
     (shown, found.lines(&sources))
 }
 
@@ -43,23 +40,14 @@ fn several_values_and_repeated_keys() {
 
 #[test]
 fn faults_have_places() {
-    assert_eq!(
-        fault("{\"a\": 1,\n}"),
-        "f.json:2:1: error: expected a key in double quotes"
-    );
+    assert_eq!(fault("{\"a\": 1,\n}"), "f.json:2:1: error: expected a key in double quotes");
     assert_eq!(fault("[1,]"), "f.json:1:4: error: expected a value");
     assert_eq!(fault("[1 2]"), "f.json:1:4: error: expected `,` or `]`");
     assert_eq!(fault("{\"a\" 1}"), "f.json:1:6: error: expected `:`");
     assert_eq!(fault("{\"a\": }"), "f.json:1:7: error: expected a value");
-    assert_eq!(
-        fault("{'a': 1}"),
-        "f.json:1:2: error: expected a key in double quotes"
-    );
+    assert_eq!(fault("{'a': 1}"), "f.json:1:2: error: expected a key in double quotes");
     assert_eq!(fault("[01]"), "f.json:1:2: error: not a JSON number");
-    assert_eq!(
-        fault("[\"a"),
-        "f.json:1:2: error: a quote that is never closed"
-    );
+    assert_eq!(fault("[\"a"), "f.json:1:2: error: a quote that is never closed");
     assert_eq!(fault("[\"\\x\"]"), "f.json:1:3: error: unknown escape");
     assert_eq!(
         fault("[\"\\u12"),

@@ -24,12 +24,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 256 MiB, 200 levels, 50 million values, 1 million through aliases.
     fn default() -> Self {
-        Self {
-            bytes: 256 << 20,
-            depth: 200,
-            nodes: 50_000_000,
-            alias_nodes: 1_000_000,
-        }
+        Self { bytes: 256 << 20, depth: 200, nodes: 50_000_000, alias_nodes: 1_000_000 }
     }
 }
 
@@ -48,21 +43,13 @@ impl ParseOptions {
     /// For Kubernetes objects: a repeated key is a warning, since the API server takes the last.
     #[must_use]
     pub fn manifest() -> Self {
-        Self {
-            limits: Limits::default(),
-            duplicate_keys: Severity::Warning,
-            literal_keys: false,
-        }
+        Self { limits: Limits::default(), duplicate_keys: Severity::Warning, literal_keys: false }
     }
 
     /// For scenarios: a repeated key is an error, keys stay as written.
     #[must_use]
     pub fn scenario() -> Self {
-        Self {
-            limits: Limits::default(),
-            duplicate_keys: Severity::Error,
-            literal_keys: true,
-        }
+        Self { limits: Limits::default(), duplicate_keys: Severity::Error, literal_keys: true }
     }
 }
 
@@ -208,9 +195,7 @@ fn segments(text: &str) -> Vec<Range<usize>> {
             }
             marked = true;
         } else if is_marker(&text[line..], "...") {
-            let end = text[line..]
-                .find('\n')
-                .map_or(text.len(), |at| line + at + 1);
+            let end = text[line..].find('\n').map_or(text.len(), |at| line + at + 1);
             segments.push(start..end);
             start = end;
             marked = false;
@@ -227,8 +212,7 @@ fn is_marker(rest: &str, marker: &str) -> bool {
 
 /// Only blank lines, comments and directives.
 fn is_prefix(text: &str) -> bool {
-    text.lines()
-        .all(|line| line.starts_with(['%', '#']) || is_blank(line))
+    text.lines().all(|line| line.starts_with(['%', '#']) || is_blank(line))
 }
 
 fn is_blank(line: &str) -> bool {
@@ -238,9 +222,7 @@ fn is_blank(line: &str) -> bool {
 
 /// The origin comment among the comments before the content of a segment.
 pub(super) fn origin(segment: &str) -> Option<String> {
-    let head = segment
-        .lines()
-        .take_while(|line| is_blank(line) || line.starts_with(['-', '%']));
+    let head = segment.lines().take_while(|line| is_blank(line) || line.starts_with(['-', '%']));
     head.filter_map(origin_comment).last().map(str::to_owned)
 }
 
@@ -249,27 +231,15 @@ mod tests {
     use super::*;
 
     fn cut(text: &str) -> Vec<&str> {
-        segments(text)
-            .into_iter()
-            .map(|range| &text[range])
-            .collect()
+        segments(text).into_iter().map(|range| &text[range]).collect()
     }
 
     #[test]
     fn a_stream_is_cut_at_markers() {
         assert_eq!(cut("a: 1\n---\nb: 1\n"), ["a: 1\n", "---\nb: 1\n"]);
-        assert_eq!(
-            cut("---\na: 1\n--- # x\nb: 1"),
-            ["---\na: 1\n", "--- # x\nb: 1"]
-        );
-        assert_eq!(
-            cut("# c\n%YAML 1.1\n---\na: 1\n"),
-            ["# c\n%YAML 1.1\n---\na: 1\n"]
-        );
-        assert_eq!(
-            cut("a: 1\n...\n%TAG ! x\n---\nb"),
-            ["a: 1\n...\n", "%TAG ! x\n---\nb"]
-        );
+        assert_eq!(cut("---\na: 1\n--- # x\nb: 1"), ["---\na: 1\n", "--- # x\nb: 1"]);
+        assert_eq!(cut("# c\n%YAML 1.1\n---\na: 1\n"), ["# c\n%YAML 1.1\n---\na: 1\n"]);
+        assert_eq!(cut("a: 1\n...\n%TAG ! x\n---\nb"), ["a: 1\n...\n", "%TAG ! x\n---\nb"]);
         assert_eq!(cut("a: |\n  ---\nb: ---x\n"), ["a: |\n  ---\nb: ---x\n"]);
         assert_eq!(cut("---\n---\na"), ["---\n", "---\na"]);
         assert_eq!(cut("a\r\n---\r\nb"), ["a\r\n", "---\r\nb"]);
@@ -279,13 +249,7 @@ mod tests {
         let mut sources = Sources::new();
         let mut found = Diagnostics::new();
         let options = ParseOptions::manifest();
-        let added = add_bytes(
-            &mut sources,
-            "f",
-            bytes.to_vec(),
-            &options.limits,
-            &mut found,
-        );
+        let added = add_bytes(&mut sources, "f", bytes.to_vec(), &options.limits, &mut found);
         if let Some(file) = added {
             drop(parse(&sources, file, &options, &mut found));
         }
@@ -298,10 +262,7 @@ mod tests {
         assert_eq!(read(b"a: 1\nb: \xff\xfe"), ["f:2:4: error: not UTF-8 text"]);
         assert_eq!(read(b"a: 1\nb: \0"), ["f:2:4: error: a NUL byte"]);
         assert_eq!(read(b"a\0\xff"), ["f:1:2: error: a NUL byte"]);
-        assert_eq!(
-            read(b"\xff\xfea\0"),
-            ["error: \"f\" is UTF-16, not UTF-8 text"]
-        );
+        assert_eq!(read(b"\xff\xfea\0"), ["error: \"f\" is UTF-16, not UTF-8 text"]);
         assert_eq!(read(b"a\0:\0"), ["error: \"f\" is UTF-16, not UTF-8 text"]);
         assert_eq!(read(b"a: \x07"), ["f:1:4: error: control character U+0007"]);
     }
@@ -309,17 +270,8 @@ mod tests {
     #[test]
     fn bytes_are_limited() {
         let mut found = Diagnostics::new();
-        let limits = Limits {
-            bytes: 3,
-            ..Limits::default()
-        };
-        let added = add_bytes(
-            &mut Sources::new(),
-            "f",
-            b"a: 1".to_vec(),
-            &limits,
-            &mut found,
-        );
+        let limits = Limits { bytes: 3, ..Limits::default() };
+        let added = add_bytes(&mut Sources::new(), "f", b"a: 1".to_vec(), &limits, &mut found);
         assert_eq!((added, found.error_count()), (None, 1));
     }
 }

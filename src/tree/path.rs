@@ -28,18 +28,11 @@ pub struct PathError {
 
 impl PathError {
     fn new(range: Range<usize>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            range,
-        }
+        Self { message: message.into(), hint: None, range }
     }
 
     fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// As a message at the path, which is written from `start` of `place` on.
@@ -80,10 +73,7 @@ impl<'t> Value<'t> {
                 Step::Index(_) | Step::Where { .. } => {
                     let index = item(value, &step, &range)?;
                     let items = value.len();
-                    value
-                        .items()
-                        .nth(index)
-                        .ok_or_else(|| no_item(items, &range))?
+                    value.items().nth(index).ok_or_else(|| no_item(items, &range))?
                 }
             };
         }
@@ -195,9 +185,7 @@ pub fn set_from_text(
         return false;
     }
     let null = Tree::default();
-    let value = documents
-        .first()
-        .map_or(null.root(), |document| document.tree.root());
+    let value = documents.first().map_or(null.root(), |document| document.tree.root());
     match tree.set(assignment[..equals].trim_end(), value) {
         Ok(()) => true,
         Err(error) => {
@@ -236,10 +224,7 @@ fn no_key(value: Value<'_>, key: &str, range: &Range<usize>) -> PathError {
 }
 
 fn no_item(items: usize, range: &Range<usize>) -> PathError {
-    PathError::new(
-        range.clone(),
-        format!("the list has {items} items; the first is [0]"),
-    )
+    PathError::new(range.clone(), format!("the list has {items} items; the first is [0]"))
 }
 
 /// The index that a step means in a list (perhaps one past its end).
@@ -253,24 +238,14 @@ fn item(value: Value<'_>, step: &Step, range: &Range<usize>) -> Result<usize, Pa
         Step::Where { key, value } => (key, value),
         Step::Key(_) => unreachable!("keys are no items"),
     };
-    let has = |item: Value<'_>| {
-        item.get(key)
-            .is_some_and(|v| v.written() == wanted.as_str())
-    };
+    let has = |item: Value<'_>| item.get(key).is_some_and(|v| v.written() == wanted.as_str());
     if let Some(index) = value.items().position(has) {
         return Ok(index);
     }
     let error = PathError::new(range.clone(), format!("no item with {key}={wanted}"));
     let values = value.items().filter_map(|item| item.get(key));
-    let there: Vec<String> = values
-        .map(|value| value.written().into_owned())
-        .take(20)
-        .collect();
-    Err(if there.is_empty() {
-        error
-    } else {
-        error.hint(format!("{key} is {}", there.join(", ")))
-    })
+    let there: Vec<String> = values.map(|value| value.written().into_owned()).take(20).collect();
+    Err(if there.is_empty() { error } else { error.hint(format!("{key} is {}", there.join(", "))) })
 }
 
 /// Takes a path apart.
@@ -417,12 +392,7 @@ none:
             "seq[0]=1",
         ]);
         assert_eq!(found.lines(&sources), [""; 0]);
-        let paths = [
-            "run.seed",
-            "nodes[pool=workers].count",
-            "nodes[pool=gpu].count",
-            "nodes[2]",
-        ];
+        let paths = ["run.seed", "nodes[pool=workers].count", "nodes[pool=gpu].count", "nodes[2]"];
         let said: Vec<String> = paths.iter().map(|path| at(&tree, path)).collect();
         assert_eq!(said, ["7", "9", "2", r#"{"pool": "new", "count": [1]}"#]);
         assert_eq!(at(&tree, "labels[\"app.kubernetes.io/name\"]"), "\"yes\"");
@@ -446,27 +416,12 @@ none:
             ("seed", "--set:1:1: error: expected `path=value`"),
             ("run..seed=1", "--set:1:4: error: expected a key here"),
             (".run=1", "--set:1:1: error: expected a key here"),
-            (
-                "nodes[9].count=1",
-                "--set:1:6: error: the list has 2 items; the first is [0]",
-            ),
-            (
-                "nodes[pool=x].count=1",
-                "--set:1:6: error: no item with pool=x",
-            ),
-            (
-                "nodes[x]=1",
-                "--set:1:6: error: expected `[0]`, `[key=value]` or `[\"key\"]`",
-            ),
+            ("nodes[9].count=1", "--set:1:6: error: the list has 2 items; the first is [0]"),
+            ("nodes[pool=x].count=1", "--set:1:6: error: no item with pool=x"),
+            ("nodes[x]=1", "--set:1:6: error: expected `[0]`, `[key=value]` or `[\"key\"]`"),
             ("nodes[0=1", "--set:1:1: error: expected `path=value`"),
-            (
-                "run.seed.x=1",
-                "--set:1:9: error: no key can be set in an integer",
-            ),
-            (
-                "run[0]=1",
-                "--set:1:4: error: an item of a mapping: only lists have some",
-            ),
+            ("run.seed.x=1", "--set:1:9: error: no key can be set in an integer"),
+            ("run[0]=1", "--set:1:4: error: an item of a mapping: only lists have some"),
             ("run=[1", "--set:1:5: error: a `[` that is never closed"),
         ];
         for (assignment, expected) in cases {

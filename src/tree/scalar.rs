@@ -100,10 +100,7 @@ fn integer(text: &str) -> Option<Scalar> {
     Some(i64::try_from(value).map_or_else(|_| wide(value), Scalar::Int))
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "beyond 64 bits: JSON readers keep a float too"
-)]
+#[expect(clippy::cast_precision_loss, reason = "beyond 64 bits: JSON readers keep a float too")]
 fn wide(value: i128) -> Scalar {
     Scalar::Float(value as f64)
 }
@@ -154,10 +151,7 @@ fn digits(text: &str) -> (usize, &str) {
 }
 
 /// A float as a mapping key: `strconv.FormatFloat(key, 'g', -1, 32)`, with YAML's words.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the original narrows to 32 bits, too"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the original narrows to 32 bits, too")]
 pub(crate) fn float_key(value: f64) -> String {
     let value = value as f32;
     if value.is_nan() {
@@ -183,9 +177,7 @@ pub(crate) fn is_misread(text: &str) -> bool {
     resolve(text) != Scalar::Text
         || text == "="
         || text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
-            && text
-                .chars()
-                .all(|c| c.is_ascii_digit() || "+-._:".contains(c))
+            && text.chars().all(|c| c.is_ascii_digit() || "+-._:".contains(c))
 }
 
 #[cfg(test)]
@@ -229,10 +221,7 @@ mod tests {
             (".inf", Scalar::Float(f64::INFINITY)),
             ("-.Inf", Scalar::Float(f64::NEG_INFINITY)),
             ("9223372036854775807", int(i64::MAX)),
-            (
-                "9223372036854775808",
-                Scalar::Float(9_223_372_036_854_775_808.0),
-            ),
+            ("9223372036854775808", Scalar::Float(9_223_372_036_854_775_808.0)),
             ("1e400", Scalar::Text),
             ("1:20", Scalar::Text),
             ("190:20:30", Scalar::Text),

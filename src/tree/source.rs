@@ -28,11 +28,7 @@ pub struct Span {
 
 impl Span {
     /// No place at all.
-    pub const NONE: Self = Self {
-        file: FileId(u32::MAX),
-        start: 0,
-        end: 0,
-    };
+    pub const NONE: Self = Self { file: FileId(u32::MAX), start: 0, end: 0 };
 
     /// The bytes `start..end` of a file.
     #[must_use]
@@ -52,10 +48,7 @@ impl Span {
     #[must_use]
     pub fn to(self, other: Self) -> Self {
         if self.file == other.file && other.end >= self.start {
-            Self {
-                end: other.end,
-                ..self
-            }
+            Self { end: other.end, ..self }
         } else {
             self
         }
@@ -66,11 +59,7 @@ impl Span {
     }
 
     pub(crate) const fn from_raw(raw: [u32; 3]) -> Self {
-        Self {
-            file: FileId(raw[0]),
-            start: raw[1],
-            end: raw[2],
-        }
+        Self { file: FileId(raw[0]), start: raw[1], end: raw[2] }
     }
 }
 
@@ -136,18 +125,14 @@ impl SourceFile {
 
     /// Index (from 0) of the line that holds a byte.
     pub(crate) fn line_of(&self, at: u32) -> usize {
-        self.line_starts()
-            .partition_point(|&start| start <= at)
-            .saturating_sub(1)
+        self.line_starts().partition_point(|&start| start <= at).saturating_sub(1)
     }
 
     /// The byte range of a line (index from 0) without its line break.
     pub(crate) fn line_range(&self, line: usize) -> std::ops::Range<usize> {
         let starts = self.line_starts();
         let start = starts.get(line).map_or(self.text.len(), |&s| s as usize);
-        let end = starts
-            .get(line + 1)
-            .map_or(self.text.len(), |&s| s as usize);
+        let end = starts.get(line + 1).map_or(self.text.len(), |&s| s as usize);
         let shown = self.text[start..end].trim_end_matches(['\n', '\r']);
         start..start + shown.len()
     }
@@ -159,10 +144,7 @@ impl SourceFile {
         let start = self.line_starts()[line] as usize;
         let end = floor_boundary(&self.text, at as usize);
         let column = self.text[start.min(end)..end].chars().count() + 1;
-        LineColumn {
-            line: line + 1,
-            column,
-        }
+        LineColumn { line: line + 1, column }
     }
 
     /// What `# Source: …` above the document at a byte says, as helm writes it.
@@ -229,19 +211,10 @@ impl Sources {
     /// If the text is longer than 1 GiB; readers check their limits before.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let text = text.into();
-        assert!(
-            text.len() <= TEXT_BYTES_MAX,
-            "a text of {} bytes is too long",
-            text.len()
-        );
+        assert!(text.len() <= TEXT_BYTES_MAX, "a text of {} bytes is too long", text.len());
         let id = FileId(offset(self.files.len()));
         let name = name.into();
-        let file = SourceFile {
-            id,
-            name,
-            text,
-            line_starts: OnceLock::new(),
-        };
+        let file = SourceFile { id, name, text, line_starts: OnceLock::new() };
         self.files.push(Arc::new(file));
         id
     }
@@ -265,9 +238,7 @@ impl Sources {
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
         let range = span.start as usize..span.end as usize;
-        self.file_of(span)
-            .and_then(|file| file.text.get(range))
-            .unwrap_or("")
+        self.file_of(span).and_then(|file| file.text.get(range)).unwrap_or("")
     }
 
     /// `name:line:column` of the start of a span; empty for [`Span::NONE`].
@@ -298,10 +269,7 @@ mod tests {
             let LineColumn { line, column } = file.line_column(byte);
             (line, column)
         };
-        assert_eq!(
-            [at(0), at(2), at(5), at(6)],
-            [(1, 1), (1, 2), (2, 1), (2, 2)]
-        );
+        assert_eq!([at(0), at(2), at(5), at(6)], [(1, 1), (1, 2), (2, 1), (2, 2)]);
         assert_eq!((at(8), at(99)), ((3, 1), (3, 1)));
         assert_eq!(file.line_range(0), 0..3);
         assert_eq!(sources.place(Span::new(id, 5, 6)), "a.yaml:2:1");

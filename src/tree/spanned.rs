@@ -37,19 +37,13 @@ impl<T> Spanned<T> {
     /// A value that no text says.
     #[must_use]
     pub fn nowhere(value: T) -> Self {
-        Self {
-            value,
-            span: Span::NONE,
-        }
+        Self { value, span: Span::NONE }
     }
 
     /// Another value at the same place.
     #[must_use]
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Spanned<U> {
-        Spanned {
-            value: f(self.value),
-            span: self.span,
-        }
+        Spanned { value: f(self.value), span: self.span }
     }
 }
 
@@ -129,10 +123,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SpannedVisitor<T> {
         }
         let missing = || serde::de::Error::custom("a place without a value");
         let value = parts.next_element()?.ok_or_else(missing)?;
-        Ok(Spanned {
-            value,
-            span: Span::from_raw(raw),
-        })
+        Ok(Spanned { value, span: Span::from_raw(raw) })
     }
 }
 
@@ -145,11 +136,7 @@ pub(super) struct SpannedAccess<'r, 't> {
 
 impl<'r, 't> SpannedAccess<'r, 't> {
     pub(super) fn new(span: Span, value: Reader<'r, 't>) -> Self {
-        Self {
-            raw: span.raw(),
-            given: 0,
-            value,
-        }
+        Self { raw: span.raw(), given: 0, value }
     }
 }
 

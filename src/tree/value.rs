@@ -63,11 +63,7 @@ pub struct Entry<'t> {
 
 impl<'t> Value<'t> {
     pub(crate) fn new(tree: &'t Tree, node: NodeId) -> Self {
-        Self {
-            tree,
-            node,
-            entry: NO_ENTRY,
-        }
+        Self { tree, node, entry: NO_ENTRY }
     }
 
     /// What it is.
@@ -119,29 +115,18 @@ impl<'t> Value<'t> {
     /// The text, if it is a string (a number is none: see [`Value::written`]).
     #[must_use]
     pub fn as_str(self) -> Option<&'t str> {
-        if let Kind::Str(text) = self.kind() {
-            Some(text)
-        } else {
-            None
-        }
+        if let Kind::Str(text) = self.kind() { Some(text) } else { None }
     }
 
     /// The integer, if it is one; in YAML also `1.0` and `1e3`.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
-        if let Kind::Int(value) = self.kind() {
-            Some(value)
-        } else {
-            None
-        }
+        if let Kind::Int(value) = self.kind() { Some(value) } else { None }
     }
 
     /// The number, whole or not.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "as JSON: integers beyond 2^53 are rounded"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "as JSON: integers beyond 2^53 are rounded")]
     pub fn as_f64(self) -> Option<f64> {
         match self.kind() {
             Kind::Int(value) => Some(value as f64),
@@ -153,11 +138,7 @@ impl<'t> Value<'t> {
     /// The truth value, if it is one.
     #[must_use]
     pub fn as_bool(self) -> Option<bool> {
-        if let Kind::Bool(value) = self.kind() {
-            Some(value)
-        } else {
-            None
-        }
+        if let Kind::Bool(value) = self.kind() { Some(value) } else { None }
     }
 
     /// A scalar as it was written: `0644` for 420, `1.10` for 1.1; empty for lists and mappings.
@@ -205,11 +186,7 @@ impl<'t> Value<'t> {
             Entry {
                 key: tree.text(entry.key),
                 key_span: tree.span(entry.key_range),
-                value: Value {
-                    tree,
-                    node: entry.value,
-                    entry: index,
-                },
+                value: Value { tree, node: entry.value, entry: index },
             }
         })
     }
@@ -221,11 +198,7 @@ impl<'t> Value<'t> {
             Data::Sequence(range) => range,
             _ => Range32::new(0, 0),
         };
-        tree.items(range).iter().map(move |&node| Value {
-            tree,
-            node,
-            entry: NO_ENTRY,
-        })
+        tree.items(range).iter().map(move |&node| Value { tree, node, entry: NO_ENTRY })
     }
 
     /// How many entries or items it has.
@@ -266,9 +239,7 @@ impl<'t> Value<'t> {
         if scalar && range.start < range.end {
             return range;
         }
-        self.key_span()
-            .filter(|span| !span.is_none())
-            .unwrap_or(range)
+        self.key_span().filter(|span| !span.is_none()).unwrap_or(range)
     }
 
     /// All of the value's own text, from the first byte to the last.
@@ -330,9 +301,7 @@ impl PartialEq for Value<'_> {
             }
             (Kind::Mapping, Kind::Mapping) => {
                 self.len() == other.len()
-                    && self
-                        .entries()
-                        .all(|entry| other.get(entry.key) == Some(entry.value))
+                    && self.entries().all(|entry| other.get(entry.key) == Some(entry.value))
             }
             _ => false,
         }

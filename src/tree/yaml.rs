@@ -28,21 +28,11 @@ pub(super) fn parse(
         block_nesting_limit: options.limits.depth,
     };
     let mut events = Parser::new_from_str_with_options(text, limits);
-    let mut reader = Reader {
-        file,
-        text,
-        base: segment.start,
-        options,
-        builder: None,
-    };
+    let mut reader = Reader { file, text, base: segment.start, options, builder: None };
     loop {
         match reader.document(&mut events, found) {
             Ok(Some(tree)) if !tree.root().is_null() => {
-                documents.push(Parsed {
-                    tree,
-                    span,
-                    origin: origin(text),
-                });
+                documents.push(Parsed { tree, span, origin: origin(text) });
             }
             Ok(Some(_)) => {}
             Ok(None) => return,
@@ -80,10 +70,7 @@ impl<'a> Reader<'a> {
                     self.builder = Some(Builder::new(self.file, self.options));
                 }
                 Event::DocumentEnd => {
-                    let builder = self
-                        .builder
-                        .take()
-                        .expect("a document ends after its start");
+                    let builder = self.builder.take().expect("a document ends after its start");
                     return Ok(builder.finish().or_else(|| Some(super::Tree::default())));
                 }
                 Event::StreamEnd => return Ok(None),
@@ -101,11 +88,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Boxed> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let text = Written {
-                    text,
-                    style,
-                    tag: tag.as_deref(),
-                };
+                let text = Written { text, style, tag: tag.as_deref() };
                 self.scalar(&text, range, anchor)
             }
             Event::SequenceStart(_, anchor, _) => self.begin(false, range, anchor),
@@ -186,23 +169,17 @@ impl<'a> Reader<'a> {
             return Ok(self.builder().alias(anchor, range)?);
         }
         let builder = self.builder();
-        let text = builder
-            .aliased(anchor)
-            .and_then(|node| match builder.tree.node(node).data {
-                Data::Text(text) => Some(text),
-                Data::Null | Data::Sequence(_) | Data::Mapping(_) => None,
-                Data::Bool(value) => Some(builder.tree.push_decoded(&value.to_string())),
-                Data::Int(value) => Some(builder.tree.push_decoded(&value.to_string())),
-                Data::Float(value) => Some(builder.tree.push_decoded(&scalar::float_key(value))),
-            });
+        let text = builder.aliased(anchor).and_then(|node| match builder.tree.node(node).data {
+            Data::Text(text) => Some(text),
+            Data::Null | Data::Sequence(_) | Data::Mapping(_) => None,
+            Data::Bool(value) => Some(builder.tree.push_decoded(&value.to_string())),
+            Data::Int(value) => Some(builder.tree.push_decoded(&value.to_string())),
+            Data::Float(value) => Some(builder.tree.push_decoded(&scalar::float_key(value))),
+        });
         let Some(text) = text else {
             return Err(self.bad_key(range, "this alias"));
         };
-        self.builder().key(Key {
-            text,
-            range,
-            merge: false,
-        });
+        self.builder().key(Key { text, range, merge: false });
         Ok(())
     }
 
@@ -238,10 +215,8 @@ impl<'a> Reader<'a> {
         if is_tab(kind) {
             at = self.text[line..at].find('\t').map_or(at, |tab| line + tab);
         }
-        let is_key = matches!(
-            kind,
-            ErrorKind::ExpectedBlockMappingKey | ErrorKind::SimpleKeyExpected
-        );
+        let is_key =
+            matches!(kind, ErrorKind::ExpectedBlockMappingKey | ErrorKind::SimpleKeyExpected);
         if is_key && lacks_blank(&self.text[line..]) {
             hint = Some("a blank is missing after the `:`");
         }
@@ -320,11 +295,7 @@ impl Written<'_, '_> {
     fn resolve(&self) -> Result<Scalar, String> {
         let Some(tag) = self.tag else {
             let plain = self.style == ScalarStyle::Plain;
-            return Ok(if plain {
-                scalar::resolve(&self.text)
-            } else {
-                Scalar::Text
-            });
+            return Ok(if plain { scalar::resolve(&self.text) } else { Scalar::Text });
         };
         let Some(name) = tag.core_suffix() else {
             return Ok(Scalar::Text);
@@ -351,27 +322,24 @@ fn explain(kind: &ErrorKind, depth: usize) -> (Cow<'static, str>, Option<&'stati
             return (format!("nested deeper than {depth} levels").into(), None);
         }
         kind if is_tab(kind) => ("a tab as indentation", Some("indent with spaces")),
-        ErrorKind::UnknownAnchor => (
-            "an alias without its anchor",
-            Some("quote the value if the `*` belongs to it"),
-        ),
+        ErrorKind::UnknownAnchor => {
+            ("an alias without its anchor", Some("quote the value if the `*` belongs to it"))
+        }
         ErrorKind::MappingValueNotAllowed => (
             "a `:` where no key can stand",
             Some("quote a value that contains `: `, and check the indentation"),
         ),
-        ErrorKind::InvalidColonPlacement => (
-            "a `:` where no key can stand",
-            Some("is a bracket before it never closed?"),
-        ),
+        ErrorKind::InvalidColonPlacement => {
+            ("a `:` where no key can stand", Some("is a bracket before it never closed?"))
+        }
         ErrorKind::UnclosedQuotedScalar => ("a quote that is never closed", None),
         ErrorKind::UnclosedFlowCollection { open: '[' } => ("a `[` that is never closed", None),
         ErrorKind::UnclosedFlowCollection { .. } => ("a `{` that is never closed", None),
         ErrorKind::ExpectedFlowMappingSeparator => ("expected `,` or `}`", None),
         ErrorKind::ExpectedFlowSequenceSeparator => ("expected `,` or `]`", None),
-        ErrorKind::ExpectedBlockMappingKey | ErrorKind::SimpleKeyExpected => (
-            "expected a key and `:`",
-            Some("check the indentation of this line"),
-        ),
+        ErrorKind::ExpectedBlockMappingKey | ErrorKind::SimpleKeyExpected => {
+            ("expected a key and `:`", Some("check the indentation of this line"))
+        }
         ErrorKind::ExpectedBlockSequenceEntry => {
             ("expected `- `", Some("check the indentation of this line"))
         }
@@ -380,10 +348,9 @@ fn explain(kind: &ErrorKind, depth: usize) -> (Cow<'static, str>, Option<&'stati
             let message = format!("`{character}` cannot begin a value");
             return (message.into(), Some("quote the value"));
         }
-        ErrorKind::UnknownQuotedScalarEscape => (
-            "unknown escape in double quotes",
-            Some("write `\\\\` for a backslash"),
-        ),
+        ErrorKind::UnknownQuotedScalarEscape => {
+            ("unknown escape in double quotes", Some("write `\\\\` for a backslash"))
+        }
         other => return (lower_first(&other.to_string()).into(), None),
     };
     (message.into(), hint)

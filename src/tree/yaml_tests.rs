@@ -11,11 +11,7 @@ fn read_with(text: &str, options: &ParseOptions) -> Read {
     let file = sources.add("f", text);
     let mut found = Diagnostics::new();
     let documents = parse(&sources, file, options, &mut found);
-    Read {
-        sources,
-        documents,
-        found,
-    }
+    Read { sources, documents, found }
 }
 
 fn read(text: &str) -> Read {
@@ -41,18 +37,9 @@ fn values_of_all_kinds() {
         good("a: 1\nb: [x, 'y', \"z\\n\"]\nc:\n- ~\n- d: {}\n"),
         r#"{"a": 1, "b": ["x", "y", "z\n"], "c": [null, {"d": {}}]}"#
     );
-    assert_eq!(
-        good("a: |\n  x\n  y\nb: >-\n  x\n  y\n"),
-        r#"{"a": "x\ny\n", "b": "x y"}"#
-    );
-    assert_eq!(
-        good("a: \"yes\"\nb: '1'\nc: yes\n"),
-        r#"{"a": "yes", "b": "1", "c": true}"#
-    );
-    assert_eq!(
-        good("a: !!str 1\nb: !!float 3\nc: !x 1\n"),
-        r#"{"a": "1", "b": 3, "c": "1"}"#
-    );
+    assert_eq!(good("a: |\n  x\n  y\nb: >-\n  x\n  y\n"), r#"{"a": "x\ny\n", "b": "x y"}"#);
+    assert_eq!(good("a: \"yes\"\nb: '1'\nc: yes\n"), r#"{"a": "yes", "b": "1", "c": true}"#);
+    assert_eq!(good("a: !!str 1\nb: !!float 3\nc: !x 1\n"), r#"{"a": "1", "b": 3, "c": "1"}"#);
     assert_eq!(good("just text"), r#""just text""#);
     assert_eq!(good("é: ü\n"), r#"{"é": "ü"}"#);
 }
@@ -64,23 +51,14 @@ fn keys_are_texts() {
         r#"{"1": "a", "true": "b", "1.5": "c", "16": "d"}"#
     );
     assert_eq!(faults("~: a"), ["f:1:1: error: nothing cannot be a key"]);
-    assert_eq!(
-        faults("? [a]\n: b"),
-        ["f:1:3: error: a list cannot be a key"]
-    );
-    assert_eq!(
-        faults("a: {{ .x }}"),
-        ["f:1:5: error: a mapping cannot be a key"]
-    );
+    assert_eq!(faults("? [a]\n: b"), ["f:1:3: error: a list cannot be a key"]);
+    assert_eq!(faults("a: {{ .x }}"), ["f:1:5: error: a mapping cannot be a key"]);
 }
 
 #[test]
 fn keys_of_scenarios_stay_as_written() {
     let read = read_with("on: 1\n0x10: 2\n", &ParseOptions::scenario());
-    assert_eq!(
-        format!("{:?}", read.documents[0].tree.root()),
-        r#"{"on": 1, "0x10": 2}"#
-    );
+    assert_eq!(format!("{:?}", read.documents[0].tree.root()), r#"{"on": 1, "0x10": 2}"#);
 }
 
 #[test]
@@ -103,15 +81,7 @@ fn spans_point_at_values_and_keys() {
         .map(|item| read.sources.text(item.span()))
         .collect();
     assert_eq!(items, ["1", "22"]);
-    assert_eq!(
-        root.at(&["spec", "list"])
-            .unwrap()
-            .items()
-            .last()
-            .unwrap()
-            .path(),
-        "spec.list[1]"
-    );
+    assert_eq!(root.at(&["spec", "list"]).unwrap().items().last().unwrap().path(), "spec.list[1]");
     let name = root.at(&["spec", "name"]).unwrap();
     assert_eq!(read.sources.place(name.key_span().unwrap()), "f:2:3");
 }
@@ -129,14 +99,8 @@ fn scalars_keep_what_was_written() {
 fn repeated_keys_last_wins_and_both_places_are_named() {
     let text = "a: 1\nb: 2\na: 3\n";
     let lenient = read(text);
-    assert_eq!(
-        format!("{:?}", lenient.documents[0].tree.root()),
-        r#"{"a": 3, "b": 2}"#
-    );
-    assert_eq!(
-        lenient.found.lines(&lenient.sources),
-        ["f:3:1: warning: key \"a\" is given twice"]
-    );
+    assert_eq!(format!("{:?}", lenient.documents[0].tree.root()), r#"{"a": 3, "b": 2}"#);
+    assert_eq!(lenient.found.lines(&lenient.sources), ["f:3:1: warning: key \"a\" is given twice"]);
     let first = lenient.found.iter().next().unwrap().related[0].0;
     assert_eq!(lenient.sources.place(first), "f:1:1");
     let strict = read_with(text, &ParseOptions::scenario());
@@ -145,10 +109,7 @@ fn repeated_keys_last_wins_and_both_places_are_named() {
     let many = read(&format!("{many}k7: x\nk3: y\nk7: z\n"));
     let said = many.found.lines(&many.sources);
     assert_eq!(said.len(), 3, "{said:?}");
-    assert_eq!(
-        many.documents[0].tree.root().get("k7").unwrap().as_str(),
-        Some("z")
-    );
+    assert_eq!(many.documents[0].tree.root().get("k7").unwrap().as_str(), Some("z"));
     assert_eq!(many.documents[0].tree.root().len(), 40);
 }
 
@@ -157,11 +118,7 @@ fn merges_as_go_yaml_v2() {
     let base = "base: &b {x: 1, v: 2}\nother: &o {v: 3, z: 4}\n";
     let merged = |text: &str| {
         let read = read(&format!("{base}{text}"));
-        assert!(
-            read.found.is_empty(),
-            "{:?}",
-            read.found.lines(&read.sources)
-        );
+        assert!(read.found.is_empty(), "{:?}", read.found.lines(&read.sources));
         format!("{:?}", read.documents[0].tree.root().get("m").unwrap())
     };
     assert_eq!(merged("m: {<<: *b, x: 9}"), r#"{"x": 9, "v": 2}"#);
@@ -182,10 +139,7 @@ fn aliases_are_copies_and_bounded() {
     );
     assert_eq!(good("&k a: 1\nb: *k\n"), r#"{"a": 1, "b": "a"}"#);
     assert_eq!(good("a: &k x\n*k : 1\n"), r#"{"a": "x", "x": 1}"#);
-    assert_eq!(
-        faults("a: *x"),
-        ["f:1:4: error: an alias without its anchor"]
-    );
+    assert_eq!(faults("a: *x"), ["f:1:4: error: an alias without its anchor"]);
     assert_eq!(
         faults("a: &x [*x]"),
         ["f:1:8: error: an alias inside the value that it stands for"]
@@ -198,10 +152,7 @@ fn aliases_are_copies_and_bounded() {
     let read = read(&bomb);
     let said = read.found.lines(&read.sources);
     assert_eq!(said.len(), 1);
-    assert!(
-        said[0].ends_with("error: aliases expand to more than 1000000 values"),
-        "{said:?}"
-    );
+    assert!(said[0].ends_with("error: aliases expand to more than 1000000 values"), "{said:?}");
     assert!(!read.found.iter().next().unwrap().related.is_empty());
 }
 
@@ -209,17 +160,10 @@ fn aliases_are_copies_and_bounded() {
 fn nesting_is_bounded() {
     let flow = format!("{}1{}", "[".repeat(150), "]".repeat(150));
     assert_eq!(faults(&flow), [""; 0]);
-    for bomb in [
-        "[".repeat(100_000),
-        "- ".repeat(100_000),
-        "{a: ".repeat(100_000),
-    ] {
+    for bomb in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000)] {
         let said = faults(&bomb);
         assert_eq!(said.len(), 1);
-        assert!(
-            said[0].contains("nested deeper than 200 levels"),
-            "{said:?}"
-        );
+        assert!(said[0].contains("nested deeper than 200 levels"), "{said:?}");
     }
     let mut text = "a: &a ".to_owned() + &"[".repeat(120) + &"]".repeat(120);
     text += "\nb: ";
@@ -255,19 +199,10 @@ fn empty_documents_are_left_out_and_origins_kept() {
 #[test]
 fn frequent_faults_are_explained() {
     assert_eq!(faults("a:\n\tb: 1"), ["f:2:2: error: a tab as indentation"]);
-    assert_eq!(
-        faults("a: b: c"),
-        ["f:1:5: error: a `:` where no key can stand"]
-    );
+    assert_eq!(faults("a: b: c"), ["f:1:5: error: a `:` where no key can stand"]);
     assert_eq!(faults("a: @x"), ["f:1:4: error: `@` cannot begin a value"]);
-    assert_eq!(
-        faults("a: !!int x"),
-        ["f:1:10: error: \"x\" is not of type !!int"]
-    );
-    assert_eq!(
-        faults("a: 1\n b: 2"),
-        ["f:2:3: error: a `:` where no key can stand"]
-    );
+    assert_eq!(faults("a: !!int x"), ["f:1:10: error: \"x\" is not of type !!int"]);
+    assert_eq!(faults("a: 1\n b: 2"), ["f:2:3: error: a `:` where no key can stand"]);
 }
 
 #[test]
@@ -275,17 +210,7 @@ fn a_line_of_ten_megabytes_is_read() {
     let text = format!("a: \"{}\"\nb: 1\n", "x".repeat(10 << 20));
     let read = read(&text);
     assert!(read.found.is_empty());
-    assert_eq!(
-        read.documents[0]
-            .tree
-            .root()
-            .get("a")
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .len(),
-        10 << 20
-    );
+    assert_eq!(read.documents[0].tree.root().get("a").unwrap().as_str().unwrap().len(), 10 << 20);
 }
 
 #[test]
@@ -302,21 +227,9 @@ mod any_input {
     fn swallow(name: &str, bytes: &[u8]) {
         let mut sources = Sources::new();
         let mut found = Diagnostics::new();
-        let limits = Limits {
-            alias_nodes: 1000,
-            ..Limits::default()
-        };
-        let options = ParseOptions {
-            limits,
-            ..ParseOptions::manifest()
-        };
-        let added = add_bytes(
-            &mut sources,
-            name,
-            bytes.to_vec(),
-            &options.limits,
-            &mut found,
-        );
+        let limits = Limits { alias_nodes: 1000, ..Limits::default() };
+        let options = ParseOptions { limits, ..ParseOptions::manifest() };
+        let added = add_bytes(&mut sources, name, bytes.to_vec(), &options.limits, &mut found);
         let documents =
             added.map_or_else(Vec::new, |file| parse(&sources, file, &options, &mut found));
         for document in &documents {

@@ -15,11 +15,7 @@ use crate::support::corpus::{id, recorded, text};
 fn behaviors() -> Behaviors {
     let standard = Behavior {
         start: Distribution::Constant(0.0),
-        shutdown: Shutdown {
-            accept: Duration::ZERO,
-            drain: Duration::ZERO,
-            ignores_signal: false,
-        },
+        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: None,
         calls: Vec::new(),
         run: None,
@@ -28,10 +24,7 @@ fn behaviors() -> Behaviors {
         hook: Duration::ZERO,
         image_size: seatrial::base::Bytes::ZERO,
     };
-    Behaviors {
-        standard,
-        rules: Vec::new(),
-    }
+    Behaviors { standard, rules: Vec::new() }
 }
 
 /// Lowers any object; gives what is wrong with it.
@@ -39,11 +32,7 @@ fn lower(kind: Kind, object: &Value, names: &mut Interner) -> Vec<Problem> {
     let object = std::sync::Arc::new(object.clone());
     let behaviors = behaviors();
     let classes = PriorityClasses::default();
-    let mut cx = Lowering {
-        behaviors: &behaviors,
-        classes: &classes,
-        names,
-    };
+    let mut cx = Lowering { behaviors: &behaviors, classes: &classes, names };
     match kind {
         Kind::Pod => api::lower_pod(&object, &mut cx).err(),
         Kind::Deployment => api::lower_deployment(&object, &mut cx).err(),
@@ -78,10 +67,7 @@ fn kind_of(object: &Value) -> KindClass {
 fn other_peoples_manifests_are_taken() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let places = ["../shared/data/manifests", "../../shared/data/manifests"];
-    let found = places
-        .iter()
-        .map(|place| root.join(place))
-        .find(|p| p.is_dir());
+    let found = places.iter().map(|place| root.join(place)).find(|p| p.is_dir());
     let Some(place) = found else {
         return println!("skipped: no manifests of other people here");
     };
@@ -156,11 +142,7 @@ fn agreement_on_defaulting() {
             agreed += 1;
         } else if shown < 25 {
             shown += 1;
-            println!(
-                "  differs {}: {}",
-                id(case),
-                first_difference(&object, &theirs, "")
-            );
+            println!("  differs {}: {}", id(case), first_difference(&object, &theirs, ""));
         }
     }
     println!("\nagreement of the modelled kinds, objects/defaulting: {agreed}/{total}");
@@ -284,11 +266,7 @@ fn cause(problem: &Problem) -> Option<String> {
         if let Some(at) = path.find(map) {
             path.truncate(at + map.len() - 1);
             let template = path.contains("template.metadata");
-            path = if template {
-                path.replace("template.metadata", "template")
-            } else {
-                path
-            };
+            path = if template { path.replace("template.metadata", "template") } else { path };
         }
     }
     (problem.is_error && !cause.is_empty()).then(|| format!("{path} {cause}"))
@@ -371,21 +349,11 @@ fn bases() -> Vec<(Kind, Value)> {
 fn the_bases_are_fine() {
     for (kind, mut object) in bases() {
         let problems = api::prepare(kind, &mut object);
-        let errors: Vec<String> = problems
-            .iter()
-            .filter(|p| p.is_error)
-            .map(ToString::to_string)
-            .collect();
+        let errors: Vec<String> =
+            problems.iter().filter(|p| p.is_error).map(ToString::to_string).collect();
         // The init container has the name, probe and hook of the other one, and its port.
-        assert!(
-            errors.iter().all(|e| e.contains("initContainers[0]")),
-            "{errors:#?}"
-        );
-        assert!(
-            lower(kind, &object, &mut Interner::new())
-                .iter()
-                .all(|p| !p.is_error)
-        );
+        assert!(errors.iter().all(|e| e.contains("initContainers[0]")), "{errors:#?}");
+        assert!(lower(kind, &object, &mut Interner::new()).iter().all(|p| !p.is_error));
     }
 }
 

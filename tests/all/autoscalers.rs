@@ -55,15 +55,8 @@ fn it_follows_the_use_of_cpu() {
     let mut control = world(|_| {});
     // 100m of 100m: 100 %, twice the target: 8. Then on target.
     assert_eq!(run(&mut control, &[100, 50, 50]), [8, 8, 8]);
-    let status = control
-        .cluster
-        .hpa(HpaId::from_index(0))
-        .expect("it is there")
-        .status;
-    assert_eq!(
-        (status.current, status.desired, status.active_reason),
-        (8, 8, "ValidMetricFound")
-    );
+    let status = control.cluster.hpa(HpaId::from_index(0)).expect("it is there").status;
+    assert_eq!((status.current, status.desired, status.active_reason), (8, 8, "ValidMetricFound"));
     assert_eq!(status.last_scale.map(|at| at.since_start()), Some(secs(15)));
     assert_eq!(control.sizes(), [8]);
 }
@@ -106,10 +99,7 @@ fn without_its_target_it_does_nothing() {
         hpa.target = HpaTarget::Missing;
     });
     assert_eq!(run(&mut control, &[100]), [4]);
-    let hpa = control
-        .cluster
-        .hpa(HpaId::from_index(0))
-        .expect("it is there");
+    let hpa = control.cluster.hpa(HpaId::from_index(0)).expect("it is there");
     assert_eq!(hpa.status.able_reason, "FailedGetScale");
 }
 

@@ -74,10 +74,7 @@ fn faults(output: &Output) -> Vec<String> {
         faults.push(format!("exit code {:?} instead of 2", output.status.code()));
     }
     if !output.stdout.is_empty() {
-        faults.push(format!(
-            "on stdout: {}",
-            String::from_utf8_lossy(&output.stdout)
-        ));
+        faults.push(format!("on stdout: {}", String::from_utf8_lossy(&output.stdout)));
     }
     if text.contains("panicked") || text.contains("RUST_BACKTRACE") {
         faults.push("a panic".to_owned());
@@ -88,9 +85,7 @@ fn faults(output: &Output) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     for (index, line) in lines.iter().enumerate() {
         let is_message = line.starts_with("error: ") || line.starts_with("warning: ");
-        let is_placed = lines
-            .get(index + 1)
-            .is_some_and(|next| next.trim().starts_with("--> "));
+        let is_placed = lines.get(index + 1).is_some_and(|next| next.trim().starts_with("--> "));
         if is_message && !is_placed && !WITHOUT_PLACE.iter().any(|known| line.contains(known)) {
             faults.push(format!("without a place: {line}"));
         }
@@ -134,25 +129,17 @@ fn update() -> bool {
 
 #[test]
 fn every_wrong_folder_is_answered_as_expected() {
-    let mut folders: Vec<PathBuf> = fs::read_dir(cases())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(cases()).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     assert!(folders.len() >= 170, "only {} cases", folders.len());
     let mut failed = String::new();
     for folder in &folders {
         for fault in run_case(folder) {
-            failed += &format!(
-                "{}: {fault}\n",
-                folder.file_name().unwrap().to_string_lossy()
-            );
+            failed += &format!("{}: {fault}\n", folder.file_name().unwrap().to_string_lossy());
         }
     }
-    assert!(
-        failed.is_empty(),
-        "\n{failed}(UPDATE_GOLDEN=1 writes what is said)"
-    );
+    assert!(failed.is_empty(), "\n{failed}(UPDATE_GOLDEN=1 writes what is said)");
 }
 
 /// A scenario that is right, and its manifests.
@@ -236,18 +223,13 @@ spec:
 /// The place of a folder with these files, which is held in memory.
 fn memory(files: &[(&str, &[u8])]) -> Place {
     let loader = Loader::from_memory(files.iter().map(|(path, bytes)| (*path, *bytes)));
-    Place {
-        loader,
-        path: "scenario.yaml".to_owned(),
-    }
+    Place { loader, path: "scenario.yaml".to_owned() }
 }
 
 #[test]
 fn the_scenario_that_is_mutated_below_is_right() {
-    let place = memory(&[
-        ("scenario.yaml", SCENARIO.as_bytes()),
-        ("shop.yaml", MANIFESTS.as_bytes()),
-    ]);
+    let place =
+        memory(&[("scenario.yaml", SCENARIO.as_bytes()), ("shop.yaml", MANIFESTS.as_bytes())]);
     let loaded = scenario::load(&place, &[]);
     if let Err(refused) = loaded {
         panic!("{:?}", refused.found.lines(&refused.sources));
@@ -272,10 +254,7 @@ fn made(files: &[(&str, &[u8])]) -> String {
 #[track_caller]
 fn both(bytes: &[u8], words: &[&str]) {
     let as_manifest = made(&[("scenario.yaml", SCENARIO.as_bytes()), ("shop.yaml", bytes)]);
-    let as_scenario = made(&[
-        ("scenario.yaml", bytes),
-        ("shop.yaml", MANIFESTS.as_bytes()),
-    ]);
+    let as_scenario = made(&[("scenario.yaml", bytes), ("shop.yaml", MANIFESTS.as_bytes())]);
     for said in [as_scenario, as_manifest] {
         for word in words {
             assert!(said.contains(word), "\"{word}\" is not said:\n{said}");
@@ -285,20 +264,11 @@ fn both(bytes: &[u8], words: &[&str]) {
 
 #[test]
 fn bytes_that_are_no_text() {
-    both(
-        b"\x7fELF\x02\x01\x01\0\0\0\xff\xfe\xfd",
-        &[":1:8", "a NUL byte", "binary"],
-    );
+    both(b"\x7fELF\x02\x01\x01\0\0\0\xff\xfe\xfd", &[":1:8", "a NUL byte", "binary"]);
     both(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", &["binary"]);
     both(b"apiVersion: v1\nkind: \0\n", &[":2:7", "a NUL byte"]);
-    both(
-        b"apiVersion: v1\nkind: Caf\xe9\n",
-        &[":2:10", "not UTF-8 text", "another encoding"],
-    );
-    both(
-        b"apiVersion: \x1b[31mv1\n",
-        &[":1:13", "control character U+001B"],
-    );
+    both(b"apiVersion: v1\nkind: Caf\xe9\n", &[":2:10", "not UTF-8 text", "another encoding"]);
+    both(b"apiVersion: \x1b[31mv1\n", &[":1:13", "control character U+001B"]);
     let utf16: Vec<u8> = SCENARIO.encode_utf16().flat_map(u16::to_le_bytes).collect();
     both(&utf16, &["UTF-16, not UTF-8 text", "save it as UTF-8"]);
     let marked: Vec<u8> = [b"\xff\xfe".to_vec(), utf16].concat();
@@ -309,24 +279,12 @@ fn bytes_that_are_no_text() {
 #[test]
 fn a_line_of_ten_megabytes() {
     let long = "x".repeat(10 << 20);
-    both(
-        format!("kind: Scenario\nname: {long}: {long}\n").as_bytes(),
-        &[":2:"],
-    );
+    both(format!("kind: Scenario\nname: {long}: {long}\n").as_bytes(), &[":2:"]);
     let scenario = SCENARIO.replace("name: shop", &format!("name: {long}"));
-    let said = made(&[
-        ("scenario.yaml", scenario.as_bytes()),
-        ("shop.yaml", MANIFESTS.as_bytes()),
-    ]);
-    assert!(
-        said.contains("cannot name a scenario") && said.contains(":3:7"),
-        "{said}"
-    );
+    let said = made(&[("scenario.yaml", scenario.as_bytes()), ("shop.yaml", MANIFESTS.as_bytes())]);
+    assert!(said.contains("cannot name a scenario") && said.contains(":3:7"), "{said}");
     let manifests = MANIFESTS.replace("replicas: 3", &format!("replicas: {long}"));
-    let said = made(&[
-        ("scenario.yaml", SCENARIO.as_bytes()),
-        ("shop.yaml", manifests.as_bytes()),
-    ]);
+    let said = made(&[("scenario.yaml", SCENARIO.as_bytes()), ("shop.yaml", manifests.as_bytes())]);
     assert!(said.contains(":6:13"), "{said}");
 }
 
@@ -335,14 +293,9 @@ fn nesting_without_end() {
     let deep = 200_000;
     both(format!("a: {}", "[".repeat(deep)).as_bytes(), &["nest"]);
     both("{\"a\":".repeat(deep).as_bytes(), &["nest"]);
-    both(
-        format!("{}{}", "[".repeat(deep), "]".repeat(deep)).as_bytes(),
-        &["nest"],
-    );
+    both(format!("{}{}", "[".repeat(deep), "]".repeat(deep)).as_bytes(), &["nest"]);
     both("- ".repeat(deep).as_bytes(), &["nest"]);
-    let stairs: String = (0..1000)
-        .map(|level| format!("{}a:\n", " ".repeat(level)))
-        .collect();
+    let stairs: String = (0..1000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
     both(stairs.as_bytes(), &["nest"]);
 }
 
@@ -381,27 +334,16 @@ fn numbers_beyond_every_type() {
     ] {
         let manifests = MANIFESTS.replace(from, &to);
         assert_ne!(manifests, MANIFESTS);
-        let place = memory(&[
-            ("scenario.yaml", SCENARIO.as_bytes()),
-            ("shop.yaml", manifests.as_bytes()),
-        ]);
+        let place =
+            memory(&[("scenario.yaml", SCENARIO.as_bytes()), ("shop.yaml", manifests.as_bytes())]);
         drop(scenario::load(&place, &[])); // it does not panic
     }
-    for from in [
-        "count: 3",
-        "seed: 7",
-        "attempts: 1",
-        "weight: 2",
-        "replications: 2",
-        "port: 80",
-    ] {
+    for from in ["count: 3", "seed: 7", "attempts: 1", "weight: 2", "replications: 2", "port: 80"] {
         let key = from.split(':').next().unwrap();
         let scenario = SCENARIO.replace(from, &format!("{key}: {digits}"));
         assert_ne!(scenario, SCENARIO);
-        let said = made(&[
-            ("scenario.yaml", scenario.as_bytes()),
-            ("shop.yaml", MANIFESTS.as_bytes()),
-        ]);
+        let said =
+            made(&[("scenario.yaml", scenario.as_bytes()), ("shop.yaml", MANIFESTS.as_bytes())]);
         assert!(said.contains("scenario.yaml:"), "{said}");
     }
 }
@@ -491,14 +433,8 @@ fn no_mutation_of_good_input_panics() {
         };
         if let Err(told) = &loaded {
             refused += 1;
-            assert!(
-                told.found.has_errors(),
-                "round {round} is refused without a word"
-            );
-            drop(
-                told.found
-                    .draw(&told.sources, &seatrial::tree::DrawOptions::default()),
-            );
+            assert!(told.found.has_errors(), "round {round} is refused without a word");
+            drop(told.found.draw(&told.sources, &seatrial::tree::DrawOptions::default()));
         }
     }
     assert!(refused > 200, "only {refused} of 600 are refused");

@@ -185,7 +185,8 @@ fn show_prints_the_model_after_defaults() {
     let output = seatrial(place.path(), &["check", ".", "--show"]);
     let text = stdout(&output);
     assert_eq!(code(&output), 0);
-    for word in ["maxSurge: 25%", "terminationGracePeriodSeconds: 30", "deployment/web container app"]
+    for word in
+        ["maxSurge: 25%", "terminationGracePeriodSeconds: 30", "deployment/web container app"]
     {
         assert!(text.contains(word), "{word} is missing in:\n{text}");
     }
@@ -197,7 +198,8 @@ fn the_help_is_what_it_was() {
     let here = tempfile::tempdir().expect("a temporary folder");
     let mut text = String::new();
     for command in ["", "run", "check", "compare", "schema", "completions"] {
-        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
+        let arguments: Vec<&str> =
+            [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         text.push_str(&format!("$ seatrial {}\n", arguments.join(" ")));
         text.push_str(&stdout(&seatrial(here.path(), &arguments)));
         text.push('\n');

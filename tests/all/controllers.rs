@@ -36,19 +36,13 @@ fn rollout_with(
     control.settle();
     control.all_ready();
     control.trace.clear();
-    Rollout {
-        control,
-        templates: templates.to_vec(),
-    }
+    Rollout { control, templates: templates.to_vec() }
 }
 
 /// Rolls to v2, pod by pod, and gives the sizes "new/old" at each change, with `|` where one more
 /// pod became available.
 fn golden(replicas: u32, limits: (&str, &str)) -> String {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout(replicas, limits);
+    let Rollout { mut control, templates } = rollout(replicas, limits);
     control.roll_to(&templates[0]);
     control.settle();
     let mut text = String::new();
@@ -75,10 +69,7 @@ fn rolling_updates_follow_the_golden_traces() {
         golden(10, ("25%", "25%")),
         "3/8 5/8 | 5/7 6/7 | 6/6 7/6 | 7/5 8/5 | 8/4 9/4 | 9/3 10/3 | 10/2 | 10/1 | 10/0 | |"
     );
-    assert_eq!(
-        golden(4, ("25%", "25%")),
-        "1/3 2/3 | 2/2 3/2 | 3/1 4/1 | 4/0 |"
-    );
+    assert_eq!(golden(4, ("25%", "25%")), "1/3 2/3 | 2/2 3/2 | 3/1 4/1 | 4/0 |");
     assert_eq!(golden(3, ("25%", "25%")), "1/3 | 1/2 2/2 | 2/1 3/1 | 3/0");
     assert_eq!(golden(1, ("25%", "25%")), "1/1 | 1/0");
     // 1 % of 10 pods: surge ⌈0.1⌉ = 1, none missing.
@@ -92,10 +83,7 @@ fn rolling_updates_follow_the_golden_traces() {
 
 #[test]
 fn a_rollout_ends_complete_with_its_revision() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout(4, ("25%", "25%"));
+    let Rollout { mut control, templates } = rollout(4, ("25%", "25%"));
     let row = |control: &Control| {
         let row = control.cluster.deployment(DeploymentId::from_index(0));
         row.expect("it is there").clone()
@@ -111,10 +99,7 @@ fn a_rollout_ends_complete_with_its_revision() {
     let row = row(&control);
     assert_eq!((row.revision, reason(&control)), (2, done));
     let status = row.status;
-    assert_eq!(
-        (status.replicas, status.updated, status.available),
-        (4, 4, 4)
-    );
+    assert_eq!((status.replicas, status.updated, status.available), (4, 4, 4));
     assert_eq!(status.observed_generation, row.generation);
     let revisions: Vec<u32> = control.sets().iter().map(|set| set.revision).collect();
     assert_eq!(revisions, [2, 1]);
@@ -123,10 +108,7 @@ fn a_rollout_ends_complete_with_its_revision() {
 /// Rules C26, C28: going back takes the old ReplicaSet again and lifts its revision.
 #[test]
 fn an_earlier_template_takes_its_replica_set_again() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout(2, ("1", "0"));
+    let Rollout { mut control, templates } = rollout(2, ("1", "0"));
     let first = control.cluster.deployment(DeploymentId::from_index(0));
     let first = Arc::clone(&first.expect("it is there").spec.template);
     control.roll_to(&templates[0]);
@@ -135,11 +117,8 @@ fn an_earlier_template_takes_its_replica_set_again() {
     control.roll_to(&first);
     control.settle();
     control.all_ready();
-    let sets: Vec<(u32, u32)> = control
-        .sets()
-        .iter()
-        .map(|set| (set.revision, set.replicas))
-        .collect();
+    let sets: Vec<(u32, u32)> =
+        control.sets().iter().map(|set| (set.revision, set.replicas)).collect();
     assert_eq!(sets, [(2, 0), (3, 2)]);
 }
 
@@ -147,10 +126,7 @@ fn an_earlier_template_takes_its_replica_set_again() {
 /// first.
 #[test]
 fn a_template_change_in_mid_rollout_starts_again() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout(10, ("25%", "25%"));
+    let Rollout { mut control, templates } = rollout(10, ("25%", "25%"));
     control.roll_to(&templates[0]);
     control.settle();
     assert_eq!(control.sizes(), [5, 8]);
@@ -166,10 +142,7 @@ fn a_template_change_in_mid_rollout_starts_again() {
 /// Rules C47, C51, C69: 10 → 20 in mid-rollout is shared in proportion.
 #[test]
 fn scaling_in_mid_rollout_is_proportional() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout(10, ("25%", "25%"));
+    let Rollout { mut control, templates } = rollout(10, ("25%", "25%"));
     control.roll_to(&templates[0]);
     control.settle();
     assert_eq!(control.sizes(), [5, 8]);
@@ -186,10 +159,8 @@ fn scaling_in_mid_rollout_is_proportional() {
 /// Rules C43, C44: nothing new before the last old pod is gone.
 #[test]
 fn recreate_waits_for_the_last_old_pod() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout_with(3, ("1", "0"), |spec| spec.strategy = Strategy::Recreate);
+    let Rollout { mut control, templates } =
+        rollout_with(3, ("1", "0"), |spec| spec.strategy = Strategy::Recreate);
     control.gone_after = Duration::secs(10);
     control.roll_to(&templates[0]);
     control.settle();
@@ -203,10 +174,7 @@ fn recreate_waits_for_the_last_old_pod() {
 /// Rules C59, C60: the deadline changes the condition and nothing else.
 #[test]
 fn a_stuck_rollout_is_told_and_left() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout_with(4, ("25%", "25%"), |spec| {
+    let Rollout { mut control, templates } = rollout_with(4, ("25%", "25%"), |spec| {
         spec.progress_deadline = Some(Duration::secs(60));
     });
     control.run_to(Duration::ms(2_300));
@@ -225,19 +193,13 @@ fn a_stuck_rollout_is_told_and_left() {
     assert_eq!(reason(&control), late);
     assert_eq!(control.sizes(), stuck);
     control.all_ready();
-    assert_eq!(
-        reason(&control),
-        Some(ProgressReason::NewReplicaSetAvailable)
-    );
+    assert_eq!(reason(&control), Some(ProgressReason::NewReplicaSetAvailable));
 }
 
 /// Rules C54, C55: a paused one makes no ReplicaSet, but scales.
 #[test]
 fn a_paused_deployment_scales_and_does_not_roll() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout(4, ("25%", "25%"));
+    let Rollout { mut control, templates } = rollout(4, ("25%", "25%"));
     let next = Arc::clone(&templates[0]);
     control.update(|spec| {
         spec.paused = true;
@@ -257,10 +219,8 @@ fn a_paused_deployment_scales_and_does_not_roll() {
 /// Rule C62: of the oldest revisions only those beyond the limit go.
 #[test]
 fn the_history_is_cut_when_a_rollout_is_complete() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout_with(2, ("1", "0"), |spec| spec.history_limit = 1);
+    let Rollout { mut control, templates } =
+        rollout_with(2, ("1", "0"), |spec| spec.history_limit = 1);
     for template in &templates {
         control.roll_to(template);
         control.settle();
@@ -273,10 +233,8 @@ fn the_history_is_cut_when_a_rollout_is_complete() {
 /// Rules C9, C77: ready at 3.7 s counts as ready since 3 s; available 5 s later.
 #[test]
 fn availability_is_counted_from_the_whole_second() {
-    let Rollout {
-        mut control,
-        templates,
-    } = rollout_with(1, ("1", "0"), |spec| spec.min_ready = Duration::secs(5));
+    let Rollout { mut control, templates } =
+        rollout_with(1, ("1", "0"), |spec| spec.min_ready = Duration::secs(5));
     control.run_to(Duration::secs(20));
     control.roll_to(&templates[0]);
     control.run_to(Duration::ms(23_700));
@@ -294,28 +252,15 @@ fn lost_pods_are_replaced_at_once() {
     let Rollout { mut control, .. } = rollout(3, ("1", "0"));
     control.gone_after = Duration::secs(30);
     let (failed, row) = control.pods()[0];
-    let status = PodStatus {
-        phase: Phase::Failed,
-        ready: false,
-        ..row.status
-    };
+    let status = PodStatus { phase: Phase::Failed, ready: false, ..row.status };
     let deleted = control.pods()[1].0;
-    control.write(Write::PodStatus {
-        pod: failed,
-        status,
-    });
-    control.write(Write::DeletePod {
-        pod: deleted,
-        grace: None,
-    });
+    control.write(Write::PodStatus { pod: failed, status });
+    control.write(Write::DeletePod { pod: deleted, grace: None });
     control.settle();
     assert_eq!(control.pods().len(), 3);
     assert_eq!(control.cluster.pods().len(), 5);
     let status = control.sets()[0].status;
-    assert_eq!(
-        (status.replicas, status.ready, status.terminating),
-        (3, 1, 1)
-    );
+    assert_eq!((status.replicas, status.ready, status.terminating), (3, 1, 1));
     control.run_to(Duration::secs(30));
     assert_eq!(control.cluster.pods().len(), 4);
 }
@@ -328,27 +273,16 @@ fn endpoints_follow_readiness_and_deletion() {
     let listed = |control: &Control| {
         let service = control.cluster.service(ServiceId::from_index(0));
         let endpoints = &service.expect("it is there").endpoints.endpoints;
-        endpoints
-            .iter()
-            .map(|e| (e.ready, e.serving, e.terminating))
-            .collect::<Vec<_>>()
+        endpoints.iter().map(|e| (e.ready, e.serving, e.terminating)).collect::<Vec<_>>()
     };
     assert_eq!(listed(&control), [(true, true, false); 3]);
     let pods: Vec<_> = control.pods().iter().map(|(pod, _)| *pod).collect();
     control.set_ready(pods[0], false);
-    control.write(Write::DeletePod {
-        pod: pods[1],
-        grace: None,
-    });
+    control.write(Write::DeletePod { pod: pods[1], grace: None });
     control.settle();
     assert_eq!(
         listed(&control),
-        [
-            (false, false, false),
-            (false, true, true),
-            (true, true, false),
-            (false, false, false),
-        ]
+        [(false, false, false), (false, true, true), (true, true, false), (false, false, false),]
     );
     control.run_to(Duration::secs(30));
     assert_eq!(listed(&control).len(), 3);

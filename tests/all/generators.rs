@@ -40,34 +40,23 @@ fn run(
 }
 
 fn play(model: &Arc<Model>, until: SimTime) -> Vec<Seen> {
-    let streams = Streams {
-        seed: 7,
-        replication: 0,
-    };
+    let streams = Streams { seed: 7, replication: 0 };
     let mut changes = Vec::new();
     let mut cluster = Cluster::new(model, &streams, &mut changes);
     let mut generators = Generators::new(model, &streams);
     let (mut queue, mut recorder) = (EventQueue::new(1_000_000), Recorder::off());
     let mut plan = Plan::default();
-    let ctx = &mut Ctx {
-        queue: &mut queue,
-        streams: &streams,
-        recorder: &mut recorder,
-    };
+    let ctx = &mut Ctx { queue: &mut queue, streams: &streams, recorder: &mut recorder };
     generators.start(&cluster, &mut plan, ctx);
     while let Some((at, event)) = ctx.queue.pop_before(until) {
-        let Event::Generator(id) = event else {
-            unreachable!("nothing else happens")
-        };
+        let Event::Generator(id) = event else { unreachable!("nothing else happens") };
         generators.handle(id, &cluster, &mut plan, ctx);
         cluster.commit(&mut plan, at, &mut changes, ctx.recorder);
     }
     let mut pods: Vec<_> = cluster.pods().iter().map(|(_, pod)| pod).collect();
     pods.sort_by_key(|pod| pod.serial);
     let entry = |pod| usize::from(cluster.template_of(pod).template.source["image"] == "large");
-    pods.iter()
-        .map(|pod| (pod.created, entry(pod), pod.lifetime))
-        .collect()
+    pods.iter().map(|pod| (pod.created, entry(pod), pod.lifetime)).collect()
 }
 
 fn secs(at: u64) -> SimTime {
@@ -78,22 +67,11 @@ fn secs(at: u64) -> SimTime {
 #[test]
 fn poisson_pods_have_their_rate_and_mix() {
     let rate = Arrivals::Poisson(Rate::constant(50.0));
-    let pods = run(
-        rate,
-        None,
-        Some(Distribution::Constant(30.0)),
-        Duration::secs(200),
-    );
+    let pods = run(rate, None, Some(Distribution::Constant(30.0)), Duration::secs(200));
     assert!((9_600..10_400).contains(&pods.len()), "{}", pods.len());
     let large = pods.iter().filter(|(_, entry, _)| *entry == 1).count();
-    assert!(
-        (2_327..2_673).contains(&(large * 10_000 / pods.len())),
-        "{large}"
-    );
-    assert!(
-        pods.iter()
-            .all(|(_, _, life)| *life == Some(Duration::secs(30)))
-    );
+    assert!((2_327..2_673).contains(&(large * 10_000 / pods.len())), "{large}");
+    assert!(pods.iter().all(|(_, _, life)| *life == Some(Duration::secs(30))));
 }
 
 #[test]
@@ -122,16 +100,8 @@ fn a_list_is_followed() {
         lifetime: lifetime.map(Duration::secs),
     };
     let list = [pod(1, 1, Some(9)), pod(1, 0, None), pod(4, 1, Some(2))];
-    let pods = run(
-        Arrivals::Listed(Arc::from(list)),
-        None,
-        None,
-        Duration::secs(10),
-    );
+    let pods = run(Arrivals::Listed(Arc::from(list)), None, None, Duration::secs(10));
     let nine = Some(Duration::secs(9));
     let two = Some(Duration::secs(2));
-    assert_eq!(
-        pods,
-        [(secs(1), 1, nine), (secs(1), 0, None), (secs(4), 1, two)]
-    );
+    assert_eq!(pods, [(secs(1), 1, nine), (secs(1), 0, None), (secs(4), 1, two)]);
 }

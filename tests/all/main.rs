@@ -4,8 +4,8 @@
 
 mod api;
 mod autoscalers;
-mod command_line;
 mod bad_input;
+mod command_line;
 mod conformance;
 mod controllers;
 mod experiment;

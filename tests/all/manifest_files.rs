@@ -14,10 +14,7 @@ fn data() -> Option<PathBuf> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let places = ["../shared/data", "../../shared/data"];
-    places
-        .iter()
-        .map(|place| root.join(place))
-        .find(|place| place.is_dir())
+    places.iter().map(|place| root.join(place)).find(|place| place.is_dir())
 }
 
 fn read_folder(path: &str) -> Option<(usize, Vec<String>)> {
@@ -25,13 +22,7 @@ fn read_folder(path: &str) -> Option<(usize, Vec<String>)> {
     let mut sources = Sources::new();
     let mut found = Diagnostics::new();
     let paths = [PathSpec::from(path)];
-    let documents = read(
-        &loader,
-        &paths,
-        &ParseOptions::manifest(),
-        &mut sources,
-        &mut found,
-    );
+    let documents = read(&loader, &paths, &ParseOptions::manifest(), &mut sources, &mut found);
     for document in &documents {
         let json = document.root().to_json();
         let again = Tree::from_json(&json);
@@ -41,12 +32,7 @@ fn read_folder(path: &str) -> Option<(usize, Vec<String>)> {
         let mut faults = Diagnostics::new();
         let parsed = seatrial::tree::parse(&sources, file, &options, &mut faults);
         assert_eq!(faults.lines(&sources), [""; 0]);
-        assert_eq!(
-            parsed[0].tree.root().to_json(),
-            json,
-            "{}",
-            sources.place(document.span())
-        );
+        assert_eq!(parsed[0].tree.root().to_json(), json, "{}", sources.place(document.span()));
     }
     Some((documents.len(), found.lines(&sources)))
 }

@@ -29,10 +29,7 @@ struct Draw {
 
 impl Draw {
     fn new(world: u32) -> Self {
-        let streams = Streams {
-            seed: 11,
-            replication: world,
-        };
+        let streams = Streams { seed: 11, replication: world };
         let mut builder = ModelBuilder::new();
         let template = builder.template(WorkloadKind::Pod, "pod", "app:v1");
         let model = builder.build();
@@ -152,10 +149,7 @@ impl Draw {
 
     fn term(&mut self) -> NodeSelectorTerm {
         let expressions = (0..self.below(3)).map(|_| self.requirement()).collect();
-        NodeSelectorTerm {
-            expressions,
-            ..NodeSelectorTerm::default()
-        }
+        NodeSelectorTerm { expressions, ..NodeSelectorTerm::default() }
     }
 
     /// A term that names nodes.
@@ -168,10 +162,7 @@ impl Draw {
             operator: Operator::In,
             values: [self.one_of(&values)].into_iter().collect(),
         };
-        NodeSelectorTerm {
-            fields: [field].into_iter().collect(),
-            ..NodeSelectorTerm::default()
-        }
+        NodeSelectorTerm { fields: [field].into_iter().collect(), ..NodeSelectorTerm::default() }
     }
 
     fn affinity(&mut self) -> NodeAffinity {
@@ -182,10 +173,7 @@ impl Draw {
         };
         let count = self.one_of(&[0, 0, 1, 3]);
         let preferred = (0..count).map(|_| (self.one_of(&[0, 1, 50, 100]), self.term()));
-        NodeAffinity {
-            preferred: preferred.collect(),
-            required,
-        }
+        NodeAffinity { preferred: preferred.collect(), required }
     }
 
     fn tolerations(&mut self) -> Vec<Toleration> {
@@ -194,11 +182,7 @@ impl Draw {
         let keys = keys.map(|text| Some(self.name(text)));
         let keys = [keys[0], keys[1], keys[2], None];
         let values = ["", "x"].map(|text| self.name(text));
-        let effects = [
-            None,
-            Some(TaintEffect::NoSchedule),
-            Some(TaintEffect::PreferNoSchedule),
-        ];
+        let effects = [None, Some(TaintEffect::NoSchedule), Some(TaintEffect::PreferNoSchedule)];
         let toleration = |draw: &mut Self| {
             let key = draw.one_of(&keys);
             let operators = [TolerationOperator::Exists, TolerationOperator::Equal];
@@ -231,15 +215,9 @@ impl Draw {
             requests.ephemeral_storage = Bytes::gib(3);
         }
         let or = |amount: i64, standard: i64| if amount == 0 { standard } else { amount };
-        let nonzero_requests = (
-            MilliCpu(or(requests.cpu.0, 100)),
-            Bytes(or(requests.memory.0, 200 << 20)),
-        );
-        let selector = if self.rarely(5) {
-            self.labels()
-        } else {
-            Labels::default()
-        };
+        let nonzero_requests =
+            (MilliCpu(or(requests.cpu.0, 100)), Bytes(or(requests.memory.0, 200 << 20)));
+        let selector = if self.rarely(5) { self.labels() } else { Labels::default() };
         let ips = ["", "0.0.0.0", "10.0.0.1", "10.0.0.2"].map(|text| self.name(text));
         let mut port = || HostPort {
             ip: self.one_of(&ips),
@@ -253,11 +231,7 @@ impl Draw {
             node_selector: selector,
             node_affinity: self.affinity(),
             tolerations: self.tolerations(),
-            host_ports: if self.rarely(4) {
-                vec![port]
-            } else {
-                Vec::new()
-            },
+            host_ports: if self.rarely(4) { vec![port] } else { Vec::new() },
             preempts_never: self.rarely(5),
             ..self.pod.clone()
         })
@@ -282,9 +256,7 @@ fn columns_are_the_plain_evaluation() {
         let settings = draw.settings();
         let mut placer = Placer::new(&settings);
         let count = draw.one_of(&[0, 1, 2, 3, 30, 63, 64, 65, 101, 130, 207, 300]);
-        let nodes: Vec<_> = (0..count)
-            .map(|n| (NodeId::new(n), draw.node(n as usize)))
-            .collect();
+        let nodes: Vec<_> = (0..count).map(|n| (NodeId::new(n), draw.node(n as usize))).collect();
         placer.add_nodes(nodes, &draw.names);
         let pods: Vec<_> = (0..8).map(|_| draw.pod()).collect();
         let mut bound: Vec<(NodeId, ClassId)> = Vec::new();
@@ -360,10 +332,7 @@ fn all_small_worlds() {
         let mut taken = [0, 0];
         for wanted in wants {
             let mut pod = draw.pod.clone();
-            pod.requests = Resources {
-                cpu: MilliCpu(wanted),
-                ..Resources::default()
-            };
+            pod.requests = Resources { cpu: MilliCpu(wanted), ..Resources::default() };
             pod.nonzero_requests = (MilliCpu(wanted), Bytes::mib(200));
             let class = placer.class(&Arc::new(pod), &draw.names);
             let at = |node: usize| total_without_memory(sizes[node], taken[node], wanted);
@@ -393,11 +362,7 @@ fn total_without_memory(of: i64, taken: i64, wanted: i64) -> Option<i64> {
         return None;
     }
     let fit = (of - taken - wanted) * 100 / of;
-    let balance = if wanted == 0 {
-        0
-    } else {
-        50 + (50 + 100 - 100) / 2
-    };
+    let balance = if wanted == 0 { 0 } else { 50 + (50 + 100 - 100) / 2 };
     Some(300 + fit + balance)
 }
 
@@ -416,12 +381,7 @@ fn the_start_moves_on() {
         assert!(matches!(decision, Decision::Placed { feasible: 144, .. }));
     }
     assert_eq!(starts, [0, 144, 288, 132, 276, 120]);
-    let attempt = plain::attempt(
-        &draw.pod,
-        placer.nodes(),
-        &SchedulerSettings::default(),
-        0,
-        &draw.names,
-    );
+    let attempt =
+        plain::attempt(&draw.pod, placer.nodes(), &SchedulerSettings::default(), 0, &draw.names);
     assert_eq!(attempt.feasible.len(), 144);
 }

@@ -25,7 +25,8 @@ fn data() -> Option<PathBuf> {
 #[test]
 fn other_peoples_manifests_have_no_errors() {
     let Some(data) = data() else { return };
-    for folder in ["online-boutique", "podinfo", "kube-prometheus", "sock-shop", "kubernetes-examples"]
+    for folder in
+        ["online-boutique", "podinfo", "kube-prometheus", "sock-shop", "kubernetes-examples"]
     {
         let path = data.join("manifests").join(folder).to_string_lossy().into_owned();
         let checked = check_manifests(&Loader::disk(""), &[path]);

@@ -43,10 +43,7 @@ fn model(cores: &[i64], pods: &[(&str, i64)], change: impl Fn(&str, &mut PodSpec
         spec.requests.cpu = MilliCpu(cores * 1000);
         spec.nonzero_requests.0 = spec.requests.cpu;
         change(name, &mut spec);
-        let template = Arc::new(Template {
-            spec: Arc::new(spec),
-            ..(*template).clone()
-        });
+        let template = Arc::new(Template { spec: Arc::new(spec), ..(*template).clone() });
         let name = builder.name(name);
         builder.model.pods.push(PodObject { name, template });
     }
@@ -56,10 +53,7 @@ fn model(cores: &[i64], pods: &[(&str, i64)], change: impl Fn(&str, &mut PodSpec
 impl Harness {
     fn new(model: Model) -> Self {
         let model = Arc::new(model);
-        let streams = Streams {
-            seed: 1,
-            replication: 0,
-        };
+        let streams = Streams { seed: 1, replication: 0 };
         let mut changes = Vec::new();
         let cluster = Cluster::new(&model, &streams, &mut changes);
         let mut harness = Self {
@@ -70,19 +64,8 @@ impl Harness {
             recorder: Recorder::off(),
             plan: Plan::default(),
         };
-        let Self {
-            cluster,
-            scheduler,
-            queue,
-            streams,
-            recorder,
-            plan,
-        } = &mut harness;
-        let ctx = &mut Ctx {
-            queue,
-            streams,
-            recorder,
-        };
+        let Self { cluster, scheduler, queue, streams, recorder, plan } = &mut harness;
+        let ctx = &mut Ctx { queue, streams, recorder };
         scheduler.start(cluster, plan, ctx);
         for change in changes {
             scheduler.observe(&change, cluster, ctx);
@@ -91,22 +74,11 @@ impl Harness {
     }
 
     fn settle(&mut self) {
-        let Self {
-            cluster,
-            scheduler,
-            queue,
-            streams,
-            recorder,
-            plan,
-        } = self;
+        let Self { cluster, scheduler, queue, streams, recorder, plan } = self;
         let mut changes: Vec<Change> = Vec::new();
         cluster.commit(plan, queue.now(), &mut changes, recorder);
         cluster.check_invariants();
-        let ctx = &mut Ctx {
-            queue,
-            streams,
-            recorder,
-        };
+        let ctx = &mut Ctx { queue, streams, recorder };
         for change in changes {
             scheduler.observe(&change, cluster, ctx);
         }
@@ -124,19 +96,8 @@ impl Harness {
         while let Some((_, event)) = self.queue.pop_before(until) {
             match event {
                 Event::Scheduler(event) => {
-                    let Self {
-                        cluster,
-                        scheduler,
-                        queue,
-                        streams,
-                        recorder,
-                        plan,
-                    } = self;
-                    let ctx = &mut Ctx {
-                        queue,
-                        streams,
-                        recorder,
-                    };
+                    let Self { cluster, scheduler, queue, streams, recorder, plan } = self;
+                    let ctx = &mut Ctx { queue, streams, recorder };
                     scheduler.handle(event, cluster, plan, ctx);
                 }
                 Event::Kubelet { pod, .. } => self.plan.push(Write::RemovePod { pod }),
@@ -158,9 +119,7 @@ impl Harness {
         let names = self.cluster.names();
         let mut pods = self.cluster.pods().iter();
         let found = pods.find(|(_, pod)| pod.name.text(names) == name);
-        self.cluster
-            .pods()
-            .refer(found.expect("a pod of this name").0)
+        self.cluster.pods().refer(found.expect("a pod of this name").0)
     }
 
     /// The node of a pod, by number.
@@ -179,17 +138,11 @@ impl Harness {
     }
 
     fn attempts_of(&self, name: &str) -> Option<u32> {
-        self.scheduler
-            .queue()
-            .get(self.pod(name))
-            .map(|w| w.attempts)
+        self.scheduler.queue().get(self.pod(name)).map(|w| w.attempts)
     }
 
     fn template_of(&self, name: &str) -> TemplateId {
-        self.cluster
-            .pod(self.pod(name))
-            .expect("it is there")
-            .template
+        self.cluster.pod(self.pod(name)).expect("it is there").template
     }
 }
 
@@ -201,10 +154,7 @@ fn pods_are_placed_or_told_why() {
     let pods = [("a", 2), ("b", 2), ("c", 2), ("d", 9)];
     let mut harness = Harness::new(model(&[2, 2], &pods, as_is));
     harness.run_until(1);
-    assert_eq!(
-        (harness.node_of("a"), harness.node_of("b")),
-        (Some(0), Some(1))
-    );
+    assert_eq!((harness.node_of("a"), harness.node_of("b")), (Some(0), Some(1)));
     assert_eq!(
         harness.message_of("c").as_deref(),
         Some(
@@ -241,10 +191,7 @@ fn priority_goes_first() {
     assert_eq!(harness.node_of("c"), Some(0));
     harness.remove_at("c", 1_000);
     harness.run_until(1_001);
-    assert_eq!(
-        (harness.node_of("a"), harness.node_of("b")),
-        (Some(0), None)
-    );
+    assert_eq!((harness.node_of("a"), harness.node_of("b")), (Some(0), None));
 }
 
 /// S145, S148, S150: uncordoning and a tolerable taint wake; cordoning does not.
@@ -252,10 +199,7 @@ fn priority_goes_first() {
 fn changes_of_nodes_wake() {
     let mut harness = Harness::new(model(&[2], &[("a", 1)], as_is));
     let node = NodeId::new(0);
-    let cordon = |unschedulable| Write::Cordon {
-        node,
-        unschedulable,
-    };
+    let cordon = |unschedulable| Write::Cordon { node, unschedulable };
     harness.apply(cordon(true));
     harness.run_until(1);
     assert_eq!(
@@ -269,11 +213,7 @@ fn changes_of_nodes_wake() {
     assert_eq!(harness.attempts_of("a"), Some(1));
     let key = harness.cluster.names_mut().intern("maintenance");
     let value = harness.cluster.names_mut().intern("");
-    let taint = Taint {
-        key,
-        value,
-        effect: TaintEffect::NoSchedule,
-    };
+    let taint = Taint { key, value, effect: TaintEffect::NoSchedule };
     let taints = |taints: Vec<Taint>| Write::Taints { node, taints };
     harness.apply(taints(vec![taint]));
     harness.apply(cordon(false));
@@ -358,16 +298,10 @@ fn pods_bound_by_hand_count() {
     let template = &mut names_node.pods[0].template;
     let mut spec = (*template.spec).clone();
     spec.node_name = Some(node);
-    *template = Arc::new(Template {
-        spec: Arc::new(spec),
-        ..(**template).clone()
-    });
+    *template = Arc::new(Template { spec: Arc::new(spec), ..(**template).clone() });
     let mut harness = Harness::new(names_node);
     harness.run_until(1);
-    assert_eq!(
-        (harness.node_of("a"), harness.node_of("b")),
-        (Some(0), None)
-    );
+    assert_eq!((harness.node_of("a"), harness.node_of("b")), (Some(0), None));
     harness.remove_at("a", 10);
     harness.run_until(11);
     assert_eq!(harness.node_of("b"), Some(0));

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use seatrial::base::{Duration, SimTime};
-use seatrial::cluster::{
-    Change, Cluster, Component, KubeletEvent, Phase, Plan, PodStatus, Write,
-};
+use seatrial::cluster::{Change, Cluster, Component, KubeletEvent, Phase, Plan, PodStatus, Write};
 use seatrial::engine::{Roles, World};
 use seatrial::event::{Event, KubeletStep, SchedulerEvent};
 use seatrial::model::{Model, NodeId};

@@ -20,23 +20,15 @@ const REPLICATIONS: u32 = 30;
 fn check(what: &str, samples: &[f64], theory: f64) {
     let found = Summary::with_confidence(samples, 0.999);
     let (low, high) = (found.low, found.high);
-    assert!(
-        low <= theory && theory <= high,
-        "{what}: {theory} is not in [{low}, {high}]"
-    );
+    assert!(low <= theory && theory <= high, "{what}: {theory} is not in [{low}, {high}]");
     let half = (high - low) / 2.0 / theory;
-    assert!(
-        half <= 0.02,
-        "{what}: half-width {:.2} % of {theory}",
-        half * 100.0
-    );
+    assert!(half <= 0.02, "{what}: half-width {:.2} % of {theory}", half * 100.0);
 }
 
 /// Pods of one kind, called at a rate.
 fn field(server: Serve, pods: usize, per_second: f64, replication: u32) -> Field {
-    let setup = Setup::new(11)
-        .group("web", pods, behavior(server))
-        .source("load", "web", per_second);
+    let setup =
+        Setup::new(11).group("web", pods, behavior(server)).source("load", "web", per_second);
     Field::new(setup, replication, Recorder::keeping_calls())
 }
 
@@ -82,11 +74,8 @@ fn one_server() {
         let mut tails = Vec::new();
         let means: Vec<f64> = (0..REPLICATIONS)
             .map(|replication| {
-                let calls = window(
-                    field(serve(exponential(), 1), 1, rho, replication),
-                    2000,
-                    length,
-                );
+                let calls =
+                    window(field(serve(exponential(), 1), 1, rho, replication), 2000, length);
                 tails.push(share(&calls, |call| call.latency.as_secs_f64() <= p99));
                 mean_latency(&calls)
             })
@@ -99,11 +88,9 @@ fn one_server() {
 /// N442: mean waits at ρ = 0.8 in units of the mean hold, from Erlang's C.
 #[test]
 fn many_servers() {
-    for (servers, wait, length) in [
-        (2_u32, 1.7778, 60_000),
-        (4, 0.74554, 22_000),
-        (16, 0.09528, 1600),
-    ] {
+    for (servers, wait, length) in
+        [(2_u32, 1.7778, 60_000), (4, 0.74554, 22_000), (16, 0.09528, 1600)]
+    {
         let rate = 0.8 * f64::from(servers);
         let means = replicate(|replication| {
             let field = field(serve(exponential(), servers), 1, rate, replication);
@@ -117,10 +104,7 @@ fn many_servers() {
 #[test]
 fn loss() {
     let losses = replicate(|replication| {
-        let server = Serve {
-            backlog: 0,
-            ..serve(exponential(), 5)
-        };
+        let server = Serve { backlog: 0, ..serve(exponential(), 5) };
         let calls = window(field(server, 1, 4.0, replication), 100, 6000);
         share(&calls, |call| call.cause == Cause::BacklogFull)
     });
@@ -132,10 +116,7 @@ fn loss() {
 #[test]
 fn bounded_backlog() {
     let losses = replicate(|replication| {
-        let server = Serve {
-            backlog: 4,
-            ..serve(exponential(), 1)
-        };
+        let server = Serve { backlog: 4, ..serve(exponential(), 1) };
         let calls = window(field(server, 1, 0.8, replication), 200, 60_000);
         share(&calls, |call| call.fate == Fate::ServerError)
     });
@@ -187,11 +168,7 @@ fn uniform_split() {
     let mut shares = Vec::new();
     let means: Vec<f64> = (0..REPLICATIONS)
         .map(|replication| {
-            let calls = window(
-                field(serve(exponential(), 1), 5, 2.5, replication),
-                500,
-                10_000,
-            );
+            let calls = window(field(serve(exponential(), 1), 5, 2.5, replication), 500, 10_000);
             shares.push(share(&calls, |call| call.pod == Some(3)));
             mean_latency(&calls)
         })
@@ -207,13 +184,9 @@ fn retries() {
     let mut loads = Vec::new();
     let losses: Vec<f64> = (0..REPLICATIONS)
         .map(|replication| {
-            let server = Serve {
-                errors: 0.4,
-                ..serve(Distribution::Constant(0.01), 100)
-            };
-            let mut setup = Setup::new(11)
-                .group("web", 3, behavior(server))
-                .source("load", "web", 100.0);
+            let server = Serve { errors: 0.4, ..serve(Distribution::Constant(0.01), 100) };
+            let mut setup =
+                Setup::new(11).group("web", 3, behavior(server)).source("load", "web", 100.0);
             setup.traffic[0].retries = 2;
             let field = Field::new(setup, replication, Recorder::keeping_calls());
             let calls = window(field, 10, 400);
@@ -259,19 +232,13 @@ fn exit_at_once() {
         let count = |fate| calls.iter().filter(|call| call.fate == fate).count();
         refused.push(cast::f64_of_usize(count(Fate::Refused)) / cast::f64_of_usize(rounds));
         reset.push(cast::f64_of_usize(count(Fate::Reset)) / cast::f64_of_usize(rounds));
-        assert_eq!(
-            count(Fate::Ok) + count(Fate::Refused) + count(Fate::Reset),
-            calls.len()
-        );
+        assert_eq!(count(Fate::Ok) + count(Fate::Refused) + count(Fate::Reset), calls.len());
     }
     let all: Vec<f64> = refused.iter().zip(&reset).map(|(a, b)| a + b).collect();
     check("refused a pod", &refused, 90.0);
     check("failed a pod", &all, 95.0);
     let found = Summary::with_confidence(&reset, 0.999);
-    assert!(
-        found.low <= 5.0 && 5.0 <= found.high,
-        "reset a pod: {found:?}"
-    );
+    assert!(found.low <= 5.0 && 5.0 <= found.high, "reset a pod: {found:?}");
 }
 
 /// N157: when no endpoint is ready, those that serve while they terminate take the calls; when
@@ -282,39 +249,21 @@ fn the_last_terminating_pod_serves() {
     let web = ServiceId::new(0);
     let (first, last) = (field.pods()[0], field.pods()[1]);
     field.apply(|_, plan| {
-        plan.push(Write::DeletePod {
-            pod: last,
-            grace: None,
-        });
+        plan.push(Write::DeletePod { pod: last, grace: None });
     });
     field.publish(web, |p| p == last, |p| p == last);
     field.run_until(secs(1));
     let calls = field.take_calls();
     let serial = field.cluster.pod(last).expect("it terminates").serial;
     assert!(calls.len() > 800);
-    assert!(
-        calls
-            .iter()
-            .all(|call| call.fate == Fate::Ok && call.pod == Some(serial))
-    );
+    assert!(calls.iter().all(|call| call.fate == Fate::Ok && call.pod == Some(serial)));
     field.publish(web, |p| p == first, |_| false);
     field.run_until(secs(2));
-    assert!(
-        field
-            .take_calls()
-            .iter()
-            .skip(10)
-            .all(|call| call.pod != Some(serial))
-    );
+    assert!(field.take_calls().iter().skip(10).all(|call| call.pod != Some(serial)));
     field.publish(web, |_| false, |p| p == last);
     field.run_until(secs(3));
     let calls = field.take_calls();
     let rejected = |call: &&CallRecord| call.cause == Cause::NoReadyPod;
     assert!(calls.iter().skip(10).all(|call| rejected(&call)));
-    assert!(
-        calls
-            .iter()
-            .filter(rejected)
-            .all(|call| call.latency.is_zero())
-    );
+    assert!(calls.iter().filter(rejected).all(|call| call.latency.is_zero()));
 }

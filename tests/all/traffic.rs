@@ -28,10 +28,7 @@ fn one_pod(hold_ms: u64, concurrency: u32, per_second: f64) -> Setup {
 }
 
 fn all(calls: &[CallRecord], fate: Fate, cause: Cause) -> bool {
-    !calls.is_empty()
-        && calls
-            .iter()
-            .all(|call| (call.fate, call.cause) == (fate, cause))
+    !calls.is_empty() && calls.iter().all(|call| (call.fate, call.cause) == (fate, cause))
 }
 
 /// A hop there, the hold, a hop back.
@@ -43,11 +40,7 @@ fn a_call_takes_two_hops_and_the_hold() {
     field.run_until(ms(1000));
     let calls = field.take_calls();
     assert!(all(&calls, Fate::Ok, Cause::None));
-    assert!(
-        calls
-            .iter()
-            .all(|call| call.latency == Duration::us(20_600))
-    );
+    assert!(calls.iter().all(|call| call.latency == Duration::us(20_600)));
 }
 
 /// A call that is not answered in time ends at its timeout, whether it waits or is in service; the
@@ -62,14 +55,8 @@ fn a_timeout_is_exact() {
     let calls = field.take_calls();
     assert!(calls.iter().all(|call| call.fate == Fate::TimedOut));
     assert!(calls.iter().all(|call| call.latency == Duration::ms(500)));
-    let late = calls
-        .iter()
-        .filter(|call| call.cause == Cause::SlowService)
-        .count();
-    let waited = calls
-        .iter()
-        .filter(|call| call.cause == Cause::WaitedTooLong)
-        .count();
+    let late = calls.iter().filter(|call| call.cause == Cause::SlowService).count();
+    let waited = calls.iter().filter(|call| call.cause == Cause::WaitedTooLong).count();
     // One call in 0.9 s is in service at its deadline; about 5/s come.
     assert!((50..=67).contains(&late), "{late}");
     assert_eq!(late + waited, calls.len());
@@ -124,25 +111,15 @@ fn a_pod_that_never_served_is_named() {
             lifetime: None,
         }));
     });
-    let fresh = field
-        .pods()
-        .into_iter()
-        .find(|pod| *pod != first && *pod != fresh);
+    let fresh = field.pods().into_iter().find(|pod| *pod != first && *pod != fresh);
     let fresh = fresh.expect("it was created");
-    let new = field
-        .pods()
-        .into_iter()
-        .max_by_key(|p| field.cluster.pod(*p).map(|r| r.serial));
+    let new = field.pods().into_iter().max_by_key(|p| field.cluster.pod(*p).map(|r| r.serial));
     let new = new.unwrap_or(fresh);
     field.publish(ServiceId::new(0), |pod| pod == new, |_| false);
     field.run_until(ms(5));
     field.take_calls();
     field.run_until(ms(500));
-    assert!(all(
-        &field.take_calls(),
-        Fate::Refused,
-        Cause::NotYetServing
-    ));
+    assert!(all(&field.take_calls(), Fate::Refused, Cause::NotYetServing));
 }
 
 /// A server that stops cuts what is in service and what waits, at that instant and a hop.
@@ -156,17 +133,10 @@ fn a_stop_cuts_what_is_there() {
     assert!(field.take_calls().is_empty());
     field.set(pod, Serving::Absent);
     let calls = field.take_calls();
-    let cut = calls
-        .iter()
-        .filter(|call| call.cause == Cause::CutByStop)
-        .count();
+    let cut = calls.iter().filter(|call| call.cause == Cause::CutByStop).count();
     assert_eq!(cut, 3);
     assert!(calls.len() > 20 && calls.iter().all(|call| call.fate == Fate::Reset));
-    assert!(
-        calls
-            .iter()
-            .all(|call| call.start + call.latency == ms(502))
-    );
+    assert!(calls.iter().all(|call| call.start + call.latency == ms(502)));
     assert!(field.told.is_empty());
 }
 
@@ -190,11 +160,7 @@ fn a_drain_finishes_what_was_accepted() {
     assert_eq!(field.told.len(), 1);
     assert_eq!(Some(field.told[0].0), done);
     let later = calls.iter().filter(|call| call.fate != Fate::Ok);
-    assert!(
-        later
-            .into_iter()
-            .all(|call| call.cause == Cause::StaleProxy)
-    );
+    assert!(later.into_iter().all(|call| call.cause == Cause::StaleProxy));
     // An idle server that begins to drain is done at once.
     field.set(pod, Serving::Accepting);
     field.publish(ServiceId::new(0), |_| false, |_| false);
@@ -214,10 +180,7 @@ fn a_dead_machine_is_silent() {
     field.run_until(ms(1000));
     field.take_calls();
     field.apply(|_, plan| {
-        plan.push(Write::NodeUp {
-            node: NodeId::new(0),
-            is_up: false,
-        });
+        plan.push(Write::NodeUp { node: NodeId::new(0), is_up: false });
     });
     field.run_until(ms(2000));
     let calls = field.take_calls();
@@ -225,22 +188,13 @@ fn a_dead_machine_is_silent() {
     assert!(calls.iter().any(|call| call.start < ms(1000)));
     assert!(calls.iter().all(|call| call.latency == Duration::secs(2)));
     field.apply(|_, plan| {
-        plan.push(Write::NodeUp {
-            node: NodeId::new(1),
-            is_up: false,
-        });
+        plan.push(Write::NodeUp { node: NodeId::new(1), is_up: false });
     });
     field.run_until(ms(2100));
     assert!(all(&field.take_calls(), Fate::TimedOut, Cause::NodeDown));
     field.apply(|_, plan| {
-        plan.push(Write::NodeUp {
-            node: NodeId::new(0),
-            is_up: true,
-        });
-        plan.push(Write::NodeUp {
-            node: NodeId::new(1),
-            is_up: true,
-        });
+        plan.push(Write::NodeUp { node: NodeId::new(0), is_up: true });
+        plan.push(Write::NodeUp { node: NodeId::new(1), is_up: true });
     });
     field.run_until(ms(3000));
     assert!(all(&field.take_calls(), Fate::Ok, Cause::None));
@@ -277,10 +231,7 @@ fn kept_connections_stay_with_their_pod() {
     field.run_until(ms(3002));
     let calls = field.take_calls();
     let of = |cause| calls.iter().filter(|call| call.cause == cause).count();
-    assert!(
-        of(Cause::CutByStop) > 0 && of(Cause::ConnectionClosed) > 0,
-        "{calls:?}"
-    );
+    assert!(of(Cause::CutByStop) > 0 && of(Cause::ConnectionClosed) > 0, "{calls:?}");
     field.run_until(ms(3100));
     field.take_calls();
     field.run_until(ms(3200));
@@ -289,12 +240,7 @@ fn kept_connections_stay_with_their_pod() {
     field.set(second, Serving::Accepting);
     field.run_until(ms(3300));
     let calls = field.take_calls();
-    assert!(
-        calls
-            .iter()
-            .filter(|call| call.start > ms(3200))
-            .all(|call| call.fate == Fate::Ok)
-    );
+    assert!(calls.iter().filter(|call| call.start > ms(3200)).all(|call| call.fate == Fate::Ok));
 }
 
 /// A front that calls a back twice for each of its calls: both are told, the front's latency holds
@@ -304,19 +250,10 @@ fn what_a_call_depends_on() {
     let mut setup = Setup::new(5);
     let to = setup.object("back");
     let mut front = behavior(serve(constant(10), 1000));
-    front.calls = vec![Downstream {
-        to,
-        times: 2,
-        timeout: Duration::ms(300),
-    }];
-    let back = behavior(Serve {
-        errors: 0.1,
-        ..serve(constant(20), 1000)
-    });
-    let mut setup = setup
-        .group("back", 2, back)
-        .group("front", 1, front)
-        .source("load", "front", 200.0);
+    front.calls = vec![Downstream { to, times: 2, timeout: Duration::ms(300) }];
+    let back = behavior(Serve { errors: 0.1, ..serve(constant(20), 1000) });
+    let mut setup =
+        setup.group("back", 2, back).group("front", 1, front).source("load", "front", 200.0);
     setup.latencies.hop = Distribution::Constant(0.001);
     let mut field = start(setup);
     field.run_until(ms(20_000));
@@ -327,17 +264,10 @@ fn what_a_call_depends_on() {
     // 1 + 10 + 2 · (1 + 20 + 1) + 1.
     assert!(ok.iter().all(|call| call.latency == Duration::ms(56)));
     let failed = outer.len() - ok.len();
-    assert!(
-        outer
-            .iter()
-            .all(|c| c.fate == Fate::Ok || c.cause == Cause::Downstream)
-    );
+    assert!(outer.iter().all(|c| c.fate == Fate::Ok || c.cause == Cause::Downstream));
     // 1 − 0.9² = 0.19 of about 4000.
     assert!((650..870).contains(&failed), "{failed}");
-    let behind = inner
-        .iter()
-        .filter(|call| call.cause == Cause::ServerFault)
-        .count();
+    let behind = inner.iter().filter(|call| call.cause == Cause::ServerFault).count();
     assert!(behind.abs_diff(failed) < 5);
     // The back's pods stop: the front still answers, with errors.
     for (pod, _) in field.pods_of(ServiceId::new(0)) {
@@ -347,18 +277,8 @@ fn what_a_call_depends_on() {
     field.take_calls();
     field.run_until(ms(21_000));
     let calls = field.take_calls();
-    assert!(
-        calls
-            .iter()
-            .filter(|c| c.source.is_some())
-            .all(|c| c.cause == Cause::Downstream)
-    );
-    assert!(
-        calls
-            .iter()
-            .filter(|c| c.source.is_none())
-            .all(|c| c.fate == Fate::Refused)
-    );
+    assert!(calls.iter().filter(|c| c.source.is_some()).all(|c| c.cause == Cause::Downstream));
+    assert!(calls.iter().filter(|c| c.source.is_none()).all(|c| c.fate == Fate::Refused));
 }
 
 /// Traffic policies Local (N158): a pod's call stays on the node or is dropped; calls from outside
@@ -368,11 +288,7 @@ fn a_local_policy_keeps_calls_on_the_node() {
     let mut setup = Setup::new(5);
     let to = setup.object("back");
     let mut front = behavior(serve(constant(1), 1000));
-    front.calls = vec![Downstream {
-        to,
-        times: 1,
-        timeout: Duration::ms(100),
-    }];
+    front.calls = vec![Downstream { to, times: 1, timeout: Duration::ms(100) }];
     let back = behavior(serve(constant(1), 1000));
     let mut setup = setup
         .group("back", 1, back)
@@ -386,31 +302,15 @@ fn a_local_policy_keeps_calls_on_the_node() {
     let calls = field.take_calls();
     let (front, back) = (ServiceId::new(1), ServiceId::new(0));
     // The front's first pod is on the back's node, its second is not.
-    let serials: Vec<_> = field
-        .pods_of(front)
-        .iter()
-        .map(|(p, _)| field.cluster.pod(*p))
-        .collect();
+    let serials: Vec<_> = field.pods_of(front).iter().map(|(p, _)| field.cluster.pod(*p)).collect();
     let far = serials[1].map(|row| row.serial);
     let outer = calls.iter().filter(|call| call.service == front);
     assert!(outer.clone().count() > 300);
-    assert!(
-        outer
-            .into_iter()
-            .all(|call| (call.fate != Fate::Ok) == (call.pod == far))
-    );
+    assert!(outer.into_iter().all(|call| (call.fate != Fate::Ok) == (call.pod == far)));
     let dropped = |call: &&CallRecord| call.fate == Fate::TimedOut;
-    let inner = calls
-        .iter()
-        .filter(|call| call.service == back && call.source.is_none());
-    assert!(
-        inner
-            .filter(dropped)
-            .all(|call| call.cause == Cause::NoReadyPod)
-    );
-    let straight = calls
-        .iter()
-        .filter(|call| call.service == back && call.source.is_some());
+    let inner = calls.iter().filter(|call| call.service == back && call.source.is_none());
+    assert!(inner.filter(dropped).all(|call| call.cause == Cause::NoReadyPod));
+    let straight = calls.iter().filter(|call| call.service == back && call.source.is_some());
     assert!(straight.clone().count() > 100);
     assert!(straight.into_iter().all(|call| call.fate == Fate::Ok));
 }
@@ -436,13 +336,8 @@ fn a_late_call_is_tried_again() {
 /// CPU of a call is spread over its hold.
 #[test]
 fn cpu_is_that_of_the_holds() {
-    let server = Serve {
-        cpu: Duration::ms(40),
-        ..serve(constant(100), 1000)
-    };
-    let setup = Setup::new(5)
-        .group("web", 1, behavior(server))
-        .source("load", "web", 50.0);
+    let server = Serve { cpu: Duration::ms(40), ..serve(constant(100), 1000) };
+    let setup = Setup::new(5).group("web", 1, behavior(server)).source("load", "web", 50.0);
     let mut field = start(setup);
     let pod = field.pods()[0];
     for at in [1010, 2020, 3030] {
@@ -454,10 +349,7 @@ fn cpu_is_that_of_the_holds() {
         drop(calls);
         // 50 calls a second of 40 ms each are two CPUs.
         let seconds = f64::from(u32::try_from(at).expect("small")) / 1000.0;
-        assert!(
-            (spent / seconds - 2.0).abs() < 0.4,
-            "{spent} s of CPU in {seconds} s"
-        );
+        assert!((spent / seconds - 2.0).abs() < 0.4, "{spent} s of CPU in {seconds} s");
     }
     // What is cut counts with what it has used.
     let before = field.cpu_spent(pod);

@@ -8,10 +8,7 @@ use super::super::read::{deep_mut, default, map_mut, text};
 
 pub(super) fn default_hpa(object: &mut Value) {
     let version = text(&object["apiVersion"]);
-    let (old, beta) = (
-        version == "autoscaling/v1",
-        version == "autoscaling/v2beta2",
-    );
+    let (old, beta) = (version == "autoscaling/v1", version == "autoscaling/v2beta2");
     if old {
         from_v1(object);
     }
@@ -22,9 +19,7 @@ pub(super) fn default_hpa(object: &mut Value) {
         return;
     };
     default(spec, "minReplicas", 1);
-    let none = spec
-        .get("metrics")
-        .is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
+    let none = spec.get("metrics").is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
     if none {
         spec.insert("metrics".to_owned(), json!([cpu_metric(&80.into())]));
     }
@@ -65,8 +60,6 @@ fn from_v1(object: &mut Value) {
     let Some(spec) = deep_mut(object, &["spec"]) else {
         return;
     };
-    let percent = spec
-        .remove("targetCPUUtilizationPercentage")
-        .unwrap_or_else(|| 80.into());
+    let percent = spec.remove("targetCPUUtilizationPercentage").unwrap_or_else(|| 80.into());
     default(spec, "metrics", json!([cpu_metric(&percent)]));
 }

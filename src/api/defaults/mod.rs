@@ -76,10 +76,7 @@ fn default_deployment(object: &mut Value) {
         if text(strategy.get("type").unwrap_or(&Value::Null)).is_empty() {
             strategy.insert("type".to_owned(), "RollingUpdate".into());
         }
-        if strategy
-            .get("type")
-            .is_some_and(|kind| kind == "RollingUpdate")
-        {
+        if strategy.get("type").is_some_and(|kind| kind == "RollingUpdate") {
             default(strategy, "rollingUpdate", Map::new());
             if let Some(rolling) = map_mut(strategy, "rollingUpdate") {
                 default(rolling, "maxSurge", "25%");
@@ -107,36 +104,23 @@ fn default_service(object: &mut Value) {
         return;
     };
     fill_text(spec, "sessionAffinity", "None");
-    if spec
-        .get("sessionAffinity")
-        .is_some_and(|kind| kind == "None")
-    {
+    if spec.get("sessionAffinity").is_some_and(|kind| kind == "None") {
         spec.remove("sessionAffinityConfig");
     }
-    if spec
-        .get("sessionAffinity")
-        .is_some_and(|kind| kind == "ClientIP")
-    {
-        default(
-            spec,
-            "sessionAffinityConfig",
-            json!({ "clientIP": { "timeoutSeconds": 10_800 } }),
-        );
+    if spec.get("sessionAffinity").is_some_and(|kind| kind == "ClientIP") {
+        default(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": 10_800 } }));
     }
     fill_text(spec, "type", "ClusterIP");
     for port in maps_mut(spec, "ports") {
         fill_text(port, "protocol", "TCP");
-        let unset = port
-            .get("targetPort")
-            .is_none_or(|target| target == 0 || target == "");
+        let unset = port.get("targetPort").is_none_or(|target| target == 0 || target == "");
         if unset && let Some(own) = port.get("port").cloned() {
             port.insert("targetPort".to_owned(), own);
         }
     }
     let kind = text(spec.get("type").unwrap_or(&Value::Null)).to_owned();
-    let has_external = spec
-        .get("externalIPs")
-        .is_some_and(|ips| !super::read::items(ips).is_empty());
+    let has_external =
+        spec.get("externalIPs").is_some_and(|ips| !super::read::items(ips).is_empty());
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") || kind == "ClusterIP" && has_external {
         fill_text(spec, "externalTrafficPolicy", "Cluster");
     }
@@ -159,20 +143,14 @@ fn default_node(object: &mut Value) {
 
 /// Fills a text in where it is absent or empty: fields that are no pointers in Kubernetes.
 fn fill_text(map: &mut Map<String, Value>, key: &str, value: &str) {
-    if map
-        .get(key)
-        .is_none_or(|present| present.is_null() || present == "")
-    {
+    if map.get(key).is_none_or(|present| present.is_null() || present == "") {
         map.insert(key.to_owned(), value.into());
     }
 }
 
 /// Fills a number in where it is absent or 0: fields that are no pointers in Kubernetes.
 fn fill_number(map: &mut Map<String, Value>, key: &str, value: i64) {
-    if map
-        .get(key)
-        .is_none_or(|present| present.is_null() || present == 0)
-    {
+    if map.get(key).is_none_or(|present| present.is_null() || present == 0) {
         map.insert(key.to_owned(), value.into());
     }
 }

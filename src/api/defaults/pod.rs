@@ -110,9 +110,7 @@ fn pull_policy(image: &str) -> &'static str {
     if image.is_empty() {
         return "IfNotPresent";
     }
-    let (name, digest) = image
-        .split_once('@')
-        .map_or((image, None), |(n, d)| (n, Some(d)));
+    let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
     let last = name.rsplit('/').next().unwrap_or(name);
     let tag = last.split_once(':').map(|(_, tag)| tag);
     match (tag, digest) {
@@ -149,10 +147,7 @@ fn default_field_ref(source: &mut Map<String, Value>) {
 /// Amounts finer than a thousandth are rounded up to it.
 fn round_amounts(resources: &mut Map<String, Value>) {
     for kind in ["limits", "requests"] {
-        for amount in map_mut(resources, kind)
-            .into_iter()
-            .flat_map(Map::values_mut)
-        {
+        for amount in map_mut(resources, kind).into_iter().flat_map(Map::values_mut) {
             let Some(quantity) = super::super::read::quantity(amount) else {
                 continue;
             };
@@ -167,10 +162,7 @@ fn round_amounts(resources: &mut Map<String, Value>) {
 }
 
 fn default_volume(volume: &mut Map<String, Value>) {
-    if !volume
-        .iter()
-        .any(|(key, value)| key != "name" && !value.is_null())
-    {
+    if !volume.iter().any(|(key, value)| key != "name" && !value.is_null()) {
         volume.insert("emptyDir".to_owned(), json!({}));
     }
     for mode in ["secret", "configMap", "downwardAPI", "projected"] {

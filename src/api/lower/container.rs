@@ -19,14 +19,9 @@ pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Contai
             "Never" => PullPolicy::Never,
             _ => PullPolicy::IfNotPresent,
         },
-        ports: items(&container["ports"])
-            .iter()
-            .filter_map(|p| lower_port(p, names))
-            .collect(),
+        ports: items(&container["ports"]).iter().filter_map(|p| lower_port(p, names)).collect(),
         requests: resources(&list(&amounts["requests"]), names),
-        cpu_limit: has_limit("cpu")
-            .then_some(limits.cpu)
-            .filter(|limit| *limit > MilliCpu::ZERO),
+        cpu_limit: has_limit("cpu").then_some(limits.cpu).filter(|limit| *limit > MilliCpu::ZERO),
         memory_limit: (has_limit("memory").then_some(limits.memory))
             .filter(|limit| *limit > Bytes::ZERO),
         restart_always: container["restartPolicy"] == "Always",
@@ -82,9 +77,7 @@ fn lower_hook(hook: &Value) -> Option<Hook> {
         return Some(Hook::Exec(command_sleep(&command)));
     }
     if is_set(&hook["sleep"]) {
-        return Some(Hook::Sleep(
-            seconds(&hook["sleep"]["seconds"]).unwrap_or(Duration::ZERO),
-        ));
+        return Some(Hook::Sleep(seconds(&hook["sleep"]["seconds"]).unwrap_or(Duration::ZERO)));
     }
     is_set(&hook["httpGet"]).then_some(Hook::Http)
 }
@@ -98,9 +91,8 @@ pub fn command_sleep(command: &[&str]) -> Option<Duration> {
     match program {
         "sleep" => sleep_time(command.get(1..)?.iter().copied()),
         "sh" | "bash" | "ash" | "dash" | "zsh" | "busybox" | "env" | "tini" | "timeout" => {
-            let script = command
-                .iter()
-                .position(|word| word.starts_with('-') && word.ends_with('c'));
+            let script =
+                command.iter().position(|word| word.starts_with('-') && word.ends_with('c'));
             match script {
                 Some(at) => script_sleep(command.get(at + 1)?),
                 None => command_sleep(command.get(1..)?),
@@ -153,17 +145,10 @@ mod tests {
         assert_eq!(secs(&["sleep", "5"]), Some(5_000));
         assert_eq!(secs(&["/bin/sleep", "0.5"]), Some(500));
         assert_eq!(secs(&["/bin/sh", "-c", "sleep 5"]), Some(5_000));
-        assert_eq!(
-            secs(&["sh", "-ec", "nginx -s quit && sleep 1m; sleep 5s"]),
-            Some(65_000)
-        );
+        assert_eq!(secs(&["sh", "-ec", "nginx -s quit && sleep 1m; sleep 5s"]), Some(65_000));
         assert_eq!(secs(&["bash", "-c", "exec sleep 10"]), Some(10_000));
         assert_eq!(
-            secs(&[
-                "sh",
-                "-c",
-                "nginx -s quit; while killall -0 nginx; do sleep 1; done"
-            ]),
+            secs(&["sh", "-c", "nginx -s quit; while killall -0 nginx; do sleep 1; done"]),
             Some(1_000)
         );
         assert_eq!(secs(&["nginx", "-s", "quit"]), None);

@@ -27,10 +27,7 @@ pub fn lower_hpa(object: &Value, names: &mut Interner) -> HpaSpec {
         },
         replicas_min: count(&spec["minReplicas"]).unwrap_or(1),
         replicas_max: count(&spec["maxReplicas"]).unwrap_or(1),
-        metrics: items(&spec["metrics"])
-            .iter()
-            .map(|m| lower_metric(m, names))
-            .collect(),
+        metrics: items(&spec["metrics"]).iter().map(|m| lower_metric(m, names)).collect(),
         behavior: is_set(behavior).then(|| HpaBehavior {
             up: lower_rules(&behavior["scaleUp"]),
             down: lower_rules(&behavior["scaleDown"]),
@@ -52,11 +49,7 @@ fn lower_metric(metric: &Value, names: &mut Interner) -> HpaMetric {
     };
     let container = (kind == "ContainerResource").then(|| names.intern(text(&source["container"])));
     match (resource, lower_aim(&source["target"])) {
-        (Some(resource), Some(target)) => HpaMetric::Resource {
-            resource,
-            container,
-            target,
-        },
+        (Some(resource), Some(target)) => HpaMetric::Resource { resource, container, target },
         _ => HpaMetric::Unmodelled(names.intern(kind)),
     }
 }
@@ -83,9 +76,7 @@ fn lower_rules(rules: &Value) -> HpaRules {
 }
 
 fn lower_policy(policy: &Value) -> HpaPolicy {
-    let value = policy["value"]
-        .as_i64()
-        .and_then(|value| i32::try_from(value).ok());
+    let value = policy["value"].as_i64().and_then(|value| i32::try_from(value).ok());
     HpaPolicy {
         is_percent: policy["type"] == "Percent",
         value: value.unwrap_or(0),

@@ -47,10 +47,7 @@ pub fn object_name(object: &Value, names: &mut Interner) -> ObjectName {
         given => given,
     };
     let name = text(&metadata["name"]);
-    ObjectName {
-        namespace: names.intern(namespace),
-        name: names.intern(name),
-    }
+    ObjectName { namespace: names.intern(namespace), name: names.intern(name) }
 }
 
 /// Lowers a Deployment.
@@ -65,10 +62,7 @@ pub fn lower_deployment(
     let name = object_name(object, cx.names);
     let mut found = Found::default();
     let at = At::ROOT.field("spec.template");
-    let workload = Workload {
-        kind: WorkloadKind::Deployment,
-        name,
-    };
+    let workload = Workload { kind: WorkloadKind::Deployment, name };
     let template = pod::lower_template(workload, &spec["template"], &at, cx, &mut found);
     let selector = lower_selector(&spec["selector"], cx.names, &mut found);
     let (Some(template), []) = (template, errors(&found).as_slice()) else {
@@ -103,10 +97,7 @@ pub fn lower_replica_set(
     let name = object_name(object, cx.names);
     let mut found = Found::default();
     let at = At::ROOT.field("spec.template");
-    let workload = Workload {
-        kind: WorkloadKind::ReplicaSet,
-        name,
-    };
+    let workload = Workload { kind: WorkloadKind::ReplicaSet, name };
     let template = pod::lower_template(workload, &spec["template"], &at, cx, &mut found);
     let selector = lower_selector(&spec["selector"], cx.names, &mut found);
     let (Some(template), []) = (template, errors(&found).as_slice()) else {

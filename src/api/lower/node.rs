@@ -29,14 +29,10 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
         let key = names.intern(UNSCHEDULABLE);
         taints.retain(|taint| taint.key != key || taint.effect != TaintEffect::NoSchedule);
     }
-    let zone = [ZONE, ZONE_OLD]
-        .into_iter()
-        .map(|key| text(&metadata["labels"][key]));
+    let zone = [ZONE, ZONE_OLD].into_iter().map(|key| text(&metadata["labels"][key]));
     let zone = zone.into_iter().find(|zone| !zone.is_empty());
     let pods_max = quantity(&allocatable["pods"]).map_or(0, |pods| pods.value().max(0));
-    let images = items(&status["images"])
-        .iter()
-        .flat_map(|image| items(&image["names"]));
+    let images = items(&status["images"]).iter().flat_map(|image| items(&image["names"]));
     NodeSpec {
         name: names.intern(text(&metadata["name"])),
         pool: names.intern(""),

@@ -29,10 +29,7 @@ const TOLERATION_SECONDS: u64 = 300;
 pub fn lower_pod(object: &Arc<Value>, cx: &mut Lowering<'_>) -> Result<PodObject, Vec<Problem>> {
     let mut found = Found::default();
     let name = object_name(object, cx.names);
-    let workload = Workload {
-        kind: WorkloadKind::Pod,
-        name,
-    };
+    let workload = Workload { kind: WorkloadKind::Pod, name };
     let template = lower_template(workload, object, &At::ROOT, cx, &mut found);
     match template {
         Some(template) if !found.0.iter().any(|p| p.is_error) => Ok(PodObject { name, template }),
@@ -122,22 +119,9 @@ fn revision(template: &Value) -> Value {
 }
 
 fn normalize(value: &mut Value) {
-    const MAPS: [&str; 6] = [
-        "labels",
-        "annotations",
-        "nodeSelector",
-        "limits",
-        "requests",
-        "matchLabels",
-    ];
-    const FLAGS: [&str; 6] = [
-        "hostNetwork",
-        "hostPID",
-        "hostIPC",
-        "stdin",
-        "stdinOnce",
-        "tty",
-    ];
+    const MAPS: [&str; 6] =
+        ["labels", "annotations", "nodeSelector", "limits", "requests", "matchLabels"];
+    const FLAGS: [&str; 6] = ["hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty"];
     if let Value::Array(list) = value {
         list.iter_mut().for_each(normalize);
     }
@@ -173,21 +157,14 @@ fn lower_spec(
     let (priority, preempts_never) = lower_priority(spec, &spec_at, cx, found);
     let names = &mut *cx.names;
     let lower_all = |list: &Value, names: &mut Interner| -> Vec<Container> {
-        items(list)
-            .iter()
-            .map(|container| lower_container(container, names))
-            .collect()
+        items(list).iter().map(|container| lower_container(container, names)).collect()
     };
     let containers = lower_all(&spec["containers"], names);
     if containers.is_empty() {
         found.required(&spec_at.field("containers"), "");
         return None;
     }
-    let rules = NodeRules::lower(
-        &spec["nodeSelector"],
-        &spec["affinity"]["nodeAffinity"],
-        names,
-    );
+    let rules = NodeRules::lower(&spec["nodeSelector"], &spec["affinity"]["nodeAffinity"], names);
     let amounts = pod_amounts(pod);
     Some(PodSpec {
         init_containers: lower_all(&spec["initContainers"], names),
@@ -222,16 +199,11 @@ fn lower_spec(
 }
 
 fn symbol(value: &Value, names: &mut Interner) -> Option<Symbol> {
-    Some(text(value))
-        .filter(|text| !text.is_empty())
-        .map(|text| names.intern(text))
+    Some(text(value)).filter(|text| !text.is_empty()).map(|text| names.intern(text))
 }
 
 fn symbols(list: &Value, key: &str, names: &mut Interner) -> Vec<Symbol> {
-    items(list)
-        .iter()
-        .map(|item| names.intern(text(&item[key])))
-        .collect()
+    items(list).iter().map(|item| names.intern(text(&item[key]))).collect()
 }
 
 /// Priority and whether it never preempts.
@@ -239,16 +211,10 @@ fn symbols(list: &Value, key: &str, names: &mut Interner) -> Vec<Symbol> {
 /// Source: kubernetes v1.36.3 plugin/pkg/admission/priority/admission.go `admitPod`. Differs: a
 /// dumped pod whose class is not in the dump keeps the priority that stands in it.
 fn lower_priority(spec: &Value, at: &At<'_>, cx: &Lowering<'_>, found: &mut Found) -> (i32, bool) {
-    let given = spec["priority"]
-        .as_i64()
-        .and_then(|value| i32::try_from(value).ok());
+    let given = spec["priority"].as_i64().and_then(|value| i32::try_from(value).ok());
     let never = spec["preemptionPolicy"] == "Never";
     let name = text(&spec["priorityClassName"]);
-    let class = if name.is_empty() {
-        Some(cx.classes.standard())
-    } else {
-        cx.classes.get(name)
-    };
+    let class = if name.is_empty() { Some(cx.classes.standard()) } else { cx.classes.get(name) };
     match (class, given) {
         (Some(class), Some(given)) if given != class.value => {
             let at = at.field("priority");
@@ -302,15 +268,11 @@ pub(super) fn effect(value: &Value) -> Option<TaintEffect> {
 
 fn with_default_tolerations(mut list: Vec<Toleration>, names: &mut Interner) -> Vec<Toleration> {
     let given = list.len();
-    for key in [
-        "node.kubernetes.io/not-ready",
-        "node.kubernetes.io/unreachable",
-    ] {
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let key = names.intern(key);
         let speaks = |t: &Toleration| {
             t.key.is_none_or(|k| k == key)
-                && t.effect
-                    .is_none_or(|effect| effect == TaintEffect::NoExecute)
+                && t.effect.is_none_or(|effect| effect == TaintEffect::NoExecute)
         };
         if !list[..given].iter().any(speaks) {
             list.push(Toleration {
@@ -327,9 +289,7 @@ fn with_default_tolerations(mut list: Vec<Toleration>, names: &mut Interner) -> 
 
 /// Host ports of containers and sidecars (rule S77), each once.
 fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
-    let sidecars = items(&spec["initContainers"])
-        .iter()
-        .filter(|c| c["restartPolicy"] == "Always");
+    let sidecars = items(&spec["initContainers"]).iter().filter(|c| c["restartPolicy"] == "Always");
     let mut ports = Vec::new();
     for container in items(&spec["containers"]).iter().chain(sidecars) {
         for declared in items(&container["ports"]) {
@@ -341,11 +301,7 @@ fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
                 ip => ip,
             };
             let ip = names.intern(ip);
-            let port = HostPort {
-                ip,
-                protocol: protocol(&declared["protocol"]),
-                port: number,
-            };
+            let port = HostPort { ip, protocol: protocol(&declared["protocol"]), port: number };
             if !ports.contains(&port) {
                 ports.push(port);
             }
@@ -360,10 +316,7 @@ fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
     let mut need = |source: &Value, name: &str, is_secret| {
         let name = text(&source[name]);
         if is_set(source) && source["optional"] != true && !name.is_empty() {
-            let needed = ConfigRef {
-                is_secret,
-                name: names.intern(name),
-            };
+            let needed = ConfigRef { is_secret, name: names.intern(name) };
             if !refs.contains(&needed) {
                 refs.push(needed);
             }
@@ -377,9 +330,7 @@ fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
             need(&source["secret"], "name", true);
         }
     }
-    let all = items(&spec["initContainers"])
-        .iter()
-        .chain(items(&spec["containers"]));
+    let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
     for container in all {
         for source in items(&container["envFrom"]) {
             need(&source["configMapRef"], "name", false);

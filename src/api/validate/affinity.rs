@@ -31,12 +31,7 @@ pub(super) fn validate(affinity: &Value, at: &At<'_>, found: &mut Found) {
     for (index, wish) in items(&node[PREFERRED]).iter().enumerate() {
         let here = list.index(index);
         weight(&here.field("weight"), &wish["weight"], found);
-        node_term(
-            &wish["preference"],
-            &here.field("preference"),
-            Values::Any,
-            found,
-        );
+        node_term(&wish["preference"], &here.field("preference"), Values::Any, found);
     }
     unreadable(node, &list, found);
     for field in ["podAffinity", "podAntiAffinity"] {
@@ -77,10 +72,7 @@ fn node_term(term: &Value, at: &At<'_>, rule: Values, found: &mut Found) {
         let place = here.field("values");
         match text(&expression["operator"]) {
             "In" | "NotIn" if values.is_empty() => {
-                found.required(
-                    &place,
-                    "must be specified when `operator` is 'In' or 'NotIn'",
-                );
+                found.required(&place, "must be specified when `operator` is 'In' or 'NotIn'");
             }
             "Exists" | "DoesNotExist" if !values.is_empty() => {
                 let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
@@ -101,12 +93,7 @@ fn node_term(term: &Value, at: &At<'_>, rule: Values, found: &mut Found) {
         if rule == Values::Labels {
             for (index, value) in values.iter().enumerate() {
                 let value = text(value);
-                against(
-                    &place.index(index),
-                    value,
-                    &names::label_value(value),
-                    found,
-                );
+                against(&place.index(index), value, &names::label_value(value), found);
             }
         }
     }
@@ -141,21 +128,13 @@ fn pod_affinity(affinity: &Value, at: &At<'_>, found: &mut Found) {
     for (index, wish) in items(&affinity[PREFERRED]).iter().enumerate() {
         let here = list.index(index);
         weight(&here.field("weight"), &wish["weight"], found);
-        pod_term(
-            &wish["podAffinityTerm"],
-            &here.field("podAffinityTerm"),
-            found,
-        );
+        pod_term(&wish["podAffinityTerm"], &here.field("podAffinityTerm"), found);
     }
 }
 
 fn pod_term(term: &Value, at: &At<'_>, found: &mut Found) {
     label_selector(&at.field("labelSelector"), &term["labelSelector"], found);
-    label_selector(
-        &at.field("namespaceSelector"),
-        &term["namespaceSelector"],
-        found,
-    );
+    label_selector(&at.field("namespaceSelector"), &term["namespaceSelector"], found);
     for namespace in items(&term["namespaces"]) {
         let name = text(namespace);
         against(&at.field("namespace"), name, &names::dns_label(name), found);
@@ -164,12 +143,7 @@ fn pod_term(term: &Value, at: &At<'_>, found: &mut Found) {
     if key.is_empty() {
         found.required(&at.field("topologyKey"), "can not be empty");
     } else {
-        against(
-            &at.field("topologyKey"),
-            key,
-            &names::qualified_name(key),
-            found,
-        );
+        against(&at.field("topologyKey"), key, &names::qualified_name(key), found);
     }
 }
 
@@ -197,11 +171,7 @@ pub(super) fn topology_spread(list: &Value, at: &At<'_>, found: &mut Found) {
         }
         let least = &constraint["minDomains"];
         if least.as_i64().is_some_and(|least| least <= 0) {
-            found.invalid(
-                &here.field("minDomains"),
-                least,
-                "must be greater than zero",
-            );
+            found.invalid(&here.field("minDomains"), least, "must be greater than zero");
         }
         if is_set(least) && when == "ScheduleAnyway" {
             let why = "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not \
@@ -209,22 +179,13 @@ pub(super) fn topology_spread(list: &Value, at: &At<'_>, found: &mut Found) {
             found.invalid(&here.field("minDomains"), least, why);
         }
         for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
-            one_of(
-                &here.field(policy),
-                &constraint[policy],
-                &["Honor", "Ignore"],
-                found,
-            );
+            one_of(&here.field(policy), &constraint[policy], &["Honor", "Ignore"], found);
         }
         if !items(&constraint["matchLabelKeys"]).is_empty() && !is_set(&constraint["labelSelector"])
         {
             let why = "must not be specified when labelSelector is not set";
             found.forbidden(&here.field("matchLabelKeys"), why);
         }
-        label_selector(
-            &here.field("labelSelector"),
-            &constraint["labelSelector"],
-            found,
-        );
+        label_selector(&here.field("labelSelector"), &constraint["labelSelector"], found);
     }
 }

@@ -25,12 +25,7 @@ pub(super) fn validate_all(spec: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, 
         handlers(container, spec, &here, found);
         if is_set(&container["restartPolicy"]) {
             const KNOWN: [&str; 3] = ["Always", "OnFailure", "Never"];
-            one_of(
-                &here.field("restartPolicy"),
-                &container["restartPolicy"],
-                &KNOWN,
-                found,
-            );
+            one_of(&here.field("restartPolicy"), &container["restartPolicy"], &KNOWN, found);
         }
     }
     let list = at.field("initContainers");
@@ -43,12 +38,7 @@ pub(super) fn validate_all(spec: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, 
             handlers(container, spec, &here, found);
             continue;
         }
-        for field in [
-            "lifecycle",
-            "livenessProbe",
-            "readinessProbe",
-            "startupProbe",
-        ] {
+        for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
             if is_set(&container[field]) {
                 let why = "may not be set for init containers without restartPolicy=Always";
                 found.forbidden(&here.field(field), why);
@@ -106,19 +96,9 @@ fn common(
     }
     const MESSAGES: [&str; 2] = ["File", "FallbackToLogsOnError"];
     let place = at.field("terminationMessagePolicy");
-    one_of(
-        &place,
-        &container["terminationMessagePolicy"],
-        &MESSAGES,
-        found,
-    );
+    one_of(&place, &container["terminationMessagePolicy"], &MESSAGES, found);
     const PULL: [&str; 3] = ["Always", "IfNotPresent", "Never"];
-    one_of(
-        &at.field("imagePullPolicy"),
-        &container["imagePullPolicy"],
-        &PULL,
-        found,
-    );
+    one_of(&at.field("imagePullPolicy"), &container["imagePullPolicy"], &PULL, found);
     ports(container, spec, &at.field("ports"), found);
     environment(container, &at.field("env"), found);
     mounts(container, at, volumes, found);
@@ -150,32 +130,19 @@ fn ports(container: &Value, spec: &Value, at: &At<'_>, found: &mut Found) {
                 found.invalid(&here.field("hostPort"), host, why);
             }
         }
-        one_of(
-            &here.field("protocol"),
-            &port["protocol"],
-            &["SCTP", "TCP", "UDP"],
-            found,
-        );
+        one_of(&here.field("protocol"), &port["protocol"], &["SCTP", "TCP", "UDP"], found);
     }
 }
 
 fn environment(container: &Value, at: &At<'_>, found: &mut Found) {
-    const SOURCES: [&str; 5] = [
-        "fieldRef",
-        "resourceFieldRef",
-        "configMapKeyRef",
-        "secretKeyRef",
-        "fileKeyRef",
-    ];
+    const SOURCES: [&str; 5] =
+        ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
     for (index, variable) in items(&container["env"]).iter().enumerate() {
         let here = at.index(index);
         let name = text(&variable["name"]);
         if name.is_empty() {
             found.required(&here.field("name"), "");
-        } else if !name
-            .bytes()
-            .all(|b| (b' '..=b'~').contains(&b) && b != b'=')
-        {
+        } else if !name.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
             let why = "a valid environment variable name must consist only of printable ASCII \
                  characters other than '='";
             found.invalid_text(&here.field("name"), name, why);
@@ -185,10 +152,7 @@ fn environment(container: &Value, at: &At<'_>, found: &mut Found) {
             continue;
         }
         let place = here.field("valueFrom");
-        let given: Vec<&str> = SOURCES
-            .into_iter()
-            .filter(|kind| is_set(&source[*kind]))
-            .collect();
+        let given: Vec<&str> = SOURCES.into_iter().filter(|kind| is_set(&source[*kind])).collect();
         if given.is_empty() {
             let why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, \
                  `secretKeyRef` or `fileKeyRef`";
@@ -196,11 +160,7 @@ fn environment(container: &Value, at: &At<'_>, found: &mut Found) {
         } else if !text(&variable["value"]).is_empty() {
             found.invalid_text(&place, "", "may not be specified when `value` is not empty");
         } else if given.len() > 1 {
-            found.invalid_text(
-                &place,
-                "",
-                "may not have more than one field specified at a time",
-            );
+            found.invalid_text(&place, "", "may not have more than one field specified at a time");
         }
         for kind in ["configMapKeyRef", "secretKeyRef"] {
             if is_set(&source[kind]) && text(&source[kind]["key"]).is_empty() {
@@ -237,12 +197,7 @@ fn mounts(container: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, found: &mut 
 fn resize_policy(container: &Value, at: &At<'_>, found: &mut Found) {
     for policy in items(&container["resizePolicy"]) {
         one_of(at, &policy["resourceName"], &["cpu", "memory"], found);
-        one_of(
-            at,
-            &policy["restartPolicy"],
-            &["NotRequired", "RestartContainer"],
-            found,
-        );
+        one_of(at, &policy["restartPolicy"], &["NotRequired", "RestartContainer"], found);
     }
 }
 
@@ -256,10 +211,7 @@ fn handlers(container: &Value, spec: &Value, at: &At<'_>, found: &mut Found) {
             let kinds = ["exec", "httpGet", "tcpSocket", "sleep"];
             one_handler(handler, &kinds, &place.field(hook), found);
             let seconds = &handler["sleep"]["seconds"];
-            if seconds
-                .as_i64()
-                .is_some_and(|seconds| seconds < 0 || seconds > grace)
-            {
+            if seconds.as_i64().is_some_and(|seconds| seconds < 0 || seconds > grace) {
                 let why = format!(
                     "must be non-negative and less than terminationGracePeriodSeconds ({grace})"
                 );
@@ -268,11 +220,9 @@ fn handlers(container: &Value, spec: &Value, at: &At<'_>, found: &mut Found) {
             }
         }
     }
-    for (field, is_readiness) in [
-        ("livenessProbe", false),
-        ("readinessProbe", true),
-        ("startupProbe", false),
-    ] {
+    for (field, is_readiness) in
+        [("livenessProbe", false), ("readinessProbe", true), ("startupProbe", false)]
+    {
         let probe = &container[field];
         if is_set(probe) {
             validate_probe(probe, is_readiness, &at.field(field), found);
@@ -306,11 +256,7 @@ fn validate_probe(probe: &Value, is_readiness: bool, at: &At<'_>, found: &mut Fo
 }
 
 fn one_handler(handler: &Value, kinds: &[&str], at: &At<'_>, found: &mut Found) {
-    let given: Vec<&str> = kinds
-        .iter()
-        .copied()
-        .filter(|k| is_set(&handler[*k]))
-        .collect();
+    let given: Vec<&str> = kinds.iter().copied().filter(|k| is_set(&handler[*k])).collect();
     if given.is_empty() {
         found.required(at, "must specify a handler type");
     }
@@ -329,12 +275,7 @@ fn one_handler(handler: &Value, kinds: &[&str], at: &At<'_>, found: &mut Found) 
                     found.required(&here.field("path"), "");
                 }
                 port_or_name(&here.field("port"), &inner["port"], found);
-                one_of(
-                    &here.field("scheme"),
-                    &inner["scheme"],
-                    &["HTTP", "HTTPS"],
-                    found,
-                );
+                one_of(&here.field("scheme"), &inner["scheme"], &["HTTP", "HTTPS"], found);
             }
             "tcpSocket" => port_or_name(&here.field("port"), &inner["port"], found),
             "grpc" => port_number(&here.field("port"), &inner["port"], found),

@@ -11,11 +11,7 @@ pub(super) fn validate_hpa(object: &Value, found: &mut Found) {
     let (spec, at) = (&object["spec"], At::ROOT.field("spec"));
     let least = spec["minReplicas"].as_i64();
     if let Some(least) = least.filter(|least| *least < 1) {
-        found.invalid(
-            &at.field("minReplicas"),
-            &least,
-            "must be greater than or equal to 1",
-        );
+        found.invalid(&at.field("minReplicas"), &least, "must be greater than or equal to 1");
     }
     let most = spec["maxReplicas"].as_i64().unwrap_or(0);
     if most < 1 {
@@ -114,11 +110,7 @@ fn resource_target(target: &Value, at: &At<'_>, found: &mut Found) {
     let (average, percent) = (&target["averageValue"], &target["averageUtilization"]);
     positive(&at.field("averageValue"), average, found);
     if percent.as_i64().is_some_and(|percent| percent < 1) {
-        found.invalid(
-            &at.field("averageUtilization"),
-            percent,
-            "must be greater than 0",
-        );
+        found.invalid(&at.field("averageUtilization"), percent, "must be greater than 0");
     }
     match (is_set(average), is_set(percent)) {
         (true, true) => {
@@ -161,11 +153,7 @@ fn other_target(kind: &str, source: &Value, at: &At<'_>, found: &mut Found) {
     target_type(target, &here, found);
     positive(&here.field("value"), &target["value"], found);
     positive(&here.field("averageValue"), &target["averageValue"], found);
-    match (
-        kind,
-        is_set(&target["value"]),
-        is_set(&target["averageValue"]),
-    ) {
+    match (kind, is_set(&target["value"]), is_set(&target["averageValue"])) {
         ("Pods", _, false) => {
             let why = "must specify a positive target averageValue";
             found.required(&here.field("averageValue"), why);
@@ -190,12 +178,7 @@ fn validate_rules(rules: &Value, at: &At<'_>, found: &mut Found) {
         Some(3_601..) => found.invalid(&here, window, "must be less than or equal to 3600"),
         _ => {}
     }
-    one_of(
-        &at.field("selectPolicy"),
-        &rules["selectPolicy"],
-        &["Disabled", "Max", "Min"],
-        found,
-    );
+    one_of(&at.field("selectPolicy"), &rules["selectPolicy"], &["Disabled", "Max", "Min"], found);
     let list = at.field("policies");
     if items(&rules["policies"]).is_empty() {
         found.required(&list, "must specify at least one Policy");
@@ -220,10 +203,6 @@ fn validate_rules(rules: &Value, at: &At<'_>, found: &mut Found) {
     }
     if let Some(tolerance) = quantity(&rules["tolerance"]).filter(|amount| amount.sign() < 0) {
         let shown = format!("{:?}", tolerance.to_string());
-        found.invalid(
-            &at.field("tolerance"),
-            &shown,
-            "must be greater than or equal to 0",
-        );
+        found.invalid(&at.field("tolerance"), &shown, "must be greater than or equal to 0");
     }
 }

@@ -59,20 +59,11 @@ fn metadata(metadata: &Value, rule: fn(&str) -> Vec<String>, namespaced: bool, f
     }
     let namespace = text(&metadata["namespace"]);
     if namespaced && !namespace.is_empty() {
-        against(
-            &at.field("namespace"),
-            namespace,
-            &names::dns_label(namespace),
-            found,
-        );
+        against(&at.field("namespace"), namespace, &names::dns_label(namespace), found);
     }
     labels(&at.field("labels"), &metadata["labels"], found);
     annotations(&at.field("annotations"), &metadata["annotations"], found);
-    owners(
-        &metadata["ownerReferences"],
-        &at.field("ownerReferences"),
-        found,
-    );
+    owners(&metadata["ownerReferences"], &at.field("ownerReferences"), found);
     for (index, finalizer) in items(&metadata["finalizers"]).iter().enumerate() {
         let name = text(finalizer);
         let list = at.field("finalizers");
@@ -92,11 +83,7 @@ fn owners(list: &Value, at: &At<'_>, found: &mut Found) {
     for owner in items(list) {
         let version = text(&owner["apiVersion"]);
         if version.rsplit('/').next().unwrap_or("").is_empty() {
-            found.invalid_text(
-                &at.field("apiVersion"),
-                version,
-                "version must not be empty",
-            );
+            found.invalid_text(&at.field("apiVersion"), version, "version must not be empty");
         }
         for field in ["kind", "name", "uid"] {
             if text(&owner[field]).is_empty() {
@@ -149,10 +136,7 @@ fn not_negative(at: &At<'_>, value: &Value, found: &mut Found) {
 
 /// The number of a port; `value` may be absent.
 fn port_number(at: &At<'_>, value: &Value, found: &mut Found) {
-    if value
-        .as_i64()
-        .is_some_and(|port| !(1..=65_535).contains(&port))
-    {
+    if value.as_i64().is_some_and(|port| !(1..=65_535).contains(&port)) {
         found.invalid(at, value, "must be between 1 and 65535, inclusive");
     }
 }
@@ -184,11 +168,7 @@ fn label_selector(at: &At<'_>, selector: &Value, found: &mut Found) {
             }
             "Exists" | "DoesNotExist" => {}
             other => {
-                found.invalid_text(
-                    &here.field("operator"),
-                    other,
-                    "not a valid selector operator",
-                );
+                found.invalid_text(&here.field("operator"), other, "not a valid selector operator");
             }
         }
         let key = text(&expression["key"]);

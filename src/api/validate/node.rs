@@ -18,12 +18,7 @@ pub(super) fn validate_node(object: &Value, found: &mut Found) {
         let here = at.index(index);
         let (key, value) = (text(&taint["key"]), text(&taint["value"]));
         against(&here.field("key"), key, &names::qualified_name(key), found);
-        against(
-            &here.field("value"),
-            value,
-            &names::label_value(value),
-            found,
-        );
+        against(&here.field("value"), value, &names::label_value(value), found);
         let effect = text(&taint["effect"]);
         if effect.is_empty() {
             found.required(&here.field("effect"), "");
@@ -68,10 +63,5 @@ pub(super) fn validate_priority_class(object: &Value, found: &mut Found) {
         found.required(&At::ROOT.field("value"), "");
     }
     const POLICIES: [&str; 2] = ["PreemptLowerPriority", "Never"];
-    one_of(
-        &At::ROOT.field("preemptionPolicy"),
-        &object["preemptionPolicy"],
-        &POLICIES,
-        found,
-    );
+    one_of(&At::ROOT.field("preemptionPolicy"), &object["preemptionPolicy"], &POLICIES, found);
 }

@@ -23,12 +23,7 @@ pub(super) fn validate_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
     let volumes = volumes::validate(&spec["volumes"], &at.field("volumes"), found);
     container::validate_all(spec, at, &volumes, found);
     const RESTART: [&str; 3] = ["Always", "OnFailure", "Never"];
-    one_of(
-        &at.field("restartPolicy"),
-        &spec["restartPolicy"],
-        &RESTART,
-        found,
-    );
+    one_of(&at.field("restartPolicy"), &spec["restartPolicy"], &RESTART, found);
     const DNS: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     one_of(&at.field("dnsPolicy"), &spec["dnsPolicy"], &DNS, found);
     if spec["dnsPolicy"] == "None" && items(&spec["dnsConfig"]["nameservers"]).is_empty() {
@@ -46,10 +41,7 @@ pub(super) fn validate_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
     labels(&at.field("nodeSelector"), &spec["nodeSelector"], found);
     named(spec, at, found);
     let deadline = &spec["activeDeadlineSeconds"];
-    if deadline
-        .as_i64()
-        .is_some_and(|n| !(1..=2_147_483_647).contains(&n))
-    {
+    if deadline.as_i64().is_some_and(|n| !(1..=2_147_483_647).contains(&n)) {
         let why = "must be between 1 and 2147483647, inclusive";
         found.invalid(&at.field("activeDeadlineSeconds"), deadline, why);
     }
@@ -60,18 +52,12 @@ pub(super) fn validate_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
     }
     if spec["shareProcessNamespace"] == true && spec["hostPID"] == true {
         let why = "ShareProcessNamespace and HostPID cannot both be enabled";
-        found.invalid(
-            &at.field("securityContext.shareProcessNamespace"),
-            &true,
-            why,
-        );
+        found.invalid(&at.field("securityContext.shareProcessNamespace"), &true, why);
     }
     affinity::validate(&spec["affinity"], &at.field("affinity"), found);
     tolerations(&spec["tolerations"], &at.field("tolerations"), found);
-    let (spread, here) = (
-        &spec["topologySpreadConstraints"],
-        at.field("topologySpreadConstraints"),
-    );
+    let (spread, here) =
+        (&spec["topologySpreadConstraints"], at.field("topologySpreadConstraints"));
     affinity::topology_spread(spread, &here, found);
     gates(spec, at, found);
     resources::pod_level(spec, at, found);
@@ -80,10 +66,7 @@ pub(super) fn validate_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
 /// Fields that hold a name.
 fn named(spec: &Value, at: &At<'_>, found: &mut Found) {
     for (field, rule) in [
-        (
-            "serviceAccountName",
-            names::dns_subdomain as fn(&str) -> Vec<String>,
-        ),
+        ("serviceAccountName", names::dns_subdomain as fn(&str) -> Vec<String>),
         ("nodeName", names::dns_subdomain),
         ("hostname", names::dns_label),
         ("subdomain", names::dns_label),
@@ -96,12 +79,7 @@ fn named(spec: &Value, at: &At<'_>, found: &mut Found) {
         }
     }
     const POLICIES: [&str; 2] = ["PreemptLowerPriority", "Never"];
-    one_of(
-        &at.field("preemptionPolicy"),
-        &spec["preemptionPolicy"],
-        &POLICIES,
-        found,
-    );
+    one_of(&at.field("preemptionPolicy"), &spec["preemptionPolicy"], &POLICIES, found);
 }
 
 fn gates(spec: &Value, at: &At<'_>, found: &mut Found) {
@@ -109,12 +87,7 @@ fn gates(spec: &Value, at: &At<'_>, found: &mut Found) {
     for (index, gate) in items(&spec["readinessGates"]).iter().enumerate() {
         let name = text(&gate["conditionType"]);
         let here = list.index(index);
-        against(
-            &here.field("conditionType"),
-            name,
-            &names::qualified_name(name),
-            found,
-        );
+        against(&here.field("conditionType"), name, &names::qualified_name(name), found);
     }
     let list = at.field("resourceClaims");
     for (index, claim) in items(&spec["resourceClaims"]).iter().enumerate() {
@@ -174,20 +147,12 @@ fn tolerations(list: &Value, at: &At<'_>, found: &mut Found) {
 }
 
 pub(super) fn taint_effect(at: &At<'_>, effect: &Value, found: &mut Found) {
-    one_of(
-        at,
-        effect,
-        &["NoSchedule", "PreferNoSchedule", "NoExecute"],
-        found,
-    );
+    one_of(at, effect, &["NoSchedule", "PreferNoSchedule", "NoExecute"], found);
 }
 
 /// The names of resource claims.
 pub(super) fn claim_names(spec: &Value) -> BTreeSet<&str> {
-    items(&spec["resourceClaims"])
-        .iter()
-        .map(|claim| text(&claim["name"]))
-        .collect()
+    items(&spec["resourceClaims"]).iter().map(|claim| text(&claim["name"])).collect()
 }
 
 /// Whether a mapping has any entry.

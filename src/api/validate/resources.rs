@@ -21,11 +21,7 @@ pub(super) fn of_container(container: &Value, spec: &Value, at: &At<'_>, found: 
         }
     }
     requests_within_limits(own, &here, found);
-    let has = |name: &str| {
-        ["limits", "requests"]
-            .iter()
-            .any(|kind| own[kind].get(name).is_some())
-    };
+    let has = |name: &str| ["limits", "requests"].iter().any(|kind| own[kind].get(name).is_some());
     let huge = ["limits", "requests"]
         .iter()
         .any(|kind| entries(&own[kind]).any(|(name, _)| name.starts_with("hugepages-")));
@@ -56,11 +52,7 @@ fn container_resource(at: &At<'_>, name: &str, found: &mut Found) {
         || name.starts_with("attachable-volumes-");
     if !standard {
         if !QUOTA.contains(&name) && name != "storage" {
-            found.invalid_text(
-                at,
-                name,
-                "must be a standard resource type or fully qualified",
-            );
+            found.invalid_text(at, name, "must be a standard resource type or fully qualified");
         }
         found.invalid_text(at, name, "must be a standard resource for containers");
     }
@@ -82,10 +74,7 @@ pub(super) fn amount(at: &At<'_>, name: &str, value: &Value, found: &mut Found) 
     if is_too_large(name, &quantity) {
         found.invalid(at, &shown, "is more than can be simulated (2^50)");
     }
-    if let Some(size) = name
-        .strip_prefix("hugepages-")
-        .and_then(|s| Quantity::parse(s).ok())
-    {
+    if let Some(size) = name.strip_prefix("hugepages-").and_then(|s| Quantity::parse(s).ok()) {
         let (size, value) = (size.value(), quantity.value());
         if size <= 0 || value % size != 0 {
             let why = format!("{quantity} is not positive integer multiple of {name}");
@@ -110,11 +99,7 @@ fn requests_within_limits(own: &Value, at: &At<'_>, found: &mut Found) {
                 found.required(&at.field("limits"), why);
             }
             Some(limit) if !overcommits && request != *limit => {
-                found.invalid(
-                    &here,
-                    &shown,
-                    &format!("must be equal to {name} limit of {limit}"),
-                );
+                found.invalid(&here, &shown, &format!("must be equal to {name} limit of {limit}"));
             }
             Some(limit) if request > *limit => {
                 let why = format!("must be less than or equal to {name} limit of {limit}");
@@ -153,11 +138,7 @@ pub(super) fn pod_level(spec: &Value, at: &At<'_>, found: &mut Found) {
         if let Some(least) = of_containers.get(&name).filter(|least| request < **least) {
             let why =
                 format!("must be greater than or equal to aggregate container requests of {least}");
-            found.invalid(
-                &place.key(&name),
-                &format!("{:?}", request.to_string()),
-                &why,
-            );
+            found.invalid(&place.key(&name), &format!("{:?}", request.to_string()), &why);
         }
     }
     let limits = list(&own["limits"]);

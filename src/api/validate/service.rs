@@ -28,12 +28,7 @@ pub(super) fn validate_service(object: &Value, found: &mut Found) {
         let name = text(&spec["externalName"]).trim_end_matches('.');
         match name {
             "" => found.required(&at.field("externalName"), ""),
-            name => against(
-                &at.field("externalName"),
-                name,
-                &names::dns_subdomain(name),
-                found,
-            ),
+            name => against(&at.field("externalName"), name, &names::dns_subdomain(name), found),
         }
         if !text(&spec["clusterIP"]).is_empty() {
             let why = "may not be set when `type` is 'ExternalName'";
@@ -44,31 +39,14 @@ pub(super) fn validate_service(object: &Value, found: &mut Found) {
     topology_hints(object, found);
     labels(&at.field("selector"), &spec["selector"], found);
     const AFFINITIES: [&str; 2] = ["ClientIP", "None"];
-    one_of(
-        &at.field("sessionAffinity"),
-        &spec["sessionAffinity"],
-        &AFFINITIES,
-        found,
-    );
+    one_of(&at.field("sessionAffinity"), &spec["sessionAffinity"], &AFFINITIES, found);
     let timeout = &spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"];
-    if timeout
-        .as_i64()
-        .is_some_and(|seconds| !(1..=86_400).contains(&seconds))
-    {
+    if timeout.as_i64().is_some_and(|seconds| !(1..=86_400).contains(&seconds)) {
         let place = at.field("sessionAffinityConfig.clientIP.timeoutSeconds");
-        found.invalid(
-            &place,
-            timeout,
-            "must be greater than 0 and less than 86400",
-        );
+        found.invalid(&place, timeout, "must be greater than 0 and less than 86400");
     }
     for policy in ["externalTrafficPolicy", "internalTrafficPolicy"] {
-        one_of(
-            &at.field(policy),
-            &spec[policy],
-            &["Cluster", "Local"],
-            found,
-        );
+        one_of(&at.field(policy), &spec[policy], &["Cluster", "Local"], found);
     }
     let outside = matches!(kind, "NodePort" | "LoadBalancer")
         || kind == "ClusterIP" && !items(&spec["externalIPs"]).is_empty();
@@ -78,19 +56,9 @@ pub(super) fn validate_service(object: &Value, found: &mut Found) {
         found.invalid(&place, &spec["externalTrafficPolicy"], why);
     }
     const NEAR: [&str; 3] = ["PreferClose", "PreferSameZone", "PreferSameNode"];
-    one_of(
-        &at.field("trafficDistribution"),
-        &spec["trafficDistribution"],
-        &NEAR,
-        found,
-    );
+    one_of(&at.field("trafficDistribution"), &spec["trafficDistribution"], &NEAR, found);
     const POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
-    one_of(
-        &at.field("ipFamilyPolicy"),
-        &spec["ipFamilyPolicy"],
-        &POLICIES,
-        found,
-    );
+    one_of(&at.field("ipFamilyPolicy"), &spec["ipFamilyPolicy"], &POLICIES, found);
     let list = at.field("ipFamilies");
     for (index, family) in items(&spec["ipFamilies"]).iter().enumerate() {
         one_of(&list.index(index), family, &["IPv4", "IPv6"], found);
@@ -100,10 +68,8 @@ pub(super) fn validate_service(object: &Value, found: &mut Found) {
 /// The older way to ask for `trafficDistribution`.
 fn topology_hints(object: &Value, found: &mut Found) {
     let at = At::ROOT.field("metadata.annotations");
-    for key in [
-        "service.kubernetes.io/topology-mode",
-        "service.kubernetes.io/topology-aware-hints",
-    ] {
+    for key in ["service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints"]
+    {
         let mode = text(&object["metadata"]["annotations"][key]);
         if mode.eq_ignore_ascii_case("auto") {
             let message = format!("{key} is not modelled: calls go to pods in all zones");
@@ -130,12 +96,7 @@ fn ports(spec: &Value, kind: &str, at: &At<'_>, found: &mut Found) {
         }
         let number = port["port"].as_i64().unwrap_or(0);
         port_number(&here.field("port"), &number.into(), found);
-        one_of(
-            &here.field("protocol"),
-            &port["protocol"],
-            &["SCTP", "TCP", "UDP"],
-            found,
-        );
+        one_of(&here.field("protocol"), &port["protocol"], &["SCTP", "TCP", "UDP"], found);
         port_or_name(&here.field("targetPort"), &port["targetPort"], found);
         let node = port["nodePort"].as_i64().unwrap_or(0);
         if node != 0 && matches!(kind, "ClusterIP" | "ExternalName") {

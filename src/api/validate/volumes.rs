@@ -42,10 +42,7 @@ pub(super) fn validate<'a>(list: &'a Value, at: &At<'_>, found: &mut Found) -> B
 /// The order in which the API server looks at the sources.
 fn place_of(kind: &str) -> usize {
     const ORDER: [&str; 5] = ["emptyDir", "hostPath", "gitRepo", "secret", "configMap"];
-    ORDER
-        .iter()
-        .position(|known| *known == kind)
-        .unwrap_or(ORDER.len())
+    ORDER.iter().position(|known| *known == kind).unwrap_or(ORDER.len())
 }
 
 fn validate_source(kind: &str, source: &Value, at: &At<'_>, found: &mut Found) {
@@ -83,10 +80,7 @@ fn validate_source(kind: &str, source: &Value, at: &At<'_>, found: &mut Found) {
         found.forbidden(&at.field("sizeLimit"), why);
     }
     let mode = &source["defaultMode"];
-    if mode
-        .as_i64()
-        .is_some_and(|mode| !(0..=0o777).contains(&mode))
-    {
+    if mode.as_i64().is_some_and(|mode| !(0..=0o777).contains(&mode)) {
         let why = "must be a number between 0 and 0777 (octal), both inclusive";
         found.invalid(&at.field("defaultMode"), mode, why);
     }

@@ -18,24 +18,13 @@ pub(super) fn validate_deployment(object: &Value, found: &mut Found) {
     not_negative(&at.field("replicas"), &spec["replicas"], found);
     selector_and_template(spec, &at, found);
     strategy(&spec["strategy"], &at.field("strategy"), found);
-    not_negative(
-        &at.field("minReadySeconds"),
-        &spec["minReadySeconds"],
-        found,
-    );
-    not_negative(
-        &at.field("revisionHistoryLimit"),
-        &spec["revisionHistoryLimit"],
-        found,
-    );
+    not_negative(&at.field("minReadySeconds"), &spec["minReadySeconds"], found);
+    not_negative(&at.field("revisionHistoryLimit"), &spec["revisionHistoryLimit"], found);
     let deadline = &spec["progressDeadlineSeconds"];
     let here = at.field("progressDeadlineSeconds");
     not_negative(&here, deadline, found);
     let min_ready = spec["minReadySeconds"].as_i64().unwrap_or(0);
-    if deadline
-        .as_i64()
-        .is_some_and(|deadline| deadline <= min_ready)
-    {
+    if deadline.as_i64().is_some_and(|deadline| deadline <= min_ready) {
         found.invalid(&here, deadline, "must be greater than minReadySeconds");
     }
 }
@@ -43,11 +32,7 @@ pub(super) fn validate_deployment(object: &Value, found: &mut Found) {
 pub(super) fn validate_replica_set(object: &Value, found: &mut Found) {
     let (spec, at) = (&object["spec"], At::ROOT.field("spec"));
     not_negative(&at.field("replicas"), &spec["replicas"], found);
-    not_negative(
-        &at.field("minReadySeconds"),
-        &spec["minReadySeconds"],
-        found,
-    );
+    not_negative(&at.field("minReadySeconds"), &spec["minReadySeconds"], found);
     selector_and_template(spec, &at, found);
 }
 
@@ -82,11 +67,7 @@ fn template(template: &Value, selector: Option<&TextSelector>, at: &At<'_>, foun
     }
     let metadata = here.field("metadata");
     labels(&metadata.field("labels"), of_template, found);
-    annotations(
-        &metadata.field("annotations"),
-        &template["metadata"]["annotations"],
-        found,
-    );
+    annotations(&metadata.field("annotations"), &template["metadata"]["annotations"], found);
     let (spec, spec_at) = (&template["spec"], here.field("spec"));
     pod::validate_spec(spec, &spec_at, found);
     if !items(&spec["ephemeralContainers"]).is_empty() {

@@ -66,10 +66,7 @@ enum Amount {
 
 impl Default for Amount {
     fn default() -> Self {
-        Self::Int {
-            value: 0,
-            exponent: 0,
-        }
+        Self::Int { value: 0, exponent: 0 }
     }
 }
 
@@ -90,23 +87,12 @@ const DECIMAL: [(&str, i32); 10] = [
 impl Quantity {
     /// That many whole units.
     pub const fn from_value(value: i64, format: Format) -> Self {
-        Self {
-            amount: Amount::Int { value, exponent: 0 },
-            format,
-            text: None,
-        }
+        Self { amount: Amount::Int { value, exponent: 0 }, format, text: None }
     }
 
     /// That many thousandths.
     pub const fn from_milli(value: i64, format: Format) -> Self {
-        Self {
-            amount: Amount::Int {
-                value,
-                exponent: -3,
-            },
-            format,
-            text: None,
-        }
+        Self { amount: Amount::Int { value, exponent: -3 }, format, text: None }
     }
 
     /// Reads Kubernetes' text.
@@ -158,14 +144,10 @@ impl Quantity {
     /// Source: kubernetes v1.36.3 resource/quantity.go `ScaledValue` (recorded).
     pub fn scaled_value(&self, exponent: i32) -> i64 {
         match &self.amount {
-            Amount::Int {
-                value,
-                exponent: own,
-            } if *own < exponent => divide_away(*value, own.abs_diff(exponent)),
-            Amount::Int {
-                value,
-                exponent: own,
-            } => scale_up(*value, own.abs_diff(exponent)),
+            Amount::Int { value, exponent: own } if *own < exponent => {
+                divide_away(*value, own.abs_diff(exponent))
+            }
+            Amount::Int { value, exponent: own } => scale_up(*value, own.abs_diff(exponent)),
             Amount::Dec { unscaled, scale } => scale_big(unscaled, scale + exponent),
         }
     }
@@ -176,11 +158,7 @@ impl Quantity {
             Amount::Int { value, exponent } => (cast::f64_of_i64(*value), *exponent),
             Amount::Dec { unscaled, scale } => (unscaled.nearest_f64(), -scale),
         };
-        if exponent == 0 {
-            base
-        } else {
-            base * math::pow10(exponent)
-        }
+        if exponent == 0 { base } else { base * math::pow10(exponent) }
     }
 
     /// The canonical text, without regard to the text it was given as.
@@ -220,23 +198,15 @@ impl Quantity {
     #[must_use]
     pub fn negated(&self) -> Self {
         let amount = match &self.amount {
-            Amount::Int { value, exponent } if *value != i64::MIN => Amount::Int {
-                value: -value,
-                exponent: *exponent,
-            },
+            Amount::Int { value, exponent } if *value != i64::MIN => {
+                Amount::Int { value: -value, exponent: *exponent }
+            }
             other => {
                 let (unscaled, scale) = other.clone().into_decimal();
-                Amount::Dec {
-                    unscaled: unscaled.negated(),
-                    scale,
-                }
+                Amount::Dec { unscaled: unscaled.negated(), scale }
             }
         };
-        Self {
-            amount,
-            format: self.format,
-            text: None,
-        }
+        Self { amount, format: self.format, text: None }
     }
 }
 
@@ -251,13 +221,8 @@ impl Amount {
     /// The sum in the small shape, or none when it does not fit.
     /// Source: kubernetes v1.36.3 resource/amount.go `int64Amount.Add`.
     fn small_sum(&self, other: &Self) -> Option<Self> {
-        let (
-            Self::Int { value, exponent },
-            Self::Int {
-                value: more,
-                exponent: at,
-            },
-        ) = (self, other)
+        let (Self::Int { value, exponent }, Self::Int { value: more, exponent: at }) =
+            (self, other)
         else {
             return None;
         };
@@ -270,10 +235,7 @@ impl Amount {
         let low = *exponent.min(at);
         let left = times_pow10(*value, exponent.abs_diff(low))?;
         let right = times_pow10(*more, at.abs_diff(low))?;
-        Some(Self::Int {
-            value: left.checked_add(right)?,
-            exponent: low,
-        })
+        Some(Self::Int { value: left.checked_add(right)?, exponent: low })
     }
 
     fn sum(&self, other: &Self) -> Self {
@@ -281,10 +243,7 @@ impl Amount {
             return small;
         }
         let (left, right, scale) = aligned(self, other);
-        Self::Dec {
-            unscaled: left.plus(&right),
-            scale,
-        }
+        Self::Dec { unscaled: left.plus(&right), scale }
     }
 }
 
@@ -311,9 +270,7 @@ fn times_pow10(value: i64, exponent: u32) -> Option<i64> {
     if value == 0 {
         return Some(0);
     }
-    10_i64
-        .checked_pow(exponent)
-        .and_then(|power| value.checked_mul(power))
+    10_i64.checked_pow(exponent).and_then(|power| value.checked_mul(power))
 }
 
 /// `value · 10^exponent`. When that does not fit, the exponents that the original multiplies by in
@@ -322,11 +279,7 @@ fn times_pow10(value: i64, exponent: u32) -> Option<i64> {
 fn scale_up(value: i64, exponent: u32) -> i64 {
     let in_one_step = matches!(exponent, 1 | 2 | 3 | 6 | 9) && value != i64::MIN;
     let wrapped = || {
-        if in_one_step {
-            value.wrapping_mul(10_i64.pow(exponent))
-        } else {
-            0
-        }
+        if in_one_step { value.wrapping_mul(10_i64.pow(exponent)) } else { 0 }
     };
     times_pow10(value, exponent).unwrap_or_else(wrapped)
 }
@@ -401,14 +354,8 @@ impl Ord for Quantity {
         }
         match (&self.amount, &other.amount) {
             (
-                Amount::Int {
-                    value: left,
-                    exponent: at,
-                },
-                Amount::Int {
-                    value: right,
-                    exponent: there,
-                },
+                Amount::Int { value: left, exponent: at },
+                Amount::Int { value: right, exponent: there },
             ) if at == there => left.cmp(right),
             (left, right) => {
                 let (left, right, _) = aligned(left, right);
@@ -422,16 +369,8 @@ impl Ord for Quantity {
 impl Add for &Quantity {
     type Output = Quantity;
     fn add(self, other: &Quantity) -> Quantity {
-        let format = if self.is_zero() {
-            other.format
-        } else {
-            self.format
-        };
-        Quantity {
-            amount: self.amount.sum(&other.amount),
-            format,
-            text: None,
-        }
+        let format = if self.is_zero() { other.format } else { self.format };
+        Quantity { amount: self.amount.sum(&other.amount), format, text: None }
     }
 }
 
@@ -463,12 +402,7 @@ mod tests {
         for text in ["1", "500m", "2Gi", "+1", "5.", "0003", "1E3", "8.055P"] {
             assert_eq!(parse(text).to_string(), text);
         }
-        let changed = [
-            ("0.5", "500m"),
-            ("1000", "1k"),
-            ("1.5Gi", "1536Mi"),
-            ("1024Mi", "1Gi"),
-        ];
+        let changed = [("0.5", "500m"), ("1000", "1k"), ("1.5Gi", "1536Mi"), ("1024Mi", "1Gi")];
         for (text, canonical) in changed {
             assert_eq!(parse(text).to_string(), canonical);
         }
@@ -492,18 +426,12 @@ mod tests {
 
     #[test]
     fn values_round_up() {
-        assert_eq!(
-            (parse("1500m").value(), parse("1500m").milli_value()),
-            (2, 1_500)
-        );
+        assert_eq!((parse("1500m").value(), parse("1500m").milli_value()), (2, 1_500));
         assert_eq!((parse("1n").value(), parse("1n").milli_value()), (1, 1));
         assert_eq!(parse("-0.5").value(), -1);
         assert_eq!(parse("1Gi").value(), 1 << 30);
         // 3 · 0.1 and 300 · 0.001 differ in the last bit, here as in Go
-        assert_eq!(
-            parse("0.3").approximate_f64().to_string(),
-            "0.30000000000000004"
-        );
+        assert_eq!(parse("0.3").approximate_f64().to_string(), "0.30000000000000004");
         assert_eq!(parse("300m").approximate_f64().to_string(), "0.3");
     }
 

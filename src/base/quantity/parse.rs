@@ -37,13 +37,7 @@ impl<'a> Parts<'a> {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let number = unsigned.trim_start_matches('0');
         if number.is_empty() {
-            return Ok(Self {
-                negative,
-                value: "0",
-                whole: "0",
-                part: "",
-                suffix: "",
-            });
+            return Ok(Self { negative, value: "0", whole: "0", part: "", suffix: "" });
         }
         let (whole, rest) = digits(number);
         let (part, suffix) = rest.strip_prefix('.').map_or(("", rest), digits);
@@ -54,13 +48,7 @@ impl<'a> Parts<'a> {
             return Err(QuantityError::Format);
         }
         let whole = if whole.is_empty() { "0" } else { whole };
-        Ok(Self {
-            negative,
-            value,
-            whole,
-            part,
-            suffix,
-        })
+        Ok(Self { negative, value, whole, part, suffix })
     }
 
     /// The number in the small shape, or none when it may not fit.
@@ -69,11 +57,9 @@ impl<'a> Parts<'a> {
         let (factor, exponent, spare) = match suffix.format {
             Format::BinarySI if !self.part.is_empty() => return None,
             // 2^10 takes about three digits
-            Format::BinarySI => (
-                1_i64 << suffix.exponent,
-                0,
-                14 - suffix.exponent * 3 / 10 - count,
-            ),
+            Format::BinarySI => {
+                (1_i64 << suffix.exponent, 0, 14 - suffix.exponent * 3 / 10 - count)
+            }
             _ => (1, suffix.exponent, 18 - count),
         };
         let exponent = exponent - cast::i32_of_usize(self.part.len());
@@ -90,11 +76,7 @@ impl<'a> Parts<'a> {
         // A lone 0 keeps its text too, but that is its canonical text anyway.
         let text = kept.then(|| text.into());
         let value = if self.negative { -magnitude } else { magnitude };
-        Some(Quantity {
-            amount: Amount::Int { value, exponent },
-            format: suffix.format,
-            text,
-        })
+        Some(Quantity { amount: Amount::Int { value, exponent }, format: suffix.format, text })
     }
 
     /// The number in the large shape: rounded away from zero to whole nanos, binary ones capped.
@@ -121,16 +103,8 @@ impl<'a> Parts<'a> {
         } else if format == Format::BinarySI && !unscaled.is_zero() && unscaled < nanos(1) {
             format = Format::DecimalSI;
         }
-        let unscaled = if self.negative {
-            unscaled.negated()
-        } else {
-            unscaled
-        };
-        Ok(Quantity {
-            amount: Amount::Dec { unscaled, scale },
-            format,
-            text: None,
-        })
+        let unscaled = if self.negative { unscaled.negated() } else { unscaled };
+        Ok(Quantity { amount: Amount::Dec { unscaled, scale }, format, text: None })
     }
 }
 
@@ -159,27 +133,16 @@ impl Suffix {
     /// Source: kubernetes v1.36.3 resource/suffix.go `interpret`.
     fn of(text: &str) -> Result<Self, QuantityError> {
         if let Some((_, exponent)) = DECIMAL.iter().find(|(name, _)| *name == text) {
-            return Ok(Self {
-                format: Format::DecimalSI,
-                exponent: *exponent,
-            });
+            return Ok(Self { format: Format::DecimalSI, exponent: *exponent });
         }
         if let Some(index) = BINARY.iter().position(|name| *name == text) {
             let exponent = cast::i32_of_usize(index * 10);
-            return Ok(Self {
-                format: Format::BinarySI,
-                exponent,
-            });
+            return Ok(Self { format: Format::BinarySI, exponent });
         }
-        let exponent = text
-            .strip_prefix(['e', 'E'])
-            .and_then(|power| power.parse::<i64>().ok());
+        let exponent = text.strip_prefix(['e', 'E']).and_then(|power| power.parse::<i64>().ok());
         let exponent = exponent.filter(|power| (-EXPONENT_MAX..=EXPONENT_MAX).contains(power));
         let exponent = exponent.and_then(|power| i32::try_from(power).ok());
         let exponent = exponent.ok_or(QuantityError::Suffix)?;
-        Ok(Self {
-            format: Format::DecimalExponent,
-            exponent,
-        })
+        Ok(Self { format: Format::DecimalExponent, exponent })
     }
 }

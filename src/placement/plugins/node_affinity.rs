@@ -50,10 +50,7 @@ pub fn filter(pod: &PodSpec, node: &NodeState, names: &Interner) -> Result<(), R
     if matches_node(selector, affinity, spec.name, &spec.labels, names) {
         return Ok(());
     }
-    Err(Rejection::unresolvable(
-        Plugin::NodeAffinity,
-        Reason::NodeAffinity,
-    ))
+    Err(Rejection::unresolvable(Plugin::NodeAffinity, Reason::NodeAffinity))
 }
 
 /// The sum of the weights of the preferred terms that match (rule S100).
@@ -64,9 +61,5 @@ pub fn raw_score(pod: &PodSpec, node: &NodeState, names: &Interner) -> i64 {
         let counts = *weight != 0 && term.matches(spec.name, &spec.labels, names);
         counts.then_some(i64::from(*weight))
     };
-    pod.node_affinity
-        .preferred
-        .iter()
-        .filter_map(matching)
-        .sum()
+    pod.node_affinity.preferred.iter().filter_map(matching).sum()
 }

@@ -13,10 +13,9 @@ use super::super::verdict::{Plugin, Reason, Rejection};
 /// If the pod names another node.
 pub fn filter(pod: &PodSpec, node: &NodeState) -> Result<(), Rejection> {
     match pod.node_name {
-        Some(name) if name != node.spec.name => Err(Rejection::unresolvable(
-            Plugin::NodeName,
-            Reason::OtherNodeName,
-        )),
+        Some(name) if name != node.spec.name => {
+            Err(Rejection::unresolvable(Plugin::NodeName, Reason::OtherNodeName))
+        }
         _ => Ok(()),
     }
 }

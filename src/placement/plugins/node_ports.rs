@@ -23,9 +23,7 @@ pub fn conflict(a: &HostPort, b: &HostPort, names: &Interner) -> bool {
 /// Whether any of the wanted ports is held.
 #[must_use]
 pub fn any_conflict(wanted: &[HostPort], held: &[HostPort], names: &Interner) -> bool {
-    wanted
-        .iter()
-        .any(|w| held.iter().any(|h| conflict(w, h, names)))
+    wanted.iter().any(|w| held.iter().any(|h| conflict(w, h, names)))
 }
 
 /// The filter.

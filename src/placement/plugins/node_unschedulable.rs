@@ -34,8 +34,5 @@ pub fn filter(pod: &PodSpec, node: &NodeState, names: &Interner) -> Result<(), R
     if !node.spec.unschedulable || tolerates_cordon(pod, names) {
         return Ok(());
     }
-    Err(Rejection::unresolvable(
-        Plugin::NodeUnschedulable,
-        Reason::WereUnschedulable,
-    ))
+    Err(Rejection::unresolvable(Plugin::NodeUnschedulable, Reason::WereUnschedulable))
 }

@@ -34,18 +34,8 @@ pub fn filter(pod: &PodSpec, node: &NodeState) -> Result<(), Rejection> {
     };
     let wants = &pod.requests;
     let fixed = [
-        (
-            Reason::InsufficientCpu,
-            wants.cpu.0,
-            allocatable.cpu.0,
-            taken.cpu.0,
-        ),
-        (
-            Reason::InsufficientMemory,
-            wants.memory.0,
-            allocatable.memory.0,
-            taken.memory.0,
-        ),
+        (Reason::InsufficientCpu, wants.cpu.0, allocatable.cpu.0, taken.cpu.0),
+        (Reason::InsufficientMemory, wants.memory.0, allocatable.memory.0, taken.memory.0),
         (
             Reason::InsufficientEphemeralStorage,
             wants.ephemeral_storage.0,
@@ -71,21 +61,14 @@ pub fn filter(pod: &PodSpec, node: &NodeState) -> Result<(), Rejection> {
     if reasons.is_empty() {
         return Ok(());
     }
-    Err(Rejection {
-        plugin: Plugin::NodeResourcesFit,
-        code,
-        reasons,
-    })
+    Err(Rejection { plugin: Plugin::NodeResourcesFit, code, reasons })
 }
 
 /// Whether the pod would fit on the node if it were empty: the hint for nodes that are new or have
 /// grown (rule S150).
 #[must_use]
 pub fn fits_empty(pod: &PodSpec, node: &NodeState) -> bool {
-    let empty = NodeState {
-        spec: node.spec.clone(),
-        usage: super::super::nodes::Usage::default(),
-    };
+    let empty = NodeState { spec: node.spec.clone(), usage: super::super::nodes::Usage::default() };
     filter(pod, &empty).is_ok()
 }
 
@@ -116,11 +99,7 @@ const fn least(requested: i64, allocatable: i64) -> i64 {
 
 /// The part that is taken, in percent.
 const fn most(requested: i64, allocatable: i64) -> i64 {
-    let requested = if requested > allocatable {
-        allocatable
-    } else {
-        requested
-    };
+    let requested = if requested > allocatable { allocatable } else { requested };
     requested * SCORE_MAX / allocatable
 }
 

@@ -25,10 +25,7 @@ pub fn filter(pod: &PodSpec, node: &NodeState) -> Result<(), Rejection> {
     if tolerates_all(pod, &node.spec.taints) {
         return Ok(());
     }
-    Err(Rejection::unresolvable(
-        Plugin::TaintToleration,
-        Reason::UntoleratedTaint,
-    ))
+    Err(Rejection::unresolvable(Plugin::TaintToleration, Reason::UntoleratedTaint))
 }
 
 /// How many taints to be avoided the pod does not tolerate (rule S96): less is better.
@@ -38,12 +35,5 @@ pub fn raw_score(pod: &PodSpec, node: &NodeState) -> i64 {
     let counts = |t: &&Toleration| matches!(t.effect, None | Some(TaintEffect::PreferNoSchedule));
     let tolerations = || pod.tolerations.iter().filter(counts);
     let untolerated = |taint: &&Taint| !tolerations().any(|t| t.tolerates(taint));
-    cast::i64_of(
-        node.spec
-            .taints
-            .iter()
-            .filter(avoided)
-            .filter(untolerated)
-            .count(),
-    )
+    cast::i64_of(node.spec.taints.iter().filter(avoided).filter(untolerated).count())
 }

@@ -32,18 +32,9 @@ fn conformance_deployment() {
 
 /// Cases whose outcome hangs on an order that the original does not fix.
 const LEFT_TO_CHANCE: [(&str, &str); 3] = [
-    (
-        "deployment-000542",
-        "which look sets the next one before the deadline",
-    ),
-    (
-        "deployment-000722",
-        "a look at the very instant at which pods become available",
-    ),
-    (
-        "deployment-000780",
-        "which of several equal pods of one node goes",
-    ),
+    ("deployment-000542", "which look sets the next one before the deadline"),
+    ("deployment-000722", "a look at the very instant at which pods become available"),
+    ("deployment-000780", "which of several equal pods of one node goes"),
 ];
 
 /// The README: with several statuses in one instant the reason of Progressing is left to chance.
@@ -68,10 +59,7 @@ fn replay(case: &Value) -> Result<(), String> {
     let horizon = ms(&case["horizon_ms"]);
     let mut ours: BTreeMap<u64, State> = BTreeMap::new();
     loop {
-        let due = run
-            .control
-            .next_due()
-            .map(|at| at.since_start().whole_millis());
+        let due = run.control.next_due().map(|at| at.since_start().whole_millis());
         let op = ops.peek().map(|op| ms(&op["t"]));
         let Some(next) = due.into_iter().chain(op).min().filter(|t| *t < horizon) else {
             break;
@@ -100,10 +88,7 @@ impl Run {
         let node: NodeSpec = builder.model.nodes[0].clone();
         for number in 1..list(&case["nodes"]).len() {
             let name = builder.name(&format!("node-{number}")).name;
-            builder.model.nodes.push(NodeSpec {
-                name,
-                ..node.clone()
-            });
+            builder.model.nodes.push(NodeSpec { name, ..node.clone() });
         }
         let images = case["behave"].as_object().expect("images");
         let template = |image: &String| {
@@ -116,19 +101,11 @@ impl Run {
         spec.replicas = replicas(&object);
         builder.model.deployments.push(spec);
         let mut control = Control::new(&builder.build());
-        let records = list(&case["timeline"])
-            .iter()
-            .flat_map(|slot| list(&slot["ch"]));
+        let records = list(&case["timeline"]).iter().flat_map(|slot| list(&slot["ch"]));
         let sets = records.filter(|record| record["k"] == "ReplicaSet");
-        let bases = sets
-            .map(|set| (text(&set["image"]), text(&set["n"])))
-            .collect();
+        let bases = sets.map(|set| (text(&set["image"]), text(&set["n"]))).collect();
         control.behave = Some(Behave::new(case["behave"].clone(), bases));
-        Self {
-            control,
-            templates,
-            object,
-        }
+        Self { control, templates, object }
     }
 
     fn operate(&mut self, op: &Value) -> Result<(), String> {
@@ -186,9 +163,7 @@ impl Run {
         let found = if to == 0 {
             sets.len().checked_sub(2).map(|i| sets[i].1.clone())
         } else {
-            sets.iter()
-                .find(|(r, _)| u64::from(*r) == to)
-                .map(|(_, image)| image.clone())
+            sets.iter().find(|(r, _)| u64::from(*r) == to).map(|(_, image)| image.clone())
         };
         if let Some(image) = found {
             let mut object = self.object.clone();
@@ -199,9 +174,7 @@ impl Run {
 
     fn state(&self) -> State {
         let cluster = &self.control.cluster;
-        let row = cluster
-            .deployment(DeploymentId::from_index(0))
-            .expect("it is there");
+        let row = cluster.deployment(DeploymentId::from_index(0)).expect("it is there");
         let status = &row.status;
         let available = if status.is_available {
             json!(["Available", "True", "MinimumReplicasAvailable"])
@@ -330,10 +303,7 @@ fn compare(ours: &BTreeMap<u64, State>, theirs: &BTreeMap<u64, State>) -> Result
         ours.keys().chain(theirs.keys()).copied().collect();
     for t in times {
         let at = |all: &BTreeMap<u64, State>| {
-            all.range(..=t)
-                .next_back()
-                .map(|(_, state)| state.clone())
-                .unwrap_or_default()
+            all.range(..=t).next_back().map(|(_, state)| state.clone()).unwrap_or_default()
         };
         let (ours, theirs) = (at(ours), at(theirs));
         for key in ours.keys().chain(theirs.keys()) {
@@ -361,10 +331,7 @@ fn same(ours: &Value, theirs: &Value) -> Result<(), String> {
             return Err(REASON.to_owned());
         }
         if !fits {
-            return Err(format!(
-                "{field} {value}, not {} {alternatives:?}",
-                theirs[field]
-            ));
+            return Err(format!("{field} {value}, not {} {alternatives:?}", theirs[field]));
         }
     }
     Ok(())
@@ -373,14 +340,8 @@ fn same(ours: &Value, theirs: &Value) -> Result<(), String> {
 /// Whether only the reason of Progressing differs, and it is one of those that alternate.
 fn is_reason(ours: &Value, theirs: &Value) -> bool {
     let alternates = |cond: &Value| {
-        let known = [
-            "ReplicaSetUpdated",
-            "NewReplicaSetCreated",
-            "NewReplicaSetAvailable",
-        ];
-        cond[1][2]
-            .as_str()
-            .is_some_and(|reason| known.contains(&reason))
+        let known = ["ReplicaSetUpdated", "NewReplicaSetCreated", "NewReplicaSetAvailable"];
+        cond[1][2].as_str().is_some_and(|reason| known.contains(&reason))
     };
     ours[0] == theirs[0] && alternates(ours) && alternates(theirs)
 }

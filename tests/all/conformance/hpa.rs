@@ -25,10 +25,7 @@ const MOVED_MS: i64 = 1_000_000_000;
 #[test]
 fn conformance_replica_calculator() {
     judge_corpus("hpa", "replica-calculator", |case| {
-        if [1017, 1733]
-            .iter()
-            .any(|n| case["id"] == format!("calc-{n:06}"))
-        {
+        if [1017, 1733].iter().any(|n| case["id"] == format!("calc-{n:06}")) {
             return Judged::Exempt("beyond 32 bits: what amd64 makes of it".to_owned());
         }
         judged(calculated(case))
@@ -70,9 +67,7 @@ fn list(value: &Value) -> &[Value] {
 
 fn milli(value: &Value) -> i64 {
     let text = value.as_str().unwrap_or("0");
-    Quantity::parse(text)
-        .expect("a recorded quantity")
-        .milli_value()
+    Quantity::parse(text).expect("a recorded quantity").milli_value()
 }
 
 /// What a look reads: a case of the calculator, or one sync of a timeline.
@@ -149,9 +144,7 @@ impl Reading<'_> {
     /// What a pod asks for (rule A33).
     fn request(&self, pod: &Value, metric: &Metric<'_>) -> Option<i64> {
         let spec = &self.template(pod)["spec"];
-        let whole = spec["resources"]["requests"]
-            .as_object()
-            .filter(|r| !r.is_empty());
+        let whole = spec["resources"]["requests"].as_object().filter(|r| !r.is_empty());
         let amount = |of: &Value| of["resources"]["requests"].get(metric.name).map(milli);
         let sidecars = list(&spec["initContainers"]).iter();
         let sidecars = sidecars.filter(|c| c["restartPolicy"] == "Always");
@@ -216,10 +209,7 @@ impl Reading<'_> {
             phase: phase(pod),
             deleting: false,
             start: None,
-            ready: Some((
-                pod["ready"] == "True" && pod["phase"] == "Running",
-                self.now,
-            )),
+            ready: Some((pod["ready"] == "True" && pod["phase"] == "Running", self.now)),
             request: None,
             metric: None,
         };
@@ -230,17 +220,12 @@ impl Reading<'_> {
     /// A number that is not of the pods, against a target for each.
     fn of_share(&self, usage: Option<i64>, target: i64) -> Result<Proposal, Failure> {
         let usage = usage.ok_or(Failure::NoMetrics)?;
-        let question = Question {
-            current: self.status_replicas,
-            ..self.question(&[], &[], false)
-        };
+        let question = Question { current: self.status_replicas, ..self.question(&[], &[], false) };
         Ok(question.share(usage, target))
     }
 
     fn object_usage(&self, name: &str) -> Option<i64> {
-        answer(&self.input["custom"][name])?
-            .first()
-            .map(|v| milli(&v["value"]))
+        answer(&self.input["custom"][name])?.first().map(|v| milli(&v["value"]))
     }
 
     fn external_usage(&self, name: &str) -> Option<i64> {
@@ -281,9 +266,7 @@ fn calculated(case: &Value) -> Result<(), String> {
         settings: case,
     };
     let target = int(&args["target"]);
-    let name = text("resource")
-        .or_else(|| text("metricName"))
-        .unwrap_or("");
+    let name = text("resource").or_else(|| text("metricName")).unwrap_or("");
     let container = text("container").filter(|c| !c.is_empty());
     let metric = Metric { name, container };
     let percent = i32::try_from(target).unwrap_or(i32::MAX);
@@ -322,9 +305,7 @@ fn calculated(case: &Value) -> Result<(), String> {
 }
 
 fn name_is_per_pod(case: &Value) -> bool {
-    case["function"]
-        .as_str()
-        .is_some_and(|name| name.contains("PerPod"))
+    case["function"].as_str().is_some_and(|name| name.contains("PerPod"))
 }
 
 /// What is kept of one autoscaler between its looks.
@@ -340,10 +321,7 @@ fn lived(case: &Value) -> Result<(), String> {
     for hpa in list(&case["hpas"]) {
         let spec = hpa["defaultedSpec"].clone();
         let name = hpa["manifest"]["metadata"]["name"].as_str().unwrap_or("");
-        let fresh = Kept {
-            spec,
-            ..Kept::default()
-        };
+        let fresh = Kept { spec, ..Kept::default() };
         kept.insert(name.to_owned(), fresh);
     }
     let mut events = list(&case["events"]).iter().peekable();
@@ -365,10 +343,7 @@ fn happen(event: &Value, case: &Value, kept: &mut BTreeMap<String, Kept>) {
     match (event["op"].as_str(), kept.get_mut(name)) {
         (Some("editHPA"), Some(hpa)) => hpa.spec = event["spec"].clone(),
         (Some("deleteHPA" | "createHPA"), Some(hpa)) => {
-            *hpa = Kept {
-                spec: case["hpas"][0]["defaultedSpec"].clone(),
-                ..Kept::default()
-            };
+            *hpa = Kept { spec: case["hpas"][0]["defaultedSpec"].clone(), ..Kept::default() };
         }
         (Some("restartController"), _) => kept.values_mut().for_each(forget),
         _ => {}
@@ -428,22 +403,13 @@ fn compare(write: Option<i64>, status: &HpaStatus, out: &Value) -> Result<(), St
     let ours = [
         ("AbleToScale", truth(able), status.able_reason),
         ("ScalingActive", truth(active), status.active_reason),
-        (
-            "ScalingLimited",
-            truth(status.is_limited),
-            status.limited_reason,
-        ),
+        ("ScalingLimited", truth(status.is_limited), status.limited_reason),
     ];
     for (kind, value, reason) in ours {
         let found = list(&out["conditions"]).iter().find(|c| c[0] == kind);
-        let theirs = found.map_or(("", ""), |c| {
-            (c[1].as_str().unwrap_or(""), c[2].as_str().unwrap_or(""))
-        });
-        let ours = if reason.is_empty() {
-            ("", "")
-        } else {
-            (value, reason)
-        };
+        let theirs =
+            found.map_or(("", ""), |c| (c[1].as_str().unwrap_or(""), c[2].as_str().unwrap_or("")));
+        let ours = if reason.is_empty() { ("", "") } else { (value, reason) };
         if ours != theirs {
             return Err(format!("{kind} {ours:?}, not {theirs:?}"));
         }
@@ -488,10 +454,7 @@ fn metrics(
         now: at(int(&sync["t"])),
         settings: &case["controller"],
     };
-    let asked: Vec<Asked> = list(&written["metrics"])
-        .iter()
-        .map(|m| one(&reading, m))
-        .collect();
+    let asked: Vec<Asked> = list(&written["metrics"]).iter().map(|m| one(&reading, m)).collect();
     combine(asked, reading.current)
 }
 
@@ -507,26 +470,16 @@ fn one(reading: &Reading<'_>, metric: &Value) -> Asked {
     let kind = metric["type"].as_str().unwrap_or("");
     let (body, failed) = match kind {
         "Resource" => (&metric["resource"], "FailedGetResourceMetric"),
-        "ContainerResource" => (
-            &metric["containerResource"],
-            "FailedGetContainerResourceMetric",
-        ),
+        "ContainerResource" => (&metric["containerResource"], "FailedGetContainerResourceMetric"),
         "Pods" => (&metric["pods"], "FailedGetPodsMetric"),
         "Object" => (&metric["object"], "FailedGetObjectMetric"),
         _ => (&metric["external"], "FailedGetExternalMetric"),
     };
     let target = &body["target"];
-    let average = Some(&target["averageValue"])
-        .filter(|v| !v.is_null())
-        .map(milli);
+    let average = Some(&target["averageValue"]).filter(|v| !v.is_null()).map(milli);
     let percent = i32::try_from(int(&target["averageUtilization"])).unwrap_or(i32::MAX);
-    let name = body["name"]
-        .as_str()
-        .or_else(|| body["metric"]["name"].as_str());
-    let of = Metric {
-        name: name.unwrap_or(""),
-        container: body["container"].as_str(),
-    };
+    let name = body["name"].as_str().or_else(|| body["metric"]["name"].as_str());
+    let of = Metric { name: name.unwrap_or(""), container: body["container"].as_str() };
     let ask = |question: &Question<'_>| match average {
         Some(average) => question.average(average),
         None => question.utilization(percent),
@@ -546,17 +499,11 @@ fn one(reading: &Reading<'_>, metric: &Value) -> Asked {
             }
         }
     };
-    result
-        .map(|p| (p.replicas, kind_name(kind)))
-        .map_err(|_| failed)
+    result.map(|p| (p.replicas, kind_name(kind))).map_err(|_| failed)
 }
 
 fn kind_name(kind: &str) -> &'static str {
-    if kind == "Resource" {
-        "resource"
-    } else {
-        "other"
-    }
+    if kind == "Resource" { "resource" } else { "other" }
 }
 
 fn spec(written: &Value) -> HpaSpec {
@@ -568,10 +515,7 @@ fn spec(written: &Value) -> HpaSpec {
         down: rules(&written["behavior"]["scaleDown"]),
     });
     HpaSpec {
-        name: ObjectName {
-            namespace: name,
-            name,
-        },
+        name: ObjectName { namespace: name, name },
         target: HpaTarget::Deployment(name),
         replicas_min: count(number("minReplicas", 1)),
         replicas_max: count(number("maxReplicas", 1)),
@@ -591,9 +535,7 @@ fn rules(written: &Value) -> HpaRules {
         quantity.approximate_f64()
     });
     HpaRules {
-        window: written["stabilizationWindowSeconds"]
-            .as_i64()
-            .map(|s| span(s * 1000)),
+        window: written["stabilizationWindowSeconds"].as_i64().map(|s| span(s * 1000)),
         select: match written["selectPolicy"].as_str() {
             Some("Min") => SelectPolicy::Min,
             Some("Disabled") => SelectPolicy::Disabled,

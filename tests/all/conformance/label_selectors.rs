@@ -31,27 +31,13 @@ fn check(selector: Option<&TextSelector>, case: &Value) -> Result<(), String> {
     }
     let mut names = Interner::new();
     let lowered = selector.map(|selector| selector.lower(&mut names));
-    for (index, row) in case["matches"]
-        .as_array()
-        .ok_or("no matches")?
-        .iter()
-        .enumerate()
-    {
+    for (index, row) in case["matches"].as_array().ok_or("no matches")?.iter().enumerate() {
         let pairs = row["labels"].as_object().into_iter().flatten();
         let labels = Labels::new(pairs.map(|(key, value)| {
-            (
-                names.intern(key),
-                names.intern(value.as_str().unwrap_or_default()),
-            )
+            (names.intern(key), names.intern(value.as_str().unwrap_or_default()))
         }));
-        let ours = lowered
-            .as_ref()
-            .is_some_and(|selector| selector.matches(&labels, &names));
-        same(
-            &format!("matches[{index}]"),
-            Some(ours),
-            row["matches"].as_bool(),
-        )?;
+        let ours = lowered.as_ref().is_some_and(|selector| selector.matches(&labels, &names));
+        same(&format!("matches[{index}]"), Some(ours), row["matches"].as_bool())?;
     }
     Ok(())
 }

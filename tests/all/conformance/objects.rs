@@ -29,11 +29,7 @@ fn parsed_quantity(case: &Value) -> Result<(), String> {
     match parsed {
         Ok(quantity) if text(case, "error").is_none() => same_quantity(&quantity, &case["result"]),
         Ok(quantity) => Err(format!("{quantity}, not an error")),
-        Err(error) => same(
-            "error",
-            Some(error.to_string().as_str()),
-            text(case, "error"),
-        ),
+        Err(error) => same("error", Some(error.to_string().as_str()), text(case, "error")),
     }
 }
 
@@ -47,24 +43,12 @@ fn pair(case: &Value) -> Result<(), String> {
 }
 
 fn same_quantity(ours: &Quantity, theirs: &Value) -> Result<(), String> {
-    same(
-        "text",
-        Some(ours.to_string().as_str()),
-        text(theirs, "canonical"),
-    )?;
-    same(
-        "recomputed",
-        Some(ours.canonical().as_str()),
-        text(theirs, "recomputed"),
-    )?;
+    same("text", Some(ours.to_string().as_str()), text(theirs, "canonical"))?;
+    same("recomputed", Some(ours.canonical().as_str()), text(theirs, "recomputed"))?;
     let format = text(theirs, "format").ok_or("no format")?;
     same("format", ours.format(), format_named(format)?)?;
     same("value", Some(ours.value()), int(theirs, "value"))?;
-    same(
-        "milli value",
-        Some(ours.milli_value()),
-        int(theirs, "milliValue"),
-    )?;
+    same("milli value", Some(ours.milli_value()), int(theirs, "milliValue"))?;
     same("sign", Some(i64::from(ours.sign())), int(theirs, "sign"))?;
     let float = theirs.get("approximateFloat").and_then(Value::as_f64);
     same("float", Some(ours.approximate_f64()), float)
@@ -87,19 +71,13 @@ fn conformance_int_or_string() {
         }
         let value = int_or_string(&case["value"])?;
         let total = int(case, "total").ok_or("no total")?;
-        let both = value
-            .scaled_up(total)
-            .and_then(|up| Ok((up, value.scaled_down(total)?)));
+        let both = value.scaled_up(total).and_then(|up| Ok((up, value.scaled_down(total)?)));
         match both {
             Ok((up, down)) => {
                 same("up", Some(up), int(case, "roundUp"))?;
                 same("down", Some(down), int(case, "roundDown"))
             }
-            Err(error) => same(
-                "error",
-                Some(error.to_string().as_str()),
-                text(case, "error"),
-            ),
+            Err(error) => same("error", Some(error.to_string().as_str()), text(case, "error")),
         }
     });
 }
@@ -130,9 +108,7 @@ fn conformance_durations() {
         match text(case, "op") {
             Some("duration") => duration(input, case),
             Some("time") => time(Timestamp::parse(input), case, |stamp| stamp.to_string()),
-            _ => time(Timestamp::parse_micro(input), case, |stamp| {
-                stamp.micro_text()
-            }),
+            _ => time(Timestamp::parse_micro(input), case, |stamp| stamp.micro_text()),
         }
     });
 }
@@ -144,11 +120,7 @@ fn duration(input: &str, case: &Value) -> Result<(), String> {
             let canonical = format_go_duration(nanos);
             same("text", Some(canonical.as_str()), text(case, "canonical"))
         }
-        Err(error) => same(
-            "error",
-            Some(error.to_string().as_str()),
-            text(case, "error"),
-        ),
+        Err(error) => same("error", Some(error.to_string().as_str()), text(case, "error")),
     }
 }
 
@@ -158,11 +130,7 @@ fn time(
     print: impl Fn(Timestamp) -> String,
 ) -> Result<(), String> {
     match parsed {
-        Err(error) => same(
-            "error",
-            Some(error.to_string().as_str()),
-            text(case, "error"),
-        ),
+        Err(error) => same("error", Some(error.to_string().as_str()), text(case, "error")),
         Ok(stamp) if stamp.is_zero() => same("null", Some(&Value::Null), case.get("canonical")),
         Ok(stamp) => {
             same("text", Some(print(stamp).as_str()), text(case, "canonical"))?;

@@ -16,11 +16,7 @@ fn conformance_requests() {
         let mut bare = pod.clone();
         bare["spec"]["overhead"] = Value::Null;
         let without = pod_amounts(&bare).requests;
-        same(
-            "without overhead",
-            &without,
-            &read(&outcome["requestsWithoutOverhead"])?,
-        )?;
+        same("without overhead", &without, &read(&outcome["requestsWithoutOverhead"])?)?;
 
         let mut names = Interner::new();
         let ours = resources(&amounts.requests, &mut names);
@@ -35,11 +31,7 @@ fn conformance_requests() {
         }
         let (cpu, memory) = amounts.nonzero;
         same("non-zero cpu", Some(cpu.0), int(outcome, "nonZeroMilliCPU"))?;
-        same(
-            "non-zero memory",
-            Some(memory.0),
-            int(outcome, "nonZeroMemoryBytes"),
-        )?;
+        same("non-zero memory", Some(memory.0), int(outcome, "nonZeroMemoryBytes"))?;
         let class = format!("{:?}", qos_class(&pod["spec"]));
         same("qos class", Some(class.as_str()), text(outcome, "qosClass"))
     });

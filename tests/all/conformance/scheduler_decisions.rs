@@ -24,10 +24,7 @@ impl Reader {
     fn new() -> Self {
         Self {
             names: Interner::new(),
-            behaviors: Behaviors {
-                standard: behavior(),
-                rules: Vec::new(),
-            },
+            behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
             classes: PriorityClasses::default(),
         }
     }
@@ -36,16 +33,10 @@ impl Reader {
     fn pod(&mut self, object: &Value) -> Result<Arc<PodSpec>, String> {
         let mut object = object.clone();
         let spec = object["spec"].as_object_mut().ok_or("a pod without spec")?;
-        let priority = spec
-            .remove("priority")
-            .and_then(|p| p.as_i64())
-            .unwrap_or(0);
+        let priority = spec.remove("priority").and_then(|p| p.as_i64()).unwrap_or(0);
         let policy = spec.remove("preemptionPolicy");
-        let mut cx = Lowering {
-            behaviors: &self.behaviors,
-            classes: &self.classes,
-            names: &mut self.names,
-        };
+        let mut cx =
+            Lowering { behaviors: &self.behaviors, classes: &self.classes, names: &mut self.names };
         let lowered = lower_pod_spec(&object, &mut cx);
         let mut spec = lowered.map_err(|p| format!("lowering: {p:?}"))?;
         spec.priority = i32::try_from(priority).map_err(|e| e.to_string())?;
@@ -63,11 +54,7 @@ fn texts<'a>(of: &'a Value, key: &str) -> Vec<&'a str> {
 }
 
 fn numbers(of: &Value) -> Vec<i64> {
-    of.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_i64)
-        .collect()
+    of.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
 }
 
 /// The nodes of a case with the pods that are bound to them, and the search's start.
@@ -105,10 +92,7 @@ fn placer(case: &Value, reader: &mut Reader) -> Result<Placer, String> {
 /// The plugins that are not modelled and had a say.
 fn not_modelled(case: &Value) -> Option<&'static str> {
     let outcome = &case["outcome"];
-    let (filters, scores) = (
-        texts(outcome, "skippedFilters"),
-        texts(outcome, "skippedScores"),
-    );
+    let (filters, scores) = (texts(outcome, "skippedFilters"), texts(outcome, "skippedScores"));
     let spreads = ["PodTopologySpread", "InterPodAffinity"];
     for plugin in spreads {
         let filtered = outcome["preFilter"].is_null() && !filters.contains(&plugin);
@@ -145,17 +129,9 @@ fn check(case: &Value) -> Result<(), String> {
     let mut placer = placer(case, &mut reader)?;
     let pod = reader.pod(&case["pod"])?;
     let names = &reader.names;
-    let name = |node: &NodeId| {
-        names
-            .resolve(placer.nodes().state(*node).spec.name)
-            .to_owned()
-    };
+    let name = |node: &NodeId| names.resolve(placer.nodes().state(*node).spec.name).to_owned();
     let order: Vec<String> = placer.nodes().order().iter().map(&name).collect();
-    same(
-        "node order",
-        order.clone(),
-        owned(&texts(case, "nodeOrder")),
-    )?;
+    same("node order", order.clone(), owned(&texts(case, "nodeOrder")))?;
     let outcome = &case["outcome"];
     let settings = SchedulerSettings {
         percentage_of_nodes_to_score: if case["config"].is_null() { 100 } else { 0 },
@@ -183,11 +159,7 @@ fn check(case: &Value) -> Result<(), String> {
         Decision::Placed { node, .. } => ours.chosen == Some(node),
         Decision::Failed(_) => ours.chosen.is_none(),
     };
-    same(
-        "columns agree",
-        (same_node, placer.start()),
-        (true, ours.next_start),
-    )
+    same("columns agree", (same_node, placer.start()), (true, ours.next_start))
 }
 
 fn owned(texts: &[&str]) -> Vec<String> {
@@ -213,10 +185,7 @@ fn same_verdicts(
             Code::Unschedulable => "Unschedulable",
             Code::UnschedulableAndUnresolvable => "UnschedulableAndUnresolvable",
         };
-        (
-            name(node),
-            format!("{code} {} {reasons:?}", rejection.plugin.as_str()),
-        )
+        (name(node), format!("{code} {} {reasons:?}", rejection.plugin.as_str()))
     };
     let ours: BTreeMap<_, _> = ours.failed.iter().map(rejection).collect();
     let theirs = list(outcome, "failed").iter().map(|failed| {
@@ -236,11 +205,7 @@ fn same_scores(ours: &Attempt, outcome: &Value) -> Result<(), String> {
         ("TaintToleration", &scores.taint_raw, &scores.taint),
         ("NodeAffinity", &scores.affinity_raw, &scores.affinity),
         ("NodeResourcesFit", &scores.fit, &scores.fit),
-        (
-            "NodeResourcesBalancedAllocation",
-            &scores.balanced,
-            &scores.balanced,
-        ),
+        ("NodeResourcesBalancedAllocation", &scores.balanced, &scores.balanced),
     ];
     let skipped = texts(outcome, "skippedScores");
     for (plugin, raw, norm) in plugins {

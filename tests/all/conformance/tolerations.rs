@@ -22,9 +22,7 @@ fn conformance_tolerations() {
         }
         let keeps_away = |taint: &&seatrial::model::Taint| {
             taint.effect != TaintEffect::PreferNoSchedule
-                && !tolerations
-                    .iter()
-                    .any(|toleration| toleration.tolerates(taint))
+                && !tolerations.iter().any(|toleration| toleration.tolerates(taint))
         };
         let first = taints.iter().position(|taint| keeps_away(&taint));
         same("blocked", Some(first.is_some()), case["blocked"].as_bool())?;

@@ -53,12 +53,7 @@ struct Scripted {
 
 impl Behave {
     pub(crate) fn new(images: Value, bases: BTreeMap<String, String>) -> Self {
-        Self {
-            images,
-            bases,
-            made: BTreeMap::new(),
-            pods: BTreeMap::new(),
-        }
+        Self { images, bases, made: BTreeMap::new(), pods: BTreeMap::new() }
     }
 
     /// Pods in the order in which the recordings name them by their number.
@@ -103,10 +98,7 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn new(model: &Arc<Model>) -> Self {
-        let streams = Streams {
-            seed: model.run.seed,
-            replication: 0,
-        };
+        let streams = Streams { seed: model.run.seed, replication: 0 };
         let mut changes = Vec::new();
         let cluster = Cluster::new(model, &streams, &mut changes);
         let mut control = Self {
@@ -191,8 +183,7 @@ impl Control {
     fn commit(&mut self) {
         let mut changes = Vec::new();
         let now = self.now();
-        self.cluster
-            .commit(&mut self.plan, now, &mut changes, &mut self.recorder);
+        self.cluster.commit(&mut self.plan, now, &mut changes, &mut self.recorder);
         self.cluster.check_invariants();
         self.hear(&changes);
     }
@@ -273,18 +264,10 @@ impl Control {
         let source = &self.cluster.template_of(row).template.source;
         let image = source["image"].as_str().unwrap_or("");
         let behave = self.behave.as_mut().expect("pods are scripted");
-        let base = behave
-            .bases
-            .get(image)
-            .map_or(image, String::as_str)
-            .to_owned();
+        let base = behave.bases.get(image).map_or(image, String::as_str).to_owned();
         let made = behave.made.entry(base.clone()).or_default();
-        let scripted = Scripted {
-            base,
-            number: *made,
-            rules: behave.images[image].clone(),
-            crashes: 0,
-        };
+        let scripted =
+            Scripted { base, number: *made, rules: behave.images[image].clone(), crashes: 0 };
         *made += 1;
         let delay = scripted.delay("bind_ms").unwrap_or_default();
         behave.pods.insert(pod, scripted);
@@ -325,11 +308,7 @@ impl Control {
             }
             Step::Fail => {
                 let row = alive.expect("it is there");
-                let status = PodStatus {
-                    phase: Phase::Failed,
-                    ready: false,
-                    ..row.status
-                };
+                let status = PodStatus { phase: Phase::Failed, ready: false, ..row.status };
                 self.write(Write::PodStatus { pod, status });
             }
         }
@@ -354,11 +333,7 @@ impl Control {
     fn emptiest_node(&self) -> NodeId {
         let pods = self.cluster.pods();
         let count = |node: &NodeId| pods.iter().filter(|(_, p)| p.node == Some(*node)).count();
-        self.cluster
-            .nodes()
-            .ids()
-            .min_by_key(count)
-            .expect("a node")
+        self.cluster.nodes().ids().min_by_key(count).expect("a node")
     }
 
     /// Lets the metrics pipeline publish that each pod has used so many millicores since its last
@@ -368,27 +343,16 @@ impl Control {
         let spent = |pod: PodRef, row: &Pod| {
             let start = (row.created, Duration::ZERO);
             let (at, before) = self.cluster.metrics(pod.id).points[1].unwrap_or(start);
-            (
-                pod.id,
-                before + Duration::ns((now - at).as_nanos() / 1000 * milli),
-                0,
-            )
+            (pod.id, before + Duration::ns((now - at).as_nanos() / 1000 * milli), 0)
         };
-        let sample = self
-            .pods()
-            .into_iter()
-            .map(|(pod, row)| spent(pod, row))
-            .collect();
+        let sample = self.pods().into_iter().map(|(pod, row)| spent(pod, row)).collect();
         self.write(Write::Metrics(sample));
     }
 
     /// Sets a pod's condition Ready.
     pub(crate) fn set_ready(&mut self, pod: PodRef, ready: bool) {
         if let Some(row) = self.cluster.pod(pod) {
-            let status = PodStatus {
-                ready,
-                ..row.status
-            };
+            let status = PodStatus { ready, ..row.status };
             self.write(Write::PodStatus { pod, status });
         }
     }
@@ -467,9 +431,6 @@ impl Control {
 
     pub(crate) fn scale(&mut self, replicas: u32) {
         let deployment = DeploymentId::from_index(0);
-        self.write(Write::ScaleDeployment {
-            deployment,
-            replicas,
-        });
+        self.write(Write::ScaleDeployment { deployment, replicas });
     }
 }

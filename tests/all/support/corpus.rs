@@ -16,11 +16,7 @@ const WINDOW_MAX: u64 = 1 << 27;
 const IDS_SHOWN: usize = 20;
 
 /// How one case came out.
-#[allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "not every area leaves something to chance"
-)]
+#[allow(dead_code, clippy::allow_attributes, reason = "not every area leaves something to chance")]
 pub(crate) enum Verdict {
     /// As recorded, or as one of the recorded ways.
     Agreed,
@@ -37,10 +33,7 @@ pub(crate) fn recordings() -> Option<PathBuf> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let places = ["../shared/conformance", "../../shared/conformance"];
-    places
-        .iter()
-        .map(|place| root.join(place))
-        .find(|place| place.is_dir())
+    places.iter().map(|place| root.join(place)).find(|place| place.is_dir())
 }
 
 /// All cases of `AREA/FILE` (no extension), or none when the recordings are not here.
@@ -51,12 +44,7 @@ pub(crate) fn recorded(area: &str, file: &str) -> Option<Vec<Value>> {
     if packed.is_file() {
         return Some(lines(&unpacked(&packed), &packed));
     }
-    plain.is_file().then(|| {
-        lines(
-            &fs::read_to_string(&plain).expect("a readable file"),
-            &plain,
-        )
-    })
+    plain.is_file().then(|| lines(&fs::read_to_string(&plain).expect("a readable file"), &plain))
 }
 
 /// Our own cases of `AREA/FILE`; none when there is no such file.
@@ -81,11 +69,7 @@ fn lines(text: &str, path: &Path) -> Vec<Value> {
         serde_json::from_str(line)
             .unwrap_or_else(|error| panic!("{} line {}: {error}", path.display(), number + 1))
     };
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(parse)
-        .collect()
+    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
 }
 
 /// Runs every case of `AREA/FILE` and demands that all agree.
@@ -101,19 +85,10 @@ pub(crate) fn run_corpus(area: &str, file: &str, check: impl Fn(&Value) -> Resul
 
 /// Like [`run_corpus`], for files with cases that are left to chance.
 pub(crate) fn judge_corpus(area: &str, file: &str, judge: impl Fn(&Value) -> Verdict) {
-    let differing = tally(
-        &format!("own cases {area}/{file}"),
-        &own(area, file),
-        &judge,
-    );
-    assert_eq!(
-        differing, 0,
-        "{area}/{file}: {differing} of our own cases differ"
-    );
+    let differing = tally(&format!("own cases {area}/{file}"), &own(area, file), &judge);
+    assert_eq!(differing, 0, "{area}/{file}: {differing} of our own cases differ");
     let Some(cases) = recorded(area, file) else {
-        tell(&format!(
-            "skipped: no recordings of {area}/{file} here (set SEATRIAL_CONFORMANCE)"
-        ));
+        tell(&format!("skipped: no recordings of {area}/{file} here (set SEATRIAL_CONFORMANCE)"));
         return;
     };
     let differing = tally(&format!("conformance {area}/{file}"), &cases, &judge);
@@ -135,10 +110,7 @@ fn tally(title: &str, cases: &[Value], judge: impl Fn(&Value) -> Verdict) -> usi
     if cases.is_empty() && title.starts_with("own") {
         return 0;
     }
-    let mut lines = vec![format!(
-        "{title}: {}/{compared}",
-        compared - differing.len()
-    )];
+    let mut lines = vec![format!("{title}: {}/{compared}", compared - differing.len())];
     if let Some((id, why)) = exempt.first() {
         lines.push(format!("  exempt: {}, such as {id}: {why}", exempt.len()));
     }
@@ -149,10 +121,7 @@ fn tally(title: &str, cases: &[Value], judge: impl Fn(&Value) -> Verdict) -> usi
 }
 
 /// Prints for the reader of the test's output, on a line of its own: the harness may have begun one.
-#[expect(
-    clippy::print_stdout,
-    reason = "the figures are what the test is run for"
-)]
+#[expect(clippy::print_stdout, reason = "the figures are what the test is run for")]
 fn tell(lines: &str) {
     println!("\n{lines}");
 }
@@ -173,18 +142,11 @@ pub(crate) fn int(case: &Value, key: &str) -> Option<i64> {
 }
 
 /// Agrees when both are equal, else says `NAME: ours, not theirs`.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "callers pass numbers and borrowed texts"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "callers pass numbers and borrowed texts")]
 pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     name: &str,
     ours: T,
     theirs: T,
 ) -> Result<(), String> {
-    if ours == theirs {
-        Ok(())
-    } else {
-        Err(format!("{name}: {ours:?}, not {theirs:?}"))
-    }
+    if ours == theirs { Ok(()) } else { Err(format!("{name}: {ours:?}, not {theirs:?}")) }
 }

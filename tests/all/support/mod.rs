@@ -1,9 +1,9 @@
 //! What the tests share.
 
-pub(crate) mod corpus;
-pub(crate) mod servers;
 pub(crate) mod control;
+pub(crate) mod corpus;
 pub(crate) mod model;
 mod scenarios;
+pub(crate) mod servers;
 
 pub(crate) use scenarios::{WEB, model_of};

@@ -48,10 +48,7 @@ impl ModelBuilder {
             config_maps: Vec::new(),
             secrets: Vec::new(),
             priorities: PriorityClasses::default(),
-            behaviors: Behaviors {
-                standard: behavior(),
-                rules: Vec::new(),
-            },
+            behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
             traffic: Vec::new(),
             generators: Vec::new(),
             timeline: Vec::new(),
@@ -63,10 +60,7 @@ impl ModelBuilder {
     }
 
     pub(crate) fn name(&mut self, name: &str) -> ObjectName {
-        ObjectName {
-            namespace: self.names.intern("default"),
-            name: self.names.intern(name),
-        }
+        ObjectName { namespace: self.names.intern("default"), name: self.names.intern(name) }
     }
 
     pub(crate) fn labels(&mut self, app: &str) -> Labels {
@@ -76,15 +70,9 @@ impl ModelBuilder {
     /// A template of the workload, whose pods carry the label `app` with its name; it asks for
     /// 100m of CPU and 100 MiB.
     pub(crate) fn template(&mut self, kind: WorkloadKind, app: &str, image: &str) -> Arc<Template> {
-        let workload = Workload {
-            kind,
-            name: self.name(app),
-        };
-        let requests = Resources {
-            cpu: MilliCpu(100),
-            memory: Bytes(100 << 20),
-            ..Resources::default()
-        };
+        let workload = Workload { kind, name: self.name(app) };
+        let requests =
+            Resources { cpu: MilliCpu(100), memory: Bytes(100 << 20), ..Resources::default() };
         let container = Container {
             name: self.names.intern("app"),
             image: self.names.intern(image),
@@ -191,10 +179,7 @@ impl ModelBuilder {
     }
 
     pub(crate) fn build(self) -> Arc<Model> {
-        Arc::new(Model {
-            names: Arc::new(self.names),
-            ..self.model
-        })
+        Arc::new(Model { names: Arc::new(self.names), ..self.model })
     }
 }
 
@@ -214,11 +199,7 @@ pub(crate) fn source(spec: &DeploymentSpec) -> Arc<Value> {
 pub(crate) fn behavior() -> Behavior {
     Behavior {
         start: Distribution::Constant(0.0),
-        shutdown: Shutdown {
-            accept: Duration::ZERO,
-            drain: Duration::ZERO,
-            ignores_signal: false,
-        },
+        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: None,
         calls: Vec::new(),
         run: None,

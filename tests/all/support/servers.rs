@@ -39,21 +39,12 @@ pub(crate) struct Setup {
 
 /// How a server serves: hold, concurrency, no bound on its backlog, no CPU, no errors.
 pub(crate) fn serve(hold: Distribution, concurrency: u32) -> Serve {
-    Serve {
-        hold,
-        cpu: Duration::ZERO,
-        concurrency,
-        backlog: u32::MAX,
-        errors: 0.0,
-    }
+    Serve { hold, cpu: Duration::ZERO, concurrency, backlog: u32::MAX, errors: 0.0 }
 }
 
 pub(crate) fn behavior(serve: Serve) -> Behavior {
-    let shutdown = Shutdown {
-        accept: Duration::ZERO,
-        drain: Duration::ZERO,
-        ignores_signal: false,
-    };
+    let shutdown =
+        Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false };
     Behavior {
         start: Distribution::Constant(0.0),
         shutdown,
@@ -80,19 +71,11 @@ impl Setup {
     }
 
     pub(crate) fn object(&mut self, name: &str) -> ObjectName {
-        ObjectName {
-            namespace: self.names.intern("default"),
-            name: self.names.intern(name),
-        }
+        ObjectName { namespace: self.names.intern("default"), name: self.names.intern(name) }
     }
 
     pub(crate) fn group(mut self, name: &'static str, pods: usize, behavior: Behavior) -> Self {
-        self.groups.push(Group {
-            name,
-            pods,
-            behavior,
-            is_local: false,
-        });
+        self.groups.push(Group { name, pods, behavior, is_local: false });
         self
     }
 
@@ -111,9 +94,8 @@ impl Setup {
     }
 
     pub(crate) fn model(mut self) -> Arc<Model> {
-        let nodes: Vec<Symbol> = (0..self.nodes)
-            .map(|n| self.names.intern(&format!("node-{n}")))
-            .collect();
+        let nodes: Vec<Symbol> =
+            (0..self.nodes).map(|n| self.names.intern(&format!("node-{n}"))).collect();
         let app = self.names.intern("app");
         let (mut services, mut pods) = (Vec::new(), Vec::new());
         for group in std::mem::take(&mut self.groups) {
@@ -123,15 +105,9 @@ impl Setup {
             for number in 0..group.pods {
                 let name = self.object(&format!("{}-{number}", group.name));
                 let node = nodes[number % nodes.len()];
-                let workload = Workload {
-                    kind: WorkloadKind::Pod,
-                    name,
-                };
+                let workload = Workload { kind: WorkloadKind::Pod, name };
                 let template = template(workload, labels.clone(), group.behavior.clone(), node);
-                pods.push(PodObject {
-                    name,
-                    template: Arc::new(template),
-                });
+                pods.push(PodObject { name, template: Arc::new(template) });
             }
         }
         let standard = behavior(serve(Distribution::Constant(0.0), 1));
@@ -149,19 +125,13 @@ impl Setup {
             hpas: Vec::new(),
             config_maps: Vec::new(),
             secrets: Vec::new(),
-            behaviors: Behaviors {
-                standard,
-                rules: Vec::new(),
-            },
+            behaviors: Behaviors { standard, rules: Vec::new() },
             traffic: self.traffic,
             generators: Vec::new(),
             timeline: Vec::new(),
             latencies: self.latencies,
             scheduler: SchedulerSettings::default(),
-            run: RunSettings {
-                seed: self.seed,
-                ..RunSettings::default()
-            },
+            run: RunSettings { seed: self.seed, ..RunSettings::default() },
         })
     }
 }
@@ -182,11 +152,7 @@ fn node(name: Symbol) -> NodeSpec {
 }
 
 fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
-    let kind = if is_local {
-        ServiceKind::LoadBalancer
-    } else {
-        ServiceKind::ClusterIp
-    };
+    let kind = if is_local { ServiceKind::LoadBalancer } else { ServiceKind::ClusterIp };
     ServiceSpec {
         name,
         selector: Some(selector),
@@ -265,10 +231,7 @@ impl Field {
     /// All pods stand and serve, and every proxy will know it.
     pub(crate) fn new(setup: Setup, replication: u32, recorder: Recorder) -> Self {
         let model = setup.model();
-        let streams = Streams {
-            seed: model.run.seed,
-            replication,
-        };
+        let streams = Streams { seed: model.run.seed, replication };
         let mut changes = Vec::new();
         let cluster = Cluster::new(&model, &streams, &mut changes);
         let mut field = Self {
@@ -282,30 +245,11 @@ impl Field {
             told: Vec::new(),
         };
         field.tell();
-        let Self {
-            cluster,
-            traffic,
-            queue,
-            streams,
-            recorder,
-            plan,
-            ..
-        } = &mut field;
-        traffic.start(
-            cluster,
-            plan,
-            &mut Ctx {
-                queue,
-                streams,
-                recorder,
-            },
-        );
+        let Self { cluster, traffic, queue, streams, recorder, plan, .. } = &mut field;
+        traffic.start(cluster, plan, &mut Ctx { queue, streams, recorder });
         for pod in field.pods() {
             field.apply(|_, plan| {
-                plan.push(Write::Serving {
-                    pod,
-                    state: Serving::Accepting,
-                });
+                plan.push(Write::Serving { pod, state: Serving::Accepting });
             });
         }
         for service in field.cluster.service_ids() {
@@ -339,13 +283,7 @@ impl Field {
         let pods = self.pods_of(service).into_iter();
         let endpoint = |(pod, node)| {
             let (serving, terminating) = (serving(pod), terminating(pod));
-            Endpoint {
-                pod,
-                node,
-                ready: serving && !terminating,
-                serving,
-                terminating,
-            }
+            Endpoint { pod, node, ready: serving && !terminating, serving, terminating }
         };
         let endpoints = pods.map(endpoint).collect();
         self.apply(|_, plan| plan.push(Write::Endpoints { service, endpoints }));
@@ -386,47 +324,15 @@ impl Field {
 
     pub(crate) fn cpu_spent(&mut self, pod: PodRef) -> Duration {
         use seatrial::cluster::TrafficRole;
-        let Self {
-            traffic,
-            queue,
-            streams,
-            recorder,
-            ..
-        } = self;
-        traffic.cpu_spent(
-            pod,
-            &Ctx {
-                queue,
-                streams,
-                recorder,
-            },
-        )
+        let Self { traffic, queue, streams, recorder, .. } = self;
+        traffic.cpu_spent(pod, &Ctx { queue, streams, recorder })
     }
 
     #[inline]
     fn dispatch(&mut self, event: Event) {
-        let Self {
-            cluster,
-            traffic,
-            queue,
-            streams,
-            recorder,
-            plan,
-            ..
-        } = self;
-        let Event::Traffic(event) = event else {
-            panic!("{event:?} without its component")
-        };
-        traffic.handle(
-            event,
-            cluster,
-            plan,
-            &mut Ctx {
-                queue,
-                streams,
-                recorder,
-            },
-        );
+        let Self { cluster, traffic, queue, streams, recorder, plan, .. } = self;
+        let Event::Traffic(event) = event else { panic!("{event:?} without its component") };
+        traffic.handle(event, cluster, plan, &mut Ctx { queue, streams, recorder });
         if !self.plan.is_empty() {
             self.settle();
             let now = self.queue.now();
@@ -438,31 +344,14 @@ impl Field {
 
     fn settle(&mut self) {
         let now = self.queue.now();
-        self.cluster
-            .commit(&mut self.plan, now, &mut self.changes, &mut self.recorder);
+        self.cluster.commit(&mut self.plan, now, &mut self.changes, &mut self.recorder);
         self.tell();
     }
 
     fn tell(&mut self) {
-        let Self {
-            cluster,
-            traffic,
-            queue,
-            streams,
-            recorder,
-            changes,
-            ..
-        } = self;
+        let Self { cluster, traffic, queue, streams, recorder, changes, .. } = self;
         for change in changes.drain(..) {
-            traffic.observe(
-                &change,
-                cluster,
-                &mut Ctx {
-                    queue,
-                    streams,
-                    recorder,
-                },
-            );
+            traffic.observe(&change, cluster, &mut Ctx { queue, streams, recorder });
         }
     }
 }
