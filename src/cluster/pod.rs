@@ -56,8 +56,7 @@ pub struct PodStatus {
     pub phase: Phase,
     /// Condition Ready.
     pub ready: bool,
-    /// Whether its IP is published; the number itself is the node's and slot's (see
-    /// [`Pod::ip_text`]).
+    /// Whether its IP is published. The number itself is not modelled: calls follow references.
     pub has_ip: bool,
     /// `status.startTime`: when the kubelet took it.
     pub start_time: Option<SimTime>,

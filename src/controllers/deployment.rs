@@ -58,10 +58,10 @@ impl Controller for DeploymentController {
                 out.push(ObjectKey::Deployment(*deployment));
             }
             Change::ReplicaSet { owner: Some(owner), .. } => {
-                out.push(ObjectKey::Deployment(*owner))
+                out.push(ObjectKey::Deployment(*owner));
             }
             Change::PodRemoved { owner: Some(owner), .. } => {
-                out.extend(emptied(cluster, *owner).map(ObjectKey::Deployment))
+                out.extend(emptied(cluster, *owner).map(ObjectKey::Deployment));
             }
             _ => {}
         }

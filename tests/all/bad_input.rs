@@ -122,7 +122,6 @@ fn run_case(folder: &Path) -> Vec<String> {
     faults
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' one switch")]
 fn update() -> bool {
     std::env::var_os("UPDATE_GOLDEN").is_some()
 }
