@@ -50,8 +50,12 @@ fn are_manifests(file: &str) -> bool {
 
 fn scenario(file: &str, arguments: &Arguments) -> Exit {
     match scenario::load(&Place::on_disk(file), &arguments.sets) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            drop(super::run::expectations(&mut loaded));
             show(&loaded.found, &loaded.sources);
+            if loaded.found.has_errors() {
+                return Exit::BadInput;
+            }
             if arguments.strict && !loaded.found.is_empty() {
                 return Exit::BadInput;
             }
@@ -67,10 +71,7 @@ fn scenario(file: &str, arguments: &Arguments) -> Exit {
                 counted(model.traffic.len() as u64, "traffic source"),
             ))
         }
-        Err(refused) => {
-            show(&refused.found, &refused.sources);
-            Exit::BadInput
-        }
+        Err(refused) => super::run::refuse(*refused),
     }
 }
 

@@ -11,10 +11,10 @@ use super::output::{Progress, note, say, show};
 use crate::experiment::{self, Experiment, Options};
 use crate::model::Model;
 use crate::recorder::Wants;
-use crate::report::expect::{Expect, Verdict};
+use crate::report::expect::{Expect, ExpectError, Verdict};
 use crate::report::files::{Folder, Results, summary_json};
 use crate::report::{self, known_paths};
-use crate::scenario::{self, Loaded, Place};
+use crate::scenario::{self, Loaded, Place, Refused};
 use crate::tree::{Diagnostic, Span, Spanned};
 
 /// Arguments of `run`.
@@ -81,10 +81,7 @@ pub(super) struct Ready {
 pub(super) fn ready(file: &str, settings: &Settings) -> Result<Ready, Exit> {
     let mut loaded = match scenario::load(&Place::on_disk(file), &settings.assignments()) {
         Ok(loaded) => loaded,
-        Err(refused) => {
-            show(&refused.found, &refused.sources);
-            return Err(Exit::BadInput);
-        }
+        Err(refused) => return Err(refuse(*refused)),
     };
     let expect = expectations(&mut loaded);
     show(&loaded.found, &loaded.sources);
@@ -92,6 +89,25 @@ pub(super) fn ready(file: &str, settings: &Settings) -> Result<Ready, Exit> {
         return Err(Exit::BadInput);
     }
     Ok(Ready { loaded, expect })
+}
+
+/// Shows what is wrong with a scenario, malformed lines of `expect` included.
+pub(super) fn refuse(mut refused: Refused) -> Exit {
+    for line in &refused.expect {
+        if let Err(error) = Expect::parse(&line.value) {
+            refused.found.push(wrong_line(line, error));
+        }
+    }
+    show(&refused.found, &refused.sources);
+    Exit::BadInput
+}
+
+fn wrong_line(line: &Spanned<String>, error: ExpectError) -> Diagnostic {
+    let diagnostic = Diagnostic::error(part(line, &error.range), error.message);
+    match error.hint {
+        Some(hint) => diagnostic.with_hint(hint),
+        None => diagnostic,
+    }
 }
 
 /// Reads the lines of `expect` against the paths that a run of this model can have.
@@ -105,13 +121,7 @@ pub(super) fn expectations(loaded: &mut Loaded) -> Vec<Expect> {
         });
         match read {
             Ok(read) => expect.push(read),
-            Err(error) => {
-                let diagnostic = Diagnostic::error(part(line, &error.range), error.message);
-                loaded.found.push(match error.hint {
-                    Some(hint) => diagnostic.with_hint(hint),
-                    None => diagnostic,
-                });
-            }
+            Err(error) => loaded.found.push(wrong_line(line, error)),
         }
     }
     expect

@@ -279,7 +279,7 @@ mod tests {
         let error = check("kubectl scale deployment/web --replicas=-1").expect_err("negative");
         assert_eq!(error.message, "\"-1\" is not a number of pods");
         let error = check("kubectl set image deployment/web app").expect_err("no image");
-        assert_eq!(error.message, "expected CONTAINER=IMAGE");
+        assert_eq!(error.message, "expected CONTAINER=IMAGE, found \"app\"");
         let error = check("kubectl cordon a b").expect_err("one too many");
         assert_eq!(error.message, "unexpected \"b\"");
         let error = check("kubectl delete pod 'x").expect_err("open quote");

@@ -27,7 +27,6 @@ const POOL: u32 = 100;
 /// What a scenario becomes.
 pub(super) struct Lowered {
     pub model: Model,
-    pub expect: Vec<Spanned<String>>,
     pub objects: Vec<Arc<serde_json::Value>>,
 }
 
@@ -111,7 +110,7 @@ pub(super) fn lower(
         checks::whole(&model, file, &objects.selectors, &names, input);
     }
     model.names = Arc::new(names);
-    Some(Lowered { model, expect: file.expect.clone(), objects: objects.trees })
+    Some(Lowered { model, objects: objects.trees })
 }
 
 fn check_head(file: &ScenarioFile, input: &mut Input) {

@@ -62,6 +62,8 @@ pub struct Refused {
     pub sources: Sources,
     /// At least one error.
     pub found: Diagnostics,
+    /// The lines of `expect`, as far as they could be read.
+    pub expect: Vec<Spanned<String>>,
 }
 
 /// Where a scenario's files come from.
@@ -93,13 +95,14 @@ pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
     let mut input =
         Input { loader: place.loader.clone(), sources: Sources::new(), found: Diagnostics::new() };
     let file = read_file(place, sets, &mut input);
+    let lines = file.as_ref().map_or_else(Vec::new, |file| file.value.expect.clone());
     let lowered = file.and_then(|file| lower::lower(&file.value, &file.damaged, &mut input));
     let Input { sources, found, .. } = input;
     match lowered {
-        Some(lower::Lowered { model, expect, objects }) if !found.has_errors() => {
-            Ok(Loaded { model: Arc::new(model), expect, objects, sources, found })
+        Some(lower::Lowered { model, objects }) if !found.has_errors() => {
+            Ok(Loaded { model: Arc::new(model), expect: lines, objects, sources, found })
         }
-        _ => Err(Box::new(Refused { sources, found })),
+        _ => Err(Box::new(Refused { sources, found, expect: lines })),
     }
 }
 
@@ -171,7 +174,7 @@ pub fn check_manifests(loader: &Loader, paths: &[String]) -> Result<Checked, Box
     let objects = objects::check(&paths, &mut input);
     let Input { sources, found, .. } = input;
     if found.has_errors() {
-        return Err(Box::new(Refused { sources, found }));
+        return Err(Box::new(Refused { sources, found, expect: Vec::new() }));
     }
     Ok(Checked { objects, sources, found })
 }

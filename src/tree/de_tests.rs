@@ -116,6 +116,7 @@ steps:
             "f:3:8: error: expected a whole number from 0 to 4294967295, found the number -4",
             "f:5:19: error: expected a whole number from 0 to 255, found the number 300",
             "f:5:24: error: unknown key \"colour\"",
+            "f:6:3: error: key \"zone\" is missing",
             "f:6:10: error: expected a whole number from 0 to 255, found \"x\"",
             "f:7:7: error: \"keep-alvie\" is not \"off\" or \"keep-alive\"",
             "f:9:9: error: expected a whole number from 0 to 4294967295, found \"soon\"",
@@ -171,4 +172,19 @@ fn hundreds_of_errors_end() {
     let text = format!("{HEAD}pools:\n{}", "- {zone: a, size: x}\n".repeat(500));
     let said = faults(&text);
     assert_eq!(said.len(), 64);
+}
+
+#[test]
+fn what_is_right_is_read_around_what_is_wrong() {
+    let text = "name: a\ncount: 3\npools:\n- {zone: a, size: 1}\n- {zone: b, size: x}\n- {zone: c, size: 1}\nmoed: off\n";
+    let mut sources = Sources::new();
+    let file = sources.add("f", text);
+    let mut found = Diagnostics::new();
+    let documents = parse(&sources, file, &ParseOptions::scenario(), &mut found);
+    let part = from_value_in_part::<Plan>(documents[0].tree.root(), &mut found).unwrap();
+    let zones: Vec<&str> = part.value.pools.iter().map(|pool| pool.zone.as_str()).collect();
+    assert_eq!(zones, ["a", "c"]);
+    let damaged: Vec<&str> = part.damaged.iter().map(String::as_str).collect();
+    assert_eq!(damaged, ["mode", "moed", "pools"]);
+    assert_eq!(found.error_count(), 2);
 }

@@ -198,7 +198,7 @@ fn empty_documents_are_left_out_and_origins_kept() {
 
 #[test]
 fn frequent_faults_are_explained() {
-    assert_eq!(faults("a:\n\tb: 1"), ["f:2:2: error: a tab as indentation"]);
+    assert_eq!(faults("a:\n\tb: 1"), ["f:2:1: error: a tab as indentation"]);
     assert_eq!(faults("a: b: c"), ["f:1:5: error: a `:` where no key can stand"]);
     assert_eq!(faults("a: @x"), ["f:1:4: error: `@` cannot begin a value"]);
     assert_eq!(faults("a: !!int x"), ["f:1:10: error: \"x\" is not of type !!int"]);

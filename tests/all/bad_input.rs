@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use seatrial::manifest::Loader;
+use seatrial::report::expect::Expect;
 use seatrial::scenario::{self, Place};
+use seatrial::tree::DrawOptions;
 
 /// The folder with the cases.
 fn cases() -> PathBuf {
@@ -109,10 +111,18 @@ fn run_case(folder: &Path) -> Vec<String> {
     let command = command.as_deref().unwrap_or("check scenario.yaml");
     let output = seatrial(work.path(), command, &stdin);
     let mut faults = faults(&output);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let is_run = !command.contains("manifests") && said.contains("error: ");
+    if let Some(rest) = command.strip_prefix("check scenario").filter(|_| is_run) {
+        let run = seatrial(work.path(), &format!("run scenario{rest}"), &stdin);
+        if run.stderr != output.stderr || run.status != output.status || !run.stdout.is_empty() {
+            let said = String::from_utf8_lossy(&run.stderr).into_owned();
+            faults.push(format!("`run` says otherwise:\n{said}"));
+        }
+    }
     if files(work.path()) != input {
         faults.push("files were written".to_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if update() {
         fs::write(folder.join("expected.txt"), said).unwrap();
     } else if expected != Some(output.stderr) {
@@ -122,6 +132,7 @@ fn run_case(folder: &Path) -> Vec<String> {
     faults
 }
 
+#[expect(clippy::disallowed_methods, reason = "the tests' one switch")]
 fn update() -> bool {
     std::env::var_os("UPDATE_GOLDEN").is_some()
 }
@@ -410,6 +421,28 @@ impl Noise {
     }
 }
 
+/// Loads a scenario and draws what is said; whether it is refused.
+fn is_refused(scenario: &[u8], manifests: &[u8]) -> bool {
+    let place = memory(&[("scenario.yaml", scenario), ("shop.yaml", manifests)]);
+    let loaded = std::panic::catch_unwind(|| {
+        let loaded = scenario::load(&place, &[]);
+        let lines = loaded.as_ref().map_or_else(|r| &r.expect, |l| &l.expect);
+        for line in lines {
+            drop(Expect::parse(&line.value));
+        }
+        let told = loaded.err()?;
+        drop(told.found.draw(&told.sources, &DrawOptions::default()));
+        Some(told.found.has_errors())
+    });
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    match loaded {
+        Ok(None) => false,
+        Ok(Some(true)) => true,
+        Ok(Some(false)) => panic!("refused without a word:\n{}", text(scenario)),
+        Err(_) => panic!("a panic:\n{}\n{}", text(scenario), text(manifests)),
+    }
+}
+
 #[test]
 fn no_mutation_of_good_input_panics() {
     let mut noise = Noise(0x5ea7_71a1);
@@ -421,20 +454,51 @@ fn no_mutation_of_good_input_panics() {
             1 => manifests = noise.mutate(MANIFESTS),
             _ => (scenario, manifests) = (noise.mutate(SCENARIO), noise.mutate(MANIFESTS)),
         }
-        let place = memory(&[("scenario.yaml", &scenario), ("shop.yaml", &manifests)]);
-        let loaded = std::panic::catch_unwind(|| scenario::load(&place, &[]));
-        let Ok(loaded) = loaded else {
-            panic!(
-                "round {round} panics:\n{}\n{}",
-                String::from_utf8_lossy(&scenario),
-                String::from_utf8_lossy(&manifests)
-            );
-        };
-        if let Err(told) = &loaded {
-            refused += 1;
-            assert!(told.found.has_errors(), "round {round} is refused without a word");
-            drop(told.found.draw(&told.sources, &seatrial::tree::DrawOptions::default()));
-        }
+        refused += u32::from(is_refused(&scenario, &manifests));
     }
     assert!(refused > 200, "only {refused} of 600 are refused");
+}
+
+/// The text with each of its values (what stands between `: ` and a comma, bracket or line end)
+/// replaced, one at a time.
+fn with_values_replaced<'t>(text: &'t str, by: &'t str) -> impl Iterator<Item = String> {
+    let starts = text.match_indices(": ").map(|(at, sign)| at + sign.len());
+    starts.map(move |start| {
+        let end = text[start..].find([',', ']', '}', '\n']).unwrap_or(0);
+        format!("{}{by}{}", &text[..start], &text[start + end..])
+    })
+}
+
+#[test]
+fn no_odd_value_panics() {
+    const ODD: [&str; 20] = [
+        "",
+        "~",
+        "[]",
+        "{}",
+        "[[]]",
+        "{a: b}",
+        "''",
+        "'a b/c'",
+        "-1",
+        "0",
+        "1e308",
+        "-0.0",
+        ".nan",
+        "99999999999999999999",
+        "9223372036854775807",
+        "0s",
+        "2562047h",
+        "1e18/s",
+        "💥",
+        "true",
+    ];
+    for odd in ODD {
+        for scenario in with_values_replaced(SCENARIO, odd) {
+            is_refused(scenario.as_bytes(), MANIFESTS.as_bytes());
+        }
+        for manifests in with_values_replaced(MANIFESTS, odd) {
+            is_refused(SCENARIO.as_bytes(), manifests.as_bytes());
+        }
+    }
 }
