@@ -132,7 +132,7 @@ fn run_case(folder: &Path) -> Vec<String> {
     faults
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' one switch")]
+/// Whether the goldens are written anew.
 fn update() -> bool {
     std::env::var_os("UPDATE_GOLDEN").is_some()
 }
