@@ -7,6 +7,7 @@
 pub mod api;
 pub mod autoscalers;
 pub mod base;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;
 pub mod controllers;

@@ -358,7 +358,7 @@ pub struct DailyFile {
     pub period: Option<Span>,
 }
 
-/// A series of counts from a CSV file (`.gz` and `.zst` too).
+/// A series of counts from a CSV file (plain or gzip).
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct SeriesFile {
     /// The file, relative to this one.

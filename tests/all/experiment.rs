@@ -1,38 +1,17 @@
 //! Experiments: the same bytes on any number of threads; the files of a result.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use seatrial::experiment::{self, Experiment, Options};
 use seatrial::recorder::{RowSinks, Wants};
 use seatrial::report::expect::Expect;
 use seatrial::report::{known_paths, text};
-use seatrial::scenario::{Loaded, Place, load};
+use seatrial::scenario::Loaded;
 
-/// A page of a file that a test can look into.
-#[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("nobody panics here").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn scenario(name: &str, sets: &[&str]) -> Loaded {
-    let path = format!("{}/scenarios/{name}", env!("CARGO_MANIFEST_DIR"));
-    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    load(&Place::on_disk(&path), &sets).unwrap_or_else(|refused| {
-        panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
-    })
-}
+use crate::support::{Page, gallery};
 
 fn short() -> Loaded {
-    scenario("quickstart", &["run.until=100s", "run.replications=4"])
+    gallery("quickstart", &["run.until=100s", "run.replications=4"])
 }
 
 fn run(loaded: &Loaded, jobs: usize, wants: Wants) -> Experiment {
@@ -52,7 +31,7 @@ fn the_same_bytes_on_one_thread_and_on_several() {
         let rows = RowSinks::default();
         let rows = rows.pods(pods.clone()).events(events.clone()).failures(failures.clone());
         let experiment = run(&loaded, jobs, Wants { events: true, rows });
-        let pages = [pods, events, failures].map(|page| page.0.lock().unwrap().clone());
+        let pages = [pods, events, failures].map(|page| page.bytes());
         (format!("{:#?}", experiment.summary), printed(&experiment), pages)
     };
     let (one, several) = (bytes(1), bytes(3));
@@ -63,7 +42,7 @@ fn the_same_bytes_on_one_thread_and_on_several() {
 
 #[test]
 fn progress_counts_to_the_last_replication() {
-    let loaded = scenario("quickstart", &["run.until=5s", "run.replications=5"]);
+    let loaded = gallery("quickstart", &["run.until=5s", "run.replications=5"]);
     let seen = Mutex::new(Vec::new());
     let options = Options { jobs: 2, ..Options::of(&loaded.model) };
     let told = |ended| seen.lock().unwrap().push(ended);

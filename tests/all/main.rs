@@ -10,6 +10,7 @@ mod conformance;
 mod controllers;
 mod experiment;
 mod generators;
+mod golden;
 mod house;
 mod manifest_files;
 mod placement;

@@ -1,6 +1,6 @@
 //! Scenarios made from a few words, for tests that need a model.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use seatrial::manifest::Loader;
 use seatrial::model::Model;
@@ -70,3 +70,37 @@ spec:
   selector: { app: web }
   ports: [{ port: 80, targetPort: 8080 }]
 ";
+
+/// A page of a file that a test can look into.
+#[derive(Clone, Default)]
+pub(crate) struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Page {
+    /// What was written so far.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().expect("nobody panics here").clone()
+    }
+}
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panics here").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A scenario of the gallery, with assignments laid over it.
+///
+/// # Panics
+/// If it is wrong: with the messages.
+pub(crate) fn gallery(name: &str, sets: &[&str]) -> Loaded {
+    let path = format!("{}/scenarios/{name}", env!("CARGO_MANIFEST_DIR"));
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    load(&Place::on_disk(&path), &sets).unwrap_or_else(|refused| {
+        panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
+    })
+}
