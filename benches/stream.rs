@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
 use std::time::Instant;
 
-use seatrial::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symbol};
+use seatrial::base::{Bytes, Distribution, Interner, MilliCpu, Symbol};
 use seatrial::engine::World;
 use seatrial::model::*;
 use seatrial::placement::{Decision, Placer};
@@ -50,71 +50,25 @@ fn resources(cpu: i64, memory: Bytes) -> Resources {
 
 fn node(number: u32, names: &mut Interner) -> NodeSpec {
     NodeSpec {
-        name: names.intern(&format!("node-{number}")),
         pool: names.intern(""),
-        labels: Labels::default(),
-        taints: Vec::new(),
-        unschedulable: false,
-        allocatable: resources(32_000, Bytes::gib(128)),
-        pods_max: 110,
-        price_per_hour: Money::ZERO,
-        images: Arc::from([]),
-        zone: None,
+        ..NodeSpec::plain(
+            names.intern(&format!("node-{number}")),
+            resources(32_000, Bytes::gib(128)),
+        )
     }
 }
 
 fn pod(requests: Resources, names: &mut Interner) -> PodSpec {
     let container = Container {
-        name: names.intern("app"),
-        image: names.intern("app:v1"),
-        pull_policy: PullPolicy::IfNotPresent,
-        ports: Vec::new(),
         requests: requests.clone(),
-        cpu_limit: None,
-        memory_limit: None,
-        restart_always: false,
-        readiness: None,
-        liveness: None,
-        startup: None,
-        pre_stop: None,
-        post_start: None,
+        ..Container::plain(names.intern("app"), names.intern("app:v1"))
     };
     PodSpec {
-        init_containers: Vec::new(),
-        containers: vec![container],
         restart_policy: RestartPolicy::Never,
-        grace: Duration::secs(30),
-        active_deadline: None,
-        node_name: None,
-        scheduler_name: names.intern("default-scheduler"),
-        priority: 0,
-        preempts_never: false,
-        scheduling_gates: Vec::new(),
-        node_selector: Labels::default(),
-        node_affinity: NodeAffinity::default(),
-        tolerations: Vec::new(),
-        host_network: false,
         nonzero_requests: (requests.cpu, requests.memory),
         requests,
-        host_ports: Vec::new(),
         qos: QosClass::Burstable,
-        config_refs: Vec::new(),
-        readiness_gates: Vec::new(),
-        lifetime: None,
-    }
-}
-
-fn behavior() -> Behavior {
-    Behavior {
-        start: Distribution::Constant(0.0),
-        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
-        serve: None,
-        calls: Vec::new(),
-        run: None,
-        cpu_idle: MilliCpu(0),
-        memory: Bytes(0),
-        hook: Duration::ZERO,
-        image_size: Bytes(0),
+        ..PodSpec::plain(vec![container], names.intern("default-scheduler"))
     }
 }
 
@@ -126,7 +80,7 @@ fn generator(name: Symbol, namespace: Symbol, spec: PodSpec, pods: u64) -> Gener
         deletion_cost: 0,
         spec: Arc::new(spec),
         source: Arc::new(serde_json::Value::Null),
-        behaviors: Arc::from([Arc::new(behavior())]),
+        behaviors: Arc::from([Arc::new(Behavior::plain())]),
         server: None,
     };
     GeneratorSpec {
@@ -145,26 +99,9 @@ fn model(pods: u64) -> Arc<Model> {
     let spec = pod(resources(1000, Bytes::gib(4)), &mut names);
     let (name, namespace) = (names.intern("stream"), names.intern("default"));
     Arc::new(Model {
-        name: "stream".to_owned(),
-        about: String::new(),
         nodes,
-        node_order: NodeOrder::ByName,
-        deployments: Vec::new(),
-        replica_sets: Vec::new(),
-        pods: Vec::new(),
-        services: Vec::new(),
-        hpas: Vec::new(),
-        config_maps: Vec::new(),
-        secrets: Vec::new(),
-        priorities: PriorityClasses::default(),
-        behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
-        traffic: Vec::new(),
         generators: vec![generator(name, namespace, spec, pods)],
-        timeline: Vec::new(),
-        latencies: Latencies::ideal(),
-        scheduler: SchedulerSettings::default(),
-        run: RunSettings::default(),
-        names: Arc::new(names),
+        ..Model::empty("stream", names)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symbol};
+use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Symbol};
 use crate::model::*;
 
 /// That many seconds.
@@ -34,20 +34,11 @@ impl Builder {
     pub(crate) fn node(mut self, name: &str) -> Self {
         let (name, empty) = (self.name(name), self.name(""));
         self.nodes.push(NodeSpec {
-            name,
             pool: empty,
-            labels: Labels::default(),
-            taints: Vec::new(),
-            unschedulable: false,
-            allocatable: Resources {
-                cpu: MilliCpu(4000),
-                memory: Bytes::gib(16),
-                ..Resources::default()
-            },
-            pods_max: 110,
-            price_per_hour: Money(0),
-            images: Arc::from([]),
-            zone: None,
+            ..NodeSpec::plain(
+                name,
+                Resources { cpu: MilliCpu(4000), memory: Bytes::gib(16), ..Resources::default() },
+            )
         });
         self
     }
@@ -104,26 +95,13 @@ impl Builder {
             external_local: false,
         };
         Model {
-            name: "test".to_owned(),
-            about: String::new(),
-            names: Arc::new(self.names),
             nodes: self.nodes,
             node_order: NodeOrder::Given,
-            deployments: Vec::new(),
-            replica_sets: Vec::new(),
             pods: self.pods,
             services: vec![service],
-            hpas: Vec::new(),
-            config_maps: Vec::new(),
-            secrets: Vec::new(),
-            priorities: PriorityClasses::default(),
-            behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
             traffic: vec![caller],
-            generators: Vec::new(),
-            timeline: Vec::new(),
             latencies: self.latencies,
-            scheduler: SchedulerSettings::default(),
-            run: RunSettings::default(),
+            ..Model::empty("test", self.names)
         }
     }
 }
@@ -131,21 +109,6 @@ impl Builder {
 /// Always the same number of seconds.
 pub(crate) fn constant(secs: f64) -> Distribution {
     Distribution::Constant(secs)
-}
-
-/// A container that can serve at once, exits at once on the signal and weighs nothing.
-pub(crate) fn behavior() -> Behavior {
-    Behavior {
-        start: constant(0.0),
-        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
-        serve: None,
-        calls: Vec::new(),
-        run: None,
-        cpu_idle: MilliCpu(0),
-        memory: Bytes(0),
-        hook: Duration::ZERO,
-        image_size: Bytes(0),
-    }
 }
 
 /// A pod template under construction: init containers first in `behaviors`.
@@ -160,29 +123,11 @@ impl Shape {
     fn new(names: &mut Interner) -> Self {
         let empty = names.intern("");
         let spec = PodSpec {
-            init_containers: Vec::new(),
-            containers: vec![container(names.intern("app"), empty)],
-            restart_policy: RestartPolicy::Always,
-            grace: secs(30),
-            active_deadline: None,
-            node_name: None,
-            scheduler_name: empty,
-            priority: 0,
-            preempts_never: false,
-            scheduling_gates: Vec::new(),
-            node_selector: Labels::default(),
-            node_affinity: NodeAffinity::default(),
-            tolerations: Vec::new(),
-            host_network: false,
             requests: Resources { cpu: MilliCpu(100), ..Resources::default() },
-            nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
-            host_ports: Vec::new(),
             qos: QosClass::Burstable,
-            config_refs: Vec::new(),
-            readiness_gates: Vec::new(),
-            lifetime: None,
+            ..PodSpec::plain(vec![container(names.intern("app"), empty)], empty)
         };
-        Self { spec, behaviors: vec![behavior()], server: Some(0), empty }
+        Self { spec, behaviors: vec![Behavior::plain()], server: Some(0), empty }
     }
 
     /// The app's container.
@@ -208,21 +153,7 @@ impl Shape {
 
 /// A container without anything.
 pub(crate) fn container(name: Symbol, image: Symbol) -> Container {
-    Container {
-        name,
-        image,
-        pull_policy: PullPolicy::IfNotPresent,
-        ports: Vec::new(),
-        requests: Resources::default(),
-        cpu_limit: None,
-        memory_limit: None,
-        restart_always: false,
-        readiness: None,
-        liveness: None,
-        startup: None,
-        pre_stop: None,
-        post_start: None,
-    }
+    Container::plain(name, image)
 }
 
 /// A probe with the defaults of the API but for the period.

@@ -3,7 +3,7 @@
 use super::testing::*;
 use crate::base::Duration;
 use crate::cluster::Write;
-use crate::cluster::testing::{Builder, Shape, behavior, constant, probe, secs};
+use crate::cluster::testing::{Builder, Shape, constant, probe, secs};
 use crate::model::*;
 
 /// Any pod, whatever happens to it: once deleted on a node that is up, it goes within its grace
@@ -66,7 +66,7 @@ fn any_pod(pod: &mut Shape, rng: &mut impl rand::Rng) {
         shutdown: Shutdown { accept: some(4), drain: some(6), ignores_signal: some(5).is_zero() },
         run: (some(2).is_zero()).then(|| constant(some(9).as_secs_f64())),
         hook: some(3),
-        ..behavior()
+        ..Behavior::plain()
     };
     for _ in 0..some(2).whole_secs() {
         let does = behavior_of(&mut some);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::testing::*;
 use crate::base::{Bytes, Duration, MilliCpu, SimTime, Symbol};
-use crate::cluster::testing::{Builder, Shape, behavior, constant, probe, secs};
+use crate::cluster::testing::{Builder, Shape, constant, probe, secs};
 use crate::cluster::{Change, Phase, PodStatus, Serving, Write};
 use crate::model::*;
 use crate::recorder::{Recorder, RowSinks, Wants};
@@ -183,8 +183,8 @@ fn readiness_fails_while_a_server_drains() {
 #[test]
 fn init_containers_and_sidecars_come_first() {
     let build = ideal().pod("n", |pod| {
-        let run = Behavior { run: Some(constant(3.0)), ..behavior() };
-        let slow = Behavior { start: constant(1.0), ..behavior() };
+        let run = Behavior { run: Some(constant(3.0)), ..Behavior::plain() };
+        let slow = Behavior { start: constant(1.0), ..Behavior::plain() };
         pod.init(false, run.clone());
         pod.init(true, slow).startup = Some(probe(2));
         pod.init(false, run);
@@ -201,8 +201,8 @@ fn init_containers_and_sidecars_come_first() {
 #[test]
 fn sidecars_stop_after_the_app() {
     let slow = |accept: u64| Behavior {
-        shutdown: Shutdown { accept: secs(accept), ..behavior().shutdown },
-        ..behavior()
+        shutdown: Shutdown { accept: secs(accept), ..Behavior::plain().shutdown },
+        ..Behavior::plain()
     };
     let build = ideal().pod("n", |pod| {
         pod.init(true, slow(3));
@@ -220,7 +220,7 @@ fn sidecars_stop_after_the_app() {
 #[test]
 fn a_sidecar_does_not_keep_a_pod_alive() {
     let build = ideal().pod("n", |pod| {
-        pod.init(true, behavior());
+        pod.init(true, Behavior::plain());
         pod.spec.restart_policy = RestartPolicy::Never;
         pod.does().run = Some(constant(5.0));
     });

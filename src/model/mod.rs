@@ -9,6 +9,7 @@ mod ids;
 mod labels;
 mod latency;
 mod node;
+mod plain;
 mod pod;
 mod poisson;
 mod priority;

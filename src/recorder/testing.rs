@@ -18,31 +18,18 @@ pub(crate) fn model(workloads: &[&str]) -> Arc<Model> {
     let traffic = services.first().map(|first| traffic(first.name, &mut names));
     let nodes = (0..6).map(|index| node(index, &mut names)).collect();
     Arc::new(Model {
-        name: "quickstart".to_owned(),
-        about: String::new(),
         nodes,
         node_order: NodeOrder::Given,
         deployments,
-        replica_sets: Vec::new(),
-        pods: Vec::new(),
         services,
-        hpas: Vec::new(),
-        config_maps: Vec::new(),
-        secrets: Vec::new(),
-        priorities: PriorityClasses::default(),
-        behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
         traffic: traffic.into_iter().collect(),
-        generators: Vec::new(),
-        timeline: Vec::new(),
-        latencies: Latencies::ideal(),
-        scheduler: SchedulerSettings::default(),
         run: RunSettings {
             until: Some(SimTime::at(Duration::secs(600))),
             seed: 7,
             warmup: Duration::secs(30),
             ..RunSettings::default()
         },
-        names: Arc::new(names),
+        ..Model::empty("quickstart", names)
     })
 }
 
@@ -56,27 +43,18 @@ fn labels(name: &str, names: &mut Interner) -> Labels {
 
 fn node(index: u32, names: &mut Interner) -> NodeSpec {
     NodeSpec {
-        name: names.intern(&format!("workers-{index}")),
         pool: names.intern("workers"),
-        labels: Labels::default(),
-        taints: Vec::new(),
-        unschedulable: false,
-        allocatable: Resources {
-            cpu: MilliCpu::cores(4),
-            memory: Bytes::gib(16),
-            ..Resources::default()
-        },
-        pods_max: 110,
         price_per_hour: Money::usd(0.16),
-        images: Arc::from([]),
-        zone: None,
+        ..NodeSpec::plain(
+            names.intern(&format!("workers-{index}")),
+            Resources { cpu: MilliCpu::cores(4), memory: Bytes::gib(16), ..Resources::default() },
+        )
     }
 }
 
 fn behavior() -> Behavior {
     Behavior {
         start: Distribution::Constant(4.0),
-        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: Some(Serve {
             hold: Distribution::Constant(0.02),
             cpu: Duration::ms(12),
@@ -84,57 +62,18 @@ fn behavior() -> Behavior {
             backlog: 100,
             errors: 0.0,
         }),
-        calls: Vec::new(),
-        run: None,
-        cpu_idle: MilliCpu(0),
         memory: Bytes::mib(64),
-        hook: Duration::ZERO,
         image_size: Bytes::mib(100),
+        ..Behavior::plain()
     }
 }
 
 fn container(image: &str, names: &mut Interner) -> Container {
-    Container {
-        name: names.intern("app"),
-        image: names.intern(image),
-        pull_policy: PullPolicy::IfNotPresent,
-        ports: Vec::new(),
-        requests: Resources::default(),
-        cpu_limit: None,
-        memory_limit: None,
-        restart_always: false,
-        readiness: None,
-        liveness: None,
-        startup: None,
-        pre_stop: None,
-        post_start: None,
-    }
+    Container::plain(names.intern("app"), names.intern(image))
 }
 
 fn pod_spec(image: &str, names: &mut Interner) -> PodSpec {
-    PodSpec {
-        init_containers: Vec::new(),
-        containers: vec![container(image, names)],
-        restart_policy: RestartPolicy::Always,
-        grace: Duration::secs(30),
-        active_deadline: None,
-        node_name: None,
-        scheduler_name: names.intern("default-scheduler"),
-        priority: 0,
-        preempts_never: false,
-        scheduling_gates: Vec::new(),
-        node_selector: Labels::default(),
-        node_affinity: NodeAffinity::default(),
-        tolerations: Vec::new(),
-        host_network: false,
-        requests: Resources::default(),
-        nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
-        host_ports: Vec::new(),
-        qos: QosClass::BestEffort,
-        config_refs: Vec::new(),
-        readiness_gates: Vec::new(),
-        lifetime: None,
-    }
+    PodSpec::plain(vec![container(image, names)], names.intern("default-scheduler"))
 }
 
 fn deployment(name: &str, names: &mut Interner) -> DeploymentSpec {

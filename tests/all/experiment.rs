@@ -62,7 +62,7 @@ fn nothing_differs_from_itself() {
 #[test]
 fn expectations_of_the_gallery_name_paths_that_are_there() {
     for name in ["quickstart", "busy-cluster", "scale-up"] {
-        let loaded = scenario(name, &[]);
+        let loaded = gallery(name, &[]);
         let known = known_paths(&loaded.model);
         for line in &loaded.expect {
             let checked = Expect::parse(&line.value).and_then(|expect| expect.check(&known));

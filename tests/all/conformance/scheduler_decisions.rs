@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use seatrial::api::{Lowering, lower_node, lower_pod_spec, pod_amounts, resources};
 use seatrial::base::Interner;
-use seatrial::model::{Behaviors, NodeId, PodSpec, PriorityClasses, SchedulerSettings};
+use seatrial::model::{Behavior, Behaviors, NodeId, PodSpec, PriorityClasses, SchedulerSettings};
 use seatrial::placement::plain::{Attempt, attempt};
 use seatrial::placement::{Code, Decision, Placer};
 use serde_json::Value;
 
 use crate::support::corpus::{Verdict, int, judge_corpus, same, text};
-use crate::support::model::behavior;
 
 /// Reads objects: names and what lowering wants.
 struct Reader {
@@ -24,7 +23,7 @@ impl Reader {
     fn new() -> Self {
         Self {
             names: Interner::new(),
-            behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
+            behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new() },
             classes: PriorityClasses::default(),
         }
     }

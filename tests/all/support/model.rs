@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seatrial::base::{Bytes, Distribution, Duration, IntOrString, Interner, MilliCpu, Money};
+use seatrial::base::{Bytes, Duration, IntOrString, Interner, MilliCpu};
 use seatrial::model::*;
 use serde_json::{Value, json};
 
@@ -23,38 +23,14 @@ impl ModelBuilder {
             ..Resources::default()
         };
         let node = NodeSpec {
-            name: names.intern("node-0"),
             pool: none,
-            labels: Labels::default(),
-            taints: Vec::new(),
-            unschedulable: false,
-            allocatable: resources(1_000_000, 1 << 40),
             pods_max: 100_000,
-            price_per_hour: Money::ZERO,
-            images: Arc::from([]),
-            zone: None,
+            ..NodeSpec::plain(names.intern("node-0"), resources(1_000_000, 1 << 40))
         };
         let model = Model {
-            name: "test".to_owned(),
-            about: String::new(),
-            names: Arc::new(Interner::new()),
             nodes: vec![node],
             node_order: NodeOrder::Given,
-            deployments: Vec::new(),
-            replica_sets: Vec::new(),
-            pods: Vec::new(),
-            services: Vec::new(),
-            hpas: Vec::new(),
-            config_maps: Vec::new(),
-            secrets: Vec::new(),
-            priorities: PriorityClasses::default(),
-            behaviors: Behaviors { standard: behavior(), rules: Vec::new() },
-            traffic: Vec::new(),
-            generators: Vec::new(),
-            timeline: Vec::new(),
-            latencies: Latencies::ideal(),
-            scheduler: SchedulerSettings::default(),
-            run: RunSettings::default(),
+            ..Model::empty("test", Interner::new())
         };
         Self { names, model }
     }
@@ -74,42 +50,14 @@ impl ModelBuilder {
         let requests =
             Resources { cpu: MilliCpu(100), memory: Bytes(100 << 20), ..Resources::default() };
         let container = Container {
-            name: self.names.intern("app"),
-            image: self.names.intern(image),
-            pull_policy: PullPolicy::IfNotPresent,
-            ports: Vec::new(),
             requests: requests.clone(),
-            cpu_limit: None,
-            memory_limit: None,
-            restart_always: false,
-            readiness: None,
-            liveness: None,
-            startup: None,
-            pre_stop: None,
-            post_start: None,
+            ..Container::plain(self.names.intern("app"), self.names.intern(image))
         };
         let spec = PodSpec {
-            init_containers: Vec::new(),
-            containers: vec![container],
-            restart_policy: RestartPolicy::Always,
-            grace: Duration::secs(30),
-            active_deadline: None,
-            node_name: None,
-            scheduler_name: self.names.intern("default-scheduler"),
-            priority: 0,
-            preempts_never: false,
-            scheduling_gates: Vec::new(),
-            node_selector: Labels::default(),
-            node_affinity: NodeAffinity::default(),
-            tolerations: Vec::new(),
-            host_network: false,
             nonzero_requests: (requests.cpu, requests.memory),
             requests,
-            host_ports: Vec::new(),
             qos: QosClass::Burstable,
-            config_refs: Vec::new(),
-            readiness_gates: Vec::new(),
-            lifetime: None,
+            ..PodSpec::plain(vec![container], self.names.intern("default-scheduler"))
         };
         Arc::new(Template {
             workload,
@@ -117,7 +65,7 @@ impl ModelBuilder {
             deletion_cost: 0,
             spec: Arc::new(spec),
             source: Arc::new(json!({ "app": app, "image": image })),
-            behaviors: Arc::from([Arc::new(behavior())]),
+            behaviors: Arc::from([Arc::new(Behavior::plain())]),
             server: None,
         })
     }
@@ -193,19 +141,4 @@ pub(crate) fn source(spec: &DeploymentSpec) -> Arc<Value> {
         "progressDeadlineSeconds": spec.progress_deadline.map(Duration::whole_secs),
         "revisionHistoryLimit": spec.history_limit,
     }))
-}
-
-/// A behaviour without anything: it starts at once and runs for ever.
-pub(crate) fn behavior() -> Behavior {
-    Behavior {
-        start: Distribution::Constant(0.0),
-        shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
-        serve: None,
-        calls: Vec::new(),
-        run: None,
-        cpu_idle: MilliCpu(0),
-        memory: Bytes(0),
-        hook: Duration::ZERO,
-        image_size: Bytes(0),
-    }
 }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use seatrial::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, SimTime, Symbol};
+use seatrial::base::{Bytes, Distribution, Duration, Interner, MilliCpu, SimTime, Symbol};
 use seatrial::cluster::{Change, Cluster, Component, Endpoint, Plan, Serving, Write};
 use seatrial::event::{Event, TrafficEvent};
 use seatrial::model::{
-    Behavior, Behaviors, Connections, Container, Labels, Latencies, Model, NodeAffinity, NodeId,
-    NodeOrder, NodeSpec, ObjectName, PodObject, PodRef, PodSpec, PriorityClasses, PullPolicy,
-    QosClass, Rate, Resources, RestartPolicy, RunSettings, SchedulerSettings, Serve, ServiceId,
-    ServiceKind, ServiceSpec, Shutdown, Template, TrafficSpec, Workload, WorkloadKind,
+    Behavior, Behaviors, Connections, Container, Labels, Latencies, Model, NodeId, NodeOrder,
+    NodeSpec, ObjectName, PodObject, PodRef, PodSpec, Rate, Resources, RunSettings, Serve,
+    ServiceId, ServiceKind, ServiceSpec, Shutdown, Template, TrafficSpec, Workload, WorkloadKind,
 };
 use seatrial::record::CallRecord;
 use seatrial::recorder::Recorder;
@@ -46,15 +45,12 @@ pub(crate) fn behavior(serve: Serve) -> Behavior {
     let shutdown =
         Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false };
     Behavior {
-        start: Distribution::Constant(0.0),
         shutdown,
         serve: Some(serve),
-        calls: Vec::new(),
-        run: None,
         cpu_idle: MilliCpu::default(),
         memory: Bytes::default(),
-        hook: Duration::ZERO,
         image_size: Bytes::default(),
+        ..Behavior::plain()
     }
 }
 
@@ -112,43 +108,21 @@ impl Setup {
         }
         let standard = behavior(serve(Distribution::Constant(0.0), 1));
         Arc::new(Model {
-            name: "servers".to_owned(),
-            about: String::new(),
-            names: Arc::new(self.names),
-            priorities: PriorityClasses::default(),
             nodes: nodes.into_iter().map(node).collect(),
             node_order: NodeOrder::Given,
-            deployments: Vec::new(),
-            replica_sets: Vec::new(),
             pods,
             services,
-            hpas: Vec::new(),
-            config_maps: Vec::new(),
-            secrets: Vec::new(),
             behaviors: Behaviors { standard, rules: Vec::new() },
             traffic: self.traffic,
-            generators: Vec::new(),
-            timeline: Vec::new(),
             latencies: self.latencies,
-            scheduler: SchedulerSettings::default(),
             run: RunSettings { seed: self.seed, ..RunSettings::default() },
+            ..Model::empty("servers", self.names)
         })
     }
 }
 
 fn node(name: Symbol) -> NodeSpec {
-    NodeSpec {
-        name,
-        pool: name,
-        labels: Labels::default(),
-        taints: Vec::new(),
-        unschedulable: false,
-        allocatable: Resources::default(),
-        pods_max: 110,
-        price_per_hour: Money::default(),
-        images: Arc::from([]),
-        zone: None,
-    }
+    NodeSpec::plain(name, Resources::default())
 }
 
 fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
@@ -165,43 +139,11 @@ fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
 }
 
 fn template(workload: Workload, labels: Labels, behavior: Behavior, node: Symbol) -> Template {
-    let container = Container {
-        name: node,
-        image: node,
-        pull_policy: PullPolicy::IfNotPresent,
-        ports: Vec::new(),
-        requests: Resources::default(),
-        cpu_limit: None,
-        memory_limit: None,
-        restart_always: false,
-        readiness: None,
-        liveness: None,
-        startup: None,
-        pre_stop: None,
-        post_start: None,
-    };
+    let container = Container::plain(node, node);
     let spec = PodSpec {
-        init_containers: Vec::new(),
-        containers: vec![container],
-        restart_policy: RestartPolicy::Always,
-        grace: Duration::secs(30),
-        active_deadline: None,
         node_name: Some(node),
-        scheduler_name: node,
-        priority: 0,
-        preempts_never: false,
-        scheduling_gates: Vec::new(),
-        node_selector: Labels::default(),
-        node_affinity: NodeAffinity::default(),
-        tolerations: Vec::new(),
-        host_network: false,
-        requests: Resources::default(),
         nonzero_requests: Default::default(),
-        host_ports: Vec::new(),
-        qos: QosClass::BestEffort,
-        config_refs: Vec::new(),
-        readiness_gates: Vec::new(),
-        lifetime: None,
+        ..PodSpec::plain(vec![container], node)
     };
     Template {
         workload,

@@ -1,0 +1,144 @@
+//! The plainest of each thing, to build on: `PodSpec { grace, ..PodSpec::plain(containers) }`.
+
+use std::sync::Arc;
+
+use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symbol};
+
+use super::{
+    Behavior, Behaviors, Container, Labels, Latencies, Model, NodeAffinity, NodeOrder, NodeSpec,
+    PodSpec, PriorityClasses, PullPolicy, QosClass, Resources, RestartPolicy, RunSettings,
+    SchedulerSettings, Shutdown,
+};
+
+impl Container {
+    /// A container without ports, requests, probes and hooks.
+    #[must_use]
+    pub fn plain(name: Symbol, image: Symbol) -> Self {
+        Self {
+            name,
+            image,
+            pull_policy: PullPolicy::IfNotPresent,
+            ports: Vec::new(),
+            requests: Resources::default(),
+            cpu_limit: None,
+            memory_limit: None,
+            restart_always: false,
+            readiness: None,
+            liveness: None,
+            startup: None,
+            pre_stop: None,
+            post_start: None,
+        }
+    }
+}
+
+impl PodSpec {
+    /// A pod of these containers that asks for nothing and goes anywhere. The scheduler's name is
+    /// the symbol given.
+    #[must_use]
+    pub fn plain(containers: Vec<Container>, scheduler_name: Symbol) -> Self {
+        Self {
+            init_containers: Vec::new(),
+            containers,
+            restart_policy: RestartPolicy::Always,
+            grace: Duration::secs(30),
+            active_deadline: None,
+            node_name: None,
+            scheduler_name,
+            priority: 0,
+            preempts_never: false,
+            scheduling_gates: Vec::new(),
+            node_selector: Labels::default(),
+            node_affinity: NodeAffinity::default(),
+            tolerations: Vec::new(),
+            host_network: false,
+            requests: Resources::default(),
+            nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
+            host_ports: Vec::new(),
+            qos: QosClass::BestEffort,
+            config_refs: Vec::new(),
+            readiness_gates: Vec::new(),
+            lifetime: None,
+        }
+    }
+
+    /// The same with these requests, which are also what the scores count.
+    #[must_use]
+    pub fn with_requests(mut self, requests: Resources) -> Self {
+        self.nonzero_requests = (requests.cpu, requests.memory);
+        self.requests = requests;
+        self.qos = QosClass::Burstable;
+        self
+    }
+}
+
+impl Behavior {
+    /// A container that is able at once, serves nobody, runs for ever, exits at once on the signal
+    /// and weighs nothing.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self {
+            start: Distribution::Constant(0.0),
+            shutdown: Shutdown {
+                accept: Duration::ZERO,
+                drain: Duration::ZERO,
+                ignores_signal: false,
+            },
+            serve: None,
+            calls: Vec::new(),
+            run: None,
+            cpu_idle: MilliCpu(0),
+            memory: Bytes(0),
+            hook: Duration::ZERO,
+            image_size: Bytes(0),
+        }
+    }
+}
+
+impl NodeSpec {
+    /// A node without labels, taints, images and price that takes 110 pods. Its pool has its name.
+    #[must_use]
+    pub fn plain(name: Symbol, allocatable: Resources) -> Self {
+        Self {
+            name,
+            pool: name,
+            labels: Labels::default(),
+            taints: Vec::new(),
+            unschedulable: false,
+            allocatable,
+            pods_max: 110,
+            price_per_hour: Money(0),
+            images: Arc::from([]),
+            zone: None,
+        }
+    }
+}
+
+impl Model {
+    /// A model with nothing in it, in ideal latencies, with these names.
+    #[must_use]
+    pub fn empty(name: &str, names: Interner) -> Self {
+        Self {
+            name: name.to_owned(),
+            about: String::new(),
+            names: Arc::new(names),
+            nodes: Vec::new(),
+            node_order: NodeOrder::ByName,
+            deployments: Vec::new(),
+            replica_sets: Vec::new(),
+            pods: Vec::new(),
+            services: Vec::new(),
+            hpas: Vec::new(),
+            config_maps: Vec::new(),
+            secrets: Vec::new(),
+            priorities: PriorityClasses::default(),
+            behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new() },
+            traffic: Vec::new(),
+            generators: Vec::new(),
+            timeline: Vec::new(),
+            latencies: Latencies::ideal(),
+            scheduler: SchedulerSettings::default(),
+            run: RunSettings::default(),
+        }
+    }
+}
