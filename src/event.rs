@@ -3,6 +3,8 @@
 //! An event is plain data of at most 16 bytes. What can restart is named by a reference with its
 //! life, and a handler's first line drops an event about a life that is over.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use crate::base::{Ref, id_type};
 use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef, SourceId};
 

@@ -1,5 +1,7 @@
 //! All that did happen: facts, written by a run and never read by it.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{DeploymentId, HpaId, ObjectName, ServiceId, SourceId, Workload};
 

@@ -4,6 +4,8 @@
 //! It knows no files, no arguments and no policy. A test puts a scripted component in place of any
 //! role by filling the field of [`Roles`] with it.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod client;
 mod commands;
 mod sampling;

@@ -154,9 +154,9 @@ impl Expect {
         let text = words::with_interval(number);
         let missing = all - number.n;
         if missing > 0 {
-            let why = match number.unit {
-                _ if missing == all => "there is no such number in any run".to_owned(),
-                _ => format!("{text}; no such number in {missing} of {all} runs"),
+            let why = match missing == all {
+                true => "there is no such number in any run".to_owned(),
+                false => format!("{text}; no such number in {missing} of {all} runs"),
             };
             return (false, why);
         }

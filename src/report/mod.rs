@@ -1,5 +1,7 @@
 //! The room `report`: what a person reads. Plain data in, bytes out; knows no cluster types.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod advice;
 pub mod chart;
 mod chart_layers;
