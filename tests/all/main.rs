@@ -18,6 +18,7 @@ mod real_manifests;
 mod scheduler;
 mod scripted;
 mod support;
+mod swarm;
 mod theory;
 mod tidy;
 mod traffic;

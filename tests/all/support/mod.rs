@@ -6,4 +6,4 @@ pub(crate) mod model;
 mod scenarios;
 pub(crate) mod servers;
 
-pub(crate) use scenarios::{Page, WEB, gallery, model_of};
+pub(crate) use scenarios::{Page, WEB, gallery, load_memory, model_of};

@@ -10,7 +10,7 @@ use seatrial::scenario::{Loaded, Place, load};
 ///
 /// # Panics
 /// If it is wrong: with the messages.
-fn loaded(files: &[(&str, &str)]) -> Loaded {
+pub(crate) fn load_memory(files: &[(&str, &str)]) -> Loaded {
     let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
     let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
     load(&place, &[]).unwrap_or_else(|refused| {
@@ -44,7 +44,7 @@ run: {{ until: {} }}
         value("until", "1m"),
     );
     let manifest = WEB.replace("REPLICAS", &value("replicas", "3"));
-    loaded(&[("scenario.yaml", &scenario), ("web.yaml", &manifest)]).model
+    load_memory(&[("scenario.yaml", &scenario), ("web.yaml", &manifest)]).model
 }
 
 pub(crate) const WEB: &str = "
