@@ -9,10 +9,11 @@ use serde::Deserialize;
 use crate::tree::Spanned;
 
 use super::law::Law;
-use super::units::{Cpu, PerHour, PerSecond, Share, Size, Span};
+use super::units::{Amount, Cpu, PerHour, PerSecond, Share, Size, Span};
 
 /// A scenario: what a manifest cannot know.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Seatrial scenario")]
 pub struct ScenarioFile {
@@ -52,6 +53,7 @@ pub struct ScenarioFile {
 
 /// The machines, and how the machinery behaves.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterFile {
     /// The version whose behaviour is modelled: 1.36.
@@ -71,6 +73,7 @@ pub struct ClusterFile {
 
 /// A pool of equal machines, named `<pool>-0`, `<pool>-1` and so on.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolFile {
     /// Its name.
@@ -82,7 +85,7 @@ pub struct PoolFile {
     #[serde(default)]
     pub zones: Vec<String>,
     /// What pods can have of each.
-    pub allocatable: Spanned<BTreeMap<String, Spanned<String>>>,
+    pub allocatable: Spanned<BTreeMap<String, Spanned<Amount>>>,
     /// What each costs.
     pub price: Option<PerHour>,
     /// More labels.
@@ -102,6 +105,7 @@ fn one() -> Spanned<u32> {
 
 /// A taint.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct TaintFile {
     /// Its key.
     pub key: String,
@@ -137,6 +141,7 @@ pub enum OrderFile {
 
 /// How the scheduler is set.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct SchedulerFile {
     /// How nodes are scored by resources.
@@ -190,6 +195,7 @@ pub enum ProfileName {
 
 /// Overrides of a profile's latencies.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct LatencyTable {
     /// The profile that is overridden.
@@ -240,6 +246,7 @@ pub struct LatencyTable {
 
 /// What containers do.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct BehaviorFile {
     /// Of this workload only: `deployment/NAME`, `replicaset/NAME`, `pod/NAME`, `workload/NAME`,
@@ -273,6 +280,7 @@ pub struct BehaviorFile {
 
 /// What a container does on SIGTERM.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ShutdownFile {
     /// It goes on accepting calls for this long.
@@ -285,6 +293,7 @@ pub struct ShutdownFile {
 
 /// How a container serves calls.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct ServeFile {
     /// How long a call is in service.
@@ -301,6 +310,7 @@ pub struct ServeFile {
 
 /// Calls that a container makes while it serves one.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct DownstreamFile {
     /// `service/NAME`.
     pub to: Spanned<String>,
@@ -312,6 +322,7 @@ pub struct DownstreamFile {
 
 /// A source of calls: open loop, Poisson.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficFile {
     /// Its name.
@@ -338,6 +349,7 @@ pub struct TrafficFile {
 
 /// A step of a rate.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct StepFile {
     /// From when.
     pub at: Span,
@@ -347,6 +359,7 @@ pub struct StepFile {
 
 /// A daily curve.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct DailyFile {
     /// The lowest rate.
     pub low: PerSecond,
@@ -360,6 +373,7 @@ pub struct DailyFile {
 
 /// A series of counts from a CSV file (plain or gzip).
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct SeriesFile {
     /// The file, relative to this one.
     pub file: Spanned<String>,
@@ -387,6 +401,7 @@ pub enum ConnectionsFile {
 
 /// What happens to calls that fail.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RetriesFile {
     /// More attempts after the first.
     pub attempts: Spanned<u32>,
@@ -394,6 +409,7 @@ pub struct RetriesFile {
 
 /// Pods that come without a controller.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadFile {
     /// Its name: pods are called `<name>-0`, `<name>-1` and so on.
@@ -412,6 +428,7 @@ pub struct WorkloadFile {
 
 /// When pods come: exactly one of the three.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ArrivalsFile {
     /// So many a second, independently (Poisson).
     pub rate: Option<PerSecond>,
@@ -423,13 +440,14 @@ pub struct ArrivalsFile {
 
 /// One kind of pod of a workload.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct KindFile {
     /// How often it comes, compared with the others.
     pub weight: Option<Spanned<f64>>,
     /// What it asks for.
     #[serde(default)]
-    pub requests: Spanned<BTreeMap<String, Spanned<String>>>,
+    pub requests: Spanned<BTreeMap<String, Spanned<Amount>>>,
     /// Its labels.
     #[serde(default)]
     pub labels: Spanned<BTreeMap<String, String>>,
@@ -445,6 +463,7 @@ pub struct KindFile {
 
 /// Something that happens: a command or a fault.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct TimelineFile {
     /// When.
     pub at: Span,
@@ -456,6 +475,7 @@ pub struct TimelineFile {
 
 /// A fault.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct FaultFile {
     /// Something dies at once.
     pub crash: Option<CrashFile>,
@@ -463,6 +483,7 @@ pub struct FaultFile {
 
 /// Something that dies at once.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct CrashFile {
     /// The node that loses power.
     pub node: Spanned<String>,
@@ -470,6 +491,7 @@ pub struct CrashFile {
 
 /// Horizon, seed, replications.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RunFile {
     /// The horizon; without one the run ends when nothing more will happen.

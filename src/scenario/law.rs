@@ -17,6 +17,7 @@ pub struct Law(pub Distribution);
 
 /// A law by its parameters: exactly one of the forms.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct LawFile {
     /// Always this.
@@ -42,6 +43,7 @@ struct LawFile {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct Weibull {
     /// Above 1: the rate grows with age.
@@ -51,6 +53,7 @@ struct Weibull {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct Pareto {
     /// The tail's exponent, alpha.

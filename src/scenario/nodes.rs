@@ -11,6 +11,7 @@ use crate::model::{Labels, NodeSpec, Resources, Taint, TaintEffect};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::file::{EffectFile, PoolFile, TaintFile};
+use super::units::Amount;
 
 /// Nodes that one pool may have at most.
 const POOL_MAX: u32 = 200_000;
@@ -112,21 +113,21 @@ fn taint(taint: &TaintFile, names: &mut Interner) -> Taint {
 
 /// Amounts by the names of resources, and the number of pods among them.
 pub(super) fn amounts(
-    file: &BTreeMap<String, Spanned<String>>,
+    file: &BTreeMap<String, Spanned<Amount>>,
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> (Resources, u32) {
     let mut resources = Resources::default();
     let mut pods = PODS_DEFAULT;
     for (name, text) in file {
-        let quantity = match Quantity::parse(&text.value) {
+        let quantity = match Quantity::parse(&text.value.0) {
             Ok(quantity) if quantity.sign() >= 0 => quantity,
             Ok(_) => {
-                found.error(text.span, format!("an amount cannot be negative: {}", text.value));
+                found.error(text.span, format!("an amount cannot be negative: {}", text.value.0));
                 continue;
             }
             Err(_) => {
-                let message = super::units::no_quantity(&text.value);
+                let message = super::units::no_quantity(&text.value.0);
                 let (message, hint) = message.split_once('\n').unwrap_or((&message, ""));
                 let error = Diagnostic::error(text.span, message.to_owned());
                 found.push(error.with_hint(hint.to_owned()));

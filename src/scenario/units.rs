@@ -65,6 +65,25 @@ scalar! {
     Share(Ratio), "a part from 0 to 1, or a percentage", "5%", share
 }
 
+/// An amount of a resource as it is written; what it is an amount of says how it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Amount(pub String);
+
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "number"],
+            "description": "an amount, as Kubernetes writes it",
+            "examples": ["500m", "16Gi", 4],
+        })
+    }
+}
+
 /// Reads a span of time.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub(super) fn identity(file: &WorkloadFile, names: &mut Interner) -> Workload {
 pub(super) fn manifest(file: &WorkloadFile, kind: &KindFile) -> Value {
     let texts = |map: &BTreeMap<String, String>| json!(map);
     let requests: BTreeMap<&String, &String> =
-        kind.requests.value.iter().map(|(name, amount)| (name, &amount.value)).collect();
+        kind.requests.value.iter().map(|(name, amount)| (name, &amount.value.0)).collect();
     // What cannot be shared out twice has a limit, which is its request.
     let is_extended = |name: &str| name.contains('/') || name.starts_with("hugepages-");
     let limits: BTreeMap<_, _> =

@@ -175,6 +175,9 @@ fn schema_and_completions_are_printed() {
     let schema = seatrial(here.path(), &["schema"]);
     let json: serde_json::Value = serde_json::from_slice(&schema.stdout).expect("JSON");
     assert!(json["properties"]["cluster"].is_object());
+    assert_eq!(json["additionalProperties"], false, "editors mark unknown keys");
+    let amount = &json["$defs"]["Amount"]["type"];
+    assert_eq!(*amount, serde_json::json!(["string", "number"]), "cpu: 4 is right");
     let bash = seatrial(here.path(), &["completions", "bash"]);
     assert!(stdout(&bash).contains("_seatrial"));
 }
