@@ -40,6 +40,7 @@ impl Cluster {
             cpu_used_milli: 0,
             counts: PodCounts::default(),
             templates: Slots::new(),
+            template_rows: LookupMap::new(),
             unused_templates: Vec::new(),
             deployments: IdVec::new(),
             replica_sets: Slots::new(),
@@ -247,15 +248,17 @@ impl Cluster {
     /// Takes a template into use once more and gives its row: the same row for the same template
     /// with the same labels.
     pub(super) fn use_template(&mut self, template: &Arc<Template>, labels: Labels) -> TemplateId {
-        let same = |row: &TemplateRow| Arc::ptr_eq(&row.template, template) && row.labels == labels;
-        let known = self.templates.iter().find(|(_, row)| same(row)).map(|(id, _)| id);
-        if let Some(id) = known {
+        let key = (address(template), labels);
+        if let Some(id) = self.template_rows.get(&key).copied() {
             self.templates[id].users += 1;
             return id;
         }
+        let labels = key.1.clone();
         let services = self.services_of(&labels, template);
         let row = TemplateRow { template: Arc::clone(template), labels, services, users: 1 };
-        self.templates.insert(row).id
+        let id = self.templates.insert(row).id;
+        self.template_rows.insert(key, id);
+        id
     }
 
     fn services_of(&self, labels: &Labels, template: &Template) -> SmallVec<[ServiceId; 2]> {
@@ -281,7 +284,8 @@ impl Cluster {
     fn free_templates(&mut self) {
         for id in std::mem::take(&mut self.unused_templates) {
             if self.templates.at(id).is_some_and(|row| row.users == 0) {
-                self.templates.remove(id);
+                let row = self.templates.remove(id);
+                self.template_rows.remove(&(address(&row.template), row.labels));
             }
         }
     }
@@ -290,6 +294,11 @@ impl Cluster {
     pub(super) fn name_in(&mut self, of: ObjectName, text: &str) -> ObjectName {
         ObjectName { namespace: of.namespace, name: self.names.intern(text) }
     }
+}
+
+/// Which template it is: rows keep theirs alive, so that no other gets its address meanwhile.
+fn address(template: &Arc<Template>) -> usize {
+    Arc::as_ptr(template).addr()
 }
 
 /// Grows a table beside the pods' slots to hold `id`.

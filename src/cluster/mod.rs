@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
-    DeploymentId, GeneratorId, HpaId, Model, NodeId, NodeOrder, ObjectName, PodId, PodRef,
+    DeploymentId, GeneratorId, HpaId, Labels, Model, NodeId, NodeOrder, ObjectName, PodId, PodRef,
     ReplicaSetId, ServiceId, Taint, TaintEffect, TemplateId,
 };
 use crate::sim::Streams;
@@ -61,6 +61,8 @@ pub struct Cluster {
     cpu_used_milli: i64,
     counts: PodCounts,
     templates: Slots<TemplateId, TemplateRow>,
+    /// Rows by the template's address and the labels.
+    template_rows: LookupMap<(usize, Labels), TemplateId>,
     unused_templates: Vec<TemplateId>,
     deployments: IdVec<DeploymentId, Option<Deployment>>,
     replica_sets: Slots<ReplicaSetId, ReplicaSet>,

@@ -100,18 +100,19 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
         containers.iter().map(|c| (text(c.name), text(c.image))).collect();
     let mut last = None;
     for entry in &model.timeline {
-        if entry.at > rollout.started || refused(entry.at, &entry.text) {
+        let (target, new) = match &entry.action {
+            Action::Command(Command::SetImage { target, images }) => (target, Some(images)),
+            Action::Command(Command::RolloutRestart { target }) => (target, None),
+            Action::Command(_) | Action::Fault(_) => continue,
+        };
+        // Whose it is first: that is a number, the rest is text.
+        if !own(target) || entry.at > rollout.started || refused(entry.at, &entry.text) {
             continue;
         }
-        match &entry.action {
-            Action::Command(Command::SetImage { target, images: new }) if own(target) => {
-                last = Some(set_images(&mut images, new));
-            }
-            Action::Command(Command::RolloutRestart { target }) if own(target) => {
-                last = Some("restart".to_owned());
-            }
-            Action::Command(_) | Action::Fault(_) => {}
-        }
+        last = Some(match new {
+            Some(new) => set_images(&mut images, new),
+            None => "restart".to_owned(),
+        });
     }
     last.unwrap_or_else(|| format!("to revision {}", rollout.revision))
 }
