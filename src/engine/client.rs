@@ -37,19 +37,19 @@ impl Client {
             },
             write: latencies.api_write.clone(),
             rng: streams.open("client", name),
-            is_limited: latencies.profile != "ideal",
+            is_limited: latencies.limited_clients,
             full_at: SimTime::ZERO,
         }
     }
 
     /// Whether writes land at once.
     pub(super) fn is_inline(&self) -> bool {
-        !self.is_limited
+        !self.is_limited && is_zero(&self.write) && is_zero(&self.handling)
     }
 
     /// How long a change takes to reach the controller.
     pub(super) fn watch_delay(&mut self) -> Duration {
-        if self.is_limited { self.watch.sample_duration(&mut self.rng) } else { Duration::ZERO }
+        self.watch.sample_duration(&mut self.rng)
     }
 
     /// How long the controller works before its first write.
@@ -59,7 +59,7 @@ impl Client {
 
     /// When a write lands that is sent at `sent`, not before `earliest`.
     pub(super) fn lands(&mut self, sent: SimTime, earliest: SimTime) -> SimTime {
-        let token = self.take_token(sent);
+        let token = if self.is_limited { self.take_token(sent) } else { sent };
         (token + self.write.sample_duration(&mut self.rng)).max(earliest)
     }
 
@@ -72,13 +72,18 @@ impl Client {
     }
 }
 
+/// Whether a law gives nothing but zero.
+fn is_zero(law: &Distribution) -> bool {
+    law.is_constant() && law.mean() <= 0.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn thirty_writes_go_at_once_and_then_twenty_a_second() {
-        let latencies = Latencies { profile: "measured", ..Latencies::ideal() };
+        let latencies = Latencies { limited_clients: true, ..Latencies::ideal() };
         let streams = Streams { seed: 1, replication: 0 };
         let mut client = Client::new("replicaset-controller", &latencies, &streams);
         let at = SimTime::ZERO + Duration::secs(5);
@@ -86,5 +91,15 @@ mod tests {
         assert_eq!(lands[29], at);
         assert_eq!(lands[30], at + Duration::ms(50));
         assert_eq!(lands[49], at + Duration::secs(1));
+    }
+
+    #[test]
+    fn ideal_with_a_watch_delay_keeps_its_writes_inline() {
+        let watch = Distribution::Constant(1.0);
+        let latencies = Latencies { profile: "custom", watch, ..Latencies::ideal() };
+        let streams = Streams { seed: 1, replication: 0 };
+        let mut client = Client::new("deployment-controller", &latencies, &streams);
+        assert!(client.is_inline());
+        assert_eq!(client.watch_delay(), Duration::secs(1));
     }
 }

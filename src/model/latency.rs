@@ -9,6 +9,8 @@ use crate::base::{Distribution, Duration};
 pub struct Latencies {
     /// `ideal`, `measured` or `custom`, for the report.
     pub profile: &'static str,
+    /// Whether the controllers' clients are limited in writes a second (rule C12).
+    pub limited_clients: bool,
     /// Delivery of a change to one watcher.
     pub watch: Distribution,
     /// One mutating call to the API server.
@@ -61,6 +63,7 @@ impl Latencies {
         let zero = Distribution::Constant(0.0);
         Self {
             profile: "ideal",
+            limited_clients: false,
             watch: zero.clone(),
             api_write: zero.clone(),
             schedule: zero.clone(),

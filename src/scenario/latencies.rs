@@ -113,6 +113,7 @@ fn log_normal(median: f64, p99: f64) -> Distribution {
 fn small() -> Latencies {
     Latencies {
         profile: "measured (small cluster)",
+        limited_clients: true,
         watch: log_normal(0.005, 0.1),
         api_write: log_normal(0.006, 0.05),
         schedule: log_normal(0.005, 0.025),

@@ -195,7 +195,10 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("proxyPeriod", latencies.proxy_period),
         ("metricsPeriod", latencies.metrics_period),
     ];
-    let mut shown = json!({ "profile": latencies.profile });
+    let mut shown = json!({
+        "profile": latencies.profile,
+        "limitedClients": latencies.limited_clients,
+    });
     for (name, law) in laws {
         shown[name] = json!(show_law(law));
     }
