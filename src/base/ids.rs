@@ -160,11 +160,6 @@ impl<I: Id, T> IdVec<I, T> {
     pub fn clear(&mut self) {
         self.rows.clear();
     }
-
-    /// The entries in id order.
-    pub fn into_vec(self) -> Vec<T> {
-        self.rows
-    }
 }
 
 impl<I: Id, T> Default for IdVec<I, T> {

@@ -143,11 +143,6 @@ impl Bytes {
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
         Quantity::parse(text).map(|quantity| Self(quantity.value()))
     }
-
-    /// Gibibytes, to the nearest float.
-    pub const fn as_gib(self) -> f64 {
-        cast::f64_of_i64(self.0) / cast::f64_of_i64(1 << 30)
-    }
 }
 
 /// Why a text is no amount of money.

@@ -263,12 +263,8 @@ impl Cluster {
 
     fn services_of(&self, labels: &Labels, template: &Template) -> SmallVec<[ServiceId; 2]> {
         let namespace = template.workload.name.namespace;
-        let selects = |service: &Service| {
-            let selector = service.spec.selector.as_ref();
-            service.spec.name.namespace == namespace
-                && selector.is_some_and(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)))
-        };
         let live = self.services.enumerate().filter_map(|(id, s)| s.as_ref().map(|s| (id, s)));
+        let selects = |service: &Service| service.spec.selects(namespace, labels);
         live.filter(|(_, service)| selects(service)).map(|(id, _)| id).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::base::dist::mix;
 use crate::base::{Duration, SimTime, cast};
-use crate::model::{NodeId, PodId, PodRef, WorkloadKind};
+use crate::model::{NodeId, PodId, PodRef};
 use crate::record::PodRecord;
 use crate::recorder::Recorder;
 
@@ -334,12 +334,6 @@ impl Cluster {
             metrics.at = now;
             metrics.window = window;
         }
-    }
-
-    /// Whether nobody but its submitter cares for a pod: it came from a generator (decision 12).
-    #[must_use]
-    pub fn is_generated(&self, pod: &Pod) -> bool {
-        pod.origin == WorkloadKind::Generator
     }
 }
 

@@ -98,12 +98,6 @@ impl Cluster {
         &mut self.names
     }
 
-    /// When the last commit was.
-    #[must_use]
-    pub const fn committed_at(&self) -> SimTime {
-        self.now
-    }
-
     /// All nodes by id, in order of creation.
     #[must_use]
     pub const fn nodes(&self) -> &IdVec<NodeId, Node> {
@@ -193,11 +187,6 @@ impl Cluster {
     pub fn deployment_named(&self, name: ObjectName) -> Option<DeploymentId> {
         let id = self.deployment_by_name.get(&name).copied()?;
         self.deployment(id).map(|_| id)
-    }
-
-    /// The ids of all Deployments of the model, deleted ones too.
-    pub fn deployment_ids(&self) -> impl Iterator<Item = DeploymentId> + use<> {
-        self.deployments.ids()
     }
 
     /// All ReplicaSets that are there.

@@ -123,7 +123,7 @@ pub struct World {
     sampler: sampling::Sampler,
     is_idle: bool,
     checks: bool,
-    last: (SimTime, Event),
+    last: LastWords,
 }
 
 impl World {
@@ -158,7 +158,11 @@ impl World {
             sampler: sampling::Sampler::default(),
             is_idle: false,
             checks: false,
-            last: (SimTime::ZERO, Event::Sample),
+            last: LastWords {
+                model: Arc::clone(model),
+                streams,
+                event: (SimTime::ZERO, Event::Sample),
+            },
         }
     }
 
@@ -178,7 +182,7 @@ impl World {
         let horizon = model.run.until.unwrap_or(SimTime::MAX);
         self.start(&model);
         while let Some((at, event)) = self.queue.pop_before(horizon) {
-            self.last = (at, event);
+            self.last.event = (at, event);
             self.dispatch(event);
             self.settle();
             self.check_limits(&model)?;
@@ -191,7 +195,7 @@ impl World {
             return Err(SimError::EventsPerInstant {
                 at: passed.at,
                 limit,
-                event: format!("{:?}", self.last.1),
+                event: format!("{:?}", self.last.event.1),
             });
         }
         Ok(self.finish(model.run.until))
@@ -261,7 +265,7 @@ impl World {
     }
 
     fn check_limits(&self, model: &Model) -> Result<(), SimError> {
-        let (at, event) = self.last;
+        let (at, event) = self.last.event;
         if self.queue.events_popped() > model.run.events_max {
             let limit = model.run.events_max;
             return Err(SimError::Events { at, limit, event: format!("{event:?}") });
@@ -274,19 +278,15 @@ impl World {
     }
 
     /// Records the pods that are still there, in order of their creation.
-    fn finish(mut self, until: Option<SimTime>) -> Outcome {
-        let ended = until.unwrap_or_else(|| self.queue.now());
-        let mut left: Vec<_> = self.cluster.pods().iter().map(|(id, p)| (p.serial, id)).collect();
+    fn finish(self, until: Option<SimTime>) -> Outcome {
+        let Self { cluster, queue, mut recorder, .. } = self;
+        let ended = until.unwrap_or_else(|| queue.now());
+        let mut left: Vec<_> = cluster.pods().iter().map(|(id, p)| (p.serial, id)).collect();
         left.sort_unstable();
         for (_, id) in left {
-            self.recorder.pod(&self.cluster.pod_record(id, None));
+            recorder.pod(&cluster.pod_record(id, None));
         }
-        let events = self.queue.events_popped();
-        let recorder = std::mem::take(&mut self.recorder);
-        let streams = Streams { seed: 0, replication: 0 };
-        let mut none = Vec::new();
-        let empty = Cluster::new(self.cluster.model(), &streams, &mut none);
-        let cluster = std::mem::replace(&mut self.cluster, empty);
+        let events = queue.events_popped();
         Outcome { recorder, cluster, ended, events }
     }
 
@@ -305,7 +305,7 @@ impl World {
     /// Lets everything happen that is due before `until`; true while something is left after it.
     pub fn step_until(&mut self, until: SimTime) -> bool {
         while let Some((at, event)) = self.queue.pop_before(until) {
-            self.last = (at, event);
+            self.last.event = (at, event);
             self.dispatch(event);
             self.settle();
         }
@@ -319,14 +319,20 @@ impl World {
     }
 }
 
-/// A panic is a bug of ours: it tells what repeats it.
-impl Drop for World {
+/// What a panic tells: it is a bug of ours, and this repeats it.
+struct LastWords {
+    model: Arc<Model>,
+    streams: Streams,
+    event: (SimTime, Event),
+}
+
+impl Drop for LastWords {
     #[expect(clippy::print_stderr, reason = "a bug's last words, in no normal run")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let (at, event) = self.last;
+            let (at, event) = self.event;
             let Streams { seed, replication } = self.streams;
-            let name = &self.cluster.model().name;
+            let name = &self.model.name;
             eprintln!("bug at {at} of \"{name}\", last event {event:?}");
             eprintln!("repeat it: --seed {seed}, replication {replication}");
         }

@@ -25,6 +25,12 @@ impl Labels {
         self.0.binary_search_by_key(&key, |(k, _)| *k).ok().map(|at| self.0[at].1)
     }
 
+    /// Whether all of `wanted` are among these, with the same values.
+    #[must_use]
+    pub fn has_all(&self, wanted: &Self) -> bool {
+        wanted.iter().all(|(key, value)| self.get(key) == Some(value))
+    }
+
     /// Sets a label.
     pub fn set(&mut self, key: Symbol, value: Symbol) {
         match self.0.binary_search_by_key(&key, |(k, _)| *k) {

@@ -61,15 +61,6 @@ impl PodSpec {
             lifetime: None,
         }
     }
-
-    /// The same with these requests, which are also what the scores count.
-    #[must_use]
-    pub fn with_requests(mut self, requests: Resources) -> Self {
-        self.nonzero_requests = (requests.cpu, requests.memory);
-        self.requests = requests;
-        self.qos = QosClass::Burstable;
-        self
-    }
 }
 
 impl Behavior {

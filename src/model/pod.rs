@@ -298,7 +298,7 @@ pub fn matches_node(
     labels: &Labels,
     names: &crate::base::Interner,
 ) -> bool {
-    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    labels.has_all(selector)
         && affinity
             .required
             .as_ref()

@@ -54,15 +54,4 @@ impl Resources {
             self.add_scalar(*name, -*amount);
         }
     }
-
-    /// Raises each amount to that of `other` if it is less.
-    pub fn raise_to(&mut self, other: &Self) {
-        self.cpu.0 = self.cpu.0.max(other.cpu.0);
-        self.memory.0 = self.memory.0.max(other.memory.0);
-        self.ephemeral_storage.0 = self.ephemeral_storage.0.max(other.ephemeral_storage.0);
-        for (name, amount) in &other.scalars {
-            let present = self.scalar(*name);
-            self.add_scalar(*name, (*amount - present).max(0));
-        }
-    }
 }

@@ -90,6 +90,15 @@ pub struct ServiceSpec {
     pub external_local: bool,
 }
 
+impl ServiceSpec {
+    /// Whether pods of a namespace with these labels stand behind it.
+    #[must_use]
+    pub fn selects(&self, namespace: Symbol, labels: &Labels) -> bool {
+        self.name.namespace == namespace
+            && self.selector.as_ref().is_some_and(|selector| labels.has_all(selector))
+    }
+}
+
 /// The kinds of Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceKind {

@@ -56,12 +56,8 @@ pub(super) fn workloads(all: &[Workload], names: &Interner) -> Vec<String> {
 pub(super) fn services_of(model: &Model, deployment: usize) -> Vec<usize> {
     let spec = &model.deployments[deployment];
     let labels = &spec.template.labels;
-    let selects = |service: &crate::model::ServiceSpec| {
-        service.name.namespace == spec.name.namespace
-            && service.selector.as_ref().is_some_and(|selector| {
-                !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
-            })
-    };
+    let selects =
+        |service: &crate::model::ServiceSpec| service.selects(spec.name.namespace, labels);
     let chosen = model.services.iter().enumerate().filter(|(_, s)| selects(s));
     chosen.map(|(index, _)| index).collect()
 }

@@ -11,9 +11,7 @@ pub(super) fn behind<'t>(
     templates: &[&'t Template],
 ) -> Vec<Vec<&'t Template>> {
     let selects = |service: &ServiceSpec, template: &Template| {
-        let selector = service.selector.as_ref();
-        service.name.namespace == template.workload.name.namespace
-            && selector.is_some_and(|s| s.iter().all(|(k, v)| template.labels.get(k) == Some(v)))
+        service.selects(template.workload.name.namespace, &template.labels)
     };
     let of = |service| templates.iter().copied().filter(move |t| selects(service, t));
     services.iter().map(|service| of(service).collect()).collect()
