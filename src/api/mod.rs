@@ -34,7 +34,7 @@ pub use lower::*;
 pub use node_selector::NodeRules;
 pub use patch::{restart, set_image};
 pub use problem::{Problem, Reason};
-pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources};
+pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
 pub use selector::TextSelector;
 
 /// Checks the fields of an object, fills in its defaults and validates it.

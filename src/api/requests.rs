@@ -38,10 +38,7 @@ pub struct PodAmounts {
 #[must_use]
 pub fn pod_amounts(pod: &Value) -> PodAmounts {
     let requests = pod_requests(pod, &Amounts::new());
-    let mut missing = Amounts::from([
-        ("cpu".to_owned(), Quantity::from_milli(CPU_DEFAULT, Format::DecimalSI)),
-        ("memory".to_owned(), Quantity::from_value(MEMORY_DEFAULT, Format::BinarySI)),
-    ]);
+    let mut missing = defaults();
     let has_own =
         entries(&pod["spec"]["resources"]["requests"]).any(|(name, _)| is_pod_level(name));
     if has_own {
@@ -50,6 +47,29 @@ pub fn pod_amounts(pod: &Value) -> PodAmounts {
     let with_defaults = pod_requests(pod, &missing);
     let nonzero = (cpu_of(&with_defaults), bytes_of(&with_defaults, "memory"));
     PodAmounts { requests, limits: pod_limits(pod), nonzero }
+}
+
+/// What NodeResourcesFit scores of an incoming pod: containers with the scheduler's defaults for
+/// CPU and memory, and overhead; what the pod asks for as a whole is not looked at (rule S88).
+#[must_use]
+pub fn scored_amounts(pod: &Value) -> Amounts {
+    let mut total = aggregate(&pod["spec"], |container| {
+        let mut own = list(&container["resources"]["requests"]);
+        for (name, amount) in defaults() {
+            own.entry(name).or_insert(amount);
+        }
+        own
+    });
+    add(&mut total, &list(&pod["spec"]["overhead"]));
+    total
+}
+
+/// The scheduler's defaults (rule S85).
+fn defaults() -> Amounts {
+    Amounts::from([
+        ("cpu".to_owned(), Quantity::from_milli(CPU_DEFAULT, Format::DecimalSI)),
+        ("memory".to_owned(), Quantity::from_value(MEMORY_DEFAULT, Format::BinarySI)),
+    ])
 }
 
 /// Effective requests; containers get what they lack from `missing`.

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 
-use crate::base::{Duration, LookupMap, SimTime, Symbol};
+use crate::base::{Bytes, Duration, LookupMap, SimTime, Symbol};
 use crate::cluster::PodStatus;
 use crate::sim::Streams;
 
@@ -271,9 +271,9 @@ pub(super) struct NodeState {
 }
 
 impl NodeState {
-    pub(super) fn new(name: &str, images: &[Symbol], streams: &Streams) -> Self {
+    pub(super) fn new(name: &str, images: &[(Symbol, Bytes)], streams: &Streams) -> Self {
         let mut present = LookupMap::new();
-        for image in images {
+        for (image, _) in images {
             present.insert(*image, SimTime::ZERO);
         }
         Self {

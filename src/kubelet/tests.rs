@@ -328,7 +328,7 @@ fn measured_latencies_start_a_pod_in_the_measured_time() {
         build = build.node(&node).pod(&node, |pod| pod.app().image = image);
     }
     for node in &mut build.nodes {
-        node.images = Arc::from([image]);
+        node.images = Arc::from([(image, crate::base::Bytes(0))]);
     }
     let mut world = build.build(3);
     world.run_to(60.0);

@@ -4,6 +4,7 @@
 //! `scenario` make it) and nothing that changes during a run (`cluster` keeps that). Ids here are
 //! the order of sorted names: the order of files decides nothing.
 
+mod affinity;
 mod behavior;
 mod ids;
 mod labels;
@@ -14,11 +15,14 @@ mod pod;
 mod poisson;
 mod priority;
 mod resources;
+mod scheduling;
 mod settings;
+mod storage;
 mod timeline;
 mod traffic;
 mod workload;
 
+pub use affinity::*;
 pub use behavior::*;
 pub use ids::*;
 pub use labels::*;
@@ -28,7 +32,9 @@ pub use pod::*;
 pub use poisson::*;
 pub use priority::*;
 pub use resources::*;
+pub use scheduling::*;
 pub use settings::*;
+pub use storage::*;
 pub use timeline::*;
 pub use traffic::*;
 pub use workload::*;

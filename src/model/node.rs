@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{Duration, Money, Symbol};
+use crate::base::{Bytes, Duration, Money, Symbol};
 
 use super::labels::Labels;
 use super::resources::Resources;
@@ -26,8 +26,8 @@ pub struct NodeSpec {
     pub pods_max: u32,
     /// What an hour of it costs, in USD.
     pub price_per_hour: Money,
-    /// Images that are there from the start (warm cache).
-    pub images: Arc<[Symbol]>,
+    /// Images that are there from the start (warm cache), with their sizes.
+    pub images: Arc<[(Symbol, Bytes)]>,
     /// Zone, if labelled: `topology.kubernetes.io/zone`.
     pub zone: Option<Symbol>,
 }

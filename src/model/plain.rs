@@ -6,8 +6,8 @@ use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symb
 
 use super::{
     Behavior, Behaviors, Container, Labels, Latencies, Model, NodeAffinity, NodeOrder, NodeSpec,
-    PodSpec, PriorityClasses, PullPolicy, QosClass, Resources, RestartPolicy, RunSettings,
-    SchedulerSettings, Shutdown,
+    PodAffinity, PodSpec, PriorityClasses, PullPolicy, QosClass, Resources, RestartPolicy, RunSettings,
+    SchedulerSettings, Shutdown, Storage,
 };
 
 impl Container {
@@ -50,14 +50,23 @@ impl PodSpec {
             scheduling_gates: Vec::new(),
             node_selector: Labels::default(),
             node_affinity: NodeAffinity::default(),
+            pod_affinity: PodAffinity::default(),
+            spread: Vec::new(),
             tolerations: Vec::new(),
             host_network: false,
             requests: Resources::default(),
             nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
+            scored_requests: Resources {
+                cpu: MilliCpu(100),
+                memory: Bytes::mib(200),
+                ..Resources::default()
+            },
             host_ports: Vec::new(),
             qos: QosClass::BestEffort,
             config_refs: Vec::new(),
             readiness_gates: Vec::new(),
+            volumes: Vec::new(),
+            image_names: Vec::new(),
             lifetime: None,
         }
     }
@@ -122,6 +131,9 @@ impl Model {
             hpas: Vec::new(),
             config_maps: Vec::new(),
             secrets: Vec::new(),
+            namespaces: Vec::new(),
+            storage: Storage::default(),
+            budgets: Vec::new(),
             priorities: PriorityClasses::default(),
             behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new() },
             traffic: Vec::new(),

@@ -6,11 +6,13 @@ use smallvec::SmallVec;
 
 use crate::base::{Bytes, Duration, MilliCpu, Symbol};
 
+use super::affinity::{PodAffinity, SpreadConstraint};
 use super::behavior::Behavior;
 use super::ids::Workload;
 use super::labels::{Labels, Requirement};
 use super::node::Toleration;
 use super::resources::Resources;
+use super::storage::PodVolume;
 
 /// What all pods of one template share: labels, specification and what was computed from them.
 ///
@@ -74,6 +76,10 @@ pub struct PodSpec {
     pub node_selector: Labels,
     /// Node affinity.
     pub node_affinity: NodeAffinity,
+    /// Affinity to other pods.
+    pub pod_affinity: PodAffinity,
+    /// Topology spread constraints, in order.
+    pub spread: Vec<SpreadConstraint>,
     /// Tolerations, in order.
     pub tolerations: Vec<Toleration>,
     /// Whether it lives in the node's network.
@@ -83,6 +89,9 @@ pub struct PodSpec {
     pub requests: Resources,
     /// CPU and memory with the scheduler's defaults for containers without (rule S85).
     pub nonzero_requests: (MilliCpu, Bytes),
+    /// What NodeResourcesFit scores of an incoming pod: the containers' aggregate and the overhead
+    /// with the scheduler's defaults for CPU and memory, without pod-level requests (rule S88).
+    pub scored_requests: Resources,
     /// Host ports that it wants, each once.
     pub host_ports: Vec<HostPort>,
     /// Quality of service.
@@ -91,6 +100,11 @@ pub struct PodSpec {
     pub config_refs: Vec<ConfigRef>,
     /// Condition types of `readinessGates`.
     pub readiness_gates: Vec<Symbol>,
+    /// Volumes that scheduling looks at, in order.
+    pub volumes: Vec<PodVolume>,
+    /// Images of init containers, then of the others, normalised: `:latest` if there is no tag
+    /// (rule S122).
+    pub image_names: Vec<Symbol>,
     /// How long this pod runs before its containers exit 0; for pods of generators and traces.
     pub lifetime: Option<Duration>,
 }

@@ -7,6 +7,8 @@ use crate::base::{Duration, Interner, SimTime};
 use super::behavior::Behaviors;
 use super::ids::ObjectName;
 use super::latency::Latencies;
+use super::scheduling::SchedulerSettings;
+use super::storage::{DisruptionBudget, NamespaceSpec, Storage};
 use super::node::NodeSpec;
 use super::pod::Template;
 use super::priority::PriorityClasses;
@@ -41,6 +43,12 @@ pub struct Model {
     pub config_maps: Vec<ObjectName>,
     /// Secrets that are there.
     pub secrets: Vec<ObjectName>,
+    /// Namespaces that are declared.
+    pub namespaces: Vec<NamespaceSpec>,
+    /// Storage objects.
+    pub storage: Storage,
+    /// PodDisruptionBudgets, by namespace and name.
+    pub budgets: Vec<DisruptionBudget>,
     /// What `priorityClassName` means.
     pub priorities: PriorityClasses,
     /// What containers do.
@@ -79,61 +87,6 @@ pub enum NodeOrder {
     Seeded,
     /// As written.
     Given,
-}
-
-/// How the scheduler is set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SchedulerSettings {
-    /// How nodes are scored.
-    pub scoring: Scoring,
-    /// `percentageOfNodesToScore`; 0: adaptive (rule S21).
-    pub percentage_of_nodes_to_score: u8,
-    /// First back-off (rule S135).
-    pub backoff_initial: Duration,
-    /// Longest back-off.
-    pub backoff_max: Duration,
-    /// Weights of the score plugins.
-    pub weights: ScoreWeights,
-}
-
-impl Default for SchedulerSettings {
-    fn default() -> Self {
-        Self {
-            scoring: Scoring::LeastAllocated,
-            percentage_of_nodes_to_score: 0,
-            backoff_initial: Duration::secs(1),
-            backoff_max: Duration::secs(10),
-            weights: ScoreWeights::default(),
-        }
-    }
-}
-
-/// The strategy of NodeResourcesFit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scoring {
-    /// Emptier nodes first.
-    LeastAllocated,
-    /// Fuller nodes first.
-    MostAllocated,
-}
-
-/// Weights of the score plugins; the defaults are those of the default profile (rule S70).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScoreWeights {
-    /// TaintToleration.
-    pub taint_toleration: i64,
-    /// NodeAffinity.
-    pub node_affinity: i64,
-    /// NodeResourcesFit.
-    pub resources_fit: i64,
-    /// NodeResourcesBalancedAllocation.
-    pub balanced_allocation: i64,
-}
-
-impl Default for ScoreWeights {
-    fn default() -> Self {
-        Self { taint_toleration: 3, node_affinity: 2, resources_fit: 1, balanced_allocation: 1 }
-    }
 }
 
 /// Horizon, seed and the like.

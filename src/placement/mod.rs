@@ -12,22 +12,32 @@
 //! Absent: topology spread, affinity between pods, volumes, images, dynamic resources, nominated
 //! nodes, preemption, extenders. A pod's columns and class are the place for the first two.
 
+mod catalog;
 mod classes;
 mod columns;
 mod failure;
 mod node_tree;
 mod nodes;
+mod nominator;
 mod placer;
 pub mod plain;
 pub mod plugins;
+mod pod_info;
+pub mod preemption;
 mod select;
 mod verdict;
 mod walk;
+mod world;
 
+pub use catalog::Catalog;
 pub use classes::ClassId;
 pub use failure::{Failure, FitError};
 pub use node_tree::{NodeTree, ZoneKey};
 pub use nodes::{NodeState, Nodes, Usage};
+pub use nominator::{Nominated, Nominator};
 pub use placer::{Decision, Placer};
+pub use pod_info::{Applicant, Owner, OwnerKind, PlacedPod, PodIdentity, PodInfo};
+pub use preemption::Nomination;
 pub use select::{feasible_max, heap_root, next_start, preorder};
 pub use verdict::{Code, Plugin, PluginSet, Reason, Rejection};
+pub use world::{Policy, World};

@@ -5,10 +5,10 @@
 //! and the log of nodes that changed, by which caches are refreshed.
 
 use crate::base::{Bytes, IdVec, Interner, LookupMap, MilliCpu, Symbol, cast};
-use crate::cluster::Node;
-use crate::model::{HostPort, NodeId, NodeSpec, PodSpec, Resources};
+use crate::model::{HostPort, NodeId, NodeSpec, PodRef, PodSpec, Resources};
 
 use super::node_tree::{NodeTree, ZoneKey};
+use super::pod_info::PlacedPod;
 use super::plugins::balanced_allocation;
 
 /// What the pods of a node take: those that are bound and those that are about to be.
@@ -25,17 +25,6 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Of a node of the cluster: its bound pods.
-    #[must_use]
-    pub fn of(node: &Node) -> Self {
-        Self {
-            requested: node.requested.clone(),
-            nonzero_requested: node.nonzero_requested,
-            pods: super::select::count_of(node.pods.len()),
-            host_ports: node.host_ports.clone(),
-        }
-    }
-
     fn add(&mut self, pod: &PodSpec) {
         self.requested.add(&pod.requests);
         self.nonzero_requested.0 += pod.nonzero_requests.0;
@@ -64,6 +53,30 @@ pub struct NodeState {
     pub spec: NodeSpec,
     /// What is taken.
     pub usage: Usage,
+    /// The pods that are counted, in the order in which they came.
+    pub pods: Vec<PlacedPod>,
+}
+
+impl NodeState {
+    /// Without pods.
+    #[must_use]
+    pub fn empty(spec: NodeSpec) -> Self {
+        Self { spec, usage: Usage::default(), pods: Vec::new() }
+    }
+
+    /// Counts a pod.
+    pub fn add(&mut self, pod: PlacedPod) {
+        self.usage.add(&pod.info.spec);
+        self.pods.push(pod);
+    }
+
+    /// Counts a pod no longer, if it was.
+    pub fn remove(&mut self, pod: PodRef) -> Option<PlacedPod> {
+        let at = self.pods.iter().position(|placed| placed.pod == pod)?;
+        let gone = self.pods.remove(at);
+        self.usage.remove(&gone.info.spec);
+        Some(gone)
+    }
 }
 
 /// The numbers of a node that most decisions read: one line of cache.
@@ -179,15 +192,15 @@ impl Nodes {
         (at != ABSENT).then_some(cast::usize_of(at))
     }
 
-    /// Adds a node, last of its zone, with what is taken of it already.
+    /// Adds a node, last of its zone, without pods.
     ///
     /// # Panics
     /// If it is there already.
-    pub fn add(&mut self, node: NodeId, spec: NodeSpec, usage: Usage, names: &Interner) {
+    pub fn add(&mut self, node: NodeId, spec: NodeSpec, names: &Interner) {
         assert!(self.get(node).is_none(), "{node:?} is added twice");
         self.tree.add(node, ZoneKey::of(&spec.labels, names));
         self.by_name.insert(spec.name, node);
-        *self.states.grow_to(node) = Some(NodeState { spec, usage });
+        *self.states.grow_to(node) = Some(NodeState::empty(spec));
         self.walk_anew();
     }
 
@@ -200,8 +213,7 @@ impl Nodes {
         for (node, spec) in nodes {
             self.tree.add(node, ZoneKey::of(&spec.labels, names));
             self.by_name.insert(spec.name, node);
-            let usage = Usage::default();
-            *self.states.grow_to(node) = Some(NodeState { spec, usage });
+            *self.states.grow_to(node) = Some(NodeState::empty(spec));
         }
         self.walk_anew();
     }
@@ -231,19 +243,30 @@ impl Nodes {
     }
 
     /// Counts a pod on a node. On a node that is not there it counts nothing.
-    pub fn add_pod(&mut self, node: NodeId, pod: &PodSpec) {
+    pub fn add_pod(&mut self, node: NodeId, pod: PlacedPod) {
         if let Some(state) = self.states.get_mut(node).and_then(Option::as_mut) {
-            state.usage.add(pod);
+            state.add(pod);
             self.changed(node);
         }
     }
 
+    /// Changes what is kept of a pod beside its info: whether it is being deleted, its start.
+    pub fn touch_pod(&mut self, node: NodeId, pod: PodRef, change: impl FnOnce(&mut PlacedPod)) {
+        let state = self.states.get_mut(node).and_then(Option::as_mut);
+        let placed = state.and_then(|s| s.pods.iter_mut().find(|placed| placed.pod == pod));
+        if let Some(placed) = placed {
+            change(placed);
+        }
+    }
+
     /// Counts a pod no longer.
-    pub fn remove_pod(&mut self, node: NodeId, pod: &PodSpec) {
-        if let Some(state) = self.states.get_mut(node).and_then(Option::as_mut) {
-            state.usage.remove(pod);
+    pub fn remove_pod(&mut self, node: NodeId, pod: PodRef) -> Option<PlacedPod> {
+        let state = self.states.get_mut(node).and_then(Option::as_mut)?;
+        let gone = state.remove(pod);
+        if gone.is_some() {
             self.changed(node);
         }
+        gone
     }
 
     fn changed(&mut self, node: NodeId) {

@@ -2,49 +2,11 @@
 
 use smallvec::SmallVec;
 
+use std::sync::Arc;
+
 use crate::base::{Interner, Symbol};
-
-/// The filter plugins that are modelled, in the order in which they are asked (rule S71).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Plugin {
-    /// Cordoned nodes.
-    NodeUnschedulable,
-    /// `spec.nodeName`.
-    NodeName,
-    /// Taints.
-    TaintToleration,
-    /// Selector and affinity to nodes.
-    NodeAffinity,
-    /// Host ports.
-    NodePorts,
-    /// Requests.
-    NodeResourcesFit,
-}
-
-impl Plugin {
-    /// Its name in Kubernetes.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NodeUnschedulable => "NodeUnschedulable",
-            Self::NodeName => "NodeName",
-            Self::TaintToleration => "TaintToleration",
-            Self::NodeAffinity => "NodeAffinity",
-            Self::NodePorts => "NodePorts",
-            Self::NodeResourcesFit => "NodeResourcesFit",
-        }
-    }
-
-    /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 6] = [
-        Self::NodeUnschedulable,
-        Self::NodeName,
-        Self::TaintToleration,
-        Self::NodeAffinity,
-        Self::NodePorts,
-        Self::NodeResourcesFit,
-    ];
-}
+pub use crate::model::Plugin;
+use crate::model::CUSTOM_MAX;
 
 /// A set of plugins: those that rejected a pod (rule S24).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,14 +17,20 @@ impl PluginSet {
     pub const EMPTY: Self = Self(0);
 
     /// Adds one.
-    pub const fn insert(&mut self, plugin: Plugin) {
-        self.0 |= 1 << plugin as u32;
+    pub fn insert(&mut self, plugin: Plugin) {
+        self.0 |= 1 << plugin.index();
     }
 
     /// Whether one is in it.
     #[must_use]
-    pub const fn contains(self, plugin: Plugin) -> bool {
-        self.0 & (1 << plugin as u32) != 0
+    pub fn contains(self, plugin: Plugin) -> bool {
+        self.0 & (1 << plugin.index()) != 0
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether none is in it.
@@ -73,7 +41,8 @@ impl PluginSet {
 
     /// Those in it, in the order in which they are asked.
     pub fn iter(self) -> impl Iterator<Item = Plugin> {
-        Plugin::ALL.into_iter().filter(move |p| self.contains(*p))
+        let custom = (0..CUSTOM_MAX).map(Plugin::Custom);
+        Plugin::ALL.into_iter().chain(custom).filter(move |p| self.contains(*p))
     }
 }
 
@@ -87,7 +56,7 @@ pub enum Code {
 }
 
 /// Why a node does not take a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// It is cordoned (rule S75).
     WereUnschedulable,
@@ -111,6 +80,10 @@ pub enum Reason {
     InsufficientEphemeralStorage,
     /// Rule S86: one of the other resources.
     Insufficient(Symbol),
+    /// Any other text.
+    Fixed(&'static str),
+    /// A text made for the occasion.
+    Text(Arc<str>),
 }
 
 impl Reason {
@@ -118,7 +91,7 @@ impl Reason {
     ///
     /// Sources: kubernetes v1.36.3 pkg/scheduler/framework/plugins (rules S18, S75 to S99).
     #[must_use]
-    pub fn text(self, names: &Interner) -> String {
+    pub fn text(&self, names: &Interner) -> String {
         let fixed = match self {
             Self::WereUnschedulable => "node(s) were unschedulable",
             Self::OtherNodeName => "node(s) didn't match the requested node name",
@@ -130,7 +103,9 @@ impl Reason {
             Self::InsufficientCpu => "Insufficient cpu",
             Self::InsufficientMemory => "Insufficient memory",
             Self::InsufficientEphemeralStorage => "Insufficient ephemeral-storage",
-            Self::Insufficient(name) => return format!("Insufficient {}", names.resolve(name)),
+            Self::Insufficient(name) => return format!("Insufficient {}", names.resolve(*name)),
+            Self::Fixed(text) => text,
+            Self::Text(text) => return text.to_string(),
         };
         fixed.to_owned()
     }
@@ -148,13 +123,19 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// With one reason, where preemption may help.
+    #[must_use]
+    pub fn unschedulable(plugin: Plugin, reason: Reason) -> Self {
+        Self { code: Code::Unschedulable, ..Self::unresolvable(plugin, reason) }
+    }
+
     /// With one reason, final.
     #[must_use]
     pub fn unresolvable(plugin: Plugin, reason: Reason) -> Self {
         Self {
             plugin,
             code: Code::UnschedulableAndUnresolvable,
-            reasons: SmallVec::from_slice(&[reason]),
+            reasons: SmallVec::from_iter([reason]),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::api::{self, Kind};
-use crate::base::{Interner, Money, Quantity};
+use crate::base::{Bytes, Interner, Money, Quantity};
 use crate::model::{Labels, NodeSpec, Resources, Taint, TaintEffect};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
@@ -71,7 +71,7 @@ pub(super) fn lower(
             allocatable: allocatable.clone(),
             pods_max,
             price_per_hour: pool.price.map_or(Money(0), |price| price.0),
-            images: pool.images.iter().map(|i| names.intern(i)).collect::<Arc<[_]>>(),
+            images: pool.images.iter().map(|i| (names.intern(i), Bytes(0))).collect::<Arc<[_]>>(),
             zone,
         }
     };

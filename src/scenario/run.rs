@@ -1,7 +1,7 @@
 //! `run`, `scheduler` and the like: settings.
 
 use crate::base::{Duration, SimTime};
-use crate::model::{NodeOrder, RunSettings, SchedulerSettings, Scoring};
+use crate::model::{NodeOrder, Plugin, Profile, RunSettings, SchedulerSettings, Scoring};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::file::{OrderFile, ProfileFile, RunFile, SchedulerFile};
@@ -68,7 +68,8 @@ pub(super) fn scheduler(
 ) -> SchedulerSettings {
     let mut settings = SchedulerSettings::default();
     let Some(file) = file else { return settings };
-    settings.scoring = match file.profile {
+    let mut profile = Profile::default();
+    profile.args.scoring = match file.profile {
         Some(ProfileFile::MostAllocated) => Scoring::MostAllocated,
         Some(ProfileFile::Default) | None => Scoring::LeastAllocated,
     };
@@ -87,28 +88,22 @@ pub(super) fn scheduler(
         let message = format!("the longest back-off, {longest}, is below the first, {first}");
         found.error(place.span, message);
     }
-    let weights = &mut settings.weights;
-    for (plugin, weight) in &file.weights {
+    for (name, weight) in &file.weights {
         if !(0..=100).contains(&weight.value) {
             found.error(weight.span, format!("a weight is from 0 to 100, not {}", weight.value));
         }
-        match plugin.as_str() {
-            "TaintToleration" => weights.taint_toleration = weight.value,
-            "NodeAffinity" => weights.node_affinity = weight.value,
-            "NodeResourcesFit" => weights.resources_fit = weight.value,
-            "NodeResourcesBalancedAllocation" => weights.balanced_allocation = weight.value,
-            other => {
-                let known = [
-                    "TaintToleration",
-                    "NodeAffinity",
-                    "NodeResourcesFit",
-                    "NodeResourcesBalancedAllocation",
-                ];
-                let message = format!("unknown score plugin \"{other}\"");
-                found.push(Diagnostic::error(weight.span, message).with_suggestion(other, known));
+        let scores = |plugin: &Plugin| profile.weight(*plugin) > 0;
+        match Plugin::named(name).filter(scores) {
+            Some(plugin) => profile.set_weight(plugin, weight.value),
+            None => {
+                let known = Profile::default().score;
+                let known = known.iter().map(|(plugin, _)| plugin.as_str());
+                let message = format!("unknown score plugin \"{name}\"");
+                found.push(Diagnostic::error(weight.span, message).with_suggestion(name, known));
             }
         }
     }
+    settings.profiles = vec![profile];
     settings
 }
 

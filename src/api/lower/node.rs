@@ -6,7 +6,7 @@ use super::super::node_selector::lower_labels;
 use super::super::read::{items, quantity, text};
 use super::super::requests::{list, resources};
 use super::pod::effect;
-use crate::base::{Interner, Money};
+use crate::base::{Bytes, Interner, Money};
 use crate::model::{NodeSpec, Taint, TaintEffect};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -32,7 +32,9 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
     let zone = [ZONE, ZONE_OLD].into_iter().map(|key| text(&metadata["labels"][key]));
     let zone = zone.into_iter().find(|zone| !zone.is_empty());
     let pods_max = quantity(&allocatable["pods"]).map_or(0, |pods| pods.value().max(0));
-    let images = items(&status["images"]).iter().flat_map(|image| items(&image["names"]));
+    let names_of = |image| items(&image["names"]).iter().map(move |name| (name, image));
+    let images = items(&status["images"]).iter().flat_map(names_of);
+    let size = |image: &Value| Bytes(image["sizeBytes"].as_i64().unwrap_or(0).max(0));
     NodeSpec {
         name: names.intern(text(&metadata["name"])),
         pool: names.intern(""),
@@ -42,7 +44,7 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
         allocatable: resources(&list(allocatable), names),
         pods_max: u32::try_from(pods_max).unwrap_or(u32::MAX),
         price_per_hour: Money::ZERO,
-        images: images.map(|name| names.intern(text(name))).collect(),
+        images: images.map(|(name, image)| (names.intern(text(name)), size(image))).collect(),
         zone: zone.map(|zone| names.intern(zone)),
     }
 }

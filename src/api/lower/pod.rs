@@ -8,12 +8,12 @@ use super::super::defaults::pod_view;
 use super::super::node_selector::{NodeRules, lower_labels};
 use super::super::problem::{At, Found, Problem, Reason};
 use super::super::read::{is_set, items, port, quantity, seconds, text};
-use super::super::requests::{pod_amounts, qos_class, resources};
+use super::super::requests::{pod_amounts, qos_class, resources, scored_amounts};
 use super::container::{lower_container, protocol};
 use super::{Lowering, object_name};
 use crate::base::{Duration, Interner, Symbol};
 use crate::model::{
-    ConfigRef, Container, HostPort, PodObject, PodSpec, PodTemplate, RestartPolicy, TaintEffect,
+    ConfigRef, Container, HostPort, PodAffinity, PodObject, PodSpec, PodTemplate, Resources, RestartPolicy, TaintEffect,
     Template, Toleration, TolerationOperator, Workload, WorkloadKind,
 };
 
@@ -183,6 +183,8 @@ fn lower_spec(
         scheduling_gates: symbols(&spec["schedulingGates"], "name", names),
         node_selector: rules.selector,
         node_affinity: rules.affinity,
+        pod_affinity: PodAffinity::default(),
+        spread: Vec::new(),
         tolerations: with_default_tolerations(
             lower_tolerations(&spec["tolerations"], names),
             names,
@@ -190,12 +192,34 @@ fn lower_spec(
         host_network: spec["hostNetwork"] == true,
         requests: resources(&amounts.requests, names),
         nonzero_requests: amounts.nonzero,
+        scored_requests: scored_requests(pod, names),
         host_ports: host_ports(spec, names),
         qos: qos_class(spec),
         config_refs: config_refs(spec, names),
         readiness_gates: symbols(&spec["readinessGates"], "conditionType", names),
+        volumes: Vec::new(),
+        image_names: image_names(spec, names),
         lifetime: None,
     })
+}
+
+/// What the score of an incoming pod counts (rule S88).
+fn scored_requests(pod: &Value, names: &mut Interner) -> Resources {
+    resources(&scored_amounts(pod), names)
+}
+
+/// Names of the images as nodes report them: with a tag (rule S122).
+///
+/// Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/imagelocality/image_locality.go
+/// `normalizedImageName`.
+fn image_names(spec: &Value, names: &mut Interner) -> Vec<Symbol> {
+    let containers = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
+    let normalized = |image: &str| match (image.rfind(':'), image.rfind('/')) {
+        (None, _) => format!("{image}:latest"),
+        (Some(colon), Some(slash)) if colon < slash => format!("{image}:latest"),
+        _ => image.to_owned(),
+    };
+    containers.map(|c| names.intern(&normalized(text(&c["image"])))).collect()
 }
 
 fn symbol(value: &Value, names: &mut Interner) -> Option<Symbol> {

@@ -4,18 +4,35 @@
 //! `balancedResourceScorer` (rule S90; recorded). Differs: resources cpu and memory only.
 
 use crate::base::cast;
-use crate::model::PodSpec;
+use crate::model::{PodSpec, ResourceName};
 
-/// Whether the plugin says nothing of this pod: it asks for neither CPU nor memory.
+use super::super::nodes::NodeState;
+use super::super::world::World;
+
+/// Whether the plugin says nothing of this pod: it asks for none of the resources.
 #[must_use]
-pub const fn skips(pod: &PodSpec) -> bool {
-    pod.requests.cpu.0 == 0 && pod.requests.memory.0 == 0
+pub fn skips(pod: &PodSpec, world: &World<'_>) -> bool {
+    let wants = &pod.requests;
+    world.profile.args.balanced_resources.iter().all(|resource| match resource {
+        ResourceName::Cpu => wants.cpu.0 == 0,
+        ResourceName::Memory => wants.memory.0 == 0,
+        ResourceName::EphemeralStorage => wants.ephemeral_storage.0 == 0,
+        ResourceName::Scalar(name) => wants.scalar(*name) == 0,
+    })
+}
+
+/// The score of a node.
+#[must_use]
+pub fn score(pod: &PodSpec, node: &NodeState, _world: &World<'_>) -> i64 {
+    let (taken, wanted, of) = (&node.usage.requested, &pod.requests, &node.spec.allocatable);
+    let [taken, wanted, of] = [taken, wanted, of].map(|r| [r.cpu.0, r.memory.0]);
+    score_of_two(taken, wanted, of)
 }
 
 /// The score of CPU (millicores) and memory (bytes): `taken` without the pod, `wanted` by it, both
 /// without the scheduler's defaults.
 #[must_use]
-pub fn score(taken: [i64; 2], wanted: [i64; 2], allocatable: [i64; 2]) -> i64 {
+pub fn score_of_two(taken: [i64; 2], wanted: [i64; 2], allocatable: [i64; 2]) -> i64 {
     let with = [taken[0] + wanted[0], taken[1] + wanted[1]];
     gain(evenness(with, allocatable), evenness(taken, allocatable))
 }
@@ -50,8 +67,8 @@ mod tests {
         let node = [4000, 16 * GIB];
         assert_eq!(evenness([3000, 2 * GIB], node), 68);
         assert_eq!(evenness([4000, 0], node), 50);
-        assert_eq!(score([0, 0], [1000, 2 * GIB], node), 71);
-        assert_eq!(score([3000, 2 * GIB], [0, 8 * GIB], node), 87);
-        assert_eq!(score([0, 0], [4000, 0], node), 50);
+        assert_eq!(score_of_two([0, 0], [1000, 2 * GIB], node), 71);
+        assert_eq!(score_of_two([3000, 2 * GIB], [0, 8 * GIB], node), 87);
+        assert_eq!(score_of_two([0, 0], [4000, 0], node), 50);
     }
 }

@@ -1,14 +1,16 @@
 //! NodeAffinity: node selector and affinity to nodes.
 //!
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go
-//! (rules S97 to S100; recorded). Differs: no affinity added by the scheduler's configuration; an
-//! illegal value in a preferred term does not make the attempt an error (rule S98a).
+//! (rules S97 to S100; recorded). Differs: an illegal value in a preferred term does not make the
+//! attempt an error (rule S98a).
 
-use crate::base::{Interner, Symbol};
-use crate::model::{NodeSelectorTerm, Operator, PodSpec, matches_node};
+use crate::base::Symbol;
+use crate::model::{Labels, NodeSelectorTerm, Operator, PodSpec, matches_node};
 
 use super::super::nodes::NodeState;
 use super::super::verdict::{Plugin, Reason, Rejection};
+use super::super::world::World;
+use super::PreFilterResult;
 
 /// The nodes that the required terms name, if every term names one by the field `metadata.name`
 /// (rule S99): those of all terms, sorted by symbol. Empty if the terms contradict themselves.
@@ -40,26 +42,62 @@ fn named_by_term(term: &NodeSelectorTerm) -> Option<Vec<Symbol>> {
     Some(names)
 }
 
+/// The PreFilter (rule S99).
+#[must_use]
+pub fn pre_filter(pod: &PodSpec, world: &World<'_>) -> PreFilterResult {
+    if pod.node_selector.is_empty()
+        && pod.node_affinity.required.is_none()
+        && world.profile.args.added_affinity.is_none()
+    {
+        return PreFilterResult::Skip;
+    }
+    match named_nodes(pod) {
+        Some(names) if names.is_empty() => PreFilterResult::Rejected(Rejection::unresolvable(
+            Plugin::NodeAffinity,
+            Reason::Fixed("pod affinity terms conflict"),
+        )),
+        Some(names) => PreFilterResult::Names(names),
+        None => PreFilterResult::Success,
+    }
+}
+
 /// The filter.
 ///
 /// # Errors
-/// If selector or required affinity do not match.
-pub fn filter(pod: &PodSpec, node: &NodeState, names: &Interner) -> Result<(), Rejection> {
+/// If selector or required affinity do not match, or the affinity that the profile adds.
+pub fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Result<(), Rejection> {
     let spec = &node.spec;
+    if let Some(added) = &world.profile.args.added_affinity
+        && !matches_node(&Labels::default(), added, spec.name, &spec.labels, world.names)
+    {
+        let reason = "node(s) didn't match scheduler-enforced node affinity";
+        return Err(Rejection::unresolvable(Plugin::NodeAffinity, Reason::Fixed(reason)));
+    }
     let (selector, affinity) = (&pod.node_selector, &pod.node_affinity);
-    if matches_node(selector, affinity, spec.name, &spec.labels, names) {
+    if matches_node(selector, affinity, spec.name, &spec.labels, world.names) {
         return Ok(());
     }
     Err(Rejection::unresolvable(Plugin::NodeAffinity, Reason::NodeAffinity))
 }
 
+/// Whether there is anything to score (rule S100).
+///
+/// # Errors
+/// If a preferred term has a value that is none (rule S98a).
+pub fn pre_score(pod: &PodSpec, world: &World<'_>) -> Result<bool, String> {
+    let added = world.profile.args.added_affinity.as_ref();
+    Ok(!pod.node_affinity.preferred.is_empty()
+        || added.is_some_and(|added| !added.preferred.is_empty()))
+}
+
 /// The sum of the weights of the preferred terms that match (rule S100).
 #[must_use]
-pub fn raw_score(pod: &PodSpec, node: &NodeState, names: &Interner) -> i64 {
+pub fn raw_score(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> i64 {
     let spec = &node.spec;
     let matching = |(weight, term): &(i32, NodeSelectorTerm)| {
-        let counts = *weight != 0 && term.matches(spec.name, &spec.labels, names);
+        let counts = *weight != 0 && term.matches(spec.name, &spec.labels, world.names);
         counts.then_some(i64::from(*weight))
     };
-    pod.node_affinity.preferred.iter().filter_map(matching).sum()
+    let added = world.profile.args.added_affinity.iter().flat_map(|added| &added.preferred);
+    pod.node_affinity.preferred.iter().chain(added).filter_map(matching).sum()
 }

@@ -37,6 +37,6 @@ pub fn filter(pod: &PodSpec, node: &NodeState, names: &Interner) -> Result<(), R
     Err(Rejection {
         plugin: Plugin::NodePorts,
         code: Code::Unschedulable,
-        reasons: SmallVec::from_slice(&[Reason::PortTaken]),
+        reasons: SmallVec::from_iter([Reason::PortTaken]),
     })
 }

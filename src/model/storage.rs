@@ -1,0 +1,226 @@
+//! Storage objects as the scheduler reads them: claims, volumes, classes, drivers, limits.
+//!
+//! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/{volumebinding, volumerestrictions,
+//! volumezone, nodevolumelimits} (rules S123a to S123d).
+
+use crate::base::{Bytes, Symbol};
+
+use super::ids::ObjectName;
+use super::labels::{Labels, Selector};
+use super::pod::NodeSelectorTerm;
+
+/// All storage objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Storage {
+    /// Claims, by namespace and name.
+    pub claims: Vec<Claim>,
+    /// Volumes, by name.
+    pub volumes: Vec<Volume>,
+    /// Classes, by name.
+    pub classes: Vec<StorageClass>,
+    /// What nodes can attach.
+    pub csi_nodes: Vec<CsiNode>,
+    /// Drivers.
+    pub csi_drivers: Vec<CsiDriver>,
+    /// Published capacities.
+    pub capacities: Vec<StorageCapacity>,
+    /// Attachments.
+    pub attachments: Vec<VolumeAttachment>,
+}
+
+/// A volume of a pod, as far as scheduling reads it; others are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PodVolume {
+    /// A claim of the pod's namespace by name.
+    Claim(Symbol),
+    /// A generic ephemeral volume: its claim is called after pod and volume.
+    Ephemeral {
+        /// The volume's name.
+        volume: Symbol,
+    },
+    /// A disk that is named in the pod itself.
+    Disk(InlineDisk),
+    /// An inline CSI volume: its driver.
+    Csi(Symbol),
+}
+
+/// A disk that is named in a pod itself (rule S123a).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InlineDisk {
+    /// Which kind.
+    pub kind: DiskKind,
+    /// What makes two the same: name of the disk, volume id, IQN, or pool and image of RBD.
+    pub id: Symbol,
+    /// RBD monitors: two RBD disks are the same if they share one. Empty for other kinds.
+    pub monitors: Vec<Symbol>,
+    /// Whether it is only read.
+    pub read_only: bool,
+}
+
+/// Kinds of disks that are named in pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DiskKind {
+    /// `gcePersistentDisk`.
+    GcePersistentDisk,
+    /// `awsElasticBlockStore`.
+    AwsElasticBlockStore,
+    /// `iscsi`.
+    Iscsi,
+    /// `rbd`.
+    Rbd,
+}
+
+/// How a volume may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccessMode {
+    /// `ReadWriteOnce`.
+    ReadWriteOnce,
+    /// `ReadOnlyMany`.
+    ReadOnlyMany,
+    /// `ReadWriteMany`.
+    ReadWriteMany,
+    /// `ReadWriteOncePod`.
+    ReadWriteOncePod,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// `storageClassName`: `None` if absent, the empty symbol for no class.
+    pub class: Option<Symbol>,
+    /// Access modes.
+    pub modes: Vec<AccessMode>,
+    /// Whether it wants a block device.
+    pub is_block: bool,
+    /// How much it asks for.
+    pub request: Bytes,
+    /// Which volumes it takes by label; `None`: any.
+    pub selector: Option<Selector>,
+    /// `spec.volumeName`.
+    pub volume: Option<Symbol>,
+    /// Whether the control plane has completed the binding
+    /// (annotation `pv.kubernetes.io/bind-completed`).
+    pub bind_completed: bool,
+    /// Annotation `volume.kubernetes.io/selected-node`.
+    pub selected_node: Option<Symbol>,
+    /// Phase `Lost`.
+    pub is_lost: bool,
+    /// Whether it is being deleted.
+    pub is_deleting: bool,
+    /// UID of the pod that owns it, of a generic ephemeral volume's claim.
+    pub owner_uid: Option<Symbol>,
+    /// Its UID.
+    pub uid: Symbol,
+}
+
+/// A PersistentVolume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name.
+    pub name: Symbol,
+    /// Labels.
+    pub labels: Labels,
+    /// Class; the empty symbol for none.
+    pub class: Symbol,
+    /// Access modes.
+    pub modes: Vec<AccessMode>,
+    /// Whether it is a block device.
+    pub is_block: bool,
+    /// How large.
+    pub capacity: Bytes,
+    /// Required node affinity: one of these terms must match; `None`: any node.
+    pub node_affinity: Option<Vec<NodeSelectorTerm>>,
+    /// The claim it is meant for, with that claim's UID if it is set.
+    pub claim: Option<(ObjectName, Option<Symbol>)>,
+    /// CSI driver and handle; for in-tree volumes those of the driver they migrate to.
+    pub csi: Option<(Symbol, Symbol)>,
+    /// Phase `Available` (or none yet); bound and released ones are not taken by others.
+    pub is_available: bool,
+    /// Whether it is being deleted.
+    pub is_deleting: bool,
+}
+
+/// A StorageClass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageClass {
+    /// Its name.
+    pub name: Symbol,
+    /// Who provisions; the empty symbol and `kubernetes.io/no-provisioner` provision nothing.
+    pub provisioner: Symbol,
+    /// `volumeBindingMode: WaitForFirstConsumer`.
+    pub waits: bool,
+    /// `allowedTopologies`: one term must match; empty: anywhere.
+    pub allowed: Vec<NodeSelectorTerm>,
+    /// Annotation `storageclass.kubernetes.io/is-default-class`.
+    pub is_default: bool,
+}
+
+/// A CSINode: which drivers a node has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsiNode {
+    /// The node's name.
+    pub node: Symbol,
+    /// Drivers with the number of volumes they can attach; `None`: no limit.
+    pub drivers: Vec<(Symbol, Option<i64>)>,
+    /// In-tree plugins that migrate here (annotation `storage.alpha.kubernetes.io/migrated-plugins`).
+    pub migrated: Vec<Symbol>,
+}
+
+/// A CSIDriver, as far as scheduling reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsiDriver {
+    /// Its name.
+    pub name: Symbol,
+    /// Whether it publishes storage capacity.
+    pub publishes_capacity: bool,
+}
+
+/// A CSIStorageCapacity: what a class has left in a part of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageCapacity {
+    /// The class.
+    pub class: Symbol,
+    /// Which nodes; `None`: none.
+    pub nodes: Option<Selector>,
+    /// What is left; `None` if it is not said.
+    pub capacity: Option<Bytes>,
+    /// The largest volume that can be made; `None` if it is not said.
+    pub volume_max: Option<Bytes>,
+}
+
+/// A VolumeAttachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeAttachment {
+    /// Its name.
+    pub name: Symbol,
+    /// The driver.
+    pub driver: Symbol,
+    /// The node's name.
+    pub node: Symbol,
+    /// The PersistentVolume, or none for an inline volume.
+    pub volume: Option<Symbol>,
+}
+
+/// A PodDisruptionBudget, as preemption reads it (rule S179).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisruptionBudget {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// Which pods; `None` and an empty one select none here.
+    pub selector: Option<Selector>,
+    /// `status.disruptionsAllowed`.
+    pub allowed: i64,
+    /// Names of the pods in `status.disruptedPods`.
+    pub disrupted: Vec<Symbol>,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceSpec {
+    /// Its name.
+    pub name: Symbol,
+    /// Labels, `kubernetes.io/metadata.name` among them.
+    pub labels: Labels,
+}
