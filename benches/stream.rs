@@ -24,7 +24,7 @@ use std::time::Instant;
 use seatrial::base::{Bytes, Distribution, Interner, MilliCpu, Symbol};
 use seatrial::engine::World;
 use seatrial::model::*;
-use seatrial::placement::{Decision, Placer};
+use seatrial::placement::{Decision, Placer, PodInfo};
 use seatrial::recorder::{Recorder, RowSinks, Wants};
 
 const ROUNDS: usize = 5;
@@ -166,25 +166,28 @@ fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
     placer.add_nodes(specs, &names);
     let class = |size: i64| {
         let spec = pod(resources(1000 + size, Bytes::gib(4)), &mut names);
-        placer.class(&Arc::new(spec), &names)
+        let namespace = names.intern("default");
+        let info = PodInfo::plain(namespace, Labels::default(), Arc::new(spec));
+        placer.class(&Arc::new(info), &names)
     };
     let classes: Vec<_> = (0..sizes).map(class).collect();
     let mut alive = VecDeque::new();
     let mut next = 0;
     let mut turn = |placer: &mut Placer, is_plain: bool| {
-        let class = classes[next % classes.len()];
+        let class = classes[next as usize % classes.len()];
+        let pod = PodRef { id: PodId::new(next), life: 0 };
         next += 1;
         let decision = if is_plain {
-            placer.decide_plain(class, &names)
+            placer.decide_plain(pod, class, 0, &names)
         } else {
-            placer.decide(class, &names)
+            placer.decide(pod, class, 0, &names)
         };
         let Decision::Placed { node, .. } = decision else { panic!("a third full and no node") };
-        placer.add_pod(node, class);
-        alive.push_back((node, class));
+        placer.add_pod(node, pod, class);
+        alive.push_back((node, pod));
         if alive.len() > nodes as usize * 10 {
-            let (node, class) = alive.pop_front().expect("not empty");
-            placer.remove_pod(node, class);
+            let (node, pod) = alive.pop_front().expect("not empty");
+            placer.remove_pod(node, pod);
         }
     };
     for _ in 0..nodes * 11 {

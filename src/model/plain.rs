@@ -6,8 +6,8 @@ use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symb
 
 use super::{
     Behavior, Behaviors, Container, Labels, Latencies, Model, NodeAffinity, NodeOrder, NodeSpec,
-    PodAffinity, PodSpec, PriorityClasses, PullPolicy, QosClass, Resources, RestartPolicy, RunSettings,
-    SchedulerSettings, Shutdown, Storage,
+    PodAffinity, PodSpec, PriorityClasses, PullPolicy, QosClass, Resources, RestartPolicy,
+    RunSettings, SchedulerSettings, Shutdown, Storage,
 };
 
 impl Container {

@@ -276,13 +276,13 @@ pub struct PluginArgs {
     /// NodeResourcesFit: how nodes are scored.
     pub scoring: Scoring,
     /// NodeResourcesFit: which resources are scored, with weights, in order.
-    pub fit_resources: Vec<(ResourceName, i64)>,
+    pub fit_resources: Vec<(Resource, i64)>,
     /// NodeResourcesFit: extended resources that the filter does not look at.
     pub ignored_resources: Vec<Symbol>,
     /// NodeResourcesFit: groups (the part before `/`) of such resources.
     pub ignored_groups: Vec<String>,
     /// NodeResourcesBalancedAllocation: which resources are compared, in order.
-    pub balanced_resources: Vec<ResourceName>,
+    pub balanced_resources: Vec<Resource>,
     /// NodeAffinity: affinity that every pod of the profile has besides its own.
     pub added_affinity: Option<NodeAffinity>,
     /// InterPodAffinity: `hardPodAffinityWeight`.
@@ -301,7 +301,7 @@ pub struct PluginArgs {
 
 impl Default for PluginArgs {
     fn default() -> Self {
-        let standard = [ResourceName::Cpu, ResourceName::Memory];
+        let standard = [Resource::Cpu, Resource::Memory];
         Self {
             scoring: Scoring::LeastAllocated,
             fit_resources: standard.map(|resource| (resource, 1)).to_vec(),
@@ -321,7 +321,7 @@ impl Default for PluginArgs {
 
 /// A resource by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ResourceName {
+pub enum Resource {
     /// `cpu`.
     Cpu,
     /// `memory`.

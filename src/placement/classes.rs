@@ -6,12 +6,16 @@
 
 use std::sync::Arc;
 
-use crate::base::{Bytes, IdVec, Interner, LookupMap, MilliCpu, Symbol, cast, id_type};
-use crate::model::{HostPort, Labels, NodeAffinity, PodSpec, Resources, Toleration};
+use crate::base::{Bytes, IdVec, LookupMap, MilliCpu, Symbol, cast, id_type};
+use crate::model::{
+    HostPort, Labels, NodeAffinity, PodAffinity, PodSpec, PodVolume, Resources, SpreadConstraint,
+    Toleration,
+};
 
-use super::nodes::Nodes;
-use super::plugins::{self, node_affinity, taint_toleration};
-use super::verdict::Plugin;
+use super::plugins::{node_affinity, node_name, node_unschedulable, taint_toleration};
+use super::pod_info::{Owner, PodIdentity, PodInfo};
+use super::verdict::{Plugin, Rejection};
+use super::world::World;
 
 id_type!(ClassId, "Pods that no decision tells apart.");
 
@@ -26,7 +30,18 @@ struct ClassKey {
     requests: Resources,
     nonzero_requests: (MilliCpu, Bytes),
     host_ports: Vec<HostPort>,
+    scored_requests: Resources,
     preempts_never: bool,
+    priority: i32,
+    namespace: Symbol,
+    labels: Labels,
+    owner: Option<Owner>,
+    identity: Option<PodIdentity>,
+    pod_affinity: PodAffinity,
+    spread: Vec<SpreadConstraint>,
+    volumes: Vec<PodVolume>,
+    image_names: Vec<Symbol>,
+    profile: Symbol,
 }
 
 /// What the static filters and scores read of a pod.
@@ -36,6 +51,18 @@ struct StaticKey {
     selector: Labels,
     affinity: NodeAffinity,
     tolerations: Vec<Toleration>,
+}
+
+/// Those filters whose verdict pods on the node do not change.
+fn filter_static(
+    pod: &PodSpec,
+    node: &super::NodeState,
+    world: &World<'_>,
+) -> Result<(), Rejection> {
+    node_unschedulable::filter(pod, node, world.names)?;
+    node_name::filter(pod, node)?;
+    taint_toleration::filter(pod, node)?;
+    node_affinity::filter(pod, node, world)
 }
 
 /// What nodes as declared say to a pod, by place of the walk.
@@ -71,24 +98,24 @@ impl Statics {
         self.raws == 0
     }
 
-    fn fill(&mut self, nodes: &Nodes, names: &Interner) {
-        self.rejects = vec![None; nodes.len()];
-        self.taint_raw = vec![0; nodes.len()];
-        self.affinity_raw = vec![0; nodes.len()];
+    fn fill(&mut self, world: &World<'_>) {
+        self.rejects = vec![None; world.nodes.len()];
+        self.taint_raw = vec![0; world.nodes.len()];
+        self.affinity_raw = vec![0; world.nodes.len()];
         self.raws = 0;
-        for at in 0..nodes.len() {
-            self.refresh(at, nodes, names);
+        for at in 0..world.nodes.len() {
+            self.refresh(at, world);
         }
     }
 
-    fn refresh(&mut self, at: usize, nodes: &Nodes, names: &Interner) {
-        let node = nodes.at(at);
-        let verdict = plugins::filter_static(&self.spec, node, names);
+    fn refresh(&mut self, at: usize, world: &World<'_>) {
+        let node = world.nodes.at(at);
+        let verdict = filter_static(&self.spec, node, world);
         self.rejects[at] = verdict.err().map(|rejection| rejection.plugin);
         let has_raw = |s: &Self| usize::from(s.taint_raw[at] != 0 || s.affinity_raw[at] != 0);
         self.raws -= has_raw(self);
         self.taint_raw[at] = taint_toleration::raw_score(&self.spec, node);
-        self.affinity_raw[at] = node_affinity::raw_score(&self.spec, node, names);
+        self.affinity_raw[at] = node_affinity::raw_score(&self.spec, node, world);
         self.raws += has_raw(self);
     }
 }
@@ -96,8 +123,8 @@ impl Statics {
 /// A class.
 #[derive(Clone, Debug)]
 pub(super) struct Class {
-    /// The specification of the first pod of it: all others are the same to a decision.
-    pub(super) spec: Arc<PodSpec>,
+    /// The first pod of it: all others are the same to a decision.
+    pub(super) info: Arc<PodInfo>,
     statics: StaticId,
 }
 
@@ -117,28 +144,35 @@ impl Classes {
     }
 
     /// The class of a pod.
-    pub(super) fn intern(
-        &mut self,
-        spec: &Arc<PodSpec>,
-        nodes: &Nodes,
-        names: &Interner,
-    ) -> ClassId {
-        let statics = self.intern_statics(spec, nodes, names);
+    pub(super) fn intern(&mut self, info: &Arc<PodInfo>, world: &World<'_>) -> ClassId {
+        let spec = &info.spec;
+        let statics = self.intern_statics(spec, world);
         let key = ClassKey {
             statics,
             requests: spec.requests.clone(),
             nonzero_requests: spec.nonzero_requests,
             host_ports: spec.host_ports.clone(),
+            scored_requests: spec.scored_requests.clone(),
             preempts_never: spec.preempts_never,
+            priority: spec.priority,
+            namespace: info.namespace,
+            labels: info.labels.clone(),
+            owner: info.owner,
+            identity: info.identity,
+            pod_affinity: spec.pod_affinity.clone(),
+            spread: spec.spread.clone(),
+            volumes: spec.volumes.clone(),
+            image_names: spec.image_names.clone(),
+            profile: spec.scheduler_name,
         };
         let classes = &mut self.classes;
         *self.by_key.or_insert_with(key, || {
-            let spec = Arc::clone(spec);
-            classes.push(Class { spec, statics })
+            let info = Arc::clone(info);
+            classes.push(Class { info, statics })
         })
     }
 
-    fn intern_statics(&mut self, spec: &Arc<PodSpec>, nodes: &Nodes, names: &Interner) -> StaticId {
+    fn intern_statics(&mut self, spec: &Arc<PodSpec>, world: &World<'_>) -> StaticId {
         let key = StaticKey {
             node_name: spec.node_name,
             selector: spec.node_selector.clone(),
@@ -148,23 +182,23 @@ impl Classes {
         let statics = &mut self.statics;
         *self.statics_by_key.or_insert_with(key, || {
             let mut new = Statics::new(spec);
-            new.fill(nodes, names);
+            new.fill(world);
             statics.push(new);
             StaticId(cast::u32_of(statics.len() - 1))
         })
     }
 
     /// A node came or went: all places are others.
-    pub(super) fn refill(&mut self, nodes: &Nodes, names: &Interner) {
+    pub(super) fn refill(&mut self, world: &World<'_>) {
         for statics in &mut self.statics {
-            statics.fill(nodes, names);
+            statics.fill(world);
         }
     }
 
     /// What a node declares has changed.
-    pub(super) fn refresh(&mut self, at: usize, nodes: &Nodes, names: &Interner) {
+    pub(super) fn refresh(&mut self, at: usize, world: &World<'_>) {
         for statics in &mut self.statics {
-            statics.refresh(at, nodes, names);
+            statics.refresh(at, world);
         }
     }
 }

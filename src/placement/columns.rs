@@ -12,19 +12,45 @@
 //!                   window of the search ─► best total ─► first of the heap's walk
 //! ```
 
-use crate::base::{Interner, cast};
-use crate::model::{NodeId, PodSpec, SchedulerSettings};
+use crate::base::cast;
+use crate::model::{NodeId, PodSpec, Profile, Scoring};
 
 use super::classes::{Class, Statics};
 use super::failure::{Failure, FitError};
-use super::nodes::{Line, Nodes};
-use super::plugins::{self, balanced_allocation, resources_fit};
+use super::nodes::{Line, NodeState, Nodes};
+use super::plugins::{
+    balanced_allocation, node_affinity, node_name, node_ports, node_unschedulable, resources_fit,
+    taint_toleration,
+};
 use super::select::{SCORE_MAX, normalized, normalized_reverse, preorder};
-use super::verdict::Rejection;
+use super::verdict::{Plugin, Rejection};
+use super::world::World;
 
 /// The local total of a place that does not take the class.
 const NEVER: i64 = i64::MIN;
 const WORD: usize = 64;
+
+/// Weights and strategy of a profile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights {
+    pub(super) taint_toleration: i64,
+    pub(super) node_affinity: i64,
+    resources_fit: i64,
+    balanced_allocation: i64,
+    is_most: bool,
+}
+
+impl Weights {
+    pub(super) fn of(profile: &Profile) -> Self {
+        Self {
+            taint_toleration: profile.weight(Plugin::TaintToleration),
+            node_affinity: profile.weight(Plugin::NodeAffinity),
+            resources_fit: profile.weight(Plugin::NodeResourcesFit),
+            balanced_allocation: profile.weight(Plugin::NodeResourcesBalancedAllocation),
+            is_most: profile.args.scoring == Scoring::MostAllocated,
+        }
+    }
+}
 
 /// What changes of a decision about pods of one class: numbers of the pod and of the settings.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +63,12 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn of(pod: &PodSpec) -> Self {
+    pub(super) fn of(pod: &PodSpec, world: &World<'_>) -> Self {
         let others = pod.requests.ephemeral_storage.0 > 0 || !pod.requests.scalars.is_empty();
         Self {
             requests: [pod.requests.cpu.0, pod.requests.memory.0],
-            nonzero: [pod.nonzero_requests.0.0, pod.nonzero_requests.1.0],
-            scores_balance: !balanced_allocation::skips(pod),
+            nonzero: [pod.scored_requests.cpu.0, pod.scored_requests.memory.0],
+            scores_balance: !balanced_allocation::skips(pod, world),
             is_simple: !others && pod.host_ports.is_empty(),
         }
     }
@@ -56,16 +82,16 @@ impl Numbers {
     }
 
     /// The weighted scores that the node alone decides.
-    pub(super) fn local(&self, line: &Line, settings: &SchedulerSettings) -> i64 {
+    pub(super) fn local(&self, line: &Line, settings: &Weights) -> i64 {
         let requested = [0, 1].map(|of| line.nonzero[of] + self.nonzero[of]);
-        let fit = resources_fit::score(settings.scoring, requested, line.allocatable);
-        let mut total = settings.weights.resources_fit * fit;
+        let fit = resources_fit::score_of_two(settings.is_most, requested, line.allocatable);
+        let mut total = settings.resources_fit * fit;
         if self.scores_balance {
             let (taken, wanted) = (line.requested, self.requests);
             let with = [taken[0] + wanted[0], taken[1] + wanted[1]];
             let with = balanced_allocation::evenness(with, line.allocatable);
             let balanced = balanced_allocation::gain(with, line.evenness);
-            total += settings.weights.balanced_allocation * balanced;
+            total += settings.balanced_allocation * balanced;
         }
         total
     }
@@ -77,8 +103,8 @@ pub(super) struct Reader<'a> {
     pub(super) class: &'a Class,
     pub(super) statics: &'a Statics,
     pub(super) nodes: &'a Nodes,
-    pub(super) settings: &'a SchedulerSettings,
-    pub(super) names: &'a Interner,
+    pub(super) weights: &'a Weights,
+    pub(super) world: &'a World<'a>,
 }
 
 /// The verdicts and local totals of all nodes for one class.
@@ -121,9 +147,9 @@ pub(super) struct Choice {
 }
 
 impl Columns {
-    pub(super) fn new(class: &Class) -> Self {
+    pub(super) fn new(with: Reader<'_>) -> Self {
         Self {
-            numbers: Numbers::of(&class.spec),
+            numbers: Numbers::of(&with.class.info.spec, with.world),
             seen: 0,
             feasible: Vec::new(),
             feasible_count: 0,
@@ -177,7 +203,7 @@ impl Columns {
         if is_let_on && self.numbers.is_simple && self.numbers.fits(&with.nodes.lines()[at]) {
             return Ok(());
         }
-        plugins::filter(&with.class.spec, with.nodes.at(at), with.names)
+        filter(&with.class.info.spec, with.nodes.at(at), with.world)
     }
 
     /// Enters the verdict of a place that has none.
@@ -186,7 +212,7 @@ impl Columns {
             Ok(()) => {
                 self.feasible[at / WORD] |= 1 << (at % WORD);
                 self.feasible_count += 1;
-                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.settings);
+                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.weights);
                 self.verdicts[at] = 0;
             }
             Err(rejection) => {
@@ -206,7 +232,7 @@ impl Columns {
         let verdict = self.verdict(at, with);
         match (self.verdicts[at], &verdict) {
             (0, Ok(())) => {
-                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.settings);
+                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.weights);
             }
             (index, Err(rejection))
                 if index > 0 && self.rejections[cast::usize_of(index) - 1].0 == *rejection => {}
@@ -387,7 +413,7 @@ impl Columns {
             taint_max = taint_max.max(statics.taint_raw[place]);
             affinity_max = affinity_max.max(statics.affinity_raw[place]);
         }
-        let weights = &with.settings.weights;
+        let weights = with.weights;
         let total = |place: usize| {
             let taint = match statics.taint_raw[place] {
                 0 => SCORE_MAX,
@@ -417,13 +443,20 @@ impl Columns {
             for (rejection, count) in rejections.iter().filter(|(_, count)| *count > 0) {
                 error.count(rejection, *count);
             }
-            Failure {
-                message: error.message(with.class.spec.preempts_never, with.names).into(),
-                plugins: error.plugins,
-            }
+            Failure::without_victims(&error, &with.class.info.spec, with.world)
         };
         failure.get_or_insert_with(new).clone()
     }
+}
+
+/// The filters that a class without fellows and volumes meets, in order.
+pub(super) fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Result<(), Rejection> {
+    node_unschedulable::filter(pod, node, world.names)?;
+    node_name::filter(pod, node)?;
+    taint_toleration::filter(pod, node)?;
+    node_affinity::filter(pod, node, world)?;
+    node_ports::filter(pod, node, world.names)?;
+    resources_fit::filter(pod, node, world)
 }
 
 /// The places of the bits that are set, upwards.

@@ -4,16 +4,65 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::Interner;
+use crate::model::{PodRef, PodSpec};
 
-use super::verdict::{Code, PluginSet, Reason, Rejection};
+use super::plain::Attempt;
+use super::pod_info::Applicant;
+use super::preemption::{Nomination, nobody_to_evict, post_filter};
+use super::verdict::{Code, Plugin, PluginSet, Reason, Rejection};
+use super::world::World;
 
-/// Why a pod goes nowhere.
+/// Why a pod goes nowhere, and what is done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The message, letter for letter.
     pub message: Arc<str>,
-    /// Who rejected; nobody if it is an error: there are no nodes (rule S14).
+    /// Who rejected; nobody if it is an error.
     pub plugins: PluginSet,
+    /// What becomes of the pod's nomination.
+    pub nomination: Nomination,
+    /// Whom the scheduler evicts for the pod, in order.
+    pub victims: Vec<PodRef>,
+    /// Pods whose nominations it withdraws.
+    pub cleared: Vec<PodRef>,
+}
+
+impl Failure {
+    /// An attempt that was an error: it clears the nomination (rule S35).
+    #[must_use]
+    pub fn error(message: &str) -> Self {
+        Self {
+            message: message.into(),
+            plugins: PluginSet::EMPTY,
+            nomination: Nomination::Clear,
+            victims: Vec::new(),
+            cleared: Vec::new(),
+        }
+    }
+
+    /// Where nobody could be evicted: no pod has a lower priority.
+    #[must_use]
+    pub(super) fn without_victims(error: &FitError, pod: &PodSpec, world: &World<'_>) -> Self {
+        let message = error.message(&nobody_to_evict(error, pod.preempts_never), world.names);
+        Self { plugins: error.plugins, nomination: Nomination::Clear, ..Self::error(&message) }
+    }
+
+    /// Of an attempt that found no node: runs the PostFilter plugins.
+    #[must_use]
+    pub fn of(attempt: &Attempt, of: &Applicant, world: &World<'_>) -> Self {
+        if let Some(error) = &attempt.error {
+            return Self::error(error);
+        }
+        let error = FitError::of_attempt(attempt, world);
+        let after = post_filter(attempt, &error, of, world);
+        Self {
+            message: error.message(&after.message, world.names).into(),
+            plugins: error.plugins,
+            nomination: after.nomination,
+            victims: after.victims,
+            cleared: after.cleared,
+        }
+    }
 }
 
 /// The reasons of all nodes, counted (rule S125).
@@ -28,7 +77,7 @@ pub struct FitError {
     /// Who rejected.
     pub plugins: PluginSet,
     /// Why no node was looked at (rule S17).
-    pub pre_filter: Option<&'static str>,
+    pub pre_filter: Option<Rejection>,
 }
 
 impl FitError {
@@ -38,10 +87,35 @@ impl FitError {
         Self { nodes: super::select::count_of(nodes), ..Self::default() }
     }
 
+    /// Of an attempt that found no node.
+    #[must_use]
+    pub fn of_attempt(attempt: &Attempt, world: &World<'_>) -> Self {
+        let mut error = Self::of(world.nodes.len());
+        for (_, rejection) in &attempt.failed {
+            error.count(rejection, 1);
+        }
+        if let Some((_, by)) = &attempt.narrowed {
+            let explicit = super::select::count_of(attempt.failed.len());
+            error.plugins = error.plugins.union(*by);
+            if explicit < error.nodes {
+                let mut names: Vec<_> = by.iter().map(Plugin::as_str).collect();
+                names.sort_unstable();
+                let text = format!("node(s) didn't satisfy plugin(s) [{}]", names.join(" "));
+                let reason = Reason::Text(Arc::from(text));
+                *error.reasons.entry(reason).or_insert(0) += error.nodes - explicit;
+            }
+        }
+        if let Some(rejected) = &attempt.pre_filter {
+            error.plugins = rejected.plugins;
+            error.pre_filter = Some(rejected.rejection.clone());
+        }
+        error
+    }
+
     /// Adds the verdict of `nodes` nodes.
     pub fn count(&mut self, rejection: &Rejection, nodes: u32) {
         for reason in &rejection.reasons {
-            *self.reasons.entry(*reason).or_insert(0) += nodes;
+            *self.reasons.entry(reason.clone()).or_insert(0) += nodes;
         }
         self.plugins.insert(rejection.plugin);
         if rejection.code == Code::Unschedulable {
@@ -49,31 +123,28 @@ impl FitError {
         }
     }
 
-    /// The message of the event and the condition, letter for letter as under the default profile
-    /// when preemption finds nobody to evict.
+    /// The message of the event and the condition, letter for letter; `post_filter` is what the
+    /// PostFilter plugins say.
     ///
-    /// Source: kubernetes v1.36.3 pkg/scheduler/framework/types.go `FitError.Error`,
-    /// plugins/defaultpreemption, plugins/dynamicresources `PostFilter` (rules S124 to S127, X30,
-    /// X31; recorded). Differs: preemption itself is not modelled, so where lower-priority pods
-    /// could be evicted this still says that there are none.
+    /// Source: kubernetes v1.36.3 pkg/scheduler/framework/types.go `FitError.Error` (rules S124,
+    /// S125; recorded).
     #[must_use]
-    pub fn message(&self, preempts_never: bool, names: &Interner) -> String {
-        let total = self.nodes;
-        if let Some(why) = self.pre_filter {
-            return format!("{} {why}. not found", available(total));
-        }
-        let reasons = self.reasons.iter().map(|(r, n)| (*n, r.text(names)));
-        let reasons = histogram(total, &reasons.collect::<Vec<_>>());
-        let preemption = if preempts_never {
-            "not eligible due to preemptionPolicy=Never.".to_owned()
-        } else {
-            let candidates = self.unschedulable;
-            let no_victims = "No preemption victims found for incoming pod".to_owned();
-            let not_helpful = "Preemption is not helpful for scheduling".to_owned();
-            let counts = [(candidates, no_victims), (total - candidates, not_helpful)];
-            histogram(total, &counts.into_iter().filter(|(n, _)| *n > 0).collect::<Vec<_>>())
+    pub fn message(&self, post_filter: &str, names: &Interner) -> String {
+        let mut text = match &self.pre_filter {
+            Some(why) => {
+                let reasons: Vec<_> = why.reasons.iter().map(|r| r.text(names)).collect();
+                format!("{} {}.", available(self.nodes), reasons.join(", "))
+            }
+            None => {
+                let reasons = self.reasons.iter().map(|(r, n)| (*n, r.text(names)));
+                histogram(self.nodes, &reasons.collect::<Vec<_>>())
+            }
         };
-        format!("{reasons} no new claims to deallocate, preemption: {preemption}")
+        if !post_filter.is_empty() {
+            text.push(' ');
+            text.push_str(post_filter);
+        }
+        text
     }
 }
 
@@ -82,7 +153,7 @@ fn available(nodes: u32) -> String {
 }
 
 /// Counts with their texts, sorted as strings.
-fn histogram(nodes: u32, counts: &[(u32, String)]) -> String {
+pub(super) fn histogram(nodes: u32, counts: &[(u32, String)]) -> String {
     let mut entries: Vec<String> = counts.iter().map(|(n, text)| format!("{n} {text}")).collect();
     entries.sort_unstable();
     if entries.is_empty() {
@@ -91,50 +162,13 @@ fn histogram(nodes: u32, counts: &[(u32, String)]) -> String {
     format!("{} {}.", available(nodes), entries.join(", "))
 }
 
-/// The text for a cluster without nodes (rule S14).
-pub(super) const NO_NODES: &str = "no nodes available to schedule pods";
-
-/// Why nothing was looked at when the terms of the affinity contradict themselves (rule S99).
-pub(super) const TERMS_CONFLICT: &str = "pod affinity terms conflict";
-
 #[cfg(test)]
 mod tests {
-    use smallvec::SmallVec;
-
-    use super::super::verdict::Plugin;
     use super::*;
 
     fn fit(code: Code, reasons: &[Reason]) -> Rejection {
-        Rejection { plugin: Plugin::NodeResourcesFit, code, reasons: SmallVec::from_slice(reasons) }
-    }
-
-    #[test]
-    fn the_messages_of_s127() {
-        let names = Interner::new();
-        let mut error = FitError::of(3);
-        error.count(&fit(Code::Unschedulable, &[Reason::InsufficientCpu]), 3);
-        assert_eq!(
-            error.message(false, &names),
-            "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, \
-             preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod."
-        );
-        let mut error = FitError::of(5);
-        let tainted = Rejection::unresolvable(Plugin::TaintToleration, Reason::UntoleratedTaint);
-        error.count(&tainted, 2);
-        let both = [Reason::InsufficientCpu, Reason::InsufficientMemory];
-        error.count(&fit(Code::Unschedulable, &both), 3);
-        assert_eq!(
-            error.message(false, &names),
-            "0/5 nodes are available: 2 node(s) had untolerated taint(s), 3 Insufficient cpu, \
-             3 Insufficient memory. no new claims to deallocate, preemption: 0/5 nodes are \
-             available: 2 Preemption is not helpful for scheduling, 3 No preemption victims found \
-             for incoming pod."
-        );
-        assert!(
-            error
-                .message(true, &names)
-                .ends_with("preemption: not eligible due to preemptionPolicy=Never.")
-        );
+        let reasons = reasons.iter().cloned().collect();
+        Rejection { plugin: Plugin::NodeResourcesFit, code, reasons }
     }
 
     #[test]
@@ -147,10 +181,9 @@ mod tests {
         let tainted = Rejection::unresolvable(Plugin::TaintToleration, Reason::UntoleratedTaint);
         error.count(&tainted, 3);
         assert_eq!(
-            error.message(false, &names),
+            error.message("", &names),
             "0/15 nodes are available: 10 Insufficient cpu, 2 Too many pods, 3 node(s) had \
-             untolerated taint(s). no new claims to deallocate, preemption: 0/15 nodes are \
-             available: 15 Preemption is not helpful for scheduling."
+             untolerated taint(s)."
         );
     }
 }

@@ -8,8 +8,8 @@ use crate::base::{Bytes, IdVec, Interner, LookupMap, MilliCpu, Symbol, cast};
 use crate::model::{HostPort, NodeId, NodeSpec, PodRef, PodSpec, Resources};
 
 use super::node_tree::{NodeTree, ZoneKey};
-use super::pod_info::PlacedPod;
 use super::plugins::balanced_allocation;
+use super::pod_info::PlacedPod;
 
 /// What the pods of a node take: those that are bound and those that are about to be.
 #[derive(Clone, Debug, Default, PartialEq)]

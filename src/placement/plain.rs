@@ -6,8 +6,8 @@
 use crate::model::NodeId;
 
 use super::nodes::NodeState;
-use super::pod_info::Applicant;
 use super::plugins::{self, CycleState, PluginScores, PreFilterRejection};
+use super::pod_info::Applicant;
 use super::select::{feasible_max, heap_root, next_start};
 use super::verdict::{Plugin, PluginSet, Rejection};
 use super::world::World;

@@ -43,7 +43,17 @@ pub fn post_filter(
     of: &Applicant,
     _world: &World<'_>,
 ) -> PostFilter {
-    let preemption = if of.info.spec.preempts_never {
+    let message = if error.pre_filter.is_some() {
+        "not found".to_owned()
+    } else {
+        nobody_to_evict(error, of.info.spec.preempts_never)
+    };
+    PostFilter { message, ..PostFilter::default() }
+}
+
+/// What the default PostFilter plugins say where no pod has a lower priority.
+pub(super) fn nobody_to_evict(error: &FitError, preempts_never: bool) -> String {
+    let preemption = if preempts_never {
         "not eligible due to preemptionPolicy=Never.".to_owned()
     } else {
         let candidates = error.unschedulable;
@@ -53,10 +63,5 @@ pub fn post_filter(
         let counts: Vec<_> = counts.into_iter().filter(|(count, _)| *count > 0).collect();
         histogram(error.nodes, &counts)
     };
-    let message = if error.pre_filter.is_some() {
-        "not found".to_owned()
-    } else {
-        format!("no new claims to deallocate, preemption: {preemption}")
-    };
-    PostFilter { message, ..PostFilter::default() }
+    format!("no new claims to deallocate, preemption: {preemption}")
 }

@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use crate::base::{Interner, Symbol};
-pub use crate::model::Plugin;
 use crate::model::CUSTOM_MAX;
+pub use crate::model::Plugin;
 
 /// A set of plugins: those that rejected a pod (rule S24).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,8 +5,7 @@
 
 use crate::base::cast;
 
-use super::columns::{Choice, Numbers, Reader};
-use super::plugins;
+use super::columns::{self, Choice, Numbers, Reader};
 use super::select::{SCORE_MAX, normalized, normalized_reverse, preorder};
 
 /// A node that takes the pod: its place in the walk and its local total.
@@ -21,7 +20,7 @@ pub(super) fn choose(
 ) -> Option<Choice> {
     let nodes = with.nodes.len();
     let start = start % nodes;
-    let numbers = Numbers::of(&with.class.spec);
+    let numbers = Numbers::of(&with.class.info.spec, with.world);
     found.clear();
     let mut next_start = start;
     for place in (start..nodes).chain(0..start) {
@@ -32,7 +31,7 @@ pub(super) fn choose(
             next_start = place;
             break;
         }
-        let local = numbers.local(&with.nodes.lines()[place], with.settings);
+        let local = numbers.local(&with.nodes.lines()[place], with.weights);
         found.push((cast::u32_of(place), local));
     }
     let place = match found.as_slice() {
@@ -51,12 +50,12 @@ fn takes(numbers: &Numbers, place: usize, with: Reader<'_>) -> bool {
     if numbers.is_simple || !fits {
         return fits;
     }
-    plugins::filter(&with.class.spec, with.nodes.at(place), with.names).is_ok()
+    columns::filter(&with.class.info.spec, with.nodes.at(place), with.world).is_ok()
 }
 
 /// The best total, and of equal ones the first on the heap's walk.
 fn best(found: &[Found], with: Reader<'_>) -> u32 {
-    let (statics, weights) = (with.statics, &with.settings.weights);
+    let (statics, weights) = (with.statics, with.weights);
     let raws = |place: u32| {
         let place = cast::usize_of(place);
         (statics.taint_raw[place], statics.affinity_raw[place])

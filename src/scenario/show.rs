@@ -33,9 +33,8 @@ pub fn show(loaded: &Loaded) -> String {
         "nodes": nodes,
         "latencies": show_latencies(&model.latencies),
         "scheduler": {
-            "scoring": format!("{:?}", model.scheduler.scoring),
+            "profiles": model.scheduler.profiles.iter().map(|p| format!("{p:?}")).collect::<Vec<_>>(),
             "percentageOfNodesToScore": model.scheduler.percentage_of_nodes_to_score,
-            "weights": format!("{:?}", model.scheduler.weights),
         },
         "behaviors": behaviors,
         "traffic": traffic.collect::<Vec<_>>(),

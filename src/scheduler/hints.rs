@@ -4,11 +4,10 @@
 //! `buildQueueingHintMap` (rules S143 to S150; recorded). Pods do not change here, so hints about
 //! the waiting pod itself are absent.
 
-use crate::base::Interner;
 use crate::model::{NodeSpec, PodSpec};
 use crate::placement::plugins::node_affinity;
 use crate::placement::plugins::{node_ports, node_unschedulable, resources_fit, taint_toleration};
-use crate::placement::{NodeState, Plugin, PluginSet};
+use crate::placement::{NodeState, Plugin, PluginSet, World};
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -27,25 +26,26 @@ pub fn may_help(
     happened: Happened<'_>,
     pod: &PodSpec,
     rejectors: PluginSet,
-    names: &Interner,
+    world: &World<'_>,
 ) -> bool {
     rejectors.iter().any(|plugin| match happened {
-        Happened::NodeAdded(node) => helps_new(plugin, pod, node, names),
-        Happened::NodeChanged(old, node) => helps_changed(plugin, pod, (old, node), names),
-        Happened::PodFreed(gone) => helps_freed(plugin, pod, gone, names),
+        Happened::NodeAdded(node) => helps_new(plugin, pod, node, world),
+        Happened::NodeChanged(old, node) => helps_changed(plugin, pod, (old, node), world),
+        Happened::PodFreed(gone) => helps_freed(plugin, pod, gone, world),
     })
 }
 
-fn helps_new(plugin: Plugin, pod: &PodSpec, node: &NodeState, names: &Interner) -> bool {
+fn helps_new(plugin: Plugin, pod: &PodSpec, node: &NodeState, world: &World<'_>) -> bool {
     match plugin {
         Plugin::NodeUnschedulable => {
-            !node.spec.unschedulable || node_unschedulable::tolerates_cordon(pod, names)
+            !node.spec.unschedulable || node_unschedulable::tolerates_cordon(pod, world.names)
         }
         Plugin::NodeName => pod.node_name == Some(node.spec.name),
         Plugin::TaintToleration => taint_toleration::tolerates_all(pod, &node.spec.taints),
-        Plugin::NodeAffinity => node_affinity::filter(pod, node, names).is_ok(),
+        Plugin::NodeAffinity => node_affinity::filter(pod, node, world).is_ok(),
         Plugin::NodePorts => true,
-        Plugin::NodeResourcesFit => resources_fit::fits_empty(pod, node),
+        Plugin::NodeResourcesFit => resources_fit::fits_empty(pod, node, world),
+        _ => true,
     }
 }
 
@@ -54,7 +54,7 @@ fn helps_changed(
     plugin: Plugin,
     pod: &PodSpec,
     (old, node): (&NodeSpec, &NodeState),
-    names: &Interner,
+    world: &World<'_>,
 ) -> bool {
     let new = &node.spec;
     let uncordoned = old.unschedulable && !new.unschedulable;
@@ -68,13 +68,14 @@ fn helps_changed(
         // Those that register for new nodes are woken by every change of taints (rule S148).
         Plugin::NodeName | Plugin::NodePorts => taints,
         Plugin::NodeAffinity => {
-            let before = NodeState { spec: old.clone(), usage: crate::placement::Usage::default() };
-            let matches = |node| node_affinity::filter(pod, node, names).is_ok();
+            let before = NodeState::empty(old.clone());
+            let matches = |node| node_affinity::filter(pod, node, world).is_ok();
             taints || (old.labels != new.labels && !matches(&before) && matches(node))
         }
         Plugin::NodeResourcesFit => {
-            taints || (grew(pod, old, new) && resources_fit::fits_empty(pod, node))
+            taints || (grew(pod, old, new) && resources_fit::fits_empty(pod, node, world))
         }
+        _ => true,
     }
 }
 
@@ -88,13 +89,16 @@ fn grew(pod: &PodSpec, old: &NodeSpec, new: &NodeSpec) -> bool {
         || (wants.scalars.iter()).any(|(name, _)| now.scalar(*name) > before.scalar(*name))
 }
 
-fn helps_freed(plugin: Plugin, pod: &PodSpec, gone: &PodSpec, names: &Interner) -> bool {
+fn helps_freed(plugin: Plugin, pod: &PodSpec, gone: &PodSpec, world: &World<'_>) -> bool {
     match plugin {
         Plugin::NodeResourcesFit => true,
-        Plugin::NodePorts => node_ports::any_conflict(&pod.host_ports, &gone.host_ports, names),
+        Plugin::NodePorts => {
+            node_ports::any_conflict(&pod.host_ports, &gone.host_ports, world.names)
+        }
         Plugin::NodeUnschedulable
         | Plugin::NodeName
         | Plugin::TaintToleration
         | Plugin::NodeAffinity => false,
+        _ => true,
     }
 }

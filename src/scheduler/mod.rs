@@ -27,7 +27,7 @@ use crate::base::{Distribution, Duration, IdVec, LookupSet, SimTime, Symbol};
 use crate::cluster::{Change, Cluster, Component, NodeChange, Plan, Pod, Write};
 use crate::event::{Event, SchedulerEvent};
 use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, TemplateId};
-use crate::placement::{ClassId, Decision, Failure, Placer};
+use crate::placement::{ClassId, Decision, Failure, Placer, PodInfo};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
@@ -241,9 +241,12 @@ impl Scheduler {
         let Self { kinds, placer, .. } = self;
         let slot = kinds.grow_to(pod.template);
         if !slot.as_ref().is_some_and(|kind| Arc::ptr_eq(&kind.spec, spec)) {
+            let labels = cluster.template_of(pod).labels.clone();
+            let info = PodInfo::plain(pod.namespace, labels, Arc::clone(spec));
+            let info = Arc::new(info);
             *slot = Some(Kind {
                 spec: Arc::clone(spec),
-                class: placer.class(spec, cluster.names()),
+                class: placer.class(&info, cluster.names()),
                 is_ours: cluster.names().resolve(spec.scheduler_name) == PROFILE,
             });
         }
@@ -264,7 +267,7 @@ impl Scheduler {
     }
 
     fn count(&mut self, pod: PodRef, node: NodeId, class: ClassId) {
-        self.placer.add_pod(node, class);
+        self.placer.add_pod(node, pod, class);
         let life = pod.life;
         *self.counted.grow_to(pod.id) = Some(Counted { life, node, class });
     }
@@ -276,10 +279,10 @@ impl Scheduler {
         let Some(gone) = slot.and_then(|slot| slot.take_if(|c| c.life == pod.life)) else {
             return;
         };
-        self.placer.remove_pod(gone.node, gone.class);
+        self.placer.remove_pod(gone.node, pod);
         if self.queue.has_unschedulable() {
             let Self { queue, placer, .. } = self;
-            let happened = Happened::PodFreed(placer.spec(gone.class));
+            let happened = Happened::PodFreed(&placer.info(gone.class).spec);
             wake(queue, placer, happened, cluster, ctx.now());
             self.arm(ctx);
         }
@@ -336,7 +339,7 @@ impl Scheduler {
             self.queue.forget(pod);
             return true;
         };
-        match self.placer.decide(class, cluster.names()) {
+        match self.placer.decide(pod, class, 0, cluster.names()) {
             Decision::Placed { node, .. } => {
                 self.queue.forget(pod);
                 self.count(pod, node, class);
@@ -435,8 +438,8 @@ fn wake(
     now: SimTime,
 ) {
     queue.move_if(now, |waiting| {
-        let spec = placer.spec(waiting.class);
-        may_help(happened, spec, waiting.rejectors, cluster.names())
+        let spec = &placer.info(waiting.class).spec;
+        may_help(happened, spec, waiting.rejectors, &placer.world(0, cluster.names()))
     });
 }
 

@@ -7,17 +7,23 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use seatrial::base::{Bytes, Id, Interner, MilliCpu, Symbol};
 use seatrial::model::{
-    HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, Operator, PodSpec,
-    Protocol, Requirement, Resources, SchedulerSettings, ScoreWeights, Scoring, Taint, TaintEffect,
-    Toleration, TolerationOperator, WorkloadKind,
+    HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, Operator, Plugin, PodId,
+    PodRef, PodSpec, Profile, Protocol, Requirement, Resources, SchedulerSettings, Scoring, Taint,
+    TaintEffect, Toleration, TolerationOperator, WorkloadKind,
 };
-use seatrial::placement::{ClassId, Decision, Placer, plain};
+use seatrial::placement::{ClassId, Decision, Placer, PodInfo, plain};
 use seatrial::sim::Streams;
 
 use crate::support::model::ModelBuilder;
 
 const WORLDS: u32 = 60;
 const STEPS: u32 = 250;
+/// A pod that is asked about and nowhere counted.
+const PROBE: PodRef = PodRef { id: PodId::new(u32::MAX - 1), life: 0 };
+
+fn pod_ref(number: usize) -> PodRef {
+    PodRef { id: PodId::from_index(number), life: 0 }
+}
 
 /// Draws worlds: names, nodes, pods.
 struct Draw {
@@ -59,18 +65,28 @@ impl Draw {
     }
 
     fn settings(&mut self) -> SchedulerSettings {
-        let weights = ScoreWeights {
-            taint_toleration: self.one_of(&[0, 1, 3]),
-            node_affinity: self.one_of(&[0, 2, 7]),
-            resources_fit: self.one_of(&[0, 1, 5]),
-            balanced_allocation: self.one_of(&[0, 1, 2]),
+        let mut profile = Profile::default();
+        profile.args.scoring = match self.below(2) {
+            0 => Scoring::LeastAllocated,
+            _ => Scoring::MostAllocated,
         };
+        if self.rarely(2) {
+            profile.set_weight(Plugin::TaintToleration, self.one_of(&[0, 1, 3]));
+            profile.set_weight(Plugin::NodeAffinity, self.one_of(&[0, 2, 7]));
+            profile.set_weight(Plugin::NodeResourcesFit, self.one_of(&[0, 1, 5]));
+            profile.set_weight(Plugin::NodeResourcesBalancedAllocation, self.one_of(&[0, 1, 2]));
+        }
         SchedulerSettings {
-            scoring: self.one_of(&[Scoring::LeastAllocated, Scoring::MostAllocated]),
+            profiles: vec![profile],
             percentage_of_nodes_to_score: self.one_of(&[0, 0, 30, 100]),
-            weights: self.one_of(&[ScoreWeights::default(), weights]),
             ..SchedulerSettings::default()
         }
+    }
+
+    /// What a pod of this specification is like.
+    fn info(&mut self, spec: &Arc<PodSpec>) -> Arc<PodInfo> {
+        let namespace = self.name("default");
+        Arc::new(PodInfo::plain(namespace, Labels::default(), Arc::clone(spec)))
     }
 
     fn labels(&mut self) -> Labels {
@@ -228,6 +244,11 @@ impl Draw {
         Arc::new(PodSpec {
             requests,
             nonzero_requests,
+            scored_requests: Resources {
+                cpu: nonzero_requests.0,
+                memory: nonzero_requests.1,
+                ..Resources::default()
+            },
             node_selector: selector,
             node_affinity: self.affinity(),
             tolerations: self.tolerations(),
@@ -241,9 +262,9 @@ impl Draw {
 /// Decides twice, the second time plainly, and demands the same.
 fn decide(placer: &mut Placer, class: ClassId, names: &Interner, of: &str) -> Decision {
     let start = placer.start();
-    let fast = (placer.decide(class, names), placer.start());
+    let fast = (placer.decide(PROBE, class, 0, names), placer.start());
     placer.set_start(start);
-    let slow = (placer.decide_plain(class, names), placer.start());
+    let slow = (placer.decide_plain(PROBE, class, 0, names), placer.start());
     assert_eq!(fast, slow, "{of}, search from {start}");
     fast.0
 }
@@ -259,15 +280,16 @@ fn columns_are_the_plain_evaluation() {
         let nodes: Vec<_> = (0..count).map(|n| (NodeId::new(n), draw.node(n as usize))).collect();
         placer.add_nodes(nodes, &draw.names);
         let pods: Vec<_> = (0..8).map(|_| draw.pod()).collect();
-        let mut bound: Vec<(NodeId, ClassId)> = Vec::new();
+        let mut bound: Vec<(NodeId, PodRef)> = Vec::new();
+        let mut made = 0;
         for step in 0..STEPS {
             let of = format!("world {world}, step {step}");
             let ids = placer.nodes().order().to_vec();
             let some_node = (!ids.is_empty()).then(|| draw.one_of(&ids));
             match draw.below(20) {
                 0 | 1 if !bound.is_empty() => {
-                    let (node, class) = bound.swap_remove(draw.below(bound.len()));
-                    placer.remove_pod(node, class);
+                    let (node, pod) = bound.swap_remove(draw.below(bound.len()));
+                    placer.remove_pod(node, pod);
                 }
                 2 if draw.rarely(4) => {
                     let node = NodeId::new(count + step);
@@ -291,21 +313,25 @@ fn columns_are_the_plain_evaluation() {
                 }
                 // Much happens, so that what is kept is too old.
                 6 if draw.rarely(4) && some_node.is_some() => {
-                    let class = placer.class(&pods[0], &draw.names);
+                    let info = draw.info(&pods[0]);
+                    let class = placer.class(&info, &draw.names);
                     for _ in 0..draw.one_of(&[50, 150, 700]) {
                         let node = draw.one_of(&ids);
-                        placer.add_pod(node, class);
-                        placer.remove_pod(node, class);
+                        placer.add_pod(node, PROBE, class);
+                        placer.remove_pod(node, PROBE);
                     }
                 }
                 _ => {
                     let pod = &pods[draw.below(pods.len())];
-                    let class = placer.class(pod, &draw.names);
+                    let info = draw.info(pod);
+                    let class = placer.class(&info, &draw.names);
                     if let Decision::Placed { node, .. } =
                         decide(&mut placer, class, &draw.names, &of)
                     {
-                        placer.add_pod(node, class);
-                        bound.push((node, class));
+                        let pod = pod_ref(made);
+                        made += 1;
+                        placer.add_pod(node, pod, class);
+                        bound.push((node, pod));
                     }
                 }
             }
@@ -316,7 +342,7 @@ fn columns_are_the_plain_evaluation() {
 /// All worlds of two nodes of 1 or 2 cores and three pods of 0, 1 or 2 cores against brute force.
 #[test]
 fn all_small_worlds() {
-    let draw = Draw::new(0);
+    let mut draw = Draw::new(0);
     let settings = SchedulerSettings::default();
     let worlds = (0..4).flat_map(|nodes| (0..27).map(move |pods| (nodes, pods)));
     for (nodes, pods) in worlds {
@@ -330,11 +356,18 @@ fn all_small_worlds() {
             placer.add_node(NodeId::new(node), spec, &draw.names);
         }
         let mut taken = [0, 0];
+        let mut placed = 0;
         for wanted in wants {
             let mut pod = draw.pod.clone();
             pod.requests = Resources { cpu: MilliCpu(wanted), ..Resources::default() };
             pod.nonzero_requests = (MilliCpu(wanted), Bytes::mib(200));
-            let class = placer.class(&Arc::new(pod), &draw.names);
+            pod.scored_requests = Resources {
+                cpu: MilliCpu(wanted),
+                memory: Bytes::mib(200),
+                ..Resources::default()
+            };
+            let info = draw.info(&Arc::new(pod));
+            let class = placer.class(&info, &draw.names);
             let at = |node: usize| total_without_memory(sizes[node], taken[node], wanted);
             let expected = match (at(0), at(1)) {
                 (None, None) => None,
@@ -349,7 +382,9 @@ fn all_small_worlds() {
             assert_eq!(got, expected, "{sizes:?} {taken:?} {wanted}");
             if let Some(node) = got {
                 taken[node] += wanted;
-                placer.add_pod(NodeId::from_index(node), class);
+                let pod = pod_ref(placed);
+                placed += 1;
+                placer.add_pod(NodeId::from_index(node), pod, class);
             }
         }
     }
@@ -369,11 +404,12 @@ fn total_without_memory(of: i64, taken: i64, wanted: i64) -> Option<i64> {
 /// S8, S27, V3: identical nodes, each pod starts where the search before it ended.
 #[test]
 fn the_start_moves_on() {
-    let draw = Draw::new(0);
+    let mut draw = Draw::new(0);
     let mut placer = Placer::new(&SchedulerSettings::default());
     let nodes = (0..300).map(|n| (NodeId::new(n), draw.node.clone()));
     placer.add_nodes(nodes, &draw.names);
-    let class = placer.class(&Arc::new(draw.pod.clone()), &draw.names);
+    let info = draw.info(&Arc::new(draw.pod.clone()));
+    let class = placer.class(&info, &draw.names);
     let mut starts = Vec::new();
     for _ in 0..6 {
         starts.push(placer.start());
@@ -381,7 +417,7 @@ fn the_start_moves_on() {
         assert!(matches!(decision, Decision::Placed { feasible: 144, .. }));
     }
     assert_eq!(starts, [0, 144, 288, 132, 276, 120]);
-    let attempt =
-        plain::attempt(&draw.pod, placer.nodes(), &SchedulerSettings::default(), 0, &draw.names);
+    let of = placer.applicant(PROBE, class);
+    let attempt = plain::attempt(&of, &placer.world(0, &draw.names), 0);
     assert_eq!(attempt.feasible.len(), 144);
 }

@@ -32,8 +32,8 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
     let zone = [ZONE, ZONE_OLD].into_iter().map(|key| text(&metadata["labels"][key]));
     let zone = zone.into_iter().find(|zone| !zone.is_empty());
     let pods_max = quantity(&allocatable["pods"]).map_or(0, |pods| pods.value().max(0));
-    let names_of = |image| items(&image["names"]).iter().map(move |name| (name, image));
-    let images = items(&status["images"]).iter().flat_map(names_of);
+    let listed = items(&status["images"]).iter();
+    let images = listed.flat_map(|image| items(&image["names"]).iter().map(move |n| (n, image)));
     let size = |image: &Value| Bytes(image["sizeBytes"].as_i64().unwrap_or(0).max(0));
     NodeSpec {
         name: names.intern(text(&metadata["name"])),

@@ -13,8 +13,8 @@ use super::container::{lower_container, protocol};
 use super::{Lowering, object_name};
 use crate::base::{Duration, Interner, Symbol};
 use crate::model::{
-    ConfigRef, Container, HostPort, PodAffinity, PodObject, PodSpec, PodTemplate, Resources, RestartPolicy, TaintEffect,
-    Template, Toleration, TolerationOperator, Workload, WorkloadKind,
+    ConfigRef, Container, HostPort, PodAffinity, PodObject, PodSpec, PodTemplate, Resources,
+    RestartPolicy, TaintEffect, Template, Toleration, TolerationOperator, Workload, WorkloadKind,
 };
 
 /// How long not-ready and unreachable nodes are tolerated unless the pod says otherwise, seconds.

@@ -4,7 +4,7 @@
 //! `balancedResourceScorer` (rule S90; recorded). Differs: resources cpu and memory only.
 
 use crate::base::cast;
-use crate::model::{PodSpec, ResourceName};
+use crate::model::{PodSpec, Resource};
 
 use super::super::nodes::NodeState;
 use super::super::world::World;
@@ -14,10 +14,10 @@ use super::super::world::World;
 pub fn skips(pod: &PodSpec, world: &World<'_>) -> bool {
     let wants = &pod.requests;
     world.profile.args.balanced_resources.iter().all(|resource| match resource {
-        ResourceName::Cpu => wants.cpu.0 == 0,
-        ResourceName::Memory => wants.memory.0 == 0,
-        ResourceName::EphemeralStorage => wants.ephemeral_storage.0 == 0,
-        ResourceName::Scalar(name) => wants.scalar(*name) == 0,
+        Resource::Cpu => wants.cpu.0 == 0,
+        Resource::Memory => wants.memory.0 == 0,
+        Resource::EphemeralStorage => wants.ephemeral_storage.0 == 0,
+        Resource::Scalar(name) => wants.scalar(*name) == 0,
     })
 }
 

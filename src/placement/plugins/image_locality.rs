@@ -11,10 +11,6 @@ use super::super::world::World;
 
 /// The scores of nodes.
 #[must_use]
-pub fn scores(
-    _of: &Applicant,
-    nodes: &[(NodeId, &NodeState)],
-    _world: &World<'_>,
-) -> Vec<i64> {
+pub fn scores(_of: &Applicant, nodes: &[(NodeId, &NodeState)], _world: &World<'_>) -> Vec<i64> {
     vec![0; nodes.len()]
 }

@@ -20,7 +20,7 @@ pub mod volumes;
 use std::sync::Arc;
 
 use crate::base::Symbol;
-use crate::model::{NodeId, PodRef};
+use crate::model::NodeId;
 
 use super::nodes::NodeState;
 use super::pod_info::{Applicant, PodInfo};
@@ -154,7 +154,13 @@ fn pre_filter_of(
 
 impl CycleState {
     /// A pod is added to a node in thought; `node` is without it or with it (its labels count).
-    pub fn add_pod(&mut self, of: &Applicant, other: &PodInfo, node: &NodeState, world: &World<'_>) {
+    pub fn add_pod(
+        &mut self,
+        of: &Applicant,
+        other: &PodInfo,
+        node: &NodeState,
+        world: &World<'_>,
+    ) {
         self.update(of, other, node, world, 1);
     }
 
@@ -239,9 +245,9 @@ pub fn filter_of(
             .map_or(Ok(()), |affinity| inter_pod_affinity::filter(affinity, of, node, world)),
         Plugin::Custom(number) => {
             let policy = world.policies.get(usize::from(number));
-            policy.map_or(Ok(()), |policy| policy.filter(&of.info, node, world)).map_err(|text| {
-                Rejection::unschedulable(plugin, Reason::Text(Arc::from(text)))
-            })
+            policy
+                .map_or(Ok(()), |policy| policy.filter(&of.info, node, world))
+                .map_err(|text| Rejection::unschedulable(plugin, Reason::Text(Arc::from(text))))
         }
         _ => Ok(()),
     }
@@ -309,9 +315,8 @@ pub fn score_of(
         Plugin::TaintToleration => {
             Some(by_max(each(&|n| taint_toleration::raw_score(pod, n)), normalized_reverse))
         }
-        Plugin::NodeAffinity => node_affinity::pre_score(pod, world)?.then(|| {
-            by_max(each(&|n| node_affinity::raw_score(pod, n, world)), normalized)
-        }),
+        Plugin::NodeAffinity => node_affinity::pre_score(pod, world)?
+            .then(|| by_max(each(&|n| node_affinity::raw_score(pod, n, world)), normalized)),
         Plugin::NodeResourcesFit => Some(same(each(&|n| resources_fit::score(pod, n, world)))),
         Plugin::NodeResourcesBalancedAllocation => (!balanced_allocation::skips(pod, world))
             .then(|| same(each(&|n| balanced_allocation::score(pod, n, world)))),
@@ -328,9 +333,4 @@ pub fn score_of(
         }),
         _ => None,
     })
-}
-
-/// Whether two references are the same pod.
-pub(super) fn is_other(of: &Applicant, pod: PodRef) -> bool {
-    of.pod != pod
 }

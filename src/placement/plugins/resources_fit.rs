@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use crate::base::Symbol;
-use crate::model::{PodSpec, ResourceName, Scoring};
+use crate::model::{PodSpec, Resource, Scoring};
 
 use super::super::nodes::NodeState;
 use super::super::select::SCORE_MAX;
@@ -98,16 +98,16 @@ pub fn score(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> i64 {
 
 /// What is requested of a resource with the pod on the node, and what there is; zeros of one that
 /// does not count (rules S87, S88).
-fn input(pod: &PodSpec, node: &NodeState, resource: ResourceName) -> (i64, i64) {
+fn input(pod: &PodSpec, node: &NodeState, resource: Resource) -> (i64, i64) {
     let (usage, of, wants) = (&node.usage, &node.spec.allocatable, &pod.scored_requests);
     match resource {
-        ResourceName::Cpu => (usage.nonzero_requested.0.0 + wants.cpu.0, of.cpu.0),
-        ResourceName::Memory => (usage.nonzero_requested.1.0 + wants.memory.0, of.memory.0),
-        ResourceName::EphemeralStorage => (
+        Resource::Cpu => (usage.nonzero_requested.0.0 + wants.cpu.0, of.cpu.0),
+        Resource::Memory => (usage.nonzero_requested.1.0 + wants.memory.0, of.memory.0),
+        Resource::EphemeralStorage => (
             usage.requested.ephemeral_storage.0 + wants.ephemeral_storage.0,
             of.ephemeral_storage.0,
         ),
-        ResourceName::Scalar(name) => match wants.scalar(name) {
+        Resource::Scalar(name) => match wants.scalar(name) {
             0 => (0, 0),
             wanted => (usage.requested.scalar(name) + wanted, of.scalar(name)),
         },

