@@ -55,6 +55,9 @@ pub struct InlineDisk {
     pub monitors: Vec<Symbol>,
     /// Whether it is only read.
     pub read_only: bool,
+    /// CSI driver and handle that it migrates to; `None` if none does (`iscsi`, `rbd`) or the
+    /// scheduler does not count it (`vsphereVolume`, `azureFile`).
+    pub csi: Option<(Symbol, Symbol)>,
 }
 
 /// Kinds of disks that are named in pods.
@@ -68,6 +71,9 @@ pub enum DiskKind {
     Iscsi,
     /// `rbd`.
     Rbd,
+    /// `azureDisk`, `cinder`, `portworxVolume`, `vsphereVolume` or `azureFile`: no two pods
+    /// exclude each other by it, but it may count against a driver's limit (rule S123b).
+    Migrated,
 }
 
 /// How a volume may be used.
@@ -134,8 +140,11 @@ pub struct Volume {
     pub node_affinity: Option<Vec<NodeSelectorTerm>>,
     /// The claim it is meant for, with that claim's UID if it is set.
     pub claim: Option<(ObjectName, Option<Symbol>)>,
-    /// CSI driver and handle; for in-tree volumes those of the driver they migrate to.
+    /// CSI driver and handle; for in-tree volumes those of the driver they migrate to (not for
+    /// `vsphereVolume` and `azureFile`, which the scheduler does not count).
     pub csi: Option<(Symbol, Symbol)>,
+    /// Whether it is an in-tree volume, so that `csi` is what it migrates to.
+    pub is_migrated: bool,
     /// Phase `Available` (or none yet); bound and released ones are not taken by others.
     pub is_available: bool,
     /// Whether it is being deleted.
@@ -162,10 +171,21 @@ pub struct StorageClass {
 pub struct CsiNode {
     /// The node's name.
     pub node: Symbol,
-    /// Drivers with the number of volumes they can attach; `None`: no limit.
-    pub drivers: Vec<(Symbol, Option<i64>)>,
+    /// Its drivers.
+    pub drivers: Vec<NodeDriver>,
     /// In-tree plugins that migrate here (annotation `storage.alpha.kubernetes.io/migrated-plugins`).
     pub migrated: Vec<Symbol>,
+}
+
+/// A driver on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeDriver {
+    /// Its name.
+    pub name: Symbol,
+    /// How many volumes it can attach; `None`: no limit.
+    pub limit: Option<i64>,
+    /// Labels of nodes that say where a volume can be reached.
+    pub topology_keys: Vec<Symbol>,
 }
 
 /// A CSIDriver, as far as scheduling reads it.
@@ -180,6 +200,8 @@ pub struct CsiDriver {
 /// A CSIStorageCapacity: what a class has left in a part of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageCapacity {
+    /// Namespace and name.
+    pub name: ObjectName,
     /// The class.
     pub class: Symbol,
     /// Which nodes; `None`: none.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::base::{LookupMap, Symbol};
-use crate::model::{DisruptionBudget, Labels, ObjectName, Selector, Storage};
+use crate::model::{DisruptionBudget, Labels, ObjectName, Selector};
 
 use super::pod_info::{Owner, PodInfo};
+use super::storage::StorageCatalog;
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +18,8 @@ pub struct Catalog {
     pub owners: LookupMap<(Symbol, Owner), Selector>,
     /// Labels of namespaces.
     pub namespaces: BTreeMap<Symbol, Labels>,
-    /// Storage objects.
-    pub storage: Storage,
+    /// Storage objects: from a model's by `StorageCatalog::from`.
+    pub storage: StorageCatalog,
     /// PodDisruptionBudgets, by namespace and name.
     pub budgets: Vec<DisruptionBudget>,
 }
