@@ -76,6 +76,14 @@ pub enum DiskKind {
     Migrated,
 }
 
+impl DiskKind {
+    /// Whether pods may exclude each other from a node by disks of the kind (rule S123a).
+    #[must_use]
+    pub const fn restricts(self) -> bool {
+        !matches!(self, Self::Migrated)
+    }
+}
+
 /// How a volume may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AccessMode {

@@ -189,7 +189,7 @@ impl CycleState {
         if let Some(affinity) = &mut self.affinity {
             affinity.update(of, other, node, world, by);
         }
-        self.volumes.update(of, other, node, world, by);
+        self.volumes.update(other, by);
     }
 }
 
