@@ -54,9 +54,17 @@ impl NodeRules {
         }
         let preferred_error = (!faults.is_empty()).then(|| aggregate(&faults));
         let required = is_set(required).then_some(terms);
-        let affinity = NodeAffinity { required, preferred: wished };
+        let error = preferred_error.as_deref().map(Into::into);
+        let affinity = NodeAffinity { required, preferred: wished, preferred_error: error };
         Self { selector, affinity, required_error, preferred_error }
     }
+}
+
+/// The terms of a node selector that can be read; none if it is not there.
+pub(super) fn lower_terms(selector: &Value, names: &mut Interner) -> Option<Vec<NodeSelectorTerm>> {
+    let rules =
+        serde_json::json!({ "requiredDuringSchedulingIgnoredDuringExecution": selector.clone() });
+    NodeRules::lower(&Value::Null, &rules, names).affinity.required
 }
 
 /// A mapping of texts as labels.

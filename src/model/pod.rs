@@ -109,6 +109,24 @@ pub struct PodSpec {
     pub lifetime: Option<Duration>,
 }
 
+impl PodSpec {
+    /// Whether `matchLabelKeys` or `mismatchLabelKeys` wait for the labels of a pod.
+    #[must_use]
+    pub fn has_label_keys(&self) -> bool {
+        self.pod_affinity.has_keys() || self.spread.iter().any(SpreadConstraint::has_keys)
+    }
+
+    /// As the API server stores a pod of these labels: with the keys merged into the selectors
+    /// (rules S106, S116).
+    #[must_use]
+    pub fn with_label_keys(&self, labels: &Labels) -> Self {
+        let mut merged = self.clone();
+        merged.pod_affinity.merge_keys(labels);
+        merged.spread.iter_mut().for_each(|constraint| constraint.merge_keys(labels));
+        merged
+    }
+}
+
 /// A ConfigMap or Secret that a pod needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConfigRef {
@@ -266,6 +284,8 @@ pub struct NodeAffinity {
     pub required: Option<Vec<NodeSelectorTerm>>,
     /// Preferred terms with their weights.
     pub preferred: Vec<(i32, NodeSelectorTerm)>,
+    /// What the scheduler cannot read in the preferred terms: scoring fails on it (rule S98a).
+    pub preferred_error: Option<Arc<str>>,
 }
 
 /// One term of node affinity: all of it must match; without anything it matches nothing.

@@ -21,9 +21,12 @@ pub struct PodInfo {
 }
 
 impl PodInfo {
-    /// Of a pod without labels and owner.
+    /// Of a pod without an owner whose selector counts and without ephemeral volumes. Label keys
+    /// that wait for the labels of the pod are merged (rules S106, S116).
     #[must_use]
-    pub const fn plain(namespace: Symbol, labels: Labels, spec: Arc<PodSpec>) -> Self {
+    pub fn plain(namespace: Symbol, labels: Labels, spec: Arc<PodSpec>) -> Self {
+        let waits = spec.has_label_keys();
+        let spec = if waits { Arc::new(spec.with_label_keys(&labels)) } else { spec };
         Self { namespace, labels, owner: None, spec, identity: None }
     }
 }

@@ -189,7 +189,7 @@ impl Draw {
         };
         let count = self.one_of(&[0, 0, 1, 3]);
         let preferred = (0..count).map(|_| (self.one_of(&[0, 1, 50, 100]), self.term()));
-        NodeAffinity { preferred: preferred.collect(), required }
+        NodeAffinity { preferred: preferred.collect(), required, preferred_error: None }
     }
 
     fn tolerations(&mut self) -> Vec<Toleration> {

@@ -4,21 +4,30 @@
 //! been said. What is odd all the same becomes the nearest thing that the model can hold; nothing
 //! here panics.
 
+mod affinity;
+mod catalog;
 mod container;
 mod hpa;
 mod node;
 mod pod;
 mod service;
+mod storage;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use affinity::lower_spread;
+pub use catalog::{lower_budget, lower_namespace, lower_owner_selector};
 pub use container::command_sleep;
 pub use hpa::lower_hpa;
 pub use node::{lower_node, lower_taints};
 pub use pod::{lower_generated, lower_pod, lower_pod_spec, lower_tolerations};
 pub use service::lower_service;
+pub use storage::{
+    lower_attachment, lower_capacity, lower_claim, lower_class, lower_csi_driver, lower_csi_node,
+    lower_volume,
+};
 
 use super::problem::{At, Found, Problem};
 use super::read::{count, int_or_string, seconds, text};
@@ -114,6 +123,11 @@ pub fn lower_replica_set(
 
 fn errors(found: &Found) -> Vec<&Problem> {
     found.0.iter().filter(|problem| problem.is_error).collect()
+}
+
+/// A selector whose faults were said before: what cannot be read selects nothing, as null does.
+fn optional_selector(object: &Value, names: &mut Interner) -> Option<Selector> {
+    Some(TextSelector::of_object(object).ok()??.lower(names))
 }
 
 fn lower_selector(object: &Value, names: &mut Interner, found: &mut Found) -> Selector {

@@ -9,12 +9,14 @@ use super::super::node_selector::{NodeRules, lower_labels};
 use super::super::problem::{At, Found, Problem, Reason};
 use super::super::read::{is_set, items, port, quantity, seconds, text};
 use super::super::requests::{pod_amounts, qos_class, resources, scored_amounts};
+use super::affinity::{lower_pod_affinity, lower_spread};
 use super::container::{lower_container, protocol};
+use super::storage::lower_volumes;
 use super::{Lowering, object_name};
 use crate::base::{Duration, Interner, Symbol};
 use crate::model::{
-    ConfigRef, Container, HostPort, PodAffinity, PodObject, PodSpec, PodTemplate, Resources,
-    RestartPolicy, TaintEffect, Template, Toleration, TolerationOperator, Workload, WorkloadKind,
+    ConfigRef, Container, HostPort, PodObject, PodSpec, PodTemplate, Resources, RestartPolicy,
+    TaintEffect, Template, Toleration, TolerationOperator, Workload, WorkloadKind,
 };
 
 /// How long not-ready and unreachable nodes are tolerated unless the pod says otherwise, seconds.
@@ -59,7 +61,7 @@ pub fn lower_generated(
 /// What keeps it from being lowered.
 pub fn lower_pod_spec(pod: &Value, cx: &mut Lowering<'_>) -> Result<PodSpec, Vec<Problem>> {
     let mut found = Found::default();
-    match lower_spec(&pod_view(pod), &At::ROOT, cx, &mut found) {
+    match lower_spec(&pod_view(pod), None, &At::ROOT, cx, &mut found) {
         Some(spec) if !found.0.iter().any(|p| p.is_error) => Ok(spec),
         _ => Err(found.0),
     }
@@ -73,7 +75,7 @@ pub(super) fn lower_template(
     found: &mut Found,
 ) -> Option<Arc<Template>> {
     let view = pod_view(template);
-    let spec = lower_spec(&view, at, cx, found)?;
+    let spec = lower_spec(&view, Some(workload.name.namespace), at, cx, found)?;
     let metadata = &template["metadata"];
     let pod = PodTemplate {
         labels: lower_labels(&metadata["labels"], cx.names),
@@ -145,9 +147,11 @@ fn normalize(value: &mut Value) {
     });
 }
 
-/// The specification of a pod that is made of a template, with what is filled in then.
+/// The specification of a pod that is made of a template, with what is filled in then; the
+/// namespace, if the metadata do not say it.
 fn lower_spec(
     pod: &Value,
+    namespace: Option<Symbol>,
     at: &At<'_>,
     cx: &mut Lowering<'_>,
     found: &mut Found,
@@ -156,6 +160,7 @@ fn lower_spec(
     let spec_at = at.field("spec");
     let (priority, preempts_never) = lower_priority(spec, &spec_at, cx, found);
     let names = &mut *cx.names;
+    let namespace = namespace.unwrap_or_else(|| object_name(pod, names).namespace);
     let lower_all = |list: &Value, names: &mut Interner| -> Vec<Container> {
         items(list).iter().map(|container| lower_container(container, names)).collect()
     };
@@ -183,8 +188,8 @@ fn lower_spec(
         scheduling_gates: symbols(&spec["schedulingGates"], "name", names),
         node_selector: rules.selector,
         node_affinity: rules.affinity,
-        pod_affinity: PodAffinity::default(),
-        spread: Vec::new(),
+        pod_affinity: lower_pod_affinity(&spec["affinity"], namespace, names),
+        spread: lower_spread(&spec["topologySpreadConstraints"], names),
         tolerations: with_default_tolerations(
             lower_tolerations(&spec["tolerations"], names),
             names,
@@ -197,7 +202,7 @@ fn lower_spec(
         qos: qos_class(spec),
         config_refs: config_refs(spec, names),
         readiness_gates: symbols(&spec["readinessGates"], "conditionType", names),
-        volumes: Vec::new(),
+        volumes: lower_volumes(&spec["volumes"], names),
         image_names: image_names(spec, names),
         lifetime: None,
     })

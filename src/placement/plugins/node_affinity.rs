@@ -1,8 +1,7 @@
 //! NodeAffinity: node selector and affinity to nodes.
 //!
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go
-//! (rules S97 to S100; recorded). Differs: an illegal value in a preferred term does not make the
-//! attempt an error (rule S98a).
+//! (rules S97 to S100; recorded).
 
 use crate::base::Symbol;
 use crate::model::{Labels, NodeSelectorTerm, Operator, PodSpec, matches_node};
@@ -85,6 +84,9 @@ pub fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Result<(), 
 /// # Errors
 /// If a preferred term has a value that is none (rule S98a).
 pub fn pre_score(pod: &PodSpec, world: &World<'_>) -> Result<bool, String> {
+    if let Some(error) = &pod.node_affinity.preferred_error {
+        return Err(format!("running PreScore plugin \"NodeAffinity\": {error}"));
+    }
     let added = world.profile.args.added_affinity.as_ref();
     Ok(!pod.node_affinity.preferred.is_empty()
         || added.is_some_and(|added| !added.preferred.is_empty()))
