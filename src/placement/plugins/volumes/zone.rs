@@ -68,6 +68,17 @@ fn add_labels(asked: &mut Vec<Asked>, volume: &Volume, names: &Interner) {
     }
 }
 
+/// Whether two states of a volume name different zones.
+#[must_use]
+pub fn differ(old: &Volume, new: &Volume, names: &Interner) -> bool {
+    let asked = |volume| {
+        let mut asked = Vec::new();
+        add_labels(&mut asked, volume, names);
+        asked
+    };
+    asked(old) != asked(new)
+}
+
 /// The values in a label, `__` between them; `None` if one is empty. A value that no label has is
 /// left out.
 fn zones(value: Symbol, names: &Interner) -> Option<Vec<Symbol>> {
