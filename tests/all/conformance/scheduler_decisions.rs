@@ -1,264 +1,311 @@
-//! Single decisions of the real scheduler: verdicts, scores, the chosen node, the message.
+//! Single decisions of the real scheduler: verdicts, scores, the chosen node, the message, and what
+//! preemption makes of a refusal. All that the recordings' README lists is compared; what it leaves
+//! to chance may come out in any of the ways that it names.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use seatrial::api::{Lowering, lower_node, lower_pod_spec, pod_amounts, resources};
-use seatrial::base::{Id, Interner};
-use seatrial::model::{
-    Behavior, Behaviors, Labels, NodeId, PodId, PodRef, PodSpec, PriorityClasses, SchedulerSettings,
-};
+use seatrial::base::Interner;
+use seatrial::model::{NodeId, PodRef};
 use seatrial::placement::plain::{Attempt, attempt};
-use seatrial::placement::{Applicant, Code, Decision, Failure, Placer, PodInfo};
+use seatrial::placement::preemption::{PostFilter, post_filter};
+use seatrial::placement::{
+    Applicant, Code, Decision, Failure, FitError, Nomination, Plugin, PluginSet, Rejection, World,
+    plugins,
+};
 use serde_json::Value;
 
 use crate::support::corpus::{Verdict, int, judge_corpus, same, text};
+use crate::support::scheduler_case::{self, Case, full_name, list};
 
-/// The pod that is asked about.
-const ASKED: PodRef = PodRef { id: PodId::new(u32::MAX - 1), life: 0 };
-
-/// Reads objects: names and what lowering wants.
-struct Reader {
-    names: Interner,
-    behaviors: Behaviors,
-    classes: PriorityClasses,
+/// One case: what we made of it and what was recorded.
+struct Comparison<'a> {
+    world: World<'a>,
+    of: &'a Applicant,
+    ours: &'a Attempt,
+    pods: &'a BTreeMap<PodRef, String>,
+    case: &'a Value,
+    outcome: &'a Value,
 }
 
-impl Reader {
-    fn new() -> Self {
-        Self {
-            names: Interner::new(),
-            behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new() },
-            classes: PriorityClasses::default(),
+fn check(case: &Value) -> Result<(), String> {
+    let Case { names, mut placer, pods, asked, class, profile } = scheduler_case::read(case)?;
+    let of = placer.applicant(asked, class);
+    let world = placer.world(profile, &names);
+    let ours = attempt(&of, &world, placer.start());
+    let (of_ref, outcome) = (&of, &case["outcome"]);
+    let with = Comparison { world, of: of_ref, ours: &ours, pods: &pods, case, outcome };
+    with.before_nodes()?;
+    with.verdicts()?;
+    with.scores()?;
+    with.choice()?;
+    let failure = with.failure()?;
+    let start = ours.next_start;
+    match placer.decide(asked, class, profile, &names) {
+        Decision::Placed { node, feasible } => {
+            let plain = (ours.chosen, u32::try_from(ours.feasible.len()).ok());
+            same("fast: node", (Some(node), Some(feasible)), plain)?;
         }
+        Decision::Failed(fast) => same("fast: failure", Some(fast), failure)?,
+    }
+    same("fast: next start", placer.start(), start)
+}
+
+impl<'a> Comparison<'a> {
+    fn names(&self) -> &'a Interner {
+        self.world.names
     }
 
-    /// What the API server resolved from the class stands in the object here: no class is named.
-    fn pod(&mut self, object: &Value) -> Result<Arc<PodSpec>, String> {
-        let mut object = object.clone();
-        let spec = object["spec"].as_object_mut().ok_or("a pod without spec")?;
-        let priority = spec.remove("priority").and_then(|p| p.as_i64()).unwrap_or(0);
-        let policy = spec.remove("preemptionPolicy");
-        let mut cx =
-            Lowering { behaviors: &self.behaviors, classes: &self.classes, names: &mut self.names };
-        let lowered = lower_pod_spec(&object, &mut cx);
-        let mut spec = lowered.map_err(|p| format!("lowering: {p:?}"))?;
-        spec.priority = i32::try_from(priority).map_err(|e| e.to_string())?;
-        spec.preempts_never = policy.is_some_and(|p| p == "Never");
-        Ok(Arc::new(spec))
+    fn name(&self, node: NodeId) -> String {
+        self.names().resolve(self.world.nodes.state(node).spec.name).to_owned()
     }
 
-    fn info(&mut self, spec: Arc<PodSpec>) -> Arc<PodInfo> {
-        Arc::new(PodInfo::plain(self.names.intern("default"), Labels::default(), spec))
+    fn is_random(&self) -> bool {
+        self.outcome["randomOrder"] == true
+    }
+
+    /// Node order, start, PreFilter.
+    fn before_nodes(&self) -> Result<(), String> {
+        let order: Vec<String> = self.world.nodes.order().iter().map(|n| self.name(*n)).collect();
+        same("nodeOrder", order, texts(self.case, "nodeOrder"))?;
+        let found = plugins::pre_filter(self.of, &self.world);
+        let rejected = found.rejection.as_ref().map(|why| self.rejection(&why.rejection));
+        let theirs = &self.outcome["preFilter"];
+        same("preFilter", rejected, theirs.is_object().then(|| recorded(theirs)))?;
+        let mut named: Vec<String> = Vec::new();
+        for name in found.names.iter().flat_map(|(list, _)| list) {
+            named.push(self.names().resolve(*name).to_owned());
+        }
+        named.sort();
+        same("preFilterNodes", named, texts(self.outcome, "preFilterNodes"))?;
+        let skipped = texts(self.outcome, "skippedFilters");
+        same("skippedFilters", sorted(found.state.skipped), skipped)
+    }
+
+    fn verdicts(&self) -> Result<(), String> {
+        let start = int(self.outcome, "nextStartIndex");
+        same("nextStartIndex", i64::try_from(self.ours.next_start).ok(), start)?;
+        let failed = self.ours.failed.iter();
+        let ours: BTreeMap<_, _> =
+            failed.map(|(node, why)| (self.name(*node), self.rejection(why))).collect();
+        let theirs = list(self.outcome, "failed").iter();
+        let theirs = theirs.map(|f| (text(f, "node").unwrap_or_default().to_owned(), recorded(f)));
+        same("failed", ours, theirs.collect())?;
+        let is_first = self.ours.is_nominated_first.then(|| self.name(self.ours.feasible[0]));
+        same("nominatedFirst", is_first.as_deref(), text(self.outcome, "nominatedFirst"))
+    }
+
+    /// Code, plugin and the sorted reasons.
+    fn rejection(&self, why: &Rejection) -> (String, String, Vec<String>) {
+        let mut reasons: Vec<_> = why.reasons.iter().map(|r| r.text(self.names())).collect();
+        reasons.sort();
+        let code = match why.code {
+            Code::Unschedulable => "Unschedulable",
+            Code::UnschedulableAndUnresolvable => "UnschedulableAndUnresolvable",
+        };
+        (code.to_owned(), why.plugin.as_str().to_owned(), reasons)
+    }
+
+    /// Places in our list of feasible nodes, in the order of the recording.
+    fn feasible(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.ours.feasible.len()).collect();
+        if self.is_random() {
+            places.sort_by_key(|place| self.world.nodes.position(self.ours.feasible[*place]));
+        }
+        places
+    }
+
+    fn scores(&self) -> Result<(), String> {
+        if self.outcome["schedulerError"] == true {
+            return Ok(());
+        }
+        let places = self.feasible();
+        let found = places.iter().map(|place| self.name(self.ours.feasible[*place]));
+        same("feasible", found.collect(), texts(self.outcome, "feasible"))?;
+        let Some(scores) = &self.ours.scores else {
+            return same("scored", false, self.outcome["scores"].is_object());
+        };
+        let arranged = |all: &[i64]| places.iter().map(|place| all[*place]).collect::<Vec<_>>();
+        let mut skipped: Vec<&str> = Vec::new();
+        let mut ours = BTreeMap::new();
+        for (plugin, weight, of_plugin) in &scores.plugins {
+            match of_plugin {
+                None => skipped.push(plugin.as_str()),
+                Some(s) => {
+                    let row = (*weight, arranged(&s.raw), arranged(&s.normalized));
+                    ours.insert(plugin.as_str().to_owned(), row);
+                }
+            }
+        }
+        skipped.sort_unstable();
+        same("skippedScores", skipped, borrowed(self.outcome, "skippedScores"))?;
+        let theirs = self.outcome["scores"].as_object().into_iter().flatten();
+        let row =
+            |of: &Value| (int(of, "weight").unwrap_or(0), of["raw"].clone(), of["norm"].clone());
+        for (plugin, of) in theirs {
+            let (weight, raw, norm) = row(of);
+            let theirs = (weight, numbers(&raw), numbers(&norm));
+            same(&format!("scores.{plugin}"), ours.remove(plugin), Some(theirs))?;
+        }
+        same("scores besides", ours.into_keys().collect(), Vec::<String>::new())?;
+        same("totals", arranged(&scores.totals), numbers(&self.outcome["totals"]))
+    }
+
+    fn choice(&self) -> Result<(), String> {
+        let chosen = self.ours.chosen.map(|node| self.name(node));
+        if chosen.is_some() {
+            let places = self.feasible();
+            let totals = self.ours.scores.as_ref().map(|scores| &scores.totals);
+            let total = |place: &usize| totals.map_or(0, |totals| totals[*place]);
+            let most = places.iter().map(total).max();
+            let best = places.iter().filter(|place| Some(total(place)) == most);
+            let best = best.map(|place| self.name(self.ours.feasible[*place]));
+            same("best", best.collect(), texts(self.outcome, "best"))?;
+        }
+        let best = texts(self.outcome, "best");
+        if self.is_random() && text(self.outcome, "chosen").is_none() && best.len() > 1 {
+            let is_best = chosen.as_ref().is_some_and(|chosen| best.contains(chosen));
+            same("chosen is among the best", is_best, true)?;
+        } else {
+            same("chosen", chosen.as_deref(), text(self.outcome, "chosen"))?;
+        }
+        let (feasible, failed) = (self.ours.feasible.len(), self.ours.failed.len());
+        let is_placed = chosen.is_some();
+        let count = if is_placed { feasible } else { 0 };
+        let theirs = int(self.outcome, "feasibleCount").unwrap_or(0);
+        same("feasibleCount", i64::try_from(count).ok(), Some(theirs))?;
+        let looked_at = match is_placed {
+            true if self.ours.is_nominated_first => 1,
+            true => feasible + failed,
+            false => 0,
+        };
+        let theirs = int(self.outcome, "evaluated").unwrap_or(0);
+        same("evaluated", i64::try_from(looked_at).ok(), Some(theirs))?;
+        same("reserve", None, text(&self.outcome["reserve"], "code"))
+    }
+
+    /// What a refusal leads to; gives ours.
+    fn failure(&self) -> Result<Option<Failure>, String> {
+        if self.ours.chosen.is_some() {
+            same("message", None, text(self.outcome, "message"))?;
+            return Ok(None);
+        }
+        let failure = Failure::of(self.ours, self.of, &self.world);
+        same("rejectors", sorted(failure.plugins), texts(self.outcome, "rejectors"))?;
+        let is_error = self.ours.error.is_some();
+        same("schedulerError", is_error, self.outcome["schedulerError"] == true)?;
+        let message = text(self.outcome, "message").unwrap_or_default();
+        same("message", failure.message.as_ref(), message)?;
+        if !is_error {
+            let error = FitError::of_attempt(self.ours, &self.world);
+            let after = post_filter(self.ours, &error, self.of, &self.world);
+            self.post_filter(&after)?;
+        }
+        self.nominations(&failure)?;
+        Ok(Some(failure))
+    }
+
+    fn post_filter(&self, after: &PostFilter) -> Result<(), String> {
+        let code = match after.nomination {
+            Nomination::Set(_) => "Success",
+            Nomination::Keep | Nomination::Clear if self.ours.pre_filter.is_some() => "Error",
+            Nomination::Keep | Nomination::Clear => "Unschedulable",
+        };
+        let theirs = &self.outcome["postFilter"];
+        let said = (code.to_owned(), after.message.clone());
+        let is_error = text(theirs, "code") == Some("Error");
+        let code =
+            if is_error || code == "Error" { text(theirs, "code") } else { Some(said.0.as_str()) };
+        same("postFilter", code, text(theirs, "code"))?;
+        same("postFilter reasons", said.1, texts(theirs, "reasons").join(", "))?;
+        self.preemption(after)
+    }
+
+    fn pod_names(&self, pods: &[PodRef]) -> Vec<String> {
+        pods.iter().map(|pod| self.pods[pod].clone()).collect()
+    }
+
+    fn preemption(&self, after: &PostFilter) -> Result<(), String> {
+        let theirs = &self.outcome["preemption"];
+        let victims = self.pod_names(&after.victims);
+        let nominated = match after.nomination {
+            Nomination::Set(node) => Some(self.name(node)),
+            Nomination::Keep | Nomination::Clear => None,
+        };
+        let is_listed = |node: &String| {
+            let mut candidates = list(theirs, "candidates").iter();
+            candidates.any(|c| text(c, "node") == Some(node) && texts(c, "victims") == victims)
+        };
+        if theirs["tied"] == true {
+            let is_best = nominated.filter(|n| texts(theirs, "bestSet").contains(n));
+            return same("one of bestSet", is_best.as_ref().is_some_and(is_listed), true);
+        }
+        same("nominatedNode", nominated.as_deref(), text(theirs, "nominatedNode"))?;
+        same("evicted", victims, texts(self.outcome, "evicted"))
+    }
+
+    fn nominations(&self, failure: &Failure) -> Result<(), String> {
+        let pod = &self.case["pod"];
+        let had = text(&pod["status"], "nominatedNodeName").is_some();
+        let mut cleared = self.pod_names(&failure.cleared);
+        if had && failure.nomination == Nomination::Clear {
+            cleared.push(full_name(pod));
+        }
+        cleared.sort();
+        let mut theirs = texts(self.outcome, "nominationsCleared");
+        theirs.sort();
+        if self.outcome["preemption"]["tied"] == true {
+            return Ok(());
+        }
+        same("nominationsCleared", cleared, theirs)
     }
 }
 
-fn list<'a>(of: &'a Value, key: &str) -> &'a [Value] {
-    of[key].as_array().map_or(&[], Vec::as_slice)
+fn recorded(of: &Value) -> (String, String, Vec<String>) {
+    let field = |key| text(of, key).unwrap_or_default().to_owned();
+    let mut reasons = texts(of, "reasons");
+    reasons.sort();
+    (field("code"), field("plugin"), reasons)
 }
 
-fn texts<'a>(of: &'a Value, key: &str) -> Vec<&'a str> {
+fn sorted(plugins: PluginSet) -> Vec<String> {
+    let mut names: Vec<_> =
+        plugins.iter().map(|plugin: Plugin| plugin.as_str().to_owned()).collect();
+    names.sort();
+    names
+}
+
+fn borrowed<'a>(of: &'a Value, key: &str) -> Vec<&'a str> {
     list(of, key).iter().filter_map(Value::as_str).collect()
+}
+
+fn texts(of: &Value, key: &str) -> Vec<String> {
+    borrowed(of, key).into_iter().map(str::to_owned).collect()
 }
 
 fn numbers(of: &Value) -> Vec<i64> {
     of.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
 }
 
-/// The nodes of a case with the pods that are bound to them, and the search's start.
-fn placer(case: &Value, reader: &mut Reader) -> Result<Placer, String> {
-    let adaptive = case["config"]["percentageOfNodesToScore"] == 0;
-    let settings = SchedulerSettings {
-        percentage_of_nodes_to_score: if adaptive { 0 } else { 100 },
-        ..SchedulerSettings::default()
-    };
-    let mut placer = Placer::new(&settings);
-    let mut by_name = BTreeMap::new();
-    let mut nodes = Vec::new();
-    for (id, object) in (0..).map(NodeId::new).zip(list(&case["cluster"], "nodes")) {
-        nodes.push((id, lower_node(object, &mut reader.names)));
-        by_name.insert(text(&object["metadata"], "name").unwrap_or_default(), id);
-    }
-    placer.add_nodes(nodes, &reader.names);
-    for (number, object) in list(&case["cluster"], "pods").iter().enumerate() {
-        let node = text(&object["spec"], "nodeName").and_then(|name| by_name.get(name));
-        // What a pod that runs takes depends on its status too (rule S84).
-        let amounts = pod_amounts(object);
-        let spec = PodSpec {
-            requests: resources(&amounts.requests, &mut reader.names),
-            nonzero_requests: amounts.nonzero,
-            ..(*reader.pod(object)?).clone()
-        };
-        let info = reader.info(Arc::new(spec));
-        let class = placer.class(&info, &reader.names);
-        let pod = PodRef { id: PodId::from_index(number), life: 0 };
-        placer.add_pod(*node.ok_or("a bound pod without node")?, pod, class);
-    }
-    let start = int(case, "startIndex").unwrap_or(0);
-    placer.set_start(usize::try_from(start).map_err(|e| e.to_string())?);
-    Ok(placer)
-}
-
-/// The plugins that are not modelled and had a say.
-fn not_modelled(case: &Value) -> Option<&'static str> {
-    let outcome = &case["outcome"];
-    let (filters, scores) = (texts(outcome, "skippedFilters"), texts(outcome, "skippedScores"));
-    let spreads = ["PodTopologySpread", "InterPodAffinity"];
-    for plugin in spreads {
-        let filtered = outcome["preFilter"].is_null() && !filters.contains(&plugin);
-        let scored = outcome["scores"][plugin].is_object() && !scores.contains(&plugin);
-        if filtered || scored {
-            return Some("spread or affinity between pods");
-        }
-    }
-    let images = numbers(&outcome["scores"]["ImageLocality"]["norm"]);
-    if images.iter().any(|score| *score != 0) {
-        return Some("images");
-    }
-    if !case["pod"]["spec"]["resources"].is_null() {
-        return Some("rule S88: requests of the pod as a whole in the score");
-    }
-    if outcome["schedulerError"] == true {
-        return Some("an attempt that is an error");
-    }
-    None
-}
-
-/// Whether what preemption found shows in the message: there is somebody to evict.
-fn is_preempting(outcome: &Value) -> bool {
-    let expected = "No preemption victims found for incoming pod";
-    let rejected = list(&outcome["preemption"], "rejected");
-    let other = |status: &Value| texts(status, "reasons").iter().any(|r| *r != expected);
-    outcome["postFilter"]["code"] == "Success"
-        || outcome["preemption"]["candidates"].is_array()
-        || rejected.iter().any(other)
-}
-
-fn check(case: &Value) -> Result<(), String> {
-    let mut reader = Reader::new();
-    let mut placer = placer(case, &mut reader)?;
-    let pod = reader.pod(&case["pod"])?;
-    let info = reader.info(Arc::clone(&pod));
-    let names = &reader.names;
-    let class = placer.class(&info, names);
-    let name = |node: &NodeId| names.resolve(placer.nodes().state(*node).spec.name).to_owned();
-    let order: Vec<String> = placer.nodes().order().iter().map(&name).collect();
-    same("node order", order.clone(), owned(&texts(case, "nodeOrder")))?;
-    let outcome = &case["outcome"];
-    let of = placer.applicant(ASKED, class);
-    let ours = attempt(&of, &placer.world(0, names), placer.start());
-    let next = int(outcome, "nextStartIndex");
-    same("next start", i64::try_from(ours.next_start).ok(), next)?;
-    same_verdicts(&ours, outcome, &order, &name, names)?;
-    same_scores(&ours, outcome)?;
-    let chosen = ours.chosen.as_ref().map(&name);
-    if outcome["randomOrder"] == true && text(outcome, "chosen").is_none() {
-        let best = owned(&texts(outcome, "best"));
-        let is_best = chosen.as_ref().is_none_or(|chosen| best.contains(chosen));
-        same("one of the best", is_best, true)?;
-    } else {
-        same("chosen", chosen.as_deref(), text(outcome, "chosen"))?;
-    }
-    if ours.chosen.is_none() {
-        same_failure((&ours, &of), (&pod, outcome), &placer, names)?;
-    }
-    let decision = placer.decide(ASKED, class, 0, names);
-    let same_node = match decision {
-        Decision::Placed { node, .. } => ours.chosen == Some(node),
-        Decision::Failed(_) => ours.chosen.is_none(),
-    };
-    same("columns agree", (same_node, placer.start()), (true, ours.next_start))
-}
-
-fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
-}
-
-fn same_verdicts(
-    ours: &Attempt,
-    outcome: &Value,
-    order: &[String],
-    name: &dyn Fn(&NodeId) -> String,
-    names: &Interner,
-) -> Result<(), String> {
-    let mut found: Vec<String> = ours.feasible.iter().map(name).collect();
-    if outcome["randomOrder"] == true {
-        found.sort_by_key(|node| order.iter().position(|n| n == node));
-    }
-    same("feasible", found, owned(&texts(outcome, "feasible")))?;
-    let rejection = |(node, rejection): &(NodeId, seatrial::placement::Rejection)| {
-        let mut reasons: Vec<_> = rejection.reasons.iter().map(|r| r.text(names)).collect();
-        reasons.sort();
-        let code = match rejection.code {
-            Code::Unschedulable => "Unschedulable",
-            Code::UnschedulableAndUnresolvable => "UnschedulableAndUnresolvable",
-        };
-        (name(node), format!("{code} {} {reasons:?}", rejection.plugin.as_str()))
-    };
-    let ours: BTreeMap<_, _> = ours.failed.iter().map(rejection).collect();
-    let theirs = list(outcome, "failed").iter().map(|failed| {
-        let field = |key| text(failed, key).unwrap_or_default();
-        let reasons = texts(failed, "reasons");
-        let verdict = format!("{} {} {reasons:?}", field("code"), field("plugin"));
-        (field("node").to_owned(), verdict)
-    });
-    same("failed", ours, theirs.collect())
-}
-
-fn same_scores(ours: &Attempt, outcome: &Value) -> Result<(), String> {
-    let Some(scores) = &ours.scores else {
-        return same("scored", outcome["scores"].is_object(), false);
-    };
-    let skipped = texts(outcome, "skippedScores");
-    for (plugin, _, ours) in &scores.plugins {
-        let plugin = plugin.as_str();
-        let theirs = &outcome["scores"][plugin];
-        if skipped.contains(&plugin) || theirs.is_null() {
-            let is_zero = ours.as_ref().is_none_or(|o| o.normalized.iter().all(|s| *s == 0));
-            same(plugin, is_zero, true)?;
-            continue;
-        }
-        let ours = ours.clone().unwrap_or_default();
-        if plugin == "ImageLocality" || plugin == "PodTopologySpread" {
-            continue;
-        }
-        same(plugin, ours.raw, numbers(&theirs["raw"]))?;
-        same(plugin, ours.normalized, numbers(&theirs["norm"]))?;
-    }
-    same("totals", scores.totals.clone(), numbers(&outcome["totals"]))
-}
-
-fn same_failure(
-    (ours, of): (&Attempt, &Applicant),
-    (pod, outcome): (&PodSpec, &Value),
-    placer: &Placer,
-    names: &Interner,
-) -> Result<(), String> {
-    let _ = pod;
-    let failure = Failure::of(ours, of, &placer.world(0, names));
-    let mut plugins: Vec<_> = failure.plugins.iter().map(|plugin| plugin.as_str()).collect();
-    plugins.sort_unstable();
-    same("rejectors", plugins, texts(outcome, "rejectors"))?;
-    let message = failure.message.as_ref();
-    let recorded = text(outcome, "message").unwrap_or_default();
-    if is_preempting(outcome) {
-        let first = |text: &str| {
-            let end = text.find(" no new claims").unwrap_or(text.len());
-            text[..end].to_owned()
-        };
-        return same("message", first(message), first(recorded));
-    }
-    same("message", message, recorded)
-}
-
 fn judge(file: &str) {
-    judge_corpus("scheduler", file, |case| match not_modelled(case) {
-        Some(why) => Verdict::Exempt(format!("{why} (not modelled)")),
-        None => match check(case) {
-            Ok(()) => Verdict::Agreed,
-            Err(how) => Verdict::Differs(how.chars().take(700).collect()),
-        },
+    judge_corpus("scheduler", file, |case| match check(case) {
+        Ok(()) => Verdict::Agreed,
+        Err(how) => Verdict::Differs(how.chars().take(700).collect()),
     });
+}
+
+#[test]
+fn conformance_decisions_config() {
+    judge("decisions-config");
+}
+
+#[test]
+fn conformance_decisions_defaultspread() {
+    judge("decisions-defaultspread");
+}
+
+#[test]
+fn conformance_decisions_disks() {
+    judge("decisions-disks");
 }
 
 #[test]
@@ -267,13 +314,38 @@ fn conformance_decisions_fit() {
 }
 
 #[test]
-fn conformance_decisions_taints() {
-    judge("decisions-taints");
+fn conformance_decisions_images() {
+    judge("decisions-images");
+}
+
+#[test]
+fn conformance_decisions_interpod() {
+    judge("decisions-interpod");
+}
+
+#[test]
+fn conformance_decisions_message() {
+    judge("decisions-message");
+}
+
+#[test]
+fn conformance_decisions_mix() {
+    judge("decisions-mix");
 }
 
 #[test]
 fn conformance_decisions_nodeaffinity() {
     judge("decisions-nodeaffinity");
+}
+
+#[test]
+fn conformance_decisions_nominated() {
+    judge("decisions-nominated");
+}
+
+#[test]
+fn conformance_decisions_pinned() {
+    judge("decisions-pinned");
 }
 
 #[test]
@@ -287,16 +359,26 @@ fn conformance_decisions_sampling() {
 }
 
 #[test]
+fn conformance_decisions_spread() {
+    judge("decisions-spread");
+}
+
+#[test]
+fn conformance_decisions_taints() {
+    judge("decisions-taints");
+}
+
+#[test]
 fn conformance_decisions_ties() {
     judge("decisions-ties");
 }
 
 #[test]
-fn conformance_decisions_pinned() {
-    judge("decisions-pinned");
+fn conformance_decisions_volumes() {
+    judge("decisions-volumes");
 }
 
 #[test]
-fn conformance_decisions_message() {
-    judge("decisions-message");
+fn conformance_preemption() {
+    judge("preemption");
 }
