@@ -23,6 +23,11 @@ pub struct Latencies {
     pub kubelet_sync: Distribution,
     /// Wait for local volumes (rule N52).
     pub volumes: Duration,
+    /// What a provisioner takes to make a volume for a claim.
+    pub provision: Distribution,
+    /// How often the scheduler looks whether the volumes of a pod are bound (rule S123c); zero: at
+    /// once.
+    pub volume_poll: Duration,
     /// Sandbox and network of a pod.
     pub sandbox: Distribution,
     /// Create and start one container.
@@ -70,6 +75,8 @@ impl Latencies {
             schedule_cycle: Duration::ZERO,
             kubelet_sync: zero.clone(),
             volumes: Duration::ZERO,
+            provision: zero.clone(),
+            volume_poll: Duration::ZERO,
             sandbox: zero.clone(),
             container_start: zero.clone(),
             pull: zero.clone(),

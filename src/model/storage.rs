@@ -125,8 +125,10 @@ pub struct Claim {
     pub is_deleting: bool,
     /// UID of the pod that owns it, of a generic ephemeral volume's claim.
     pub owner_uid: Option<Symbol>,
-    /// Its UID.
+    /// Its UID; the empty symbol if the manifest has none.
     pub uid: Symbol,
+    /// The name of the volume that a provisioner makes for it.
+    pub new_volume: Symbol,
 }
 
 /// A PersistentVolume.

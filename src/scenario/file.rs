@@ -212,6 +212,10 @@ pub struct LatencyTable {
     pub kubelet_sync: Option<Law>,
     /// Wait for local volumes.
     pub volumes: Option<Span>,
+    /// A provisioner makes a volume for a claim.
+    pub provision: Option<Law>,
+    /// How often the scheduler looks whether a pod's volumes are bound.
+    pub volume_poll: Option<Span>,
     /// Sandbox and network of a pod.
     pub sandbox: Option<Law>,
     /// Create and start one container.

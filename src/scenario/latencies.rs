@@ -120,6 +120,9 @@ fn small() -> Latencies {
         schedule_cycle: Duration::ms(1),
         kubelet_sync: log_normal(0.013, 0.05),
         volumes: Duration::ms(300),
+        // An assumption: a cloud's disk is there after some seconds.
+        provision: log_normal(3.0, 15.0),
+        volume_poll: Duration::secs(1),
         sandbox: log_normal(0.45, 1.5),
         container_start: log_normal(0.2, 0.6),
         pull: log_normal(0.3, 1.5),
@@ -172,11 +175,12 @@ fn large() -> Latencies {
 }
 
 fn lay_over(table: &LatencyTable, to: &mut Latencies) {
-    let laws: [(&Option<Law>, &mut Distribution); 14] = [
+    let laws: [(&Option<Law>, &mut Distribution); 15] = [
         (&table.watch, &mut to.watch),
         (&table.api_write, &mut to.api_write),
         (&table.schedule, &mut to.schedule),
         (&table.kubelet_sync, &mut to.kubelet_sync),
+        (&table.provision, &mut to.provision),
         (&table.sandbox, &mut to.sandbox),
         (&table.container_start, &mut to.container_start),
         (&table.pull, &mut to.pull),
@@ -199,6 +203,7 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
     let spans = [
         (&table.schedule_cycle, &mut to.schedule_cycle),
         (&table.volumes, &mut to.volumes),
+        (&table.volume_poll, &mut to.volume_poll),
         (&table.relist, &mut to.relist),
         (&table.proxy_period, &mut to.proxy_period),
     ];

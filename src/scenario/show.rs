@@ -175,6 +175,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("apiWrite", &latencies.api_write),
         ("schedule", &latencies.schedule),
         ("kubeletSync", &latencies.kubelet_sync),
+        ("provision", &latencies.provision),
         ("sandbox", &latencies.sandbox),
         ("containerStart", &latencies.container_start),
         ("pull", &latencies.pull),
@@ -190,6 +191,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
     let spans = [
         ("scheduleCycle", latencies.schedule_cycle),
         ("volumes", latencies.volumes),
+        ("volumePoll", latencies.volume_poll),
         ("relist", latencies.relist),
         ("proxyPeriod", latencies.proxy_period),
         ("metricsPeriod", latencies.metrics_period),

@@ -82,6 +82,10 @@ pub fn lower_claim(object: &Value, names: &mut Interner) -> Claim {
     let class = annotations[CLASS_OLD].as_str().or_else(|| spec["storageClassName"].as_str());
     let owners = items(&metadata["ownerReferences"]);
     let owner = owners.iter().find(|owner| owner["controller"] == true);
+    let new_volume = match text(&metadata["uid"]) {
+        "" => format!("pvc-{}-{}", text(&metadata["namespace"]), text(&metadata["name"])),
+        uid => format!("pvc-{uid}"),
+    };
     Claim {
         name: object_name(object, names),
         class: class.map(|class| names.intern(class)),
@@ -96,6 +100,7 @@ pub fn lower_claim(object: &Value, names: &mut Interner) -> Claim {
         is_deleting: metadata["deletionTimestamp"].is_string(),
         owner_uid: owner.map(|owner| names.intern(text(&owner["uid"]))),
         uid: names.intern(text(&metadata["uid"])),
+        new_volume: names.intern(&new_volume),
     }
 }
 
@@ -123,7 +128,7 @@ pub fn lower_volume(object: &Value, names: &mut Interner) -> Volume {
         claim: claim.is_object().then(|| lower_claim_ref(claim, names)),
         csi: csi.map(|(driver, handle)| (names.intern(&driver), names.intern(&handle))),
         is_migrated: in_tree.is_some(),
-        is_available: matches!(phase, "" | "Available" | "Pending"),
+        is_available: matches!(phase, "" | "Available"),
         is_deleting: metadata["deletionTimestamp"].is_string(),
     }
 }

@@ -6,7 +6,9 @@
 //! of a map.
 
 use crate::base::{Interner, Symbol};
-use crate::model::{Claim, Labels, NodeSelectorTerm, NodeSpec, ObjectName, StorageClass, Volume};
+use crate::model::{
+    Claim, Labels, NodeSelectorTerm, NodeSpec, ObjectName, StorageCapacity, StorageClass, Volume,
+};
 
 use super::super::super::nodes::NodeState;
 use super::super::super::pod_info::PodInfo;
@@ -16,7 +18,7 @@ use super::super::super::world::World;
 use super::{claim_name, ephemeral_name, not_found, owns};
 
 /// The provisioner of classes that provision nothing.
-const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
+pub(super) const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// The pod's claims.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -174,7 +176,8 @@ fn for_delayed(
     }
     to_match.sort_by_key(|claim| claim.request);
     for claim in to_match {
-        match smallest(claim, node, &volumes, world) {
+        let taken = |volume| volumes.bindings.iter().any(|(name, _)| *name == volume);
+        match smallest(claim, Some(node), &taken, (storage, world.names)) {
             Some(volume) => volumes.bindings.push((volume.name, claim.name)),
             None => to_make.push(claim),
         }
@@ -188,22 +191,25 @@ fn for_delayed(
 
 const NOTHING_TO_BIND: &str = "node(s) didn't find available persistent volumes to bind";
 
-/// The smallest volume that a claim can take on a node, or the one that is meant for it.
-fn smallest<'a>(
+/// The smallest volume that a claim can take, or the one that is meant for it; on a node, or
+/// anywhere.
+///
+/// Source: kubernetes v1.36.3 component-helpers/storage/volume/pv_helpers.go `FindMatchingVolume`.
+pub(super) fn smallest<'a>(
     claim: &Claim,
-    node: &NodeSpec,
-    taken: &PodVolumes,
-    world: &World<'a>,
+    node: Option<&NodeSpec>,
+    is_taken: &dyn Fn(Symbol) -> bool,
+    (storage, names): (&'a StorageCatalog, &Interner),
 ) -> Option<&'a Volume> {
-    let storage: &'a StorageCatalog = &world.catalog.storage;
-    let class = claim.class?;
+    let class = claim.class.or_else(|| names.get(""))?;
+    let reached = |volume: &Volume| node.is_none_or(|node| reaches(volume, node, names));
     let mut best: Option<&Volume> = None;
     for volume in storage.volumes_of(class) {
         let meant_for = storage.claim_of(volume);
         let is_meant = meant_for.is_some_and(|(name, uid)| {
             name == claim.name && uid.is_none_or(|uid| uid == claim.uid)
         });
-        let is_out = taken.bindings.iter().any(|(name, _)| *name == volume.name)
+        let is_out = is_taken(volume.name)
             || (meant_for.is_some() && !is_meant)
             || volume.capacity < claim.request
             || volume.is_block != claim.is_block
@@ -212,15 +218,14 @@ fn smallest<'a>(
             continue;
         }
         if is_meant {
-            return reaches(volume, node, world.names).then_some(volume);
+            return reached(volume).then_some(volume);
         }
-        let selects =
-            |selector: &crate::model::Selector| selector.matches(&volume.labels, world.names);
+        let selects = |selector: &crate::model::Selector| selector.matches(&volume.labels, names);
         let fits = volume.is_available
             && claim.selector.as_ref().is_none_or(selects)
             && claim.modes.iter().all(|mode| volume.modes.contains(mode))
             && best.is_none_or(|best| best.capacity > volume.capacity)
-            && reaches(volume, node, world.names);
+            && reached(volume);
         if fits {
             best = Some(volume);
         }
@@ -258,14 +263,29 @@ fn check_provision(claim: &Claim, node: &NodeSpec, world: &World<'_>) -> Result<
     Ok(())
 }
 
+/// Whether published capacity suffices for the claim on the node, if it is published.
 fn has_capacity(claim: &Claim, class: &StorageClass, node: &NodeSpec, world: &World<'_>) -> bool {
     let storage = &world.catalog.storage;
     if !storage.driver(class.provisioner).is_some_and(|driver| driver.publishes_capacity) {
         return true;
     }
-    storage.capacities().iter().any(|capacity| {
+    let suffices = |capacity: &StorageCapacity| {
+        let limit = capacity.volume_max.or(capacity.capacity);
+        limit.is_some_and(|limit| limit >= claim.request)
+    };
+    let mut reached = capacities_of(class, node, storage, world.names);
+    reached.any(suffices)
+}
+
+/// The capacities of a class that are published for a node.
+pub(super) fn capacities_of<'a>(
+    class: &StorageClass,
+    node: &NodeSpec,
+    storage: &'a StorageCatalog,
+    names: &Interner,
+) -> impl Iterator<Item = &'a StorageCapacity> {
+    storage.capacities().iter().filter(move |capacity| {
         capacity.class == class.name
-            && capacity.volume_max.or(capacity.capacity).is_some_and(|max| max >= claim.request)
-            && capacity.nodes.as_ref().is_some_and(|s| s.matches(&node.labels, world.names))
+            && capacity.nodes.as_ref().is_some_and(|s| s.matches(&node.labels, names))
     })
 }

@@ -8,6 +8,7 @@
 //! nodevolumelimits, volumebinding, volumezone} (rules S123a to S123d; recorded).
 
 pub mod binding;
+pub mod controller;
 pub mod hints;
 pub mod limits;
 pub mod reserve;

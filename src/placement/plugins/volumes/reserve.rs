@@ -2,9 +2,7 @@
 //! claims.
 //!
 //! The binding cycle calls [`reserve`] for the node that was chosen, [`assume`] at once, then
-//! either [`unreserve`] or, when what it waits for is done, [`bind`] for each static volume and
-//! [`provisioned`] with [`StorageCatalog::set_volume`] and [`StorageCatalog::bind`] for each new
-//! one.
+//! either [`unreserve`] or, when what it waits for is done, [`write()`].
 //!
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/volumebinding/{volume_binding,
 //! binder}.go (rule S123c). Differs: the volume that a provisioner makes is ours (see
@@ -12,10 +10,10 @@
 
 use smallvec::SmallVec;
 
-use crate::base::Symbol;
+use crate::base::{Interner, Symbol};
 use crate::model::{
-    Labels, NodeId, NodeSelectorTerm, NodeSpec, ObjectName, Operator, Requirement, StorageClass,
-    Volume,
+    Claim, Labels, NodeId, NodeSelectorTerm, NodeSpec, ObjectName, Operator, Requirement,
+    StorageCapacity, StorageClass, Volume,
 };
 
 use super::super::super::pod_info::PodInfo;
@@ -56,7 +54,33 @@ pub fn unreserve(volumes: &PodVolumes, storage: &mut StorageCatalog) {
     }
 }
 
-/// The volume that is made for a claim on a node, under a name of the caller's.
+/// Writes what was assumed: static volumes are bound, new ones made and bound, and what the
+/// published capacities have left is less by them. A claim or volume that is gone is passed over.
+pub fn write(
+    volumes: &PodVolumes,
+    node: &NodeSpec,
+    zone_label: Option<Symbol>,
+    storage: &mut StorageCatalog,
+    names: &Interner,
+) {
+    for (volume, claim) in &volumes.bindings {
+        storage.forget_promise(*volume);
+        if storage.claim(*claim).is_some() {
+            storage.bind(*volume, *claim);
+        }
+    }
+    for claim in &volumes.provisions {
+        storage.forget_selection(*claim);
+        if let Some(volume) = provisioned(*claim, node, zone_label, storage) {
+            take_capacity(&volume, node, storage, names);
+            let made = volume.name;
+            storage.set_volume(volume);
+            storage.bind(made, *claim);
+        }
+    }
+}
+
+/// The volume that is made for a claim on a node.
 ///
 /// It can be reached where the node is: its node affinity has the node's values of the labels that
 /// the driver names on that node (CSINode `topologyKeys`); without those, of the labels in the
@@ -65,7 +89,6 @@ pub fn unreserve(volumes: &PodVolumes, storage: &mut StorageCatalog) {
 #[must_use]
 pub fn provisioned(
     claim: ObjectName,
-    name: Symbol,
     node: &NodeSpec,
     zone_label: Option<Symbol>,
     storage: &StorageCatalog,
@@ -74,20 +97,42 @@ pub fn provisioned(
     let class = storage.class(claim.class?)?;
     let expressions = topology(class, node, zone_label, storage);
     let term = NodeSelectorTerm { expressions, ..NodeSelectorTerm::default() };
-    Some(Volume {
-        name,
+    let affinity = (!term.expressions.is_empty()).then(|| vec![term]);
+    Some(new_volume(claim, class, affinity))
+}
+
+/// A volume of the claim's size for the claim.
+pub(super) fn new_volume(
+    claim: &Claim,
+    class: &StorageClass,
+    node_affinity: Option<Vec<NodeSelectorTerm>>,
+) -> Volume {
+    Volume {
+        name: claim.new_volume,
         labels: Labels::default(),
         class: class.name,
         modes: claim.modes.clone(),
         is_block: claim.is_block,
         capacity: claim.request,
-        node_affinity: (!term.expressions.is_empty()).then(|| vec![term]),
+        node_affinity,
         claim: Some((claim.name, Some(claim.uid))),
-        csi: Some((class.provisioner, name)),
+        csi: Some((class.provisioner, claim.new_volume)),
         is_migrated: false,
         is_available: false,
         is_deleting: false,
-    })
+    }
+}
+
+/// The first published capacity that the volume fits in has that much less.
+fn take_capacity(volume: &Volume, node: &NodeSpec, storage: &mut StorageCatalog, names: &Interner) {
+    let Some(class) = storage.class(volume.class) else { return };
+    let fits = |c: &&StorageCapacity| c.capacity.is_some_and(|left| left >= volume.capacity);
+    let mut all = binding::capacities_of(class, node, storage, names);
+    if let Some(mut capacity) = all.find(fits).cloned() {
+        drop(all);
+        capacity.capacity = capacity.capacity.map(|left| left - volume.capacity);
+        storage.set_capacity(capacity);
+    }
 }
 
 fn topology(

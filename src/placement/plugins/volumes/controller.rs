@@ -1,0 +1,59 @@
+//! What the control plane makes of claims without the scheduler: defaults, and the binding of
+//! those that wait for no consumer.
+//!
+//! Source: kubernetes v1.36.3 pkg/controller/volume/persistentvolume/pv_controller.go,
+//! plugin/pkg/admission/storage/storageclass/setdefault. Differs: it happens before the run and
+//! takes no time; a volume that is made for nobody in particular can be reached wherever the class
+//! allows it.
+
+use crate::base::Interner;
+use crate::model::{Claim, ObjectName, Storage, StorageClass, Volume};
+
+use super::super::super::storage::StorageCatalog;
+use super::binding::{NO_PROVISIONER, smallest};
+use super::reserve::new_volume;
+
+/// The storage objects at the start of a run: each claim with its class, and bound if its class
+/// does not wait for a consumer and there is a volume for it.
+#[must_use]
+pub fn settled(mut all: Storage, names: &Interner) -> StorageCatalog {
+    let default = all.classes.iter().find(|class| class.is_default).map(|class| class.name);
+    for claim in &mut all.claims {
+        claim.class = claim.class.or(default);
+    }
+    let claims: Vec<_> = all.claims.iter().map(|claim| claim.name).collect();
+    let mut storage = StorageCatalog::from(all);
+    claims.into_iter().for_each(|claim| settle(claim, &mut storage, names));
+    storage
+}
+
+fn settle(name: ObjectName, storage: &mut StorageCatalog, names: &Interner) {
+    let Some(claim) = storage.claim(name).filter(|claim| !claim.bind_completed) else { return };
+    let class = claim.class.and_then(|class| storage.class(class));
+    let found = match claim.volume {
+        Some(volume) => storage.volume(volume).filter(|volume| is_free_for(claim, volume)),
+        None if class.is_some_and(|class| class.waits) => return,
+        None => smallest(claim, None, &|_| false, (storage, names)),
+    };
+    if let Some(volume) = found {
+        let volume = volume.name;
+        return storage.bind(volume, name);
+    }
+    let provisions =
+        |class: &&StorageClass| !matches!(names.resolve(class.provisioner), "" | NO_PROVISIONER);
+    if claim.volume.is_none()
+        && let Some(class) = class.filter(provisions)
+    {
+        let allowed = (!class.allowed.is_empty()).then(|| class.allowed.clone());
+        let volume = new_volume(claim, class, allowed);
+        let made = volume.name;
+        storage.set_volume(volume);
+        storage.bind(made, name);
+    }
+}
+
+fn is_free_for(claim: &Claim, volume: &Volume) -> bool {
+    volume
+        .claim
+        .is_none_or(|(name, uid)| name == claim.name && uid.is_none_or(|uid| uid == claim.uid))
+}
