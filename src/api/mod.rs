@@ -20,6 +20,7 @@ mod patch;
 mod problem;
 mod read;
 mod requests;
+mod scheduler;
 mod schema;
 mod selector;
 mod selector_parser;
@@ -35,6 +36,7 @@ pub use node_selector::NodeRules;
 pub use patch::{restart, set_image};
 pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
+pub use scheduler::{SCHEDULER_GROUP, SCHEDULER_KIND, lower_scheduler};
 pub use selector::TextSelector;
 
 /// Checks the fields of an object, fills in its defaults and validates it.

@@ -67,6 +67,29 @@ pub(super) fn lower_terms(selector: &Value, names: &mut Interner) -> Option<Vec<
     NodeRules::lower(&Value::Null, &rules, names).affinity.required
 }
 
+/// What cannot be read in node affinity: paths into it, each with a message.
+pub(super) fn faults(affinity: &Value) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    let names = &mut Interner::new();
+    let required = At::ROOT.field("requiredDuringSchedulingIgnoredDuringExecution");
+    let list = required.field("nodeSelectorTerms");
+    let terms = &affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
+    for (index, term) in items(terms).iter().enumerate() {
+        lower_term(term, &list.index(index), names, &mut faults);
+    }
+    let list = At::ROOT.field("preferredDuringSchedulingIgnoredDuringExecution");
+    let wishes = &affinity["preferredDuringSchedulingIgnoredDuringExecution"];
+    for (index, wish) in items(wishes).iter().enumerate() {
+        let here = list.index(index);
+        lower_term(&wish["preference"], &here.field("preference"), names, &mut faults);
+    }
+    let split = |fault: &String| match fault.split_once(": ") {
+        Some((path, message)) => (path.to_owned(), message.to_owned()),
+        None => (String::new(), fault.clone()),
+    };
+    faults.iter().map(split).collect()
+}
+
 /// A mapping of texts as labels.
 pub(super) fn lower_labels(labels: &Value, names: &mut Interner) -> Labels {
     Labels::new(entries(labels).map(|(key, value)| (names.intern(key), names.intern(text(value)))))

@@ -157,6 +157,16 @@ pub(super) fn check(kind: Kind, object: &Value, found: &mut Found) {
     }
 }
 
+/// Checks a value against a type of the table.
+pub(super) fn check_type(name: &'static str, value: &Value, at: &At<'_>, found: &mut Found) {
+    walk(&Shape::Type(name), value, at, found);
+}
+
+/// The name of a type of the table, if it is one.
+pub(super) fn type_named(name: &str) -> Option<&'static str> {
+    types().get_key_value(name).map(|(name, _)| *name)
+}
+
 fn check_field(
     key: &str,
     value: &Value,

@@ -146,6 +146,8 @@ pub struct SchedulerSettings {
     pub backoff_initial: Duration,
     /// `podMaxBackoffSeconds`: the longest back-off; zero: none.
     pub backoff_max: Duration,
+    /// Names of the policies of the user's own: number n is [`Plugin::Custom`] of n.
+    pub policies: Vec<String>,
 }
 
 impl Default for SchedulerSettings {
@@ -155,11 +157,23 @@ impl Default for SchedulerSettings {
             percentage_of_nodes_to_score: 0,
             backoff_initial: Duration::secs(1),
             backoff_max: Duration::secs(10),
+            policies: Vec::new(),
         }
     }
 }
 
 impl SchedulerSettings {
+    /// The name of a plugin: Kubernetes', or that of the user's own policy.
+    #[must_use]
+    pub fn name_of(&self, plugin: Plugin) -> &str {
+        match plugin {
+            Plugin::Custom(number) => {
+                self.policies.get(usize::from(number)).map_or(plugin.as_str(), String::as_str)
+            }
+            known => known.as_str(),
+        }
+    }
+
     /// `percentageOfNodesToScore` of a profile.
     #[must_use]
     pub fn percentage_of(&self, profile: &Profile) -> u8 {
