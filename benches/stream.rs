@@ -1,4 +1,4 @@
-//! A stream of pods through a cluster, and the decisions alone.
+//! A stream of pods through a cluster.
 //!
 //! `cargo bench --bench stream` prints lines `figure NAME VALUE UNIT`.
 //!
@@ -8,13 +8,9 @@
 //! - `loop_cpu_s_…`: the same in the processor's time (Linux), for a machine that others use too.
 //! - `peak_rss_mib_…`: the process's greatest memory so far (Linux), after that run and after one
 //!   of ten times as many pods.
-//! - `decision_us_…`: a decision with its pod counted and an old one gone, in a cluster of that
-//!   many nodes about a third full; by the columns and by the plain evaluation, in turn; one
-//!   template, or so many sizes in turn. In the processor's time where it is known.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
-use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +20,6 @@ use std::time::Instant;
 use seatrial::base::{Bytes, Distribution, Interner, MilliCpu, Symbol};
 use seatrial::engine::World;
 use seatrial::model::*;
-use seatrial::placement::{Decision, Placer, PodInfo};
 use seatrial::recorder::{Recorder, RowSinks, Wants};
 
 const ROUNDS: usize = 5;
@@ -157,50 +152,6 @@ fn peak_rss_mib() -> Option<f64> {
     Some(kib / 1024.0)
 }
 
-/// Microseconds a decision in a steady state: `sizes` templates in turn; each pod is counted, and
-/// the oldest of `alive` goes.
-fn decisions(nodes: u32, sizes: i64, count: u32, is_plain: bool) -> f64 {
-    let mut names = Interner::new();
-    let mut placer = Placer::new(&SchedulerSettings::default());
-    let specs: Vec<_> = (0..nodes).map(|n| (NodeId::new(n), node(n, &mut names))).collect();
-    placer.add_nodes(specs, &names);
-    let class = |size: i64| {
-        let spec = pod(resources(1000 + size, Bytes::gib(4)), &mut names);
-        let namespace = names.intern("default");
-        let info = PodInfo::plain(namespace, Labels::default(), Arc::new(spec));
-        placer.class(&Arc::new(info), &names)
-    };
-    let classes: Vec<_> = (0..sizes).map(class).collect();
-    let mut alive = VecDeque::new();
-    let mut next = 0;
-    let mut turn = |placer: &mut Placer, is_plain: bool| {
-        let class = classes[next as usize % classes.len()];
-        let pod = PodRef { id: PodId::new(next), life: 0 };
-        next += 1;
-        let decision = if is_plain {
-            placer.decide_plain(pod, class, 0, &names)
-        } else {
-            placer.decide(pod, class, 0, &names)
-        };
-        let Decision::Placed { node, .. } = decision else { panic!("a third full and no node") };
-        placer.add_pod(node, pod, class);
-        alive.push_back((node, pod));
-        if alive.len() > nodes as usize * 10 {
-            let (node, pod) = alive.pop_front().expect("not empty");
-            placer.remove_pod(node, pod);
-        }
-    };
-    for _ in 0..nodes * 11 {
-        turn(&mut placer, false);
-    }
-    let watch = Watch::start();
-    for _ in 0..count {
-        turn(&mut placer, is_plain);
-    }
-    let seconds = watch.processor_s().unwrap_or_else(|| watch.wall_s());
-    seconds * 1e6 / f64::from(count)
-}
-
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -225,15 +176,4 @@ fn main() {
     figure("loop_s_1000x1000000", wall, "s");
     figure("loop_cpu_s_1000x1000000", processor, "s");
     peak("peak_rss_mib_1000000");
-    let (mut fast, mut plain) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        fast.push(decisions(1000, 1, 200_000, false));
-        plain.push(decisions(1000, 1, 1_000, true));
-    }
-    figure("decision_us_1000_templates", median(fast), "us");
-    figure("decision_us_1000_templates_plain", median(plain), "us");
-    figure("decision_us_1000_sizes_20", decisions(1000, 20, 100_000, false), "us");
-    figure("decision_us_1000_sizes_3000", decisions(1000, 3000, 20_000, false), "us");
-    figure("decision_us_5000_templates", decisions(5000, 1, 100_000, false), "us");
-    figure("decision_us_15000_templates", decisions(15_000, 1, 50_000, false), "us");
 }

@@ -7,7 +7,7 @@ use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symb
 use super::{
     Behavior, Behaviors, Container, Labels, Latencies, Model, NodeAffinity, NodeOrder, NodeSpec,
     PodAffinity, PodSpec, PriorityClasses, PullPolicy, QosClass, Resources, RestartPolicy,
-    RunSettings, SchedulerSettings, Shutdown, Storage,
+    RunSettings, SchedulerSettings, Shutdown, SpreadConstraint, Storage,
 };
 
 impl Container {
@@ -142,6 +142,23 @@ impl Model {
             latencies: Latencies::ideal(),
             scheduler: SchedulerSettings::default(),
             run: RunSettings::default(),
+        }
+    }
+}
+
+impl SpreadConstraint {
+    /// A soft constraint of skew 1 that counts no pods, with the policies of Kubernetes' defaults.
+    #[must_use]
+    pub const fn plain(topology_key: Symbol) -> Self {
+        Self {
+            max_skew: 1,
+            topology_key,
+            is_hard: false,
+            selector: None,
+            match_label_keys: Vec::new(),
+            min_domains: 1,
+            honors_affinity: true,
+            honors_taints: false,
         }
     }
 }

@@ -4,16 +4,14 @@
 //! that what was computed for one serves the other. What concerns nodes as declared only is shared
 //! further, by all classes with equal selector, affinity and tolerations ([`Statics`]).
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::base::{Bytes, IdVec, LookupMap, MilliCpu, Symbol, cast, id_type};
-use crate::model::{
-    HostPort, Labels, NodeAffinity, PodAffinity, PodSpec, PodVolume, Resources, SpreadConstraint,
-    Toleration,
-};
+use crate::base::{IdVec, LookupMap, Symbol, cast, id_type};
+use crate::model::{Labels, NodeAffinity, PodSpec, Toleration, matches_node};
 
 use super::plugins::{node_affinity, node_name, node_unschedulable, taint_toleration};
-use super::pod_info::{Owner, PodIdentity, PodInfo};
+use super::pod_info::PodInfo;
 use super::verdict::{Plugin, Rejection};
 use super::world::World;
 
@@ -23,25 +21,38 @@ id_type!(ClassId, "Pods that no decision tells apart.");
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StaticId(u32);
 
-/// What tells classes apart that agree on nodes as declared.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ClassKey {
-    statics: StaticId,
-    requests: Resources,
-    nonzero_requests: (MilliCpu, Bytes),
-    host_ports: Vec<HostPort>,
-    scored_requests: Resources,
-    preempts_never: bool,
-    priority: i32,
-    namespace: Symbol,
-    labels: Labels,
-    owner: Option<Owner>,
-    identity: Option<PodIdentity>,
-    pod_affinity: PodAffinity,
-    spread: Vec<SpreadConstraint>,
-    volumes: Vec<PodVolume>,
-    image_names: Vec<Symbol>,
-    profile: Symbol,
+/// What tells classes apart: all of a pod that a decision reads.
+#[derive(Clone, Debug)]
+struct ClassKey(Arc<PodInfo>);
+
+/// All of a pod that a decision reads.
+fn parts(info: &PodInfo) -> impl PartialEq + Hash + '_ {
+    let spec = &*info.spec;
+    (
+        (&spec.requests, spec.nonzero_requests, &spec.scored_requests, &spec.host_ports),
+        (spec.priority, spec.preempts_never, spec.scheduler_name, spec.node_name),
+        (&spec.node_selector, &spec.node_affinity, &spec.tolerations),
+        (&spec.pod_affinity, &spec.spread, &spec.volumes, &spec.image_names),
+        (info.namespace, &info.labels, info.owner, info.identity),
+    )
+}
+
+fn are_alike<'a>(one: &'a PodInfo, other: &'a PodInfo) -> bool {
+    parts(one) == parts(other)
+}
+
+impl PartialEq for ClassKey {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || are_alike(&self.0, &other.0)
+    }
+}
+
+impl Eq for ClassKey {}
+
+impl Hash for ClassKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        parts(&self.0).hash(state);
+    }
 }
 
 /// What the static filters and scores read of a pod.
@@ -79,6 +90,14 @@ pub(super) struct Statics {
     pub(super) affinity_raw: Vec<i64>,
     /// How many places have a raw score that is not 0.
     raws: usize,
+    /// Whether the pod's own selector and required affinity match (rule S107).
+    pub(super) likes: Vec<bool>,
+    /// Whether they match everywhere.
+    pub(super) likes_all: bool,
+    /// Whether the pod tolerates the taints.
+    pub(super) tolerates: Vec<bool>,
+    /// Whether it tolerates all taints there are.
+    pub(super) tolerates_all: bool,
 }
 
 impl Statics {
@@ -90,6 +109,10 @@ impl Statics {
             taint_raw: Vec::new(),
             affinity_raw: Vec::new(),
             raws: 0,
+            likes: Vec::new(),
+            likes_all: true,
+            tolerates: Vec::new(),
+            tolerates_all: true,
         }
     }
 
@@ -103,12 +126,25 @@ impl Statics {
         self.taint_raw = vec![0; world.nodes.len()];
         self.affinity_raw = vec![0; world.nodes.len()];
         self.raws = 0;
+        self.likes = vec![true; world.nodes.len()];
+        self.tolerates = vec![true; world.nodes.len()];
         for at in 0..world.nodes.len() {
-            self.refresh(at, world);
+            self.enter(at, world);
         }
+        self.sum_up();
+    }
+
+    fn sum_up(&mut self) {
+        self.likes_all = self.likes.iter().all(|likes| *likes);
+        self.tolerates_all = self.tolerates.iter().all(|tolerates| *tolerates);
     }
 
     fn refresh(&mut self, at: usize, world: &World<'_>) {
+        self.enter(at, world);
+        self.sum_up();
+    }
+
+    fn enter(&mut self, at: usize, world: &World<'_>) {
         let node = world.nodes.at(at);
         let verdict = filter_static(&self.spec, node, world);
         self.rejects[at] = verdict.err().map(|rejection| rejection.plugin);
@@ -117,6 +153,10 @@ impl Statics {
         self.taint_raw[at] = taint_toleration::raw_score(&self.spec, node);
         self.affinity_raw[at] = node_affinity::raw_score(&self.spec, node, world);
         self.raws += has_raw(self);
+        let (spec, affinity) = (&node.spec, &self.spec.node_affinity);
+        let selector = &self.spec.node_selector;
+        self.likes[at] = matches_node(selector, affinity, spec.name, &spec.labels, world.names);
+        self.tolerates[at] = taint_toleration::tolerates_all(&self.spec, &spec.taints);
     }
 }
 
@@ -147,24 +187,7 @@ impl Classes {
     pub(super) fn intern(&mut self, info: &Arc<PodInfo>, world: &World<'_>) -> ClassId {
         let spec = &info.spec;
         let statics = self.intern_statics(spec, world);
-        let key = ClassKey {
-            statics,
-            requests: spec.requests.clone(),
-            nonzero_requests: spec.nonzero_requests,
-            host_ports: spec.host_ports.clone(),
-            scored_requests: spec.scored_requests.clone(),
-            preempts_never: spec.preempts_never,
-            priority: spec.priority,
-            namespace: info.namespace,
-            labels: info.labels.clone(),
-            owner: info.owner,
-            identity: info.identity,
-            pod_affinity: spec.pod_affinity.clone(),
-            spread: spec.spread.clone(),
-            volumes: spec.volumes.clone(),
-            image_names: spec.image_names.clone(),
-            profile: spec.scheduler_name,
-        };
+        let key = ClassKey(Arc::clone(info));
         let classes = &mut self.classes;
         *self.by_key.or_insert_with(key, || {
             let info = Arc::clone(info);

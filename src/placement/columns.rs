@@ -23,6 +23,7 @@ use super::plugins::{
     taint_toleration,
 };
 use super::select::{SCORE_MAX, normalized, normalized_reverse, preorder};
+use super::social::Judge;
 use super::verdict::{Plugin, Rejection};
 use super::world::World;
 
@@ -37,6 +38,12 @@ pub(super) struct Weights {
     pub(super) node_affinity: i64,
     resources_fit: i64,
     balanced_allocation: i64,
+    /// PodTopologySpread.
+    pub(super) spread: i64,
+    /// InterPodAffinity.
+    pub(super) inter_pod: i64,
+    /// ImageLocality.
+    pub(super) images: i64,
     is_most: bool,
 }
 
@@ -47,6 +54,9 @@ impl Weights {
             node_affinity: profile.weight(Plugin::NodeAffinity),
             resources_fit: profile.weight(Plugin::NodeResourcesFit),
             balanced_allocation: profile.weight(Plugin::NodeResourcesBalancedAllocation),
+            spread: profile.weight(Plugin::PodTopologySpread),
+            inter_pod: profile.weight(Plugin::InterPodAffinity),
+            images: profile.weight(Plugin::ImageLocality),
             is_most: profile.args.scoring == Scoring::MostAllocated,
         }
     }
@@ -433,6 +443,31 @@ impl Columns {
             }
         }
         at
+    }
+
+    /// All places that the class fits on alone, in the order of the search, with their local totals.
+    pub(super) fn candidates(&self, start: usize) -> impl Iterator<Item = (usize, i64)> + '_ {
+        let nodes = self.local.len();
+        let runs = [(start % nodes, nodes), (0, start % nodes)];
+        let words = runs.into_iter().filter(|(from, to)| from < to);
+        let words = words.flat_map(|run| self.words(run));
+        words
+            .flat_map(|(word, bits)| ones(bits).map(move |bit| word * WORD + bit))
+            .map(|place| (place, self.local[place]))
+    }
+
+    /// Why no node takes the class when others forbid those that it fits on alone.
+    pub(super) fn failure_with(&self, judge: &Judge<'_>, with: Reader<'_>) -> Failure {
+        let mut error = FitError::of(self.local.len());
+        for (rejection, count) in self.rejections.iter().filter(|(_, count)| *count > 0) {
+            error.count(rejection, *count);
+        }
+        for (place, _) in self.candidates(0) {
+            if let Err(rejection) = judge.verdict(with.nodes.order()[place]) {
+                error.count(&rejection, 1);
+            }
+        }
+        Failure::without_victims(&error, &with.class.info.spec, with.world)
     }
 
     /// Why no node takes the class; the same text until a verdict changes.

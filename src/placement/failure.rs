@@ -44,7 +44,8 @@ impl Failure {
     #[must_use]
     pub(super) fn without_victims(error: &FitError, pod: &PodSpec, world: &World<'_>) -> Self {
         let message = error.message(&nobody_to_evict(error, pod.preempts_never), world.names);
-        Self { plugins: error.plugins, nomination: Nomination::Clear, ..Self::error(&message) }
+        let nomination = if pod.preempts_never { Nomination::Keep } else { Nomination::Clear };
+        Self { plugins: error.plugins, nomination, ..Self::error(&message) }
     }
 
     /// Of an attempt that found no node: runs the PostFilter plugins.

@@ -59,6 +59,14 @@ impl Nominator {
         self.by_node.keys().copied()
     }
 
+    /// Whether a pod of another name and at least this priority is nominated anywhere: filters count
+    /// it (rule S31).
+    #[must_use]
+    pub fn counts_for(&self, pod: PodRef, priority: i32) -> bool {
+        let mut all = self.by_node.values().flatten();
+        all.any(|nominated| nominated.pod != pod && nominated.info.spec.priority >= priority)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -10,11 +10,13 @@ use super::catalog::Catalog;
 use super::classes::{Class, ClassId, Classes};
 use super::columns::{Choice, Columns, Reader, Weights};
 use super::failure::Failure;
+use super::fellows::Fellows;
 use super::nodes::Nodes;
 use super::nominator::Nominator;
 use super::plain;
 use super::pod_info::{Applicant, PlacedPod, PodInfo};
 use super::select::feasible_max;
+use super::social::{self, Asked, Judge, Plan, Room};
 use super::walk;
 use super::world::{Policy, World};
 
@@ -30,16 +32,20 @@ pub struct Placer {
     settings: SchedulerSettings,
     policies: Vec<Arc<dyn Policy>>,
     weights: Vec<Weights>,
+    /// Whether the columns do not know all that a profile's plugins read.
+    are_plain: Vec<bool>,
     classes: Classes,
     columns: IdVec<ClassId, Option<Box<Columns>>>,
     columns_made: usize,
     /// Where the log of changes ended when each class was asked about last.
     asked: IdVec<ClassId, u64>,
-    found: Vec<(u32, i64)>,
+    room: Room,
+    fellows: Fellows,
+    plans: IdVec<ClassId, Plan>,
+    /// Counts the changes of other objects.
+    catalog_version: u64,
     /// How many pods on nodes have each priority.
     priorities: BTreeMap<i32, u32>,
-    /// How many pods on nodes have affinity or anti-affinity to others.
-    sociable: u32,
     start: usize,
 }
 
@@ -83,13 +89,16 @@ impl Placer {
             settings: settings.clone(),
             policies: Vec::new(),
             weights: settings.profiles.iter().map(Weights::of).collect(),
+            are_plain: settings.profiles.iter().map(is_plain).collect(),
             classes: Classes::default(),
             columns: IdVec::new(),
             columns_made: 0,
             asked: IdVec::new(),
-            found: Vec::new(),
+            room: Room::default(),
+            fellows: Fellows::default(),
+            plans: IdVec::new(),
+            catalog_version: 0,
             priorities: BTreeMap::new(),
-            sociable: 0,
             start: 0,
         }
     }
@@ -115,6 +124,7 @@ impl Placer {
 
     /// Other objects, to change.
     pub const fn catalog_mut(&mut self) -> &mut Catalog {
+        self.catalog_version += 1;
         &mut self.catalog
     }
 
@@ -158,12 +168,17 @@ impl Placer {
         nodes: impl IntoIterator<Item = (NodeId, NodeSpec)>,
         names: &Interner,
     ) {
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        for (node, spec) in &nodes {
+            self.fellows.enter_node(*node, spec);
+        }
         self.nodes.add_all(nodes, names);
         self.refill(names);
     }
 
     /// Adds a node.
     pub fn add_node(&mut self, node: NodeId, spec: NodeSpec, names: &Interner) {
+        self.fellows.enter_node(node, &spec);
         self.nodes.add(node, spec, names);
         self.refill(names);
     }
@@ -175,12 +190,18 @@ impl Placer {
             self.remove_pod(node, pod.pod);
         }
         self.nodes.remove(node);
+        self.fellows.leave_node(node);
         self.refill(names);
     }
 
     /// Takes over what a node declares now.
     pub fn update_node(&mut self, node: NodeId, spec: &NodeSpec, names: &Interner) {
+        let known = self.nodes.get(node).map(|state| state.spec.labels != spec.labels);
+        let Some(is_relabelled) = known else { return };
         self.nodes.update(node, spec, names);
+        if is_relabelled {
+            self.fellows.relabel(node, spec);
+        }
         if let Some(at) = self.nodes.position(node) {
             let world = world!(self, 0, names);
             self.classes.refresh(at, &world);
@@ -212,35 +233,51 @@ impl Placer {
     }
 
     /// Counts a pod on a node.
-    pub fn add_pod(&mut self, node: NodeId, pod: PodRef, class: ClassId) {
-        self.place(node, PlacedPod::new(pod, Arc::clone(self.info(class))));
+    pub fn add_pod(&mut self, node: NodeId, pod: PodRef, class: ClassId, names: &Interner) {
+        let mut placed = PlacedPod::new(pod, Arc::clone(self.info(class)));
+        placed.class = Some(class);
+        self.place(node, placed, names);
     }
 
     /// Counts a pod on a node.
-    pub fn place(&mut self, node: NodeId, pod: PlacedPod) {
+    pub fn place(&mut self, node: NodeId, mut pod: PlacedPod, names: &Interner) {
         if self.nodes.get(node).is_none() {
             return;
         }
+        let class = pod.class.unwrap_or_else(|| self.class(&pod.info, names));
+        pod.class = Some(class);
         *self.priorities.entry(pod.info.spec.priority).or_insert(0) += 1;
-        self.sociable += u32::from(!pod.info.spec.pod_affinity.is_empty());
-        self.nodes.add_pod(node, pod);
+        let Self { fellows, nodes, .. } = self;
+        fellows.add((node, class), &pod.info, pod.is_terminating, nodes, names);
+        nodes.add_pod(node, pod);
     }
 
     /// Counts a pod no longer.
     pub fn remove_pod(&mut self, node: NodeId, pod: PodRef) {
         let Some(gone) = self.nodes.remove_pod(node, pod) else { return };
-        let spec = &gone.info.spec;
-        self.sociable -= u32::from(!spec.pod_affinity.is_empty());
-        let left = self.priorities.entry(spec.priority).or_insert(1);
+        let class = gone.class.expect("a counted pod has a class");
+        self.fellows.remove(node, class, gone.is_terminating);
+        let priority = gone.info.spec.priority;
+        let left = self.priorities.entry(priority).or_insert(1);
         *left -= 1;
         if *left == 0 {
-            self.priorities.remove(&spec.priority);
+            self.priorities.remove(&priority);
         }
     }
 
     /// Changes what is kept of a counted pod.
     pub fn touch_pod(&mut self, node: NodeId, pod: PodRef, change: impl FnOnce(&mut PlacedPod)) {
-        self.nodes.touch_pod(node, pod, change);
+        let Self { fellows, nodes, .. } = self;
+        nodes.touch_pod(node, pod, |placed| {
+            let was_terminating = placed.is_terminating;
+            change(placed);
+            let class = placed.class.expect("a counted pod has a class");
+            match (was_terminating, placed.is_terminating) {
+                (false, true) => fellows.terminate(node, class, -1),
+                (true, false) => fellows.terminate(node, class, 1),
+                _ => {}
+            }
+        });
     }
 
     /// Where a pod goes under a profile. It is not counted there yet.
@@ -251,63 +288,85 @@ impl Placer {
         profile: usize,
         names: &Interner,
     ) -> Decision {
-        if self.needs_plain(class, profile) {
-            return self.decide_plain(pod, class, profile, names);
+        if !self.needs_plain(pod, class, profile)
+            && let Some(decision) = self.decide_fast(pod, class, profile, names)
+        {
+            return decision;
         }
-        let row = &self.classes.classes[class];
-        let statics = self.classes.statics_of(row);
+        self.decide_plain(pod, class, profile, names)
+    }
+
+    /// By columns and counters; `None` where only the plain evaluation knows.
+    fn decide_fast(
+        &mut self,
+        pod: PodRef,
+        class: ClassId,
+        profile: usize,
+        names: &Interner,
+    ) -> Option<Decision> {
+        self.fellows.limit(&self.nodes, names);
         let world = world!(self, profile, names);
+        let row = &self.classes.classes[class];
+        let plan = self.plans.grow_to(class);
+        plan.refresh(&row.info, self.catalog_version, &mut self.fellows, &world);
+        let (plan, fellows) = (&*plan, &self.fellows);
+        let statics = self.classes.statics_of(row);
         let (weights, nodes) = (&self.weights[profile], &self.nodes);
         let with = Reader { class: row, statics, nodes, weights, world: &world };
-        let enough = feasible_max(self.nodes.len(), world.percentage);
+        let enough = feasible_max(nodes.len(), world.percentage);
+        let judge = plan.has_filters().then(|| Judge::new(plan, fellows, with));
+        let nominated = self.nominator.node_of(pod);
+        if let Some(node) = nominated {
+            // The nominated node alone comes first (rule S19).
+            let place = nodes.position(node).filter(|place| walk::fits(*place, with));
+            let fits = place.is_some() && judge.as_ref().is_none_or(|judge| judge.takes(node));
+            return fits.then_some(Decision::Placed { node, feasible: 1 });
+        }
+        let (start, room) = (self.start % nodes.len(), &mut self.room);
+        let asked = Asked { start, enough, plan, judge: judge.as_ref(), fellows, info: &row.info };
         // Columns pay if fewer nodes change from one decision to the next than a search looks at.
-        let end = self.nodes.log().end();
-        let asked = std::mem::replace(self.asked.grow_to(class), end);
-        let choice = if end - asked > cast::u64_of(enough) {
-            walk::choose(self.start, enough, with, &mut self.found)
+        let end = nodes.log().end();
+        let before = std::mem::replace(self.asked.grow_to(class), end);
+        if end - before > cast::u64_of(enough) {
+            let choice = if plan.is_empty() {
+                walk::choose(start, enough, with, &mut room.found)
+            } else {
+                social::choose(walk::candidates(start, with), &asked, room, with)
+            };
+            if let Some(choice) = choice {
+                return Some(placed(choice, &mut self.start));
+            }
+        }
+        let columns = columns_of(&mut self.columns, &mut self.columns_made, class, with);
+        columns.refresh(with);
+        let choice = if plan.is_empty() {
+            columns.choose(start, enough, with)
         } else {
-            None
+            social::choose(columns.candidates(start), &asked, room, with)
         };
         if let Some(choice) = choice {
-            return placed(choice, &mut self.start);
-        }
-        let (columns, columns_made) = (&mut self.columns, &mut self.columns_made);
-        let columns = columns_of(columns, columns_made, class, with);
-        columns.refresh(with);
-        if let Some(choice) = columns.choose(self.start, enough, with) {
-            return placed(choice, &mut self.start);
+            return Some(placed(choice, &mut self.start));
         }
         let lowest = self.priorities.keys().next();
         if lowest.is_some_and(|lowest| *lowest < row.info.spec.priority) {
-            return self.decide_plain(pod, class, profile, names);
+            return None;
         }
-        Decision::Failed(columns.failure(with))
+        self.start = start;
+        Some(Decision::Failed(match &judge {
+            Some(judge) => columns.failure_with(judge, with),
+            None => columns.failure(with),
+        }))
     }
 
-    /// Whether the columns do not know all that a decision about the class reads.
-    fn needs_plain(&self, class: ClassId, profile: usize) -> bool {
+    /// Whether the columns do not know all that a decision reads.
+    fn needs_plain(&self, pod: PodRef, class: ClassId, profile: usize) -> bool {
         let row: &Class = &self.classes.classes[class];
-        let (info, profile) = (&row.info, &self.settings.profiles[profile]);
-        let spec = &info.spec;
-        let standard = Profile::default();
-        self.nodes.is_empty()
+        let spec = &row.info.spec;
+        self.are_plain[profile]
+            || self.nodes.is_empty()
             || self.classes.statics_of(row).is_narrowed
-            || !self.nominator.is_empty()
-            || self.sociable > 0
-            || !spec.pod_affinity.is_empty()
-            || !spec.spread.is_empty()
             || !spec.volumes.is_empty()
-            || self.catalog.default_selector(info).is_some()
-            || profile.filter != standard.filter
-            || profile.pre_filter != standard.pre_filter
-            || matches!(profile.args.scoring, Scoring::RequestedToCapacityRatio(_))
-            || profile.args.fit_resources != standard.args.fit_resources
-            || profile.args.balanced_resources != standard.args.balanced_resources
-            || profile.args.added_affinity.is_some()
-            || profile.args.default_spread != standard.args.default_spread
-            || !profile.args.ignored_resources.is_empty()
-            || !profile.args.ignored_groups.is_empty()
-            || profile.score.iter().any(|(plugin, _)| matches!(plugin, Plugin::Custom(_)))
+            || self.nominator.counts_for(pod, spec.priority)
     }
 
     /// The same by the plain evaluation.
@@ -327,6 +386,22 @@ impl Placer {
             None => Decision::Failed(Failure::of(&attempt, &of, &world)),
         }
     }
+}
+
+/// Whether a profile's plugins read more than the columns know.
+fn is_plain(profile: &Profile) -> bool {
+    let (standard, args) = (Profile::default(), &profile.args);
+    profile.filter != standard.filter
+        || profile.pre_filter != standard.pre_filter
+        || profile.post_filter != standard.post_filter
+        || profile.pre_score != standard.pre_score
+        || matches!(args.scoring, Scoring::RequestedToCapacityRatio(_))
+        || args.fit_resources != standard.args.fit_resources
+        || args.balanced_resources != standard.args.balanced_resources
+        || args.added_affinity.is_some()
+        || !args.ignored_resources.is_empty()
+        || !args.ignored_groups.is_empty()
+        || profile.score.iter().any(|(plugin, _)| matches!(plugin, Plugin::Custom(_)))
 }
 
 fn placed(choice: Choice, start: &mut usize) -> Decision {

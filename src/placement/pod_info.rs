@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::classes::ClassId;
 use crate::base::{SimTime, Symbol};
 use crate::model::{Labels, NodeId, PodRef, PodSpec};
 
@@ -82,6 +83,8 @@ pub struct PlacedPod {
     pub start: Option<SimTime>,
     /// Whether its deletion has begun.
     pub is_terminating: bool,
+    /// Its class, once it is counted by a placer.
+    pub class: Option<ClassId>,
     /// Whether the scheduler has evicted it: condition `DisruptionTarget` with reason
     /// `PreemptionByScheduler` (rule S171).
     pub is_preempted: bool,
@@ -91,6 +94,7 @@ impl PlacedPod {
     /// One that has not started and is not being deleted.
     #[must_use]
     pub const fn new(pod: PodRef, info: Arc<PodInfo>) -> Self {
-        Self { pod, info, start: None, is_terminating: false, is_preempted: false }
+        let (start, class) = (None, None);
+        Self { pod, info, start, is_terminating: false, is_preempted: false, class }
     }
 }

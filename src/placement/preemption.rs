@@ -48,7 +48,9 @@ pub fn post_filter(
     } else {
         nobody_to_evict(error, of.info.spec.preempts_never)
     };
-    PostFilter { message, ..PostFilter::default() }
+    let never = of.info.spec.preempts_never;
+    let nomination = if never { Nomination::Keep } else { Nomination::Clear };
+    PostFilter { message, nomination, ..PostFilter::default() }
 }
 
 /// What the default PostFilter plugins say where no pod has a lower priority.

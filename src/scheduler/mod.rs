@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::base::{Distribution, Duration, IdVec, LookupSet, SimTime, Symbol};
+use crate::base::{Distribution, Duration, IdVec, Interner, LookupSet, SimTime, Symbol};
 use crate::cluster::{Change, Cluster, Component, NodeChange, Plan, Pod, Write};
 use crate::event::{Event, SchedulerEvent};
 use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, TemplateId};
@@ -262,12 +262,12 @@ impl Scheduler {
         self.queue.forget(pod);
         if let Some(row) = cluster.pod(pod) {
             let class = self.kind_of(row, cluster).class;
-            self.count(pod, node, class);
+            self.count(pod, node, class, cluster.names());
         }
     }
 
-    fn count(&mut self, pod: PodRef, node: NodeId, class: ClassId) {
-        self.placer.add_pod(node, pod, class);
+    fn count(&mut self, pod: PodRef, node: NodeId, class: ClassId, names: &Interner) {
+        self.placer.add_pod(node, pod, class, names);
         let life = pod.life;
         *self.counted.grow_to(pod.id) = Some(Counted { life, node, class });
     }
@@ -342,7 +342,7 @@ impl Scheduler {
         match self.placer.decide(pod, class, 0, cluster.names()) {
             Decision::Placed { node, .. } => {
                 self.queue.forget(pod);
-                self.count(pod, node, class);
+                self.count(pod, node, class, cluster.names());
                 self.begin_binding((pod, node), row, cluster, plan, ctx);
                 false
             }

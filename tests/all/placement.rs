@@ -7,16 +7,18 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use seatrial::base::{Bytes, Id, Interner, MilliCpu, Symbol};
 use seatrial::model::{
-    HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, Operator, Plugin, PodId,
-    PodRef, PodSpec, Profile, Protocol, Requirement, Resources, SchedulerSettings, Scoring, Taint,
-    TaintEffect, Toleration, TolerationOperator, WorkloadKind,
+    HostPort, Labels, NodeAffinity, NodeId, NodeSelectorTerm, NodeSpec, ObjectName, Operator,
+    Plugin, PodAffinity, PodAffinityTerm, PodId, PodRef, PodSpec, Profile, Protocol, Requirement,
+    Resources, SchedulerSettings, Scoring, Selector, SpreadConstraint, Taint, TaintEffect,
+    Toleration, TolerationOperator, WorkloadKind,
 };
-use seatrial::placement::{ClassId, Decision, Placer, PodInfo, plain};
+use seatrial::placement::{Catalog, ClassId, Decision, Owner, OwnerKind, Placer, PodInfo, plain};
 use seatrial::sim::Streams;
 
 use crate::support::model::ModelBuilder;
 
 const WORLDS: u32 = 60;
+const FELLOW_WORLDS: u32 = 80;
 const STEPS: u32 = 250;
 /// A pod that is asked about and nowhere counted.
 const PROBE: PodRef = PodRef { id: PodId::new(u32::MAX - 1), life: 0 };
@@ -89,6 +91,130 @@ impl Draw {
         Arc::new(PodInfo::plain(namespace, Labels::default(), Arc::clone(spec)))
     }
 
+    /// A pod that cares for others, or that others care for.
+    fn fellow(&mut self) -> Arc<PodInfo> {
+        let mut spec = (*self.pod()).clone();
+        let constraints = self.one_of(&[0, 0, 1, 2]);
+        spec.spread = (0..constraints).map(|_| self.constraint()).collect();
+        let terms = |draw: &mut Self| -> Vec<PodAffinityTerm> {
+            let count = draw.one_of(&[0, 0, 0, 0, 1, 2]);
+            (0..count).map(|_| draw.pod_term()).collect()
+        };
+        let weighted = |draw: &mut Self| -> Vec<(i32, PodAffinityTerm)> {
+            let count = draw.one_of(&[0, 0, 0, 1, 2]);
+            (0..count).map(|_| (draw.one_of(&[1, 10, 100]), draw.pod_term())).collect()
+        };
+        spec.pod_affinity = PodAffinity {
+            required: terms(self),
+            preferred: weighted(self),
+            anti_required: terms(self),
+            anti_preferred: weighted(self),
+        };
+        spec.priority = self.one_of(&[0, 0, 0, 5]);
+        let namespaces = ["default", "other"].map(|text| self.name(text));
+        let owners = ["rs-1", "rs-2"].map(|text| self.name(text));
+        let namespace = self.one_of(&namespaces);
+        let owner = Owner { kind: OwnerKind::ReplicaSet, name: self.one_of(&owners) };
+        let labels = self.pod_labels();
+        let owner = self.rarely(2).then_some(owner);
+        Arc::new(PodInfo { owner, ..PodInfo::plain(namespace, labels, Arc::new(spec)) })
+    }
+
+    fn pod_labels(&mut self) -> Labels {
+        let keys = ["app", "tier"].map(|text| self.name(text));
+        let values = ["a", "b", "c"].map(|text| self.name(text));
+        let mut labels = Labels::default();
+        for key in keys {
+            if !self.rarely(4) {
+                labels.set(key, self.one_of(&values));
+            }
+        }
+        labels
+    }
+
+    fn pod_selector(&mut self) -> Option<Selector> {
+        let keys = ["app", "tier"].map(|text| self.name(text));
+        let values = ["a", "b", "c"].map(|text| self.name(text));
+        let operators = [Operator::In, Operator::In, Operator::NotIn, Operator::Exists];
+        let count = self.one_of(&[0, 1, 1, 1, 2]);
+        let requirement = |draw: &mut Self| Requirement {
+            key: draw.one_of(&keys),
+            operator: draw.one_of(&operators),
+            values: [draw.one_of(&values)].into_iter().collect(),
+        };
+        let selector = Selector((0..count).map(|_| requirement(self)).collect());
+        (!self.rarely(8)).then_some(selector)
+    }
+
+    fn topology_key(&mut self) -> Symbol {
+        let keys = ["topology.kubernetes.io/zone", "kubernetes.io/hostname", "disk"];
+        let keys = keys.map(|text| self.name(text));
+        self.one_of(&keys)
+    }
+
+    fn constraint(&mut self) -> SpreadConstraint {
+        SpreadConstraint {
+            max_skew: self.one_of(&[1, 1, 2, 5]),
+            topology_key: self.topology_key(),
+            is_hard: self.rarely(2),
+            selector: self.pod_selector(),
+            match_label_keys: Vec::new(),
+            min_domains: self.one_of(&[1, 1, 1, 4]),
+            honors_affinity: !self.rarely(3),
+            honors_taints: self.rarely(3),
+        }
+    }
+
+    fn pod_term(&mut self) -> PodAffinityTerm {
+        let names = ["default", "other"].map(|text| self.name(text));
+        let mut namespaces = vec![self.one_of(&names)];
+        let team = self.name("team");
+        let values = ["a", "b"].map(|text| self.name(text));
+        let requirement = Requirement {
+            key: team,
+            operator: self.one_of(&[Operator::In, Operator::NotIn, Operator::Exists]),
+            values: [self.one_of(&values)].into_iter().collect(),
+        };
+        let namespace_selector = match self.below(6) {
+            0 => Some(Selector::default()),
+            1 => Some(Selector(vec![requirement])),
+            _ => None,
+        };
+        if namespace_selector.is_some() && self.rarely(2) {
+            namespaces.clear();
+        }
+        PodAffinityTerm {
+            namespaces,
+            namespace_selector,
+            match_label_keys: Vec::new(),
+            mismatch_label_keys: Vec::new(),
+            selector: self.pod_selector(),
+            topology_key: self.topology_key(),
+        }
+    }
+
+    /// Services, owners and namespaces.
+    fn catalog(&mut self, catalog: &mut Catalog) {
+        let team = self.name("team");
+        for (name, value) in [("default", "a"), ("other", "b")] {
+            let (name, value) = (self.name(name), self.name(value));
+            catalog.namespaces.insert(name, Labels::new([(team, value)]));
+            for service in ["s-1", "s-2"] {
+                let service = ObjectName { namespace: name, name: self.name(service) };
+                if self.rarely(2) {
+                    let selector = self.pod_labels();
+                    catalog.services.insert(service, selector);
+                }
+            }
+            for owner in ["rs-1", "rs-2"] {
+                let owner = Owner { kind: OwnerKind::ReplicaSet, name: self.name(owner) };
+                if let Some(selector) = self.pod_selector().filter(|_| self.rarely(2)) {
+                    catalog.owners.insert((name, owner), selector);
+                }
+            }
+        }
+    }
+
     fn labels(&mut self) -> Labels {
         let zone = self.name("topology.kubernetes.io/zone");
         let (disk, gen_) = (self.name("disk"), self.name("gen"));
@@ -97,6 +223,12 @@ impl Draw {
         let mut labels = Labels::new([(zone, self.one_of(&values))]);
         if self.rarely(2) {
             labels.set(disk, self.one_of(&values));
+        }
+        let host = self.name("kubernetes.io/hostname");
+        if !self.rarely(20) {
+            let number = self.below(400);
+            let name = self.name(&format!("host-{number}"));
+            labels.set(host, name);
         }
         if self.rarely(2) {
             labels.set(gen_, self.one_of(&numbers));
@@ -317,7 +449,7 @@ fn columns_are_the_plain_evaluation() {
                     let class = placer.class(&info, &draw.names);
                     for _ in 0..draw.one_of(&[50, 150, 700]) {
                         let node = draw.one_of(&ids);
-                        placer.add_pod(node, PROBE, class);
+                        placer.add_pod(node, PROBE, class, &draw.names);
                         placer.remove_pod(node, PROBE);
                     }
                 }
@@ -330,7 +462,75 @@ fn columns_are_the_plain_evaluation() {
                     {
                         let pod = pod_ref(made);
                         made += 1;
-                        placer.add_pod(node, pod, class);
+                        placer.add_pod(node, pod, class, &draw.names);
+                        bound.push((node, pod));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// S103 to S122: counters and columns decide what the plain evaluation decides for pods that care
+/// for others, whatever happened before.
+#[test]
+fn counters_are_the_plain_evaluation() {
+    for world in 0..FELLOW_WORLDS {
+        let mut draw = Draw::new(1000 + world);
+        let settings = draw.settings();
+        let mut placer = Placer::new(&settings);
+        let count = draw.one_of(&[1, 2, 5, 30, 64, 101, 150]);
+        let nodes: Vec<_> = (0..count).map(|n| (NodeId::new(n), draw.node(n as usize))).collect();
+        placer.add_nodes(nodes, &draw.names);
+        draw.catalog(placer.catalog_mut());
+        let pods: Vec<_> = (0..10).map(|_| draw.fellow()).collect();
+        let mut bound: Vec<(NodeId, PodRef)> = Vec::new();
+        for step in 0..STEPS {
+            let of = format!("world {world}, step {step}");
+            let ids = placer.nodes().order().to_vec();
+            match draw.below(24) {
+                0 | 1 if !bound.is_empty() => {
+                    let (node, pod) = bound.swap_remove(draw.below(bound.len()));
+                    placer.remove_pod(node, pod);
+                }
+                2 | 3 if !bound.is_empty() => {
+                    let (node, pod) = bound[draw.below(bound.len())];
+                    placer.touch_pod(node, pod, |placed| placed.is_terminating = true);
+                }
+                4 if draw.rarely(4) => {
+                    let node = NodeId::new(count + step);
+                    let spec = draw.node((count + step) as usize);
+                    placer.add_node(node, spec, &draw.names);
+                }
+                5 if draw.rarely(8) && ids.len() > 1 => {
+                    let gone = draw.one_of(&ids);
+                    placer.remove_node(gone, &draw.names);
+                    bound.retain(|(node, _)| *node != gone);
+                }
+                6 | 7 => {
+                    let node = draw.one_of(&ids);
+                    let mut spec = placer.nodes().state(node).spec.clone();
+                    match draw.below(2) {
+                        0 => spec.taints = draw.taints(),
+                        _ => spec.labels = draw.labels(),
+                    }
+                    placer.update_node(node, &spec, &draw.names);
+                }
+                8 if draw.rarely(6) => draw.catalog(placer.catalog_mut()),
+                9 if draw.rarely(6) => {
+                    let info = Arc::clone(&pods[draw.below(pods.len())]);
+                    placer.nominator_mut().add(pod_ref(900), info, draw.one_of(&ids));
+                }
+                10 => {
+                    placer.nominator_mut().remove(pod_ref(900));
+                }
+                _ => {
+                    let class = placer.class(&pods[draw.below(pods.len())], &draw.names);
+                    if let Decision::Placed { node, .. } =
+                        decide(&mut placer, class, &draw.names, &of)
+                    {
+                        let pod = pod_ref(1000 + step as usize);
+                        placer.add_pod(node, pod, class, &draw.names);
                         bound.push((node, pod));
                     }
                 }
@@ -384,7 +584,7 @@ fn all_small_worlds() {
                 taken[node] += wanted;
                 let pod = pod_ref(placed);
                 placed += 1;
-                placer.add_pod(NodeId::from_index(node), pod, class);
+                placer.add_pod(NodeId::from_index(node), pod, class, &draw.names);
             }
         }
     }

@@ -14,3 +14,6 @@ use super::super::world::World;
 pub fn scores(_of: &Applicant, nodes: &[(NodeId, &NodeState)], _world: &World<'_>) -> Vec<i64> {
     vec![0; nodes.len()]
 }
+pub fn is_known(_info: &super::super::pod_info::PodInfo, _world: &World<'_>) -> bool {
+    false
+}

@@ -56,3 +56,12 @@ pub fn scores(
 ) -> Option<PluginScores> {
     None
 }
+pub const NO_FRIENDS: &str = "";
+pub const MEETS_SHUNNED: &str = "";
+pub const SHUNNED: &str = "";
+pub fn means(_term: &crate::model::PodAffinityTerm, _info: &PodInfo, _world: &World<'_>) -> bool {
+    false
+}
+pub fn normalized(score: i64, _least: i64, _most: i64) -> i64 {
+    score
+}

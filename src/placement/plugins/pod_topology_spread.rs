@@ -56,3 +56,22 @@ pub fn scores(
 ) -> Option<PluginScores> {
     None
 }
+pub struct Constraints {
+    pub hard: Vec<crate::model::SpreadConstraint>,
+    pub soft: Vec<crate::model::SpreadConstraint>,
+    pub requires_all: bool,
+}
+pub fn constraints(_info: &PodInfo, _world: &World<'_>) -> Constraints {
+    Constraints { hard: Vec::new(), soft: Vec::new(), requires_all: false }
+}
+pub const MISSING_LABEL: &str = "";
+pub const TOO_SKEWED: &str = "";
+pub fn weight(size: usize) -> f64 {
+    size as f64
+}
+pub fn score_for(count: u32, skew: i32, weight: f64) -> f64 {
+    f64::from(count) * weight + f64::from(skew - 1)
+}
+pub fn rounded(score: f64) -> i64 {
+    score as i64
+}

@@ -221,7 +221,7 @@ pub(crate) fn read(case: &Value) -> Result<Case, String> {
     for object in list(cluster, "pods") {
         let placed = objects.placed(known(object), object)?;
         let node = text(&object["spec"], "nodeName").and_then(|name| nodes.get(name));
-        placer.place(*node.ok_or("a bound pod without node")?, placed);
+        placer.place(*node.ok_or("a bound pod without node")?, placed, &objects.names);
     }
     let pod = &case["pod"];
     let asked = known(pod);
