@@ -14,6 +14,7 @@ use super::super::world::World;
 pub fn scores(_of: &Applicant, nodes: &[(NodeId, &NodeState)], _world: &World<'_>) -> Vec<i64> {
     vec![0; nodes.len()]
 }
+// What src/placement/social.rs (the fast evaluation) uses: whether any node has any of the images.
 pub fn is_known(_info: &super::super::pod_info::PodInfo, _world: &World<'_>) -> bool {
     false
 }

@@ -56,6 +56,8 @@ pub fn scores(
 ) -> Option<PluginScores> {
     None
 }
+// What src/placement/social.rs (the fast evaluation) uses: reasons of the three filters; `means`: an
+// existing pod's term matches the incoming pod (namespace labels looked up); rule S121.
 pub const NO_FRIENDS: &str = "";
 pub const MEETS_SHUNNED: &str = "";
 pub const SHUNNED: &str = "";

@@ -56,6 +56,7 @@ pub fn scores(
 ) -> Option<PluginScores> {
     None
 }
+// What src/placement/social.rs (the fast evaluation) uses: same names, filled in with the plugin.
 pub struct Constraints {
     pub hard: Vec<crate::model::SpreadConstraint>,
     pub soft: Vec<crate::model::SpreadConstraint>,
