@@ -359,17 +359,11 @@ fn registered(
 
 /// Reserving and preparing for binding is as in the default profile.
 fn usual(list: &[Entry], point: Point, profile: &Profile, at: &At<'_>, found: &mut Found) {
-    let (key, _) = point.names();
-    for plugin in [Plugin::VolumeBinding] {
-        let takes_part = profile.filter.contains(&plugin);
-        if takes_part && !list.iter().any(|(other, _)| *other == plugin) {
-            let message = format!(
-                "{key} without {plugin} is not modelled: it binds claims all \
-                 the same",
-                plugin = plugin.as_str()
-            );
-            found.add(at, Reason::NotModelled, message);
-        }
+    let plugin = Plugin::VolumeBinding;
+    if profile.filter.contains(&plugin) && !list.iter().any(|(other, _)| *other == plugin) {
+        let ((key, _), name) = (point.names(), plugin.as_str());
+        let message = format!("{key} without {name} is not modelled: it binds claims all the same");
+        found.add(at, Reason::NotModelled, message);
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use seatrial::api::{
     Lowering, lower_attachment, lower_budget, lower_capacity, lower_claim, lower_class,
     lower_csi_driver, lower_csi_node, lower_namespace, lower_node, lower_owner_selector,
-    lower_pod_spec, lower_service, lower_volume, object_name, pod_amounts, resources,
+    lower_pod_spec, lower_scheduler, lower_service, lower_volume, object_name, pod_amounts,
+    resources,
 };
 use seatrial::base::{Duration, Id, Interner, SimTime, Symbol};
 use seatrial::model::{
@@ -39,13 +40,17 @@ pub(crate) struct Case {
 /// The settings of a case: without a word 100 percent of the nodes are looked at.
 ///
 /// A whole `KubeSchedulerConfiguration` may stand there instead of the percentage.
-pub(crate) fn settings(config: &Value, _names: &mut Interner) -> SchedulerSettings {
-    // The one place where a configuration is read, once there is a function for it.
+pub(crate) fn settings(config: &Value, names: &mut Interner) -> SchedulerSettings {
     let percentage = config["percentageOfNodesToScore"].as_u64().unwrap_or(100);
-    SchedulerSettings {
-        percentage_of_nodes_to_score: u8::try_from(percentage).expect("a percentage"),
-        ..SchedulerSettings::default()
-    }
+    let settings = if config["kind"].is_string() {
+        let (settings, problems) = lower_scheduler(config, &[], names);
+        assert!(!problems.iter().any(|p| p.is_error), "{problems:?}");
+        settings
+    } else {
+        SchedulerSettings::default()
+    };
+    let percentage = u8::try_from(percentage).expect("a percentage");
+    SchedulerSettings { percentage_of_nodes_to_score: percentage, ..settings }
 }
 
 /// Reads objects: names and what lowering wants.
