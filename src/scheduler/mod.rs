@@ -15,6 +15,7 @@
 //! being placed; bindings do not fail; a pod does not change; preemption, nominated nodes and
 //! extenders are absent; pods that are there at the start come in the order of their creation.
 
+mod binder;
 mod hints;
 mod queue;
 
@@ -31,6 +32,7 @@ use crate::placement::{ClassId, Decision, Failure, Placer, PodInfo};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
+pub use binder::VolumeBinder;
 pub use hints::{Happened, may_help};
 pub use queue::{Place, SchedulingQueue, Waiting};
 
