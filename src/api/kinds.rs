@@ -25,6 +25,22 @@ pub enum Kind {
     HorizontalPodAutoscaler,
     /// A ServiceAccount.
     ServiceAccount,
+    /// A PersistentVolumeClaim.
+    PersistentVolumeClaim,
+    /// A PersistentVolume.
+    PersistentVolume,
+    /// A StorageClass.
+    StorageClass,
+    /// A CSINode.
+    CsiNode,
+    /// A CSIDriver.
+    CsiDriver,
+    /// A CSIStorageCapacity.
+    CsiStorageCapacity,
+    /// A VolumeAttachment.
+    VolumeAttachment,
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget,
 }
 
 /// What a simulation makes of a kind.
@@ -57,26 +73,24 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("apps", &["ReplicaSet"], Modelled(Kind::ReplicaSet)),
     ("scheduling.k8s.io", &["PriorityClass"], Modelled(Kind::PriorityClass)),
     ("autoscaling", &["HorizontalPodAutoscaler"], Modelled(Kind::HorizontalPodAutoscaler)),
+    ("", &["PersistentVolumeClaim"], Modelled(Kind::PersistentVolumeClaim)),
+    ("", &["PersistentVolume"], Modelled(Kind::PersistentVolume)),
+    ("storage.k8s.io", &["StorageClass"], Modelled(Kind::StorageClass)),
+    ("storage.k8s.io", &["CSINode"], Modelled(Kind::CsiNode)),
+    ("storage.k8s.io", &["CSIDriver"], Modelled(Kind::CsiDriver)),
+    ("storage.k8s.io", &["CSIStorageCapacity"], Modelled(Kind::CsiStorageCapacity)),
+    ("storage.k8s.io", &["VolumeAttachment"], Modelled(Kind::VolumeAttachment)),
+    ("policy", &["PodDisruptionBudget"], Modelled(Kind::PodDisruptionBudget)),
     // Core kinds that matter and are to come.
     (
         "",
-        &[
-            "PersistentVolumeClaim",
-            "PersistentVolume",
-            "ReplicationController",
-            "ResourceQuota",
-            "LimitRange",
-            "Endpoints",
-            "PodTemplate",
-        ],
+        &["ReplicationController", "ResourceQuota", "LimitRange", "Endpoints", "PodTemplate"],
         NotModelled,
     ),
     ("apps", &["StatefulSet", "DaemonSet"], NotModelled),
     ("batch", &["Job", "CronJob"], NotModelled),
-    ("policy", &["PodDisruptionBudget"], NotModelled),
     ("discovery.k8s.io", &["EndpointSlice"], NotModelled),
     ("node.k8s.io", &["RuntimeClass"], NotModelled),
-    ("storage.k8s.io", &["StorageClass", "CSIStorageCapacity", "VolumeAttachment"], NotModelled),
     ("resource.k8s.io", &["*"], NotModelled),
     ("scheduling.k8s.io", &["Workload", "PodGroup"], NotModelled),
     ("networking.k8s.io", &["Ingress"], NotModelled),
@@ -126,7 +140,7 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("flowcontrol.apiserver.k8s.io", &["*"], Irrelevant),
     ("internal.apiserver.k8s.io", &["*"], Irrelevant),
     ("metrics.k8s.io", &["*"], Irrelevant),
-    ("storage.k8s.io", &["CSIDriver", "CSINode", "VolumeAttributesClass"], Irrelevant),
+    ("storage.k8s.io", &["VolumeAttributesClass"], Irrelevant),
     ("storagemigration.k8s.io", &["*"], Irrelevant),
     ("snapshot.storage.k8s.io", &["*"], Irrelevant),
     (

@@ -138,6 +138,14 @@ pub(super) fn check(kind: Kind, object: &Value, found: &mut Found) {
         Kind::HorizontalPodAutoscaler if first_version => "HorizontalPodAutoscalerV1",
         Kind::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
         Kind::ServiceAccount => "ServiceAccount",
+        Kind::PersistentVolumeClaim => "PersistentVolumeClaim",
+        Kind::PersistentVolume => "PersistentVolume",
+        Kind::StorageClass => "StorageClass",
+        Kind::CsiNode => "CSINode",
+        Kind::CsiDriver => "CSIDriver",
+        Kind::CsiStorageCapacity => "CSIStorageCapacity",
+        Kind::VolumeAttachment => "VolumeAttachment",
+        Kind::PodDisruptionBudget => "PodDisruptionBudget",
     };
     if !object.is_object() {
         wrong_type(&Shape::Type(name), object, &At::ROOT, found);

@@ -96,9 +96,9 @@ pub(super) fn lower(
         hpas: objects.hpas,
         config_maps: objects.config_maps,
         secrets: objects.secrets,
-        namespaces: Vec::new(),
-        storage: crate::model::Storage::default(),
-        budgets: Vec::new(),
+        namespaces: objects.namespaces,
+        storage: objects.storage,
+        budgets: objects.budgets,
         priorities: objects.priorities,
         behaviors,
         traffic,
@@ -108,6 +108,7 @@ pub(super) fn lower(
         scheduler,
         run: settings,
     };
+    nodes::size_images(&mut model, &mut names);
     checks::ends(&model, file, gaps, &mut input.found);
     if whole {
         checks::whole(&model, file, &objects.selectors, &names, input);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::api::{self, Kind};
-use crate::base::{Bytes, Interner, Money, Quantity};
-use crate::model::{Labels, NodeSpec, Resources, Taint, TaintEffect};
+use crate::base::{Bytes, Interner, Money, Quantity, Symbol};
+use crate::model::{Labels, Model, NodeSpec, Resources, Taint, TaintEffect};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::file::{EffectFile, PoolFile, TaintFile};
@@ -76,6 +76,32 @@ pub(super) fn lower(
         }
     };
     (0..pool.count.value).map(node).collect()
+}
+
+/// Images that pools name get the size that the behaviours of their containers say, those that
+/// nobody runs the standard one; an image without a tag is there as `:latest` too (rule S122).
+pub(super) fn size_images(model: &mut Model, names: &mut Interner) {
+    let mut sizes: BTreeMap<Symbol, Bytes> = BTreeMap::new();
+    for template in model.templates() {
+        let all = template.spec.init_containers.iter().chain(&template.spec.containers);
+        for (container, behavior) in all.zip(template.behaviors.iter()) {
+            sizes.entry(container.image).or_insert(behavior.image_size);
+        }
+    }
+    let standard = model.behaviors.standard.image_size;
+    for node in model.nodes.iter_mut().filter(|node| !node.images.is_empty()) {
+        let mut all = Vec::new();
+        for (image, size) in node.images.iter() {
+            let known = || sizes.get(image).copied().unwrap_or(standard);
+            let size = if *size == Bytes(0) { known() } else { *size };
+            all.push((*image, size));
+            let tagged = names.intern(&api::tagged(names.resolve(*image)));
+            if tagged != *image {
+                all.push((tagged, size));
+            }
+        }
+        node.images = all.into();
+    }
 }
 
 /// Labels and taints must be such as a Node may have.

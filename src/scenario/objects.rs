@@ -9,8 +9,9 @@ use crate::api::{self, Kind, KindClass, Lowering};
 use crate::base::Interner;
 use crate::manifest::Document;
 use crate::model::{
-    Behaviors, DeploymentSpec, HpaSpec, HpaTarget, NodeSpec, ObjectName, PodObject,
-    PriorityClasses, ReplicaSetSpec, ServiceSpec, Template, Workload, WorkloadKind,
+    Behaviors, DeploymentSpec, DisruptionBudget, HpaSpec, HpaTarget, NamespaceSpec, NodeSpec,
+    ObjectName, PodObject, PriorityClasses, ReplicaSetSpec, ServiceSpec, Storage, Template,
+    Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Severity, Span, Spanned};
 
@@ -29,6 +30,9 @@ pub(super) struct Objects {
     pub hpas: Vec<HpaSpec>,
     pub config_maps: Vec<ObjectName>,
     pub secrets: Vec<ObjectName>,
+    pub namespaces: Vec<NamespaceSpec>,
+    pub storage: Storage,
+    pub budgets: Vec<DisruptionBudget>,
     pub priorities: PriorityClasses,
     /// All of them as trees with defaults.
     pub trees: Vec<Arc<Value>>,
@@ -91,7 +95,15 @@ pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identi
             | Kind::Namespace
             | Kind::Node
             | Kind::PriorityClass
-            | Kind::ServiceAccount => {}
+            | Kind::ServiceAccount
+            | Kind::PersistentVolumeClaim
+            | Kind::PersistentVolume
+            | Kind::StorageClass
+            | Kind::CsiNode
+            | Kind::CsiDriver
+            | Kind::CsiStorageCapacity
+            | Kind::VolumeAttachment
+            | Kind::PodDisruptionBudget => {}
         }
     }
     all
@@ -137,6 +149,7 @@ pub(super) fn lower(
         add(kind, document, &tree, &mut cx, &mut objects, input);
         objects.trees.push(tree);
     }
+    default_class(&mut objects.storage);
     check_hpas(&objects, documents, names, input);
     objects
 }
@@ -172,7 +185,7 @@ fn warn_unknown(left_out: &LeftOut<'_>, documents: &[Document], input: &mut Inpu
 }
 
 /// Kinds that a word may be a misspelling of.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 18] = [
     "Pod",
     "Deployment",
     "ReplicaSet",
@@ -188,6 +201,9 @@ const KINDS: [&str; 15] = [
     "Node",
     "PriorityClass",
     "Namespace",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "StorageClass",
 ];
 
 fn prepare(kind: Kind, document: &Document, input: &mut Input) -> Option<Arc<Value>> {
@@ -231,7 +247,40 @@ fn add(
         Kind::Node => objects.nodes.push(api::lower_node(tree, cx.names)),
         Kind::ConfigMap => objects.config_maps.push(api::object_name(tree, cx.names)),
         Kind::Secret => objects.secrets.push(api::object_name(tree, cx.names)),
-        Kind::PriorityClass | Kind::Namespace | Kind::ServiceAccount => {}
+        Kind::Namespace => objects.namespaces.push(api::lower_namespace(tree, cx.names)),
+        Kind::PodDisruptionBudget => objects.budgets.push(api::lower_budget(tree, cx.names)),
+        Kind::PersistentVolumeClaim
+        | Kind::PersistentVolume
+        | Kind::StorageClass
+        | Kind::CsiNode
+        | Kind::CsiDriver
+        | Kind::CsiStorageCapacity
+        | Kind::VolumeAttachment => add_storage(kind, tree, cx.names, &mut objects.storage),
+        Kind::PriorityClass | Kind::ServiceAccount => {}
+    }
+}
+
+fn add_storage(kind: Kind, tree: &Value, names: &mut Interner, storage: &mut Storage) {
+    match kind {
+        Kind::PersistentVolumeClaim => storage.claims.push(api::lower_claim(tree, names)),
+        Kind::PersistentVolume => storage.volumes.push(api::lower_volume(tree, names)),
+        Kind::StorageClass => storage.classes.push(api::lower_class(tree, names)),
+        Kind::CsiNode => storage.csi_nodes.push(api::lower_csi_node(tree, names)),
+        Kind::CsiDriver => storage.csi_drivers.push(api::lower_csi_driver(tree, names)),
+        Kind::CsiStorageCapacity => storage.capacities.push(api::lower_capacity(tree, names)),
+        Kind::VolumeAttachment => storage.attachments.push(api::lower_attachment(tree, names)),
+        _ => {}
+    }
+}
+
+/// Claims that name no class get the default one; of several the first by name.
+///
+/// Source: kubernetes v1.36.3 plugin/pkg/admission/storage/storageclass/setdefault/admission.go.
+/// Differs: of several default classes the API server takes the newest.
+fn default_class(storage: &mut Storage) {
+    let standard = storage.classes.iter().find(|class| class.is_default).map(|class| class.name);
+    for claim in storage.claims.iter_mut().filter(|claim| claim.class.is_none()) {
+        claim.class = standard;
     }
 }
 

@@ -53,7 +53,15 @@ fn lower(kind: Kind, object: &Value, names: &mut Interner) -> Vec<Problem> {
         | Kind::Secret
         | Kind::Namespace
         | Kind::PriorityClass
-        | Kind::ServiceAccount => None,
+        | Kind::ServiceAccount
+        | Kind::PersistentVolumeClaim
+        | Kind::PersistentVolume
+        | Kind::StorageClass
+        | Kind::CsiNode
+        | Kind::CsiDriver
+        | Kind::CsiStorageCapacity
+        | Kind::VolumeAttachment
+        | Kind::PodDisruptionBudget => None,
     }
     .unwrap_or_default()
 }

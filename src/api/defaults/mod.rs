@@ -34,7 +34,25 @@ pub fn default_object(kind: Kind, object: &mut Value) {
                 default(object, "type", "Opaque");
             }
         }
-        Kind::ConfigMap | Kind::Namespace | Kind::ServiceAccount => {}
+        Kind::PersistentVolumeClaim | Kind::PersistentVolume => {
+            if let Some(spec) = deep_mut(object, &["spec"]) {
+                default(spec, "volumeMode", "Filesystem");
+            }
+        }
+        Kind::StorageClass => {
+            if let Some(object) = object.as_object_mut() {
+                default(object, "reclaimPolicy", "Delete");
+                default(object, "volumeBindingMode", "Immediate");
+            }
+        }
+        Kind::ConfigMap
+        | Kind::Namespace
+        | Kind::ServiceAccount
+        | Kind::CsiNode
+        | Kind::CsiDriver
+        | Kind::CsiStorageCapacity
+        | Kind::VolumeAttachment
+        | Kind::PodDisruptionBudget => {}
     }
 }
 

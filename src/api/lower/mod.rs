@@ -22,7 +22,7 @@ pub use catalog::{lower_budget, lower_namespace, lower_owner_selector};
 pub use container::command_sleep;
 pub use hpa::lower_hpa;
 pub use node::{lower_node, lower_taints};
-pub use pod::{lower_generated, lower_pod, lower_pod_spec, lower_tolerations};
+pub use pod::{lower_generated, lower_pod, lower_pod_spec, lower_tolerations, tagged};
 pub use service::lower_service;
 pub use storage::{
     lower_attachment, lower_capacity, lower_claim, lower_class, lower_csi_driver, lower_csi_node,

@@ -213,18 +213,19 @@ fn scored_requests(pod: &Value, names: &mut Interner) -> Resources {
     resources(&scored_amounts(pod), names)
 }
 
-/// Names of the images as nodes report them: with a tag (rule S122).
+/// Name of an image as nodes report it: with a tag (rule S122).
 ///
 /// Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/imagelocality/image_locality.go
 /// `normalizedImageName`.
+#[must_use]
+pub fn tagged(image: &str) -> String {
+    let (colon, slash) = (image.rfind(':'), image.rfind('/'));
+    if colon.is_none() || colon < slash { format!("{image}:latest") } else { image.to_owned() }
+}
+
 fn image_names(spec: &Value, names: &mut Interner) -> Vec<Symbol> {
     let containers = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
-    let normalized = |image: &str| match (image.rfind(':'), image.rfind('/')) {
-        (None, _) => format!("{image}:latest"),
-        (Some(colon), Some(slash)) if colon < slash => format!("{image}:latest"),
-        _ => image.to_owned(),
-    };
-    containers.map(|c| names.intern(&normalized(text(&c["image"])))).collect()
+    containers.map(|c| names.intern(&tagged(text(&c["image"])))).collect()
 }
 
 fn symbol(value: &Value, names: &mut Interner) -> Option<Symbol> {

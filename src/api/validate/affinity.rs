@@ -1,7 +1,5 @@
 //! Affinity and topology spread.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::super::names;
@@ -43,10 +41,11 @@ pub(super) fn validate(affinity: &Value, at: &At<'_>, found: &mut Found) {
 fn unreadable(affinity: &Value, at: &At<'_>, found: &mut Found) {
     let rules = NodeRules::lower(&Value::Null, affinity, &mut Interner::new());
     if let Some(error) = rules.preferred_error {
-        let message = format!("the scheduler cannot read this and leaves the term out: {error}");
+        let message = format!("the scheduler cannot read this: {error}");
         let problem = found.add(at, Reason::Invalid, message);
         problem.is_error = false;
-        problem.hint = Some("the real scheduler fails each attempt to place such a pod".to_owned());
+        let hint = "it fails each attempt to place such a pod where two nodes or more would do";
+        problem.hint = Some(hint.to_owned());
     }
 }
 
@@ -145,11 +144,47 @@ fn pod_term(term: &Value, at: &At<'_>, found: &mut Found) {
     } else {
         against(&at.field("topologyKey"), key, &names::qualified_name(key), found);
     }
+    let selector = &term["labelSelector"];
+    for field in ["matchLabelKeys", "mismatchLabelKeys"] {
+        label_keys(&term[field], selector, &at.field(field), found);
+    }
+    let (list, others) = (at.field("matchLabelKeys"), items(&term["mismatchLabelKeys"]));
+    for (index, key) in items(&term["matchLabelKeys"]).iter().enumerate() {
+        if others.contains(key) {
+            let why = "exists in both matchLabelKeys and mismatchLabelKeys";
+            found.invalid_text(&list.index(index), text(key), why);
+        }
+    }
+}
+
+/// Keys of the pod's labels that are merged into a selector.
+///
+/// Source: kubernetes v1.36.3 validation.go `validateLabelKeys`.
+fn label_keys(keys: &Value, selector: &Value, at: &At<'_>, found: &mut Found) {
+    if items(keys).is_empty() {
+        return;
+    }
+    if !is_set(selector) {
+        found.forbidden(at, "must not be specified when labelSelector is not set");
+    }
+    for (index, key) in items(keys).iter().enumerate() {
+        let key = text(key);
+        against(&at.index(index), key, &names::qualified_name(key), found);
+    }
+}
+
+/// Whether a selector asks for a label in another way than a key that was merged into it.
+fn asks_for(selector: &Value, key: &str) -> bool {
+    let asks = |expression: &Value| {
+        let is_merged = expression["operator"] == "In" && items(&expression["values"]).len() == 1;
+        expression["key"] == key && !is_merged
+    };
+    is_set(&selector["matchLabels"][key]) || items(&selector["matchExpressions"]).iter().any(asks)
 }
 
 /// Source: kubernetes v1.36.3 validation.go `validateTopologySpreadConstraints`.
 pub(super) fn topology_spread(list: &Value, at: &At<'_>, found: &mut Found) {
-    let mut seen = BTreeSet::new();
+    let pair = |of: &Value| (of["topologyKey"].clone(), of["whenUnsatisfiable"].clone());
     for (index, constraint) in items(list).iter().enumerate() {
         let here = at.index(index);
         let skew = constraint["maxSkew"].as_i64().unwrap_or(0);
@@ -165,7 +200,8 @@ pub(super) fn topology_spread(list: &Value, at: &At<'_>, found: &mut Found) {
             let known = ["DoNotSchedule", "ScheduleAnyway"];
             found.not_supported(&here.field("whenUnsatisfiable"), when, &known);
         }
-        if !seen.insert((key, when)) {
+        let mut later = items(list).iter().skip(index + 1);
+        if later.any(|other| pair(other) == pair(constraint)) {
             let pair = here.field("{topologyKey, whenUnsatisfiable}");
             found.duplicate(&pair, &format!("\"{{{key}, {when}}}\""));
         }
@@ -181,10 +217,14 @@ pub(super) fn topology_spread(list: &Value, at: &At<'_>, found: &mut Found) {
         for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
             one_of(&here.field(policy), &constraint[policy], &["Honor", "Ignore"], found);
         }
-        if !items(&constraint["matchLabelKeys"]).is_empty() && !is_set(&constraint["labelSelector"])
-        {
-            let why = "must not be specified when labelSelector is not set";
-            found.forbidden(&here.field("matchLabelKeys"), why);
+        let (keys, selector) = (&constraint["matchLabelKeys"], &constraint["labelSelector"]);
+        let place = here.field("matchLabelKeys");
+        label_keys(keys, selector, &place, found);
+        for (index, key) in items(keys).iter().map(text).enumerate() {
+            if asks_for(selector, key) {
+                let why = "exists in both matchLabelKeys and labelSelector";
+                found.invalid_text(&place.index(index), key, why);
+            }
         }
         label_selector(&here.field("labelSelector"), &constraint["labelSelector"], found);
     }

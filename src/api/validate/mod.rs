@@ -13,6 +13,7 @@ mod node;
 mod pod;
 mod resources;
 mod service;
+mod storage;
 mod volumes;
 mod workload;
 
@@ -29,7 +30,17 @@ pub(super) fn validate(kind: Kind, object: &Value, found: &mut Found) {
         Kind::Service | Kind::Namespace => names::dns_label,
         _ => names::dns_subdomain,
     };
-    let namespaced = !matches!(kind, Kind::Node | Kind::Namespace | Kind::PriorityClass);
+    let namespaced = !matches!(
+        kind,
+        Kind::Node
+            | Kind::Namespace
+            | Kind::PriorityClass
+            | Kind::PersistentVolume
+            | Kind::StorageClass
+            | Kind::CsiNode
+            | Kind::CsiDriver
+            | Kind::VolumeAttachment
+    );
     metadata(&object["metadata"], name_rule, namespaced, found);
     match kind {
         Kind::Pod => pod::validate_pod(object, found),
@@ -39,6 +50,13 @@ pub(super) fn validate(kind: Kind, object: &Value, found: &mut Found) {
         Kind::HorizontalPodAutoscaler => hpa::validate_hpa(object, found),
         Kind::Node => node::validate_node(object, found),
         Kind::PriorityClass => node::validate_priority_class(object, found),
+        Kind::PersistentVolumeClaim => storage::validate_claim(object, found),
+        Kind::PersistentVolume => storage::validate_volume(object, found),
+        Kind::StorageClass => storage::validate_class(object, found),
+        Kind::CsiStorageCapacity => storage::validate_capacity(object, found),
+        Kind::VolumeAttachment => storage::validate_attachment(object, found),
+        Kind::PodDisruptionBudget => storage::validate_budget(object, found),
+        Kind::CsiNode | Kind::CsiDriver => {}
         Kind::ConfigMap | Kind::Secret | Kind::Namespace | Kind::ServiceAccount => {}
     }
 }

@@ -56,6 +56,16 @@ fn validate_source(kind: &str, source: &Value, at: &At<'_>, found: &mut Found) {
         "secret" => need("secretName"),
         "configMap" => need("name"),
         "persistentVolumeClaim" => need("claimName"),
+        "csi" => need("driver"),
+        "ephemeral" => {
+            let template = &source["volumeClaimTemplate"];
+            let at = at.field("volumeClaimTemplate");
+            if template.is_object() {
+                super::storage::claim_spec(&template["spec"], &at.field("spec"), found);
+            } else {
+                found.required(&at, "");
+            }
+        }
         "nfs" => {
             need("server");
             need("path");
