@@ -61,9 +61,26 @@ fn lower(kind: Kind, object: &Value, names: &mut Interner) -> Vec<Problem> {
         | Kind::CsiDriver
         | Kind::CsiStorageCapacity
         | Kind::VolumeAttachment
-        | Kind::PodDisruptionBudget => None,
+        | Kind::PodDisruptionBudget => {
+            lower_all(&object, cx.names);
+            None
+        }
     }
     .unwrap_or_default()
+}
+
+/// Lowering never fails and never panics, whatever the kind says.
+fn lower_all(object: &Value, names: &mut Interner) {
+    drop(api::lower_namespace(object, names));
+    drop(api::lower_claim(object, names));
+    drop(api::lower_volume(object, names));
+    drop(api::lower_class(object, names));
+    drop(api::lower_csi_node(object, names));
+    drop(api::lower_csi_driver(object, names));
+    drop(api::lower_capacity(object, names));
+    drop(api::lower_attachment(object, names));
+    drop(api::lower_budget(object, names));
+    drop(api::lower_owner_selector(object, names));
 }
 
 fn kind_of(object: &Value) -> KindClass {
@@ -294,11 +311,17 @@ fn bases() -> Vec<(Kind, Value)> {
     });
     let spec = json!({
         "containers": [container], "initContainers": [container],
-        "volumes": [{ "name": "v", "configMap": { "name": "c" } }],
+        "volumes": [
+            { "name": "v", "configMap": { "name": "c" } },
+            { "name": "d", "persistentVolumeClaim": { "claimName": "d" } },
+            { "name": "e", "gcePersistentDisk": { "pdName": "e", "readOnly": true } },
+        ],
         "nodeSelector": { "disk": "ssd" }, "terminationGracePeriodSeconds": 60,
         "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [{ "matchExpressions": [{ "key": "a", "operator": "In", "values": ["b"] }] }],
-        } } },
+        } }, "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [
+            { "topologyKey": "z", "labelSelector": {}, "matchLabelKeys": ["a"] },
+        ] } },
         "tolerations": [{ "key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5 }],
         "resources": { "limits": { "cpu": "2" } }, "overhead": { "cpu": "10m" },
         "topologySpreadConstraints": [{ "maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule" }],
