@@ -48,6 +48,10 @@ impl Document {
     }
 }
 
+/// What is said of a scheduler's configuration among manifests.
+pub const SCHEDULER_CONFIG: &str =
+    "a scheduler's configuration is no object of a cluster: left out";
+
 /// Adds the objects of a file.
 pub(super) fn read_file(
     sources: &Sources,
@@ -180,6 +184,12 @@ impl<'a> Reader<'a> {
             let diagnostic = Diagnostic::warning(api_version.span, message);
             let hint = "render it: kubectl kustomize … | seatrial … -";
             self.found.push(diagnostic.with_hint(hint));
+            return true;
+        }
+        if group == "kubescheduler.config.k8s.io" {
+            let warning = Diagnostic::warning(api_version.span, SCHEDULER_CONFIG);
+            let hint = "name the file in the scenario: cluster: { scheduler: { config: FILE } }";
+            self.found.push(warning.with_hint(hint));
             return true;
         }
         if group != "seatrial" {

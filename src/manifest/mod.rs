@@ -13,7 +13,7 @@ mod document;
 mod find;
 mod loader;
 
-pub use document::Document;
+pub use document::{Document, SCHEDULER_CONFIG};
 pub use find::PathSpec;
 pub use loader::{Loader, load};
 

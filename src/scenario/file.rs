@@ -144,6 +144,8 @@ pub enum OrderFile {
 #[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct SchedulerFile {
+    /// A file with a KubeSchedulerConfiguration, relative to this file, in place of all the rest.
+    pub config: Option<Spanned<String>>,
     /// How nodes are scored by resources.
     pub profile: Option<ProfileFile>,
     /// Part of the nodes that is looked for at most; 0: adaptive.
@@ -463,6 +465,8 @@ pub struct KindFile {
     pub tolerations: Spanned<Vec<BTreeMap<String, String>>>,
     /// The name of its PriorityClass.
     pub priority_class: Option<Spanned<String>>,
+    /// The profile of the scheduler that places it: `default-scheduler` if absent.
+    pub scheduler_name: Option<Spanned<String>>,
 }
 
 /// Something that happens: a command or a fault.

@@ -14,12 +14,19 @@ pub(super) struct Input {
     pub sources: Sources,
     /// All that was found wrong or doubtful.
     pub found: Diagnostics,
+    /// Names of policies that profiles of the scheduler may enable.
+    pub policies: Vec<String>,
 }
 
 impl Input {
+    pub(super) fn new(loader: Loader) -> Self {
+        let (sources, found) = (Sources::new(), Diagnostics::new());
+        Self { loader, sources, found, policies: Vec::new() }
+    }
+
     /// The text of a file that the scenario names (plain or gzip).
     pub(super) fn read_text(&mut self, path: &Spanned<String>) -> Option<Arc<SourceText>> {
-        let Self { loader, sources, found } = self;
+        let Self { loader, sources, found, .. } = self;
         let limits = ParseOptions::manifest().limits;
         let full = loader.full(&path.value);
         let file = manifest::load(loader, &full, path.span, &limits, sources, found)?;
@@ -30,7 +37,7 @@ impl Input {
     pub(super) fn read_manifests(&mut self, paths: &[Spanned<String>]) -> Vec<Document> {
         let paths: Vec<PathSpec> =
             paths.iter().map(|path| PathSpec::new(path.value.clone(), path.span)).collect();
-        let Self { loader, sources, found } = self;
+        let Self { loader, sources, found, .. } = self;
         manifest::read(loader, &paths, &ParseOptions::manifest(), sources, found)
     }
 }

@@ -15,7 +15,7 @@ use super::file::{ConnectionsFile, KindFile, ScenarioFile, TrafficFile, Workload
 use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
-use super::{checks, latencies, nodes, objects, rates, run, timeline, workloads};
+use super::{checks, latencies, nodes, objects, rates, run, scheduler, timeline, workloads};
 
 /// How long a call is waited for when nobody says otherwise.
 const TIMEOUT: crate::base::Duration = crate::base::Duration::secs(5);
@@ -82,7 +82,10 @@ pub(super) fn lower(
     let cluster = &file.cluster;
     let latencies = latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
     let settings = run::settings(&file.run, &mut input.found);
-    let scheduler = run::scheduler(cluster.scheduler.as_ref(), &mut input.found);
+    let scheduler = scheduler::lower(cluster.scheduler.as_ref(), &mut names, input);
+    if whole {
+        scheduler::check_names(&scheduler, &documents, &file.workload, input);
+    }
     let mut model = Model {
         name: file.name.value.clone(),
         about: file.about.trim().to_owned(),
@@ -205,8 +208,15 @@ fn lower_generators(
             }
             let pod = workloads::manifest(&entry.value, &kind.value);
             let workload = workloads::identity(&entry.value, names);
-            let KindFile { weight, requests, labels, node_selector, tolerations, priority_class } =
-                &kind.value;
+            let KindFile {
+                weight,
+                requests,
+                labels,
+                node_selector,
+                tolerations,
+                priority_class,
+                scheduler_name: _,
+            } = &kind.value;
             let places = [
                 ("priorityClassName", priority_class.as_ref().map_or(Span::NONE, |c| c.span)),
                 ("nodeSelector", node_selector.span),

@@ -22,7 +22,9 @@ mod nodes;
 mod objects;
 mod rates;
 mod run;
+mod scheduler;
 mod show;
+mod show_scheduler;
 mod timeline;
 mod units;
 mod workloads;
@@ -92,8 +94,28 @@ impl Place {
 /// # Errors
 /// If anything in it or in its manifests is wrong: all of it, at once.
 pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
-    let mut input =
-        Input { loader: place.loader.clone(), sources: Sources::new(), found: Diagnostics::new() };
+    load_with(place, sets, &[])
+}
+
+/// Reads and checks a scenario whose scheduler knows policies of the user's own by these names.
+///
+/// A profile enables them as it enables Kubernetes' plugins: in `plugins.score.enabled` of a
+/// configuration, or in `cluster.scheduler.weights`. Who runs the model brings the policies.
+///
+/// # Errors
+/// If anything in it or in its manifests is wrong: all of it, at once.
+///
+/// # Panics
+/// If there are more than [`CUSTOM_MAX`](crate::model::CUSTOM_MAX) names.
+pub fn load_with(
+    place: &Place,
+    sets: &[String],
+    policies: &[&str],
+) -> Result<Loaded, Box<Refused>> {
+    let most = usize::from(crate::model::CUSTOM_MAX);
+    assert!(policies.len() <= most, "at most {most} policies, not {}", policies.len());
+    let mut input = Input::new(place.loader.clone());
+    input.policies = policies.iter().map(|name| (*name).to_owned()).collect();
     let file = read_file(place, sets, &mut input);
     let lines = file.as_ref().map_or_else(Vec::new, |file| file.value.expect.clone());
     let lowered = file.and_then(|file| lower::lower(&file.value, &file.damaged, &mut input));
@@ -107,7 +129,7 @@ pub fn load(place: &Place, sets: &[String]) -> Result<Loaded, Box<Refused>> {
 }
 
 fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<InPart<ScenarioFile>> {
-    let Input { loader, sources, found } = input;
+    let Input { loader, sources, found, .. } = input;
     let options = ParseOptions::scenario();
     let id = manifest::load(loader, &place.path, Span::NONE, &options.limits, sources, found)?;
     let documents = tree::parse(sources, id, &options, found);
@@ -168,8 +190,7 @@ fn check_identity(tree: &tree::Tree, path: &str, found: &mut Diagnostics) -> Opt
 /// # Errors
 /// If anything in them is wrong.
 pub fn check_manifests(loader: &Loader, paths: &[String]) -> Result<Checked, Box<Refused>> {
-    let mut input =
-        Input { loader: loader.clone(), sources: Sources::new(), found: Diagnostics::new() };
+    let mut input = Input::new(loader.clone());
     let paths: Vec<_> = paths.iter().map(|path| Spanned::nowhere(path.clone())).collect();
     let objects = objects::check(&paths, &mut input);
     let Input { sources, found, .. } = input;

@@ -1,11 +1,10 @@
-//! `run`, `scheduler` and the like: settings.
+//! `run` and the like: settings.
 
 use crate::base::{Duration, SimTime};
-use crate::model::{NodeOrder, Plugin, Profile, RunSettings, SchedulerSettings, Scoring};
-use crate::tree::{Diagnostic, Diagnostics, Spanned};
+use crate::model::{NodeOrder, RunSettings};
+use crate::tree::{Diagnostic, Diagnostics};
 
-use super::file::{OrderFile, ProfileFile, RunFile, SchedulerFile};
-use super::units::Span;
+use super::file::{OrderFile, RunFile};
 
 /// Replications at most.
 const REPLICATIONS_MAX: u32 = 100_000;
@@ -60,51 +59,6 @@ pub(super) fn settings(file: &RunFile, found: &mut Diagnostics) -> RunSettings {
         }
     }
     run
-}
-
-pub(super) fn scheduler(
-    file: Option<&SchedulerFile>,
-    found: &mut Diagnostics,
-) -> SchedulerSettings {
-    let mut settings = SchedulerSettings::default();
-    let Some(file) = file else { return settings };
-    let mut profile = Profile::default();
-    profile.args.scoring = match file.profile {
-        Some(ProfileFile::MostAllocated) => Scoring::MostAllocated,
-        Some(ProfileFile::Default) | None => Scoring::LeastAllocated,
-    };
-    if let Some(percentage) = &file.percentage_of_nodes_to_score {
-        if percentage.value > 100 {
-            found.error(percentage.span, "a percentage is at most 100");
-        }
-        settings.percentage_of_nodes_to_score = percentage.value.min(100);
-    }
-    let span = |span: &Option<Spanned<Span>>, usual| span.as_ref().map_or(usual, |s| s.value.0);
-    settings.backoff_initial = span(&file.backoff_initial, Duration::secs(1));
-    settings.backoff_max = span(&file.backoff_max, Duration::secs(10));
-    let place = file.backoff_max.as_ref().or(file.backoff_initial.as_ref());
-    if let Some(place) = place.filter(|_| settings.backoff_max < settings.backoff_initial) {
-        let (first, longest) = (settings.backoff_initial, settings.backoff_max);
-        let message = format!("the longest back-off, {longest}, is below the first, {first}");
-        found.error(place.span, message);
-    }
-    for (name, weight) in &file.weights {
-        if !(0..=100).contains(&weight.value) {
-            found.error(weight.span, format!("a weight is from 0 to 100, not {}", weight.value));
-        }
-        let scores = |plugin: &Plugin| profile.weight(*plugin) > 0;
-        match Plugin::named(name).filter(scores) {
-            Some(plugin) => profile.set_weight(plugin, weight.value),
-            None => {
-                let known = Profile::default().score;
-                let known = known.iter().map(|(plugin, _)| plugin.as_str());
-                let message = format!("unknown score plugin \"{name}\"");
-                found.push(Diagnostic::error(weight.span, message).with_suggestion(name, known));
-            }
-        }
-    }
-    settings.profiles = vec![profile];
-    settings
 }
 
 pub(super) const fn node_order(file: Option<OrderFile>) -> NodeOrder {

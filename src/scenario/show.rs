@@ -6,7 +6,7 @@ use crate::base::{Distribution, Interner};
 use crate::model::{Behavior, Latencies, NodeSpec, Rate, Template};
 use crate::tree::json_to_yaml;
 
-use super::Loaded;
+use super::{Loaded, show_scheduler};
 
 /// The model after defaults, as YAML: first what the scenario says, then all objects.
 #[must_use]
@@ -32,10 +32,7 @@ pub fn show(loaded: &Loaded) -> String {
         "about": model.about,
         "nodes": nodes,
         "latencies": show_latencies(&model.latencies),
-        "scheduler": {
-            "profiles": model.scheduler.profiles.iter().map(|p| format!("{p:?}")).collect::<Vec<_>>(),
-            "percentageOfNodesToScore": model.scheduler.percentage_of_nodes_to_score,
-        },
+        "scheduler": show_scheduler::show(&model.scheduler, names),
         "behaviors": behaviors,
         "traffic": traffic.collect::<Vec<_>>(),
         "timeline": timeline.collect::<Vec<_>>(),

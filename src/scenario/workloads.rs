@@ -58,6 +58,9 @@ pub(super) fn manifest(file: &WorkloadFile, kind: &KindFile) -> Value {
     if let Some(class) = &kind.priority_class {
         spec["priorityClassName"] = json!(class.value);
     }
+    if let Some(scheduler) = &kind.scheduler_name {
+        spec["schedulerName"] = json!(scheduler.value);
+    }
     pod
 }
 

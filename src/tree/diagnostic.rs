@@ -171,6 +171,12 @@ impl Diagnostics {
         self.sorted().into_iter().map(line).collect()
     }
 
+    /// Keeps those for which the condition holds.
+    pub(crate) fn retain(&mut self, mut holds: impl FnMut(&Diagnostic) -> bool) {
+        self.list.retain(&mut holds);
+        self.errors = self.list.iter().filter(|d| d.severity == Severity::Error).count();
+    }
+
     /// Edits those from an index of [`Self::iter`] on; the severity must stay.
     pub(crate) fn edit_from(&mut self, from: usize, edit: impl FnMut(&mut Diagnostic)) {
         self.list[from..].iter_mut().for_each(edit);

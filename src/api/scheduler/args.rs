@@ -207,7 +207,12 @@ impl Reader<'_> {
         }
         for (path, message) in faults(added) {
             let at = self.at.field("addedAffinity");
-            self.found.add(&at.field(&path), Reason::Invalid, message);
+            let message = message.replacen("Unsupported", "unsupported", 1);
+            self.found.add(
+                &at.field(&path),
+                Reason::Invalid,
+                message.replacen("Invalid", "invalid", 1),
+            );
         }
         let rules = NodeRules::lower(&Value::Null, added, self.names);
         to.added_affinity = Some(rules.affinity);

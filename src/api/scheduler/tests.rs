@@ -339,7 +339,7 @@ fn wrong_arguments_are_told_in_kubernetes_words() {
     assert_eq!(
         lines("NodeAffinity", affinity),
         ["args.addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.\
-             nodeSelectorTerms[0].matchExpressions[0].operator: Unsupported value: \"Is\": \
+             nodeSelectorTerms[0].matchExpressions[0].operator: unsupported value: \"Is\": \
              supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\", \"Gt\", \"Lt\""]
     );
     assert_eq!(
