@@ -6,8 +6,9 @@
 
 use crate::model::{NodeSpec, PodSpec};
 use crate::placement::plugins::node_affinity;
+use crate::placement::plugins::volumes::hints::{self as volume_hints, StorageChange};
 use crate::placement::plugins::{node_ports, node_unschedulable, resources_fit, taint_toleration};
-use crate::placement::{NodeState, Plugin, PluginSet, World};
+use crate::placement::{NodeState, Plugin, PluginSet, PodInfo, World};
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -17,21 +18,25 @@ pub enum Happened<'a> {
     /// A node declares something else than before: old and new.
     NodeChanged(&'a NodeSpec, &'a NodeState),
     /// A pod that had a node is gone or has ended.
-    PodFreed(&'a PodSpec),
+    PodFreed(&'a PodInfo),
+    /// A storage object has changed.
+    Storage(StorageChange<'a>),
 }
 
 /// Whether a plugin among those that rejected the pod says that this may help.
 #[must_use]
 pub fn may_help(
     happened: Happened<'_>,
-    pod: &PodSpec,
+    info: &PodInfo,
     rejectors: PluginSet,
     world: &World<'_>,
 ) -> bool {
+    let pod = &*info.spec;
     rejectors.iter().any(|plugin| match happened {
         Happened::NodeAdded(node) => helps_new(plugin, pod, node, world),
         Happened::NodeChanged(old, node) => helps_changed(plugin, pod, (old, node), world),
-        Happened::PodFreed(gone) => helps_freed(plugin, pod, gone, world),
+        Happened::PodFreed(gone) => helps_freed(plugin, info, gone, world),
+        Happened::Storage(change) => volume_hints::may_help(plugin, change, info, world.names),
     })
 }
 
@@ -44,6 +49,7 @@ fn helps_new(plugin: Plugin, pod: &PodSpec, node: &NodeState, world: &World<'_>)
         Plugin::TaintToleration => taint_toleration::tolerates_all(pod, &node.spec.taints),
         Plugin::NodeAffinity => node_affinity::filter(pod, node, world).is_ok(),
         Plugin::NodePorts => true,
+        Plugin::NodeVolumeLimits => false,
         Plugin::NodeResourcesFit => resources_fit::fits_empty(pod, node, world),
         _ => true,
     }
@@ -67,6 +73,9 @@ fn helps_changed(
         }
         // Those that register for new nodes are woken by every change of taints (rule S148).
         Plugin::NodeName | Plugin::NodePorts => taints,
+        Plugin::VolumeRestrictions => taints,
+        Plugin::VolumeBinding | Plugin::VolumeZone => taints || old.labels != new.labels,
+        Plugin::NodeVolumeLimits => false,
         Plugin::NodeAffinity => {
             let before = NodeState::empty(old.clone());
             let matches = |node| node_affinity::filter(pod, node, world).is_ok();
@@ -89,12 +98,16 @@ fn grew(pod: &PodSpec, old: &NodeSpec, new: &NodeSpec) -> bool {
         || (wants.scalars.iter()).any(|(name, _)| now.scalar(*name) > before.scalar(*name))
 }
 
-fn helps_freed(plugin: Plugin, pod: &PodSpec, gone: &PodSpec, world: &World<'_>) -> bool {
+fn helps_freed(plugin: Plugin, pod: &PodInfo, gone: &PodInfo, world: &World<'_>) -> bool {
     match plugin {
         Plugin::NodeResourcesFit => true,
         Plugin::NodePorts => {
-            node_ports::any_conflict(&pod.host_ports, &gone.host_ports, world.names)
+            node_ports::any_conflict(&pod.spec.host_ports, &gone.spec.host_ports, world.names)
         }
+        Plugin::VolumeRestrictions
+        | Plugin::NodeVolumeLimits
+        | Plugin::VolumeBinding
+        | Plugin::VolumeZone => volume_hints::helps_freed(plugin, pod, gone),
         Plugin::NodeUnschedulable
         | Plugin::NodeName
         | Plugin::TaintToleration

@@ -28,6 +28,7 @@ use crate::base::{Distribution, Duration, IdVec, Interner, LookupSet, SimTime, S
 use crate::cluster::{Change, Cluster, Component, NodeChange, Plan, Pod, Write};
 use crate::event::{Event, SchedulerEvent};
 use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, TemplateId};
+use crate::placement::plugins::volumes::hints::StorageChange;
 use crate::placement::{ClassId, Decision, Failure, Placer, PodInfo};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
@@ -80,6 +81,7 @@ pub struct Scheduler {
     watch: Lag,
     inbox: VecDeque<Notice>,
     binding: Lag,
+    volumes: VolumeBinder,
     cycle: Duration,
     /// Whether a `ScheduleOne` is under way.
     is_armed: bool,
@@ -102,6 +104,7 @@ impl Scheduler {
             watch: Lag::new(&latencies.watch, open("scheduler-watch")),
             inbox: VecDeque::new(),
             binding: Lag::new(&latencies.schedule, open("scheduler-binding")),
+            volumes: VolumeBinder::new(latencies, open("scheduler-volumes")),
             cycle: latencies.schedule_cycle,
             is_armed: false,
             backoff_flush: None,
@@ -128,6 +131,7 @@ impl Component<SchedulerEvent> for Scheduler {
         let order = cluster.initial_node_order(ctx.streams);
         let nodes = order.iter().map(|id| (*id, cluster.nodes()[*id].spec.clone()));
         self.placer.add_nodes(nodes, cluster.names());
+        VolumeBinder::start(&cluster.model().storage, &mut self.placer, cluster.names());
     }
 
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
@@ -284,7 +288,7 @@ impl Scheduler {
         self.placer.remove_pod(gone.node, pod);
         if self.queue.has_unschedulable() {
             let Self { queue, placer, .. } = self;
-            let happened = Happened::PodFreed(&placer.info(gone.class).spec);
+            let happened = Happened::PodFreed(placer.info(gone.class));
             wake(queue, placer, happened, cluster, ctx.now());
             self.arm(ctx);
         }
@@ -345,7 +349,7 @@ impl Scheduler {
             Decision::Placed { node, .. } => {
                 self.queue.forget(pod);
                 self.count(pod, node, class, cluster.names());
-                self.begin_binding((pod, node), row, cluster, plan, ctx);
+                self.begin_binding((pod, node, class), row, cluster, plan, ctx);
                 false
             }
             Decision::Failed(failure) => {
@@ -355,26 +359,53 @@ impl Scheduler {
         }
     }
 
-    /// The binding cycle: at once, or when its latency is over.
+    /// The binding cycle: at once, or when its latency is over and its volumes are bound.
     fn begin_binding(
         &mut self,
-        (pod, node): (PodRef, NodeId),
+        (pod, node, class): (PodRef, NodeId, ClassId),
         row: &Pod,
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) {
-        if self.binding.is_none() {
+        let info = Arc::clone(self.placer.info(class));
+        let Self { volumes, placer, .. } = self;
+        let wait = volumes.reserve(pod, &info, (node, 0), placer, cluster.names());
+        let wait = wait.unwrap_or(Duration::ZERO);
+        if self.binding.is_none() && wait.is_zero() {
+            self.bind_volumes(pod, cluster, ctx);
             plan.push(Write::BindPod { pod, node });
             tell_scheduled(row, node, cluster, ctx);
         } else {
-            let delay = self.binding.draw();
+            let delay = wait + self.binding.draw();
             ctx.after(delay, Event::Scheduler(SchedulerEvent::Bind(pod)));
         }
     }
 
+    /// What was promised of volumes is written, which may help pods that wait.
+    fn bind_volumes(&mut self, pod: PodRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let Self { volumes, placer, queue, .. } = self;
+        let bound = volumes.finish(pod, placer, cluster.names());
+        if !queue.has_unschedulable() {
+            return;
+        }
+        for (claim, volume) in bound {
+            let storage = &placer.catalog().storage;
+            let (claim, volume) = (storage.claim(claim), storage.volume(volume));
+            let changes = [
+                volume.map(|_| StorageChange::VolumeAdded),
+                claim.map(StorageChange::ClaimUpdated),
+            ];
+            for change in changes.into_iter().flatten() {
+                wake(queue, placer, Happened::Storage(change), cluster, ctx.now());
+            }
+        }
+        self.arm(ctx);
+    }
+
     /// A binding lands, unless the pod is gone by now; its notice frees what was assumed.
     fn bind(&mut self, pod: PodRef, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        self.bind_volumes(pod, cluster, ctx);
         let counted = self.counted.get(pod.id).copied().flatten();
         let Some(assumed) = counted.filter(|c| c.life == pod.life) else {
             return;
@@ -440,8 +471,8 @@ fn wake(
     now: SimTime,
 ) {
     queue.move_if(now, |waiting| {
-        let spec = &placer.info(waiting.class).spec;
-        may_help(happened, spec, waiting.rejectors, &placer.world(0, cluster.names()))
+        let info = placer.info(waiting.class);
+        may_help(happened, info, waiting.rejectors, &placer.world(0, cluster.names()))
     });
 }
 
