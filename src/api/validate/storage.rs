@@ -110,7 +110,7 @@ fn amount(value: &Value, at: &At<'_>, found: &mut Found) {
     match quantity(value) {
         None => found.required(at, ""),
         Some(amount) if amount.sign() <= 0 => {
-            found.invalid_text(at, text(value), "must be greater than zero");
+            found.invalid(at, value, "must be greater than zero");
         }
         Some(_) => {}
     }
