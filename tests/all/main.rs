@@ -12,6 +12,7 @@ mod experiment;
 mod generators;
 mod golden;
 mod house;
+mod kubesbs;
 mod manifest_files;
 mod placement;
 mod real_manifests;
