@@ -142,6 +142,7 @@ pub(super) fn experiment(
         jobs: settings.jobs(),
         checks: settings.check,
         wants,
+        policies: Vec::new(),
     };
     let progress = Progress::new(&model.name, model.run.replications);
     let result = experiment::run(model, options, &|ended| progress.set(ended));

@@ -21,10 +21,21 @@ use crate::cluster::{
 use crate::controllers::{DeploymentController, EndpointSliceController, ReplicaSetController};
 use crate::event::Event;
 use crate::model::Model;
+use crate::placement::Policy;
 use crate::recorder::Recorder;
+use crate::scheduler::Probe;
 use crate::sim::{Ctx, EventQueue, Streams};
 
 use work_queues::WorkQueues;
+
+/// What a run has besides its model.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// Policies of the user's own: those that the model names, in its order.
+    pub policies: Vec<Arc<dyn Policy>>,
+    /// Who sees each attempt of the scheduler.
+    pub probe: Option<Box<dyn Probe>>,
+}
 
 /// Who plays which role.
 pub struct Roles {
@@ -46,8 +57,22 @@ impl Roles {
     /// The real ones: a registry with one row a controller.
     #[must_use]
     pub fn real(model: &Model, streams: &Streams) -> Self {
+        Self::real_with(model, streams, Extras::default())
+    }
+
+    /// The real ones, with what the user brings.
+    ///
+    /// # Panics
+    /// If the policies are not those that the model names.
+    #[must_use]
+    pub fn real_with(model: &Model, streams: &Streams, extras: Extras) -> Self {
+        let Extras { policies, probe } = extras;
+        let brought: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
+        let wanted = &model.scheduler.policies;
+        assert!(brought == *wanted, "the model knows policies {wanted:?}, the run has {brought:?}");
+        let scheduler = crate::scheduler::Scheduler::new(model, streams);
         Self {
-            scheduler: Box::new(crate::scheduler::Scheduler::new(model, streams)),
+            scheduler: Box::new(scheduler.with_policies(policies).with_probe(probe)),
             kubelet: Box::new(crate::kubelet::Kubelet::new(model, streams)),
             nodes: Box::new(crate::faults::NodeWatch::new(model, streams)),
             traffic: Box::new(crate::traffic::Traffic::new(model, streams)),
@@ -128,10 +153,27 @@ pub struct World {
 
 impl World {
     /// A world with the real components.
+    ///
+    /// # Panics
+    /// If the model names policies: then [`Self::with_extras`] brings them.
     #[must_use]
     pub fn new(model: &Arc<Model>, replication: u32, recorder: Recorder) -> Self {
+        Self::with_extras(model, replication, recorder, Extras::default())
+    }
+
+    /// A world with the real components and what the user brings.
+    ///
+    /// # Panics
+    /// If the policies are not those that the model names.
+    #[must_use]
+    pub fn with_extras(
+        model: &Arc<Model>,
+        replication: u32,
+        recorder: Recorder,
+        extras: Extras,
+    ) -> Self {
         let streams = Streams { seed: model.run.seed, replication };
-        let roles = Roles::real(model, &streams);
+        let roles = Roles::real_with(model, &streams, extras);
         Self::with_roles(model, streams, roles, recorder)
     }
 

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::engine::{SimError, World};
+use crate::engine::{Extras, SimError, World};
 use crate::model::Model;
+use crate::placement::Policy;
 use crate::recorder::{Facts, Recorder, Wants};
 use crate::report::compare::Comparison;
 use crate::report::metrics;
@@ -31,6 +32,8 @@ pub struct Options {
     pub checks: bool,
     /// What the first replication writes besides.
     pub wants: Wants,
+    /// Policies of the user's own: those that the model names, in its order.
+    pub policies: Vec<Arc<dyn Policy>>,
 }
 
 impl Options {
@@ -42,6 +45,7 @@ impl Options {
             jobs: 1,
             checks: false,
             wants: Wants::default(),
+            policies: Vec::new(),
         }
     }
 }
@@ -69,7 +73,7 @@ pub fn run(
     options: Options,
     progress: &(dyn Fn(u32) + Sync),
 ) -> Result<Experiment, SimError> {
-    let Options { replications, jobs, checks, wants } = options;
+    let Options { replications, jobs, checks, wants, policies } = options;
     let first_wants = Mutex::new(Some(wants));
     let ended = Mutex::new(0);
     let one = |replication: u32| {
@@ -77,7 +81,7 @@ pub fn run(
             0 => first_wants.lock().unwrap_or_else(PoisonError::into_inner).take(),
             _ => None,
         };
-        let result = run_once(model, replication, checks, wants.unwrap_or_default());
+        let result = run_once(model, replication, &policies, checks, wants.unwrap_or_default());
         let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
         *ended += 1;
         progress(*ended);
@@ -99,8 +103,15 @@ pub fn run(
 /// What one run leaves: its facts if it is the first, and its numbers.
 type RunResult = Result<(Option<Facts>, Metrics), SimError>;
 
-fn run_once(model: &Arc<Model>, replication: u32, checks: bool, wants: Wants) -> RunResult {
-    let world = World::new(model, replication, Recorder::new(model, wants));
+fn run_once(
+    model: &Arc<Model>,
+    replication: u32,
+    policies: &[Arc<dyn Policy>],
+    checks: bool,
+    wants: Wants,
+) -> RunResult {
+    let extras = Extras { policies: policies.to_vec(), probe: None };
+    let world = World::with_extras(model, replication, Recorder::new(model, wants), extras);
     let world = if checks { world.with_checks() } else { world };
     let outcome = world.run()?;
     let names = outcome.cluster.names();

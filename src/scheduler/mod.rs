@@ -17,6 +17,7 @@
 
 mod binder;
 mod hints;
+mod probe;
 mod queue;
 
 use std::collections::VecDeque;
@@ -29,12 +30,13 @@ use crate::cluster::{Change, Cluster, Component, NodeChange, Plan, Pod, Write};
 use crate::event::{Event, SchedulerEvent};
 use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, TemplateId};
 use crate::placement::plugins::volumes::hints::StorageChange;
-use crate::placement::{ClassId, Decision, Failure, Placer, PodInfo};
+use crate::placement::{ClassId, Decision, Failure, Placer, PodInfo, Policy};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
 pub use binder::VolumeBinder;
 pub use hints::{Happened, may_help};
+pub use probe::Probe;
 pub use queue::{Place, SchedulingQueue, Waiting};
 
 /// The name of the one profile (rule S4).
@@ -88,6 +90,7 @@ pub struct Scheduler {
     backoff_flush: Option<SimTime>,
     unschedulable_flush: Option<SimTime>,
     strangers: LookupSet<Symbol>,
+    probe: Option<Box<dyn Probe>>,
 }
 
 impl Scheduler {
@@ -110,7 +113,22 @@ impl Scheduler {
             backoff_flush: None,
             unschedulable_flush: None,
             strangers: LookupSet::new(),
+            probe: None,
         }
+    }
+
+    /// With policies of the user's own, which profiles name as `Plugin::Custom`.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Vec<Arc<dyn Policy>>) -> Self {
+        self.placer = self.placer.with_policies(policies);
+        self
+    }
+
+    /// With somebody who sees each attempt.
+    #[must_use]
+    pub fn with_probe(mut self, probe: Option<Box<dyn Probe>>) -> Self {
+        self.probe = probe;
+        self
     }
 
     /// The pods that wait.
@@ -345,6 +363,11 @@ impl Scheduler {
             self.queue.forget(pod);
             return true;
         };
+        if let Some(probe) = &mut self.probe {
+            let (of, world) =
+                (self.placer.applicant(pod, class), self.placer.world(0, cluster.names()));
+            probe.attempt(ctx.now(), row, &of, &world, self.placer.start());
+        }
         match self.placer.decide(pod, class, 0, cluster.names()) {
             Decision::Placed { node, .. } => {
                 self.queue.forget(pod);

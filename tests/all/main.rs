@@ -17,6 +17,7 @@ mod manifest_files;
 mod placement;
 mod real_manifests;
 mod scheduler;
+mod scheduler_config;
 mod scripted;
 mod support;
 mod swarm;
