@@ -152,12 +152,12 @@ mod tests {
             Self { names, storage, zones }
         }
 
-        fn claim(&mut self, name: &str, class: Option<&str>, gib: i64) -> ObjectName {
+        fn claim(&mut self, name: &str, class: &str, gib: i64) -> ObjectName {
             let namespace = self.names.intern("default");
             let name = ObjectName { namespace, name: self.names.intern(name) };
             self.storage.claims.push(Claim {
                 name,
-                class: class.map(|class| self.names.intern(class)),
+                class: Some(self.names.intern(class)),
                 modes: vec![AccessMode::ReadWriteOnce],
                 is_block: false,
                 request: Bytes(gib << 30),
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_made_volume_keeps_later_pods_in_the_zone_of_the_first() {
         let mut world = World::new();
-        let claim = world.claim("data", Some("made"), 1);
+        let claim = world.claim("data", "made", 1);
         let (mut placer, info) = (world.placer(), world.info(claim));
         let names = &world.names;
         let latencies = Latencies {
@@ -267,7 +267,7 @@ mod tests {
         let mut world = World::new();
         let (large, small) = (world.volume("large", 5), world.volume("small", 2));
         let claims = [("one", 1), ("two", 1), ("three", 1)];
-        let claims = claims.map(|(name, gib)| world.claim(name, Some("static"), gib));
+        let claims = claims.map(|(name, gib)| world.claim(name, "static", gib));
         let mut placer = world.placer();
         let names = &world.names;
         let mut binder = binder(&Latencies::ideal());
@@ -290,14 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn claims_without_class_get_the_default_and_those_that_do_not_wait_are_bound() {
+    fn claims_that_wait_for_no_consumer_are_bound_before_the_run() {
         let mut world = World::new();
-        let (no_class, now) = (world.claim("plain", None, 1), world.claim("now", Some("now"), 1));
+        let (waits, now) = (world.claim("made", "made", 1), world.claim("now", "now", 1));
         let placer = world.placer();
         let storage = &placer.catalog().storage;
-        let class_of = |claim| storage.claim(claim).and_then(|claim| claim.class);
-        assert_eq!(class_of(no_class), world.names.get("made"));
-        assert!(storage.claim(no_class).is_some_and(|claim| !claim.bind_completed));
+        assert!(storage.claim(waits).is_some_and(|claim| !claim.bind_completed));
         assert!(storage.claim(now).is_some_and(|claim| claim.bind_completed));
     }
 }

@@ -1,10 +1,9 @@
-//! What the control plane makes of claims without the scheduler: defaults, and the binding of
-//! those that wait for no consumer.
+//! What the control plane makes of claims without the scheduler: it binds those that wait for no
+//! consumer.
 //!
-//! Source: kubernetes v1.36.3 pkg/controller/volume/persistentvolume/pv_controller.go,
-//! plugin/pkg/admission/storage/storageclass/setdefault. Differs: it happens before the run and
-//! takes no time; a volume that is made for nobody in particular can be reached wherever the class
-//! allows it.
+//! Source: kubernetes v1.36.3 pkg/controller/volume/persistentvolume/pv_controller.go. Differs: it
+//! happens before the run and takes no time; a volume that is made for nobody in particular can be
+//! reached wherever the class allows it.
 
 use crate::base::Interner;
 use crate::model::{Claim, ObjectName, Storage, StorageClass, Volume};
@@ -13,14 +12,10 @@ use super::super::super::storage::StorageCatalog;
 use super::binding::{NO_PROVISIONER, smallest};
 use super::reserve::new_volume;
 
-/// The storage objects at the start of a run: each claim with its class, and bound if its class
-/// does not wait for a consumer and there is a volume for it.
+/// The storage objects at the start of a run: a claim is bound if its class does not wait for a
+/// consumer and there is a volume for it.
 #[must_use]
-pub fn settled(mut all: Storage, names: &Interner) -> StorageCatalog {
-    let default = all.classes.iter().find(|class| class.is_default).map(|class| class.name);
-    for claim in &mut all.claims {
-        claim.class = claim.class.or(default);
-    }
+pub fn settled(all: Storage, names: &Interner) -> StorageCatalog {
     let claims: Vec<_> = all.claims.iter().map(|claim| claim.name).collect();
     let mut storage = StorageCatalog::from(all);
     claims.into_iter().for_each(|claim| settle(claim, &mut storage, names));
