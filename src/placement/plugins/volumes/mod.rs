@@ -13,6 +13,8 @@ pub mod hints;
 pub mod limits;
 pub mod reserve;
 pub mod restrictions;
+#[cfg(test)]
+mod tests;
 pub mod zone;
 
 use std::sync::Arc;
