@@ -3,6 +3,7 @@
 //! to chance may come out in any of the ways that it names.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use seatrial::base::Interner;
 use seatrial::model::{NodeId, PodRef};
@@ -14,7 +15,7 @@ use seatrial::placement::{
 };
 use serde_json::Value;
 
-use crate::support::corpus::{Verdict, int, judge_corpus, same, text};
+use crate::support::corpus::{Verdict, id, int, judge_corpus, same, text};
 use crate::support::scheduler_case::{self, Case, full_name, list};
 
 /// One case: what we made of it and what was recorded.
@@ -286,10 +287,46 @@ fn numbers(of: &Value) -> Vec<i64> {
     of.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
 }
 
-fn judge(file: &str) {
-    judge_corpus("scheduler", file, |case| match check(case) {
+/// The files of single decisions, and how their recorded cases came out so far.
+struct Totals {
+    files: u32,
+    agreed: u32,
+    cases: u32,
+}
+
+const FILES: u32 = 17;
+static TOTALS: Mutex<Totals> = Mutex::new(Totals { files: 0, agreed: 0, cases: 0 });
+
+/// One file; when it is through, and all others are, the figure of all together is told.
+struct Judged;
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        let mut totals = TOTALS.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.files += 1;
+        if totals.files == FILES && totals.cases > 0 {
+            println!("\nconformance scheduler/decisions: {}/{}", totals.agreed, totals.cases);
+        }
+    }
+}
+
+fn judge_one(case: &Value) -> Verdict {
+    match check(case) {
         Ok(()) => Verdict::Agreed,
         Err(how) => Verdict::Differs(how.chars().take(700).collect()),
+    }
+}
+
+fn judge(file: &str) {
+    let _judged = Judged;
+    judge_corpus("scheduler", file, |case| {
+        let verdict = judge_one(case);
+        if !id(case).starts_with("own-") {
+            let mut totals = TOTALS.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.cases += 1;
+            totals.agreed += u32::from(matches!(verdict, Verdict::Agreed));
+        }
+        verdict
     });
 }
 
@@ -380,5 +417,5 @@ fn conformance_decisions_volumes() {
 
 #[test]
 fn conformance_preemption() {
-    judge("preemption");
+    judge_corpus("scheduler", "preemption", judge_one);
 }
