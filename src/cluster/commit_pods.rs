@@ -2,7 +2,7 @@
 
 use crate::base::dist::mix;
 use crate::base::{Duration, SimTime, cast};
-use crate::model::{NodeId, PodId, PodRef};
+use crate::model::{NodeId, PodId, PodRef, PodVolume};
 use crate::record::PodRecord;
 use crate::recorder::Recorder;
 
@@ -49,6 +49,7 @@ impl Cluster {
             deletion: None,
             unschedulable: None,
         });
+        self.name_claims_of(pod.id);
         cover(&mut self.serving, pod.id);
         cover(&mut self.metrics, pod.id);
         self.serving[pod.id] = Serving::Absent;
@@ -64,6 +65,21 @@ impl Cluster {
         self.count(pod.id, 1);
         changes.push(Change::PodAdded { pod, owner: new.owner });
         self.bind_by_hand(pod, changes);
+    }
+
+    /// The claims of a pod's generic ephemeral volumes are called after pod and volume; whoever
+    /// makes them finds the names known.
+    fn name_claims_of(&mut self, pod: PodId) {
+        let (row, names) = (&self.pods[pod], &mut self.names);
+        let spec = &self.templates[row.template].template.spec;
+        for volume in &spec.volumes {
+            if let PodVolume::Ephemeral { volume, .. } = volume {
+                let name = row.name.text(names);
+                let claim = format!("{name}-{}", names.resolve(*volume));
+                names.intern(&name);
+                names.intern(&claim);
+            }
+        }
     }
 
     /// A pod whose template names a node is bound to it at once, without a scheduler.

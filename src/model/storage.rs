@@ -37,11 +37,28 @@ pub enum PodVolume {
     Ephemeral {
         /// The volume's name.
         volume: Symbol,
+        /// What the claim asks for.
+        claim: ClaimTemplate,
     },
     /// A disk that is named in the pod itself.
     Disk(InlineDisk),
     /// An inline CSI volume: its driver.
     Csi(Symbol),
+}
+
+/// What a claim asks for, of a generic ephemeral volume (`volumeClaimTemplate`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimTemplate {
+    /// `storageClassName`: `None` if absent, the empty symbol for no class.
+    pub class: Option<Symbol>,
+    /// Access modes.
+    pub modes: Vec<AccessMode>,
+    /// Whether it wants a block device.
+    pub is_block: bool,
+    /// How much it asks for.
+    pub request: Bytes,
+    /// Which volumes it takes by label; `None`: any.
+    pub selector: Option<Selector>,
 }
 
 /// A disk that is named in a pod itself (rule S123a).
@@ -129,6 +146,32 @@ pub struct Claim {
     pub uid: Symbol,
     /// The name of the volume that a provisioner makes for it.
     pub new_volume: Symbol,
+}
+
+impl Claim {
+    /// The claim of a generic ephemeral volume, as the control plane makes it for the pod of this
+    /// UID. Claim and made volume have one name.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/volume/ephemeral/controller.go `handleVolume`.
+    #[must_use]
+    pub fn of_template(name: ObjectName, template: &ClaimTemplate, owner_uid: Symbol) -> Self {
+        Self {
+            name,
+            class: template.class,
+            modes: template.modes.clone(),
+            is_block: template.is_block,
+            request: template.request,
+            selector: template.selector.clone(),
+            volume: None,
+            bind_completed: false,
+            selected_node: None,
+            is_lost: false,
+            is_deleting: false,
+            owner_uid: Some(owner_uid),
+            uid: name.name,
+            new_volume: name.name,
+        }
+    }
 }
 
 /// A PersistentVolume.

@@ -22,6 +22,7 @@ pub struct StorageCatalog {
     /// Names of a class's volumes, in the order in which they came.
     of_class: LookupMap<Symbol, Vec<Symbol>>,
     classes: LookupMap<Symbol, StorageClass>,
+    default_class: Option<Symbol>,
     csi_nodes: LookupMap<Symbol, CsiNode>,
     drivers: LookupMap<Symbol, CsiDriver>,
     capacities: Vec<StorageCapacity>,
@@ -70,6 +71,12 @@ impl StorageCatalog {
     #[must_use]
     pub fn class(&self, name: Symbol) -> Option<&StorageClass> {
         self.classes.get(&name)
+    }
+
+    /// The default class: of several the first that came.
+    #[must_use]
+    pub const fn default_class(&self) -> Option<Symbol> {
+        self.default_class
     }
 
     /// The CSINode of a node, by the node's name.
@@ -137,6 +144,9 @@ impl StorageCatalog {
 
     /// Adds a class or puts it in the place of the one of its name.
     pub fn set_class(&mut self, class: StorageClass) {
+        if class.is_default {
+            self.default_class = self.default_class.or(Some(class.name));
+        }
         self.classes.insert(class.name, class);
     }
 

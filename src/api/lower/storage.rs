@@ -7,9 +7,9 @@ use super::super::read::{items, quantity, text};
 use super::{object_name, optional_selector};
 use crate::base::{Bytes, Interner, Symbol};
 use crate::model::{
-    AccessMode, Claim, CsiDriver, CsiNode, DiskKind, InlineDisk, NodeDriver, NodeSelectorTerm,
-    ObjectName, Operator, PodVolume, Requirement, StorageCapacity, StorageClass, Volume,
-    VolumeAttachment,
+    AccessMode, Claim, ClaimTemplate, CsiDriver, CsiNode, DiskKind, InlineDisk, NodeDriver,
+    NodeSelectorTerm, ObjectName, Operator, PodVolume, Requirement, StorageCapacity, StorageClass,
+    Volume, VolumeAttachment,
 };
 
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
@@ -31,7 +31,11 @@ fn lower_pod_volume(volume: &Value, names: &mut Interner) -> Option<PodVolume> {
         return Some(PodVolume::Claim(names.intern(text(&claim["claimName"]))));
     }
     if volume["ephemeral"].is_object() {
-        return Some(PodVolume::Ephemeral { volume: names.intern(text(&volume["name"])) });
+        let spec = &volume["ephemeral"]["volumeClaimTemplate"]["spec"];
+        let class = spec["storageClassName"].as_str();
+        let class = class.map(|class| names.intern(class));
+        let claim = lower_claim_spec(spec, class, names);
+        return Some(PodVolume::Ephemeral { volume: names.intern(text(&volume["name"])), claim });
     }
     if volume["csi"].is_object() {
         return Some(PodVolume::Csi(names.intern(text(&volume["csi"]["driver"]))));
@@ -86,13 +90,15 @@ pub fn lower_claim(object: &Value, names: &mut Interner) -> Claim {
         "" => format!("pvc-{}-{}", text(&metadata["namespace"]), text(&metadata["name"])),
         uid => format!("pvc-{uid}"),
     };
+    let class = class.map(|class| names.intern(class));
+    let asked = lower_claim_spec(spec, class, names);
     Claim {
         name: object_name(object, names),
-        class: class.map(|class| names.intern(class)),
-        modes: lower_modes(&spec["accessModes"]),
-        is_block: spec["volumeMode"] == "Block",
-        request: bytes(&spec["resources"]["requests"]["storage"]).unwrap_or(Bytes::ZERO),
-        selector: optional_selector(&spec["selector"], names),
+        class: asked.class,
+        modes: asked.modes,
+        is_block: asked.is_block,
+        request: asked.request,
+        selector: asked.selector,
         volume: named(&spec["volumeName"], names),
         bind_completed: annotations[BIND_COMPLETED].is_string(),
         selected_node: named(&annotations[SELECTED_NODE], names),
@@ -101,6 +107,16 @@ pub fn lower_claim(object: &Value, names: &mut Interner) -> Claim {
         owner_uid: owner.map(|owner| names.intern(text(&owner["uid"]))),
         uid: names.intern(text(&metadata["uid"])),
         new_volume: names.intern(&new_volume),
+    }
+}
+
+fn lower_claim_spec(spec: &Value, class: Option<Symbol>, names: &mut Interner) -> ClaimTemplate {
+    ClaimTemplate {
+        class,
+        modes: lower_modes(&spec["accessModes"]),
+        is_block: spec["volumeMode"] == "Block",
+        request: bytes(&spec["resources"]["requests"]["storage"]).unwrap_or(Bytes::ZERO),
+        selector: optional_selector(&spec["selector"], names),
     }
 }
 

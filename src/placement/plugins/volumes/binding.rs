@@ -79,7 +79,7 @@ fn waits(claim: &Claim, storage: &StorageCatalog) -> bool {
 fn why_missing(volume: &crate::model::PodVolume, pod: &PodInfo, names: &Interner) -> String {
     use crate::model::PodVolume;
     match volume {
-        PodVolume::Ephemeral { volume } => format!(
+        PodVolume::Ephemeral { volume, .. } => format!(
             "waiting for ephemeral volume controller to create the persistentvolumeclaim \"{}\"",
             ephemeral_name(*volume, pod, names)
         ),

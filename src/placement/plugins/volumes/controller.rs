@@ -1,16 +1,18 @@
 //! What the control plane makes of claims without the scheduler: it binds those that wait for no
-//! consumer.
+//! consumer, and makes those of generic ephemeral volumes.
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/volume/persistentvolume/pv_controller.go. Differs: it
 //! happens before the run and takes no time; a volume that is made for nobody in particular can be
 //! reached wherever the class allows it.
 
 use crate::base::Interner;
-use crate::model::{Claim, ObjectName, Storage, StorageClass, Volume};
+use crate::model::{Claim, ObjectName, PodVolume, Storage, StorageClass, Volume};
 
+use super::super::super::pod_info::PodInfo;
 use super::super::super::storage::StorageCatalog;
 use super::binding::{NO_PROVISIONER, smallest};
 use super::reserve::new_volume;
+use super::{claim_name, owns};
 
 /// The storage objects at the start of a run: a claim is bound if its class does not wait for a
 /// consumer and there is a volume for it.
@@ -20,6 +22,39 @@ pub fn settled(all: Storage, names: &Interner) -> StorageCatalog {
     let mut storage = StorageCatalog::from(all);
     claims.into_iter().for_each(|claim| settle(claim, &mut storage, names));
     storage
+}
+
+/// Makes the claims of a pod's generic ephemeral volumes; those of a class that does not wait are
+/// bound at once. A pod without identity has none.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/volume/ephemeral/controller.go. Differs: it takes no
+/// time.
+pub fn make_claims(pod: &PodInfo, storage: &mut StorageCatalog, names: &Interner) {
+    let Some(identity) = pod.identity else { return };
+    for volume in &pod.spec.volumes {
+        let PodVolume::Ephemeral { claim: template, .. } = volume else { continue };
+        let name = claim_name(volume, pod, names).and_then(|used| used.name);
+        if let Some(name) = name.filter(|name| storage.claim(*name).is_none()) {
+            let mut claim = Claim::of_template(name, template, identity.uid);
+            claim.class = claim.class.or(storage.default_class());
+            storage.set_claim(claim);
+            settle(name, storage, names);
+        }
+    }
+}
+
+/// Removes the claims of a pod that is gone, and the volumes that were made for them.
+pub fn remove_claims(pod: &PodInfo, storage: &mut StorageCatalog, names: &Interner) {
+    for volume in &pod.spec.volumes {
+        let used = claim_name(volume, pod, names).filter(|used| used.is_ephemeral);
+        let Some(name) = used.and_then(|used| used.name) else { continue };
+        if storage.claim(name).is_some_and(|claim| owns(pod, claim))
+            && let Some(claim) = storage.remove_claim(name)
+            && claim.volume == Some(claim.new_volume)
+        {
+            storage.remove_volume(claim.new_volume);
+        }
+    }
 }
 
 fn settle(name: ObjectName, storage: &mut StorageCatalog, names: &Interner) {

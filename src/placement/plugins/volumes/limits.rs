@@ -59,7 +59,7 @@ fn missing(volume: &PodVolume, pod: &PodInfo, world: &World<'_>) -> Option<Strin
         return None;
     }
     let text = match volume {
-        PodVolume::Ephemeral { volume } => ephemeral_name(*volume, pod, world.names),
+        PodVolume::Ephemeral { volume, .. } => ephemeral_name(*volume, pod, world.names),
         PodVolume::Claim(name) => world.names.resolve(*name).to_owned(),
         PodVolume::Disk(_) | PodVolume::Csi(_) => return None,
     };

@@ -115,7 +115,7 @@ fn claim_name(volume: &PodVolume, pod: &PodInfo, names: &Interner) -> Option<Cla
         PodVolume::Claim(name) => {
             Some(ClaimName { name: Some(in_namespace(*name)), is_ephemeral: false })
         }
-        PodVolume::Ephemeral { volume } => {
+        PodVolume::Ephemeral { volume, .. } => {
             let name = names.get(&ephemeral_name(*volume, pod, names)).map(in_namespace);
             Some(ClaimName { name, is_ephemeral: true })
         }

@@ -127,9 +127,8 @@ pub(super) fn new_volume(
 fn take_capacity(volume: &Volume, node: &NodeSpec, storage: &mut StorageCatalog, names: &Interner) {
     let Some(class) = storage.class(volume.class) else { return };
     let fits = |c: &&StorageCapacity| c.capacity.is_some_and(|left| left >= volume.capacity);
-    let mut all = binding::capacities_of(class, node, storage, names);
-    if let Some(mut capacity) = all.find(fits).cloned() {
-        drop(all);
+    let found = binding::capacities_of(class, node, storage, names).find(fits).cloned();
+    if let Some(mut capacity) = found {
         capacity.capacity = capacity.capacity.map(|left| left - volume.capacity);
         storage.set_capacity(capacity);
     }

@@ -107,7 +107,7 @@ fn claim(name: &str, class: &str, gib: u32, volume: &str) -> Value {
     })
 }
 
-fn volume(name: &str, gib: u32, labels: Value) -> Value {
+fn volume(name: &str, gib: u32, labels: &Value) -> Value {
     json!({
         "kind": "volume",
         "metadata": { "name": name, "labels": labels },
@@ -138,7 +138,7 @@ fn a_volume_of_several_zones_and_of_old_labels_fits_nodes_with_new_ones() {
         (json!({ beta: "a____b" }), "n-a, n-b".to_owned()),
         (json!({ "topology.kubernetes.io/zone": "c" }), format!("{no_zone}, {no_zone}")),
     ] {
-        let mut world = World::new(&[claim("data", "local", 1, "v"), volume("v", 1, labels)]);
+        let mut world = World::new(&[claim("data", "local", 1, "v"), volume("v", 1, &labels)]);
         let data = world.claim("data");
         assert_eq!(world.ask(vec![data]), answer);
     }
@@ -155,9 +155,9 @@ fn attached_and_claimed_volumes_count_once_each() {
         vec![
             claim("one", "local", 1, "v1"),
             claim("two", "local", 1, "v2"),
-            volume("v1", 1, json!({})),
-            volume("v2", 1, json!({})),
-            volume("v3", 1, json!({})),
+            volume("v1", 1, &json!({})),
+            volume("v2", 1, &json!({})),
+            volume("v3", 1, &json!({})),
             attached("v1"),
             attached("v3"),
             limit("csi.example.com", count),
@@ -201,8 +201,8 @@ fn the_smaller_claim_takes_the_smaller_volume() {
         class("local", "kubernetes.io/no-provisioner"),
         claim("large", "local", 5, ""),
         claim("small", "local", 1, ""),
-        volume("v5", 5, json!({})),
-        volume("v2", 2, json!({})),
+        volume("v5", 5, &json!({})),
+        volume("v2", 2, &json!({})),
     ]);
     let (large, small) = (world.claim("large"), world.claim("small"));
     assert_eq!(world.ask(vec![large.clone(), small]), "n-a, n-b");
