@@ -64,12 +64,18 @@ impl VolumeBinder {
         }
         let name = placer.nodes().state(node).spec.name;
         reserve::assume(&volumes, name, &mut placer.catalog_mut().storage);
+        let wait = self.wait(&volumes);
+        self.promised.insert(pod, (node, volumes));
+        Some(wait)
+    }
+
+    /// How long PreBind takes until these are bound.
+    pub fn wait(&mut self, volumes: &PodVolumes) -> Duration {
         let mut wait = Duration::ZERO;
         for _ in &volumes.provisions {
             wait = wait.max(self.provision.sample_duration(&mut self.stream));
         }
-        self.promised.insert(pod, (node, volumes));
-        Some(until_seen(wait, self.poll))
+        until_seen(wait, self.poll)
     }
 
     /// Unreserve: takes back what was promised.
@@ -88,12 +94,23 @@ impl VolumeBinder {
         names: &Interner,
     ) -> Vec<(ObjectName, Symbol)> {
         let Some((node, volumes)) = self.promised.remove(&pod) else { return Vec::new() };
+        Self::write(&volumes, node, placer, names)
+    }
+
+    /// Binds volumes and claims as promised. Gives the claims that are bound now, with their
+    /// volumes; none if the node is gone, which takes the promise back.
+    pub fn write(
+        volumes: &PodVolumes,
+        node: NodeId,
+        placer: &mut Placer,
+        names: &Interner,
+    ) -> Vec<(ObjectName, Symbol)> {
         let Some(spec) = placer.nodes().get(node).map(|node| node.spec.clone()) else {
-            reserve::unreserve(&volumes, &mut placer.catalog_mut().storage);
+            reserve::unreserve(volumes, &mut placer.catalog_mut().storage);
             return Vec::new();
         };
         let storage = &mut placer.catalog_mut().storage;
-        reserve::write(&volumes, &spec, names.get(ZONE), storage, names);
+        reserve::write(volumes, &spec, names.get(ZONE), storage, names);
         let claims = volumes.bindings.iter().map(|(_, claim)| claim).chain(&volumes.provisions);
         let bound = claims.filter_map(|claim| Some((*claim, storage.claim(*claim)?.volume?)));
         bound.collect()
