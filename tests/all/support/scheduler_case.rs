@@ -11,8 +11,8 @@ use seatrial::api::{
 };
 use seatrial::base::{Duration, Id, Interner, SimTime, Symbol};
 use seatrial::model::{
-    Behavior, Behaviors, NodeId, PodId, PodRef, PodSpec, PriorityClasses, SchedulerSettings,
-    Storage,
+    Behavior, Behaviors, Labels, NodeId, PodId, PodRef, PodSpec, PriorityClasses,
+    SchedulerSettings, Storage,
 };
 use seatrial::placement::{
     Catalog, ClassId, Owner, OwnerKind, PlacedPod, Placer, PodIdentity, PodInfo, StorageCatalog,
@@ -113,6 +113,27 @@ impl Objects {
         })
     }
 
+    /// A nominated pod that the recorder's scheduler has taken out of its queue: the nominator knows
+    /// no more than its name then, so it has priority 0, no labels and asks for nothing.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/scheduler/backend/queue/scheduling_queue.go
+    /// `nominatedPodToInfo`.
+    fn stub(&mut self, object: &Value) -> Result<Arc<PodInfo>, String> {
+        let whole = self.info(object)?;
+        let spec = PodSpec {
+            priority: 0,
+            requests: Default::default(),
+            nonzero_requests: Default::default(),
+            scored_requests: Default::default(),
+            host_ports: Vec::new(),
+            pod_affinity: Default::default(),
+            spread: Vec::new(),
+            volumes: Vec::new(),
+            ..(*whole.spec).clone()
+        };
+        Ok(Arc::new(PodInfo::plain(whole.namespace, Labels::default(), Arc::new(spec))))
+    }
+
     fn info_of(&mut self, object: &Value, spec: PodSpec) -> Arc<PodInfo> {
         let metadata = &object["metadata"];
         let is_of_its_own =
@@ -131,10 +152,10 @@ impl Objects {
         })
     }
 
-    fn labels(&mut self, labels: &Value) -> seatrial::model::Labels {
+    fn labels(&mut self, labels: &Value) -> Labels {
         let pairs = labels.as_object().into_iter().flatten();
         let pairs = pairs.map(|(key, value)| (self.names.intern(key), self.symbol(value)));
-        seatrial::model::Labels::new(pairs.collect::<Vec<_>>())
+        Labels::new(pairs.collect::<Vec<_>>())
     }
 
     fn symbol(&mut self, value: &Value) -> Symbol {
@@ -230,10 +251,12 @@ pub(crate) fn read(case: &Value) -> Result<Case, String> {
     }
     let pod = &case["pod"];
     let asked = known(pod);
-    let waiting = list(cluster, "nominatedPods").iter().map(|o| (None, o));
-    for (at, object) in waiting.chain([(Some(asked), pod)]) {
+    let nominated = list(cluster, "nominatedPods");
+    let popped = popped_before(pod, nominated);
+    let others = nominated.iter().zip(popped).map(|(o, gone)| (None, o, gone));
+    for (at, object, gone) in others.chain([(Some(asked), pod, false)]) {
         let node = text(&object["status"], "nominatedNodeName").and_then(|name| nodes.get(name));
-        let info = objects.info(object)?;
+        let info = if gone { objects.stub(object)? } else { objects.info(object)? };
         let at = at.unwrap_or_else(|| known(object));
         if let Some(node) = node {
             placer.nominator_mut().add(at, info, *node);
@@ -247,6 +270,38 @@ pub(crate) fn read(case: &Value) -> Result<Case, String> {
     let scheduler = text(&pod["spec"], "schedulerName").unwrap_or("default-scheduler");
     let profile = placer.profile_named(scheduler).ok_or("no profile for the pod")?;
     Ok(Case { names, placer, pods, asked, class, profile })
+}
+
+/// Which of the nominated pods the recorder took out of the queue before it got the pod to schedule:
+/// all came in at one instant, so priority and the order of a binary heap decide (rule S131).
+fn popped_before(pod: &Value, nominated: &[Value]) -> Vec<bool> {
+    let priority = |of: &Value| of["spec"]["priority"].as_i64().unwrap_or(0);
+    let mut heap: Vec<(i64, usize)> = Vec::new();
+    for (number, object) in nominated.iter().chain([pod]).enumerate() {
+        heap.push((priority(object), number));
+        let mut at = heap.len() - 1;
+        while at > 0 && heap[at].0 > heap[(at - 1) / 2].0 {
+            heap.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+    }
+    let mut popped = vec![false; nominated.len()];
+    while heap[0].1 != nominated.len() {
+        popped[heap.swap_remove(0).1] = true;
+        let mut at = 0;
+        loop {
+            let (left, right) = (2 * at + 1, 2 * at + 2);
+            let Some(of_left) = heap.get(left) else { break };
+            let is_right = heap.get(right).is_some_and(|of_right| of_right.0 > of_left.0);
+            let child = if is_right { right } else { left };
+            if heap[child].0 <= heap[at].0 {
+                break;
+            }
+            heap.swap(at, child);
+            at = child;
+        }
+    }
+    popped
 }
 
 fn add_nodes(
