@@ -125,7 +125,8 @@ pub(super) struct Columns {
     seen: u64,
     /// A bit a place: the class is let on.
     feasible: Vec<u64>,
-    feasible_count: usize,
+    /// Places that changed since they were looked at last: a bit each.
+    stale: Vec<u64>,
     /// The local total of each place; [`NEVER`] where the class is not let on.
     local: Vec<i64>,
     /// The greatest local total of each 64 places, and which of them have it.
@@ -162,7 +163,7 @@ impl Columns {
             numbers: Numbers::of(&with.class.info.spec, with.world),
             seen: 0,
             feasible: Vec::new(),
-            feasible_count: 0,
+            stale: Vec::new(),
             local: Vec::new(),
             best: Vec::new(),
             verdicts: Vec::new(),
@@ -176,13 +177,15 @@ impl Columns {
         nodes * 13 + 256
     }
 
-    /// Looks at the nodes that changed since it was read last.
-    pub(super) fn refresh(&mut self, with: Reader<'_>) {
+    /// Notes the nodes that changed since it was read last. They are looked at when a search comes
+    /// to them: one that ends early never looks at most of them.
+    pub(super) fn catch_up(&mut self, with: Reader<'_>) {
         let log = with.nodes.log();
         match log.since(self.seen).filter(|_| self.local.len() == with.nodes.len()) {
             Some(places) => {
                 for place in places {
-                    self.refresh_place(cast::usize_of(*place), with);
+                    let place = cast::usize_of(*place);
+                    self.stale[place / WORD] |= 1 << (place % WORD);
                 }
             }
             None => self.fill(with),
@@ -190,10 +193,19 @@ impl Columns {
         self.seen = log.end();
     }
 
+    /// Looks at those of 64 places that changed.
+    #[inline]
+    fn refresh(&mut self, word: usize, with: Reader<'_>) {
+        let stale = std::mem::take(&mut self.stale[word]);
+        for bit in ones(stale) {
+            self.refresh_place(word * WORD + bit, with);
+        }
+    }
+
     fn fill(&mut self, with: Reader<'_>) {
         let nodes = with.nodes.len();
         self.feasible = vec![0; nodes.div_ceil(WORD)];
-        self.feasible_count = 0;
+        self.stale = vec![0; nodes.div_ceil(WORD)];
         self.local = vec![NEVER; nodes];
         self.best = vec![(NEVER, 0); nodes.div_ceil(WORD)];
         self.verdicts = vec![0; nodes];
@@ -221,7 +233,6 @@ impl Columns {
         match verdict {
             Ok(()) => {
                 self.feasible[at / WORD] |= 1 << (at % WORD);
-                self.feasible_count += 1;
                 self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.weights);
                 self.verdicts[at] = 0;
             }
@@ -274,7 +285,6 @@ impl Columns {
     fn leave(&mut self, at: usize, index: u32) {
         if index == 0 {
             self.feasible[at / WORD] &= !(1 << (at % WORD));
-            self.feasible_count -= 1;
         } else {
             self.rejections[cast::usize_of(index) - 1].1 -= 1;
         }
@@ -292,17 +302,18 @@ impl Columns {
     }
 
     /// The node that takes the next pod of the class, if one does.
-    pub(super) fn choose(&self, start: usize, enough: usize, with: Reader<'_>) -> Option<Choice> {
-        if self.feasible_count == 0 {
-            return None;
-        }
-        let window = self.window(start % self.local.len(), enough);
-        let place = if window.found == 1 {
-            self.places(window).next().expect("the one found").1
-        } else if with.statics.is_uniform() {
-            self.best_local(window)
-        } else {
-            self.best_total(window, with)
+    pub(super) fn choose(
+        &mut self,
+        start: usize,
+        enough: usize,
+        with: Reader<'_>,
+    ) -> Option<Choice> {
+        let window = self.window(start, enough, with);
+        let place = match window.found {
+            0 => return None,
+            1 => self.places(window).next().expect("the one found").1,
+            _ if with.statics.is_uniform() => self.best_local(window),
+            _ => self.best_total(window, with),
         };
         Some(Choice {
             node: with.nodes.order()[place],
@@ -313,42 +324,32 @@ impl Columns {
 
     /// Ends the search at the place after the last of `enough` feasible ones that is feasible
     /// itself; without such a place it goes once round (rules S23, S27).
-    fn window(&self, start: usize, enough: usize) -> Window {
+    fn window(&mut self, start: usize, enough: usize, with: Reader<'_>) -> Window {
         let nodes = self.local.len();
-        if self.feasible_count <= enough {
-            return Window {
-                runs: [(start, nodes), (0, start)],
-                found: self.feasible_count,
-                next_start: start,
-            };
-        }
-        let end = if self.feasible_count == nodes {
-            (start + enough) % nodes
-        } else {
-            self.nth_feasible(start, enough)
-        };
-        let runs =
-            if end > start { [(start, end), (end, end)] } else { [(start, nodes), (0, end)] };
-        Window { runs, found: enough, next_start: end }
-    }
-
-    /// The place of the feasible node number `skip` from `start` on, counted from 0, circularly.
-    fn nth_feasible(&self, start: usize, skip: usize) -> usize {
         let words = self.feasible.len();
-        let mut left = skip;
-        let mut bits = self.feasible[start / WORD] & (u64::MAX << (start % WORD));
+        let mut found = 0;
         for step in 0..=words {
             let word = (start / WORD + step) % words;
-            if step > 0 {
-                bits = self.feasible[word];
-            }
+            self.refresh(word, with);
+            let mask = match step {
+                0 => u64::MAX << (start % WORD),
+                last if last == words => !(u64::MAX << (start % WORD)),
+                _ => u64::MAX,
+            };
+            let bits = self.feasible[word] & mask;
             let count = cast::usize_of(bits.count_ones());
-            if count > left {
-                return word * WORD + nth_bit(bits, left);
+            if found + count > enough {
+                let end = word * WORD + nth_bit(bits, enough - found);
+                let runs = if end > start {
+                    [(start, end), (end, end)]
+                } else {
+                    [(start, nodes), (0, end)]
+                };
+                return Window { runs, found: enough, next_start: end };
             }
-            left -= count;
+            found += count;
         }
-        panic!("{skip} of {} feasible nodes", self.feasible_count)
+        Window { runs: [(start, nodes), (0, start)], found, next_start: start }
     }
 
     /// The feasible bits of each word that a run touches: word and bits, in order.
@@ -446,14 +447,13 @@ impl Columns {
     }
 
     /// All places that the class fits on alone, in the order of the search, with their local totals.
-    pub(super) fn candidates(&self, start: usize) -> impl Iterator<Item = (usize, i64)> + '_ {
-        let nodes = self.local.len();
-        let runs = [(start % nodes, nodes), (0, start % nodes)];
-        let words = runs.into_iter().filter(|(from, to)| from < to);
-        let words = words.flat_map(|run| self.words(run));
-        words
-            .flat_map(|(word, bits)| ones(bits).map(move |bit| word * WORD + bit))
-            .map(|place| (place, self.local[place]))
+    pub(super) fn candidates<'c, 'r>(
+        &'c mut self,
+        start: usize,
+        with: Reader<'r>,
+    ) -> Candidates<'c, 'r> {
+        let words = self.feasible.len();
+        Candidates { columns: self, with, start, words, step: 0, word: 0, bits: 0 }
     }
 
     /// Why no node takes the class when others forbid those that it fits on alone.
@@ -462,7 +462,8 @@ impl Columns {
         for (rejection, count) in self.rejections.iter().filter(|(_, count)| *count > 0) {
             error.count(rejection, *count);
         }
-        for (place, _) in self.candidates(0) {
+        let whole = Window { runs: [(0, self.local.len()), (0, 0)], found: 0, next_start: 0 };
+        for (_, place) in self.places(whole) {
             if let Err(rejection) = judge.verdict(with.nodes.order()[place]) {
                 error.count(&rejection, 1);
             }
@@ -481,6 +482,42 @@ impl Columns {
             Failure::without_victims(&error, &with.class.info.spec, with.world)
         };
         failure.get_or_insert_with(new).clone()
+    }
+}
+
+/// The places that a class fits on alone, looked at one by one.
+pub(super) struct Candidates<'c, 'r> {
+    columns: &'c mut Columns,
+    with: Reader<'r>,
+    start: usize,
+    words: usize,
+    /// The next word of the walk, counted from that of the start.
+    step: usize,
+    word: usize,
+    bits: u64,
+}
+
+impl Iterator for Candidates<'_, '_> {
+    type Item = (usize, i64);
+
+    fn next(&mut self) -> Option<(usize, i64)> {
+        while self.bits == 0 {
+            if self.step > self.words {
+                return None;
+            }
+            self.word = (self.start / WORD + self.step) % self.words;
+            self.columns.refresh(self.word, self.with);
+            let mask = match self.step {
+                0 => u64::MAX << (self.start % WORD),
+                last if last == self.words => !(u64::MAX << (self.start % WORD)),
+                _ => u64::MAX,
+            };
+            self.bits = self.columns.feasible[self.word] & mask;
+            self.step += 1;
+        }
+        let place = self.word * WORD + cast::usize_of(self.bits.trailing_zeros());
+        self.bits &= self.bits - 1;
+        Some((place, self.columns.local[place]))
     }
 }
 

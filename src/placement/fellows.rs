@@ -9,16 +9,17 @@
 //! pod counted on a node ─► counters of its class ─► per node, per domain of the key
 //! ```
 
-use crate::base::{Id, IdVec, LookupMap, Symbol, cast, id_type};
+use crate::base::{IdVec, Interner, LookupMap, Symbol, cast};
 use crate::model::{Labels, NodeId, NodeSpec, PodAffinity, PodAffinityTerm, Selector};
 
 use super::classes::ClassId;
 use super::nodes::{NodeState, Nodes};
 use super::pod_info::PodInfo;
-use crate::base::Interner;
 
-id_type!(KeyId, "A topology key.");
-id_type!(CounterId, "A question with its counts.");
+/// The place of a topology key.
+type KeyId = usize;
+/// The place of a counter.
+pub(super) type CounterId = usize;
 
 /// No domain: the node lacks the label.
 pub(super) const NOWHERE: u32 = u32::MAX;
@@ -168,9 +169,9 @@ struct Counted {
 /// All counters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fellows {
-    keys: IdVec<KeyId, Key>,
+    keys: Vec<Key>,
     key_of: LookupMap<Symbol, KeyId>,
-    pub(super) counters: IdVec<CounterId, Counter>,
+    pub(super) counters: Vec<Counter>,
     counter_of: LookupMap<(Question, KeyId), CounterId>,
     counted: IdVec<ClassId, Counted>,
     /// Counts how often all counters were made anew: ids of before are void.
@@ -178,11 +179,6 @@ pub(super) struct Fellows {
 }
 
 impl Fellows {
-    /// A key.
-    pub(super) fn key(&self, id: KeyId) -> &Key {
-        &self.keys[id]
-    }
-
     /// The key of a counter.
     pub(super) fn key_of(&self, counter: CounterId) -> &Key {
         &self.keys[self.counters[counter].key]
@@ -202,7 +198,8 @@ impl Fellows {
             for node in nodes.order() {
                 key.enter(*node, &nodes.state(*node).spec.labels);
             }
-            keys.push(key)
+            keys.push(key);
+            keys.len() - 1
         })
     }
 
@@ -218,7 +215,8 @@ impl Fellows {
         if let Some(known) = self.counter_of.get(&(question.clone(), key)) {
             return *known;
         }
-        let id = self.counters.push(Counter {
+        let id = self.counters.len();
+        self.counters.push(Counter {
             question: question.clone(),
             key,
             on_node: IdVec::new(),
@@ -252,8 +250,7 @@ impl Fellows {
     /// Looks at counters that are new to a class.
     fn look(&mut self, class: ClassId, info: &PodInfo, names: &Interner) {
         let counted = self.counted.grow_to(class);
-        for at in counted.seen..self.counters.len() {
-            let id = CounterId::from_index(at);
+        for id in counted.seen..self.counters.len() {
             let times = match &self.counters[id].question {
                 Question::Selected(all, _) => i32::from(all.iter().all(|m| m.holds(info, names))),
                 Question::Carriers(how, term) => carries(&info.spec.pod_affinity, *how, term),
@@ -329,11 +326,6 @@ impl Fellows {
         }
     }
 
-    /// Whether there is any key.
-    pub(super) fn has_keys(&self) -> bool {
-        !self.keys.is_empty()
-    }
-
     /// Nodes come, without pods.
     pub(super) fn enter_node(&mut self, node: NodeId, spec: &NodeSpec) {
         for key in self.keys.iter_mut() {
@@ -357,7 +349,7 @@ impl Fellows {
             key.enter(node, &spec.labels);
         }
         for counter in counters.iter_mut() {
-            let (old, new) = (before[counter.key.index()], keys[counter.key].of(node));
+            let (old, new) = (before[counter.key], keys[counter.key].of(node));
             let pods = i32::try_from(counter.on(node)).unwrap_or(i32::MAX);
             if old != new && pods > 0 {
                 counter.shift(old, -pods);

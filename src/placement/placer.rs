@@ -338,11 +338,11 @@ impl Placer {
             }
         }
         let columns = columns_of(&mut self.columns, &mut self.columns_made, class, with);
-        columns.refresh(with);
+        columns.catch_up(with);
         let choice = if plan.is_empty() {
             columns.choose(start, enough, with)
         } else {
-            social::choose(columns.candidates(start), &asked, room, with)
+            social::choose(columns.candidates(start, with), &asked, room, with)
         };
         if let Some(choice) = choice {
             return Some(placed(choice, &mut self.start));

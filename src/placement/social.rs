@@ -107,8 +107,8 @@ impl Plan {
             *self = Self::make(info, fellows, world);
             self.made_of = Some((fellows.epoch, version));
         }
-        for at in self.seen..fellows.counters.len() {
-            self.look(crate::base::Id::from_index(at), info, fellows, world);
+        for counter in self.seen..fellows.counters.len() {
+            self.look(counter, info, fellows, world);
         }
         self.seen = fellows.counters.len();
     }
