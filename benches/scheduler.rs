@@ -18,7 +18,7 @@
 //! `…_plain` is the plain evaluation of the same, in the same run. In the processor's time where it
 //! is known (Linux), for machines that others use too. `growth_…` is the ratio of two figures.
 //!
-//! `cargo bench --bench scheduler -- 5000` measures one size only.
+//! `cargo bench --bench scheduler -- 5000 templates` measures that size and case only.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
@@ -291,24 +291,28 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// How many decisions are measured: fewer of those that take longer.
 const fn count(nodes: u32, case: Case, is_all: bool, is_plain: bool) -> u32 {
-    let whole = is_all || nodes < 100;
     match (case, is_plain) {
-        (_, true) if nodes >= 20_000 => 3,
-        (_, true) if nodes >= 5000 => 10,
-        (_, true) => 100,
-        (Case::Different, false) => 2_000_000 / (nodes + 1000),
-        (Case::Deployments, false) if whole => 20_000_000 / (nodes + 1000),
-        (_, false) if whole => 100_000_000 / (nodes + 1000),
+        (_, true) if nodes >= 20_000 => 400_000 / nodes,
+        (_, true) => 1_000_000 / (nodes + 1000),
+        (Case::Different, false) => 10_000_000 / (nodes + 1000),
+        (Case::Deployments, false) => 50_000_000 / (nodes + 1000),
+        (_, false) if is_all => 100_000_000 / (nodes + 1000),
         (_, false) => 100_000,
     }
 }
 
 fn main() {
     let only: Vec<u32> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let wanted: Vec<String> = std::env::args().collect();
+    let cases = Case::ALL.into_iter().filter(|case| wanted.iter().any(|w| w == case.name()));
+    let mut cases: Vec<_> = cases.collect();
+    if cases.is_empty() {
+        cases = Case::ALL.to_vec();
+    }
     let sizes = SIZES.into_iter().filter(|size| only.is_empty() || only.contains(size));
     let mut growth = Vec::new();
     for nodes in sizes {
-        for case in Case::ALL {
+        for case in cases.iter().copied() {
             for (percentage, suffix) in [(0, ""), (100, "_all")] {
                 let is_all = percentage == 100;
                 let mut bench = Bench::new(nodes, case, percentage);

@@ -28,7 +28,7 @@ use super::verdict::{Plugin, Rejection};
 use super::world::World;
 
 /// The local total of a place that does not take the class.
-const NEVER: i64 = i64::MIN;
+const NEVER: i32 = i32::MIN;
 const WORD: usize = 64;
 
 /// Weights and strategy of a profile.
@@ -91,17 +91,50 @@ impl Numbers {
         line.pods < line.pods_max && fits(0) && fits(1)
     }
 
-    /// The weighted scores that the node alone decides.
-    pub(super) fn local(&self, line: &Line, settings: &Weights) -> i64 {
-        let requested = [0, 1].map(|of| line.nonzero[of] + self.nonzero[of]);
-        let fit = resources_fit::score_of_two(settings.is_most, requested, line.allocatable);
-        let mut total = settings.resources_fit * fit;
+    /// The weighted scores that the node alone decides: those of [`resources_fit`] and
+    /// [`balanced_allocation`] for CPU and memory.
+    #[inline]
+    pub(super) fn local(&self, line: &Line, weights: &Weights) -> i64 {
+        let [cpu, memory] = line.allocatable;
+        if cpu <= 0 || memory <= 0 {
+            return self.local_without(line, weights);
+        }
+        let of = line.allocatable.map(cast::f64_of_i64);
+        let scored = |at: usize| {
+            let (requested, of) = (line.nonzero[at] + self.nonzero[at], line.allocatable[at]);
+            SCORE_MAX * if weights.is_most { requested.min(of) } else { (of - requested).max(0) }
+        };
+        let parts = [scored(0), scored(1)];
+        // Four divisions side by side: whole percents, and the parts that evenness compares.
+        let quotients = [
+            cast::f64_of_i64(parts[0]) / of[0],
+            cast::f64_of_i64(parts[1]) / of[1],
+            cast::f64_of_i64(line.requested[0] + self.requests[0]) / of[0],
+            cast::f64_of_i64(line.requested[1] + self.requests[1]) / of[1],
+        ];
+        let percent = |at: usize| {
+            let near = cast::i64_trunc(quotients[at]);
+            let rest = parts[at] - near * line.allocatable[at];
+            near + i64::from(rest >= line.allocatable[at]) - i64::from(rest < 0)
+        };
+        let mut total = weights.resources_fit * ((percent(0) + percent(1)) / 2);
         if self.scores_balance {
-            let (taken, wanted) = (line.requested, self.requests);
-            let with = [taken[0] + wanted[0], taken[1] + wanted[1]];
+            let with = balanced_allocation::evenness_of_parts([quotients[2], quotients[3]]);
+            total += weights.balanced_allocation * balanced_allocation::gain(with, line.evenness);
+        }
+        total
+    }
+
+    /// The same of a node that lacks one of the two.
+    #[cold]
+    fn local_without(&self, line: &Line, weights: &Weights) -> i64 {
+        let requested = [0, 1].map(|of| line.nonzero[of] + self.nonzero[of]);
+        let fit = resources_fit::score_of_two(weights.is_most, requested, line.allocatable);
+        let mut total = weights.resources_fit * fit;
+        if self.scores_balance {
+            let with = [0, 1].map(|of| line.requested[of] + self.requests[of]);
             let with = balanced_allocation::evenness(with, line.allocatable);
-            let balanced = balanced_allocation::gain(with, line.evenness);
-            total += settings.balanced_allocation * balanced;
+            total += weights.balanced_allocation * balanced_allocation::gain(with, line.evenness);
         }
         total
     }
@@ -128,9 +161,9 @@ pub(super) struct Columns {
     /// Places that changed since they were looked at last: a bit each.
     stale: Vec<u64>,
     /// The local total of each place; [`NEVER`] where the class is not let on.
-    local: Vec<i64>,
+    local: Vec<i32>,
     /// The greatest local total of each 64 places, and which of them have it.
-    best: Vec<(i64, u64)>,
+    best: Vec<(i32, u64)>,
     /// Which of `rejections` each place gives, plus 1; 0 where the class is let on.
     verdicts: Vec<u32>,
     /// The different rejections and how many places give each.
@@ -174,7 +207,7 @@ impl Columns {
 
     /// Bytes that columns of so many nodes take, about.
     pub(super) const fn size(nodes: usize) -> usize {
-        nodes * 13 + 256
+        nodes * 9 + 256
     }
 
     /// Notes the nodes that changed since it was read last. They are looked at when a search comes
@@ -233,7 +266,7 @@ impl Columns {
         match verdict {
             Ok(()) => {
                 self.feasible[at / WORD] |= 1 << (at % WORD);
-                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.weights);
+                self.local[at] = small(self.numbers.local(&with.nodes.lines()[at], with.weights));
                 self.verdicts[at] = 0;
             }
             Err(rejection) => {
@@ -253,7 +286,7 @@ impl Columns {
         let verdict = self.verdict(at, with);
         match (self.verdicts[at], &verdict) {
             (0, Ok(())) => {
-                self.local[at] = self.numbers.local(&with.nodes.lines()[at], with.weights);
+                self.local[at] = small(self.numbers.local(&with.nodes.lines()[at], with.weights));
             }
             (index, Err(rejection))
                 if index > 0 && self.rejections[cast::usize_of(index) - 1].0 == *rejection => {}
@@ -290,7 +323,7 @@ impl Columns {
         }
     }
 
-    fn best_of(&self, word: usize) -> (i64, u64) {
+    fn best_of(&self, word: usize) -> (i32, u64) {
         let end = (word * WORD + WORD).min(self.local.len());
         let places = &self.local[word * WORD..end];
         let best = places.iter().copied().max().unwrap_or(NEVER);
@@ -394,7 +427,7 @@ impl Columns {
     }
 
     /// The greatest local total of some places of a word.
-    fn best_among(&self, word: usize, bits: u64) -> i64 {
+    fn best_among(&self, word: usize, bits: u64) -> i32 {
         let (best, places) = self.best[word];
         if places & bits != 0 {
             return best;
@@ -404,7 +437,7 @@ impl Columns {
     }
 
     /// Which of some places of a word have this local total, the greatest of the window.
-    fn places_of(&self, total: i64, word: usize, bits: u64) -> u64 {
+    fn places_of(&self, total: i32, word: usize, bits: u64) -> u64 {
         let (best, places) = self.best[word];
         if best < total {
             return 0;
@@ -434,9 +467,11 @@ impl Columns {
                 0 => 0,
                 raw => normalized(raw, affinity_max),
             };
-            self.local[place] + weights.taint_toleration * taint + weights.node_affinity * affinity
+            i64::from(self.local[place])
+                + weights.taint_toleration * taint
+                + weights.node_affinity * affinity
         };
-        let (mut best, mut key, mut at) = (NEVER, u64::MAX, usize::MAX);
+        let (mut best, mut key, mut at) = (i64::MIN, u64::MAX, usize::MAX);
         for (number, place) in self.places(window) {
             let total = total(place);
             if total > best || (total == best && preorder(number) < key) {
@@ -517,7 +552,7 @@ impl Iterator for Candidates<'_, '_> {
         }
         let place = self.word * WORD + cast::usize_of(self.bits.trailing_zeros());
         self.bits &= self.bits - 1;
-        Some((place, self.columns.local[place]))
+        Some((place, i64::from(self.columns.local[place])))
     }
 }
 
@@ -529,6 +564,11 @@ pub(super) fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Resu
     node_affinity::filter(pod, node, world)?;
     node_ports::filter(pod, node, world.names)?;
     resources_fit::filter(pod, node, world)
+}
+
+/// A local total as columns keep it; profiles whose weights could pass the range have no columns.
+fn small(total: i64) -> i32 {
+    i32::try_from(total).expect("weights are small")
 }
 
 /// The places of the bits that are set, upwards.

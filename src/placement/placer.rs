@@ -23,6 +23,9 @@ use super::world::{Policy, World};
 /// What all columns together may take, in bytes; beyond it they are made anew when needed.
 const COLUMNS_MAX: usize = 48 << 20;
 
+/// The greatest weight that columns count with.
+const WEIGHT_MAX: i64 = 1_000_000;
+
 /// Decides where pods go, one after another, and keeps what it needs for that.
 #[derive(Clone, Debug)]
 pub struct Placer {
@@ -402,6 +405,7 @@ fn is_plain(profile: &Profile) -> bool {
         || !args.ignored_resources.is_empty()
         || !args.ignored_groups.is_empty()
         || profile.score.iter().any(|(plugin, _)| matches!(plugin, Plugin::Custom(_)))
+        || profile.score.iter().any(|(_, weight)| *weight > WEIGHT_MAX)
 }
 
 fn placed(choice: Choice, start: &mut usize) -> Decision {

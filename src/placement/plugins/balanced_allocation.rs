@@ -56,6 +56,13 @@ pub(in super::super) fn evenness(requested: [i64; 2], allocatable: [i64; 2]) -> 
     cast::i64_trunc((1.0 - deviation) * 100.0)
 }
 
+/// The same of the parts themselves, of a node that has both resources.
+#[inline]
+pub(in super::super) fn evenness_of_parts(parts: [f64; 2]) -> i64 {
+    let [one, other] = parts.map(|part| if part > 1.0 { 1.0 } else { part });
+    cast::i64_trunc((1.0 - ((one - other) / 2.0).abs()) * 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
