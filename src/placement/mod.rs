@@ -9,14 +9,14 @@
 //! over the numbers of the nodes, for a class that is seldom asked about). A property test holds
 //! them together.
 //!
-//! Absent: topology spread, affinity between pods, volumes, images, dynamic resources, nominated
-//! nodes, preemption, extenders. A pod's columns and class are the place for the first two.
+//! Absent: dynamic resources, extenders.
 
 mod catalog;
 mod classes;
 mod columns;
 mod failure;
 mod fellows;
+mod images;
 mod node_tree;
 mod nodes;
 mod nominator;
@@ -35,6 +35,7 @@ mod world;
 pub use catalog::Catalog;
 pub use classes::ClassId;
 pub use failure::{Failure, FitError};
+pub use images::ImageState;
 pub use node_tree::{NodeTree, ZoneKey};
 pub use nodes::{NodeState, Nodes, Usage};
 pub use nominator::{Nominated, Nominator};

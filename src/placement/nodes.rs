@@ -7,6 +7,7 @@
 use crate::base::{Bytes, IdVec, Interner, LookupMap, MilliCpu, Symbol, cast};
 use crate::model::{HostPort, NodeId, NodeSpec, PodRef, PodSpec, Resources};
 
+use super::images::{ImageState, Images};
 use super::node_tree::{NodeTree, ZoneKey};
 use super::plugins::balanced_allocation;
 use super::pod_info::PlacedPod;
@@ -55,18 +56,25 @@ pub struct NodeState {
     pub usage: Usage,
     /// The pods that are counted, in the order in which they came.
     pub pods: Vec<PlacedPod>,
+    /// How many of them have affinity or anti-affinity to other pods (rule S13).
+    pub pods_sociable: u32,
+    /// How many of them require anti-affinity (rule S13).
+    pub pods_avoiding: u32,
 }
 
 impl NodeState {
     /// Without pods.
     #[must_use]
     pub fn empty(spec: NodeSpec) -> Self {
-        Self { spec, usage: Usage::default(), pods: Vec::new() }
+        Self { spec, usage: Usage::default(), pods: Vec::new(), pods_sociable: 0, pods_avoiding: 0 }
     }
 
     /// Counts a pod.
     pub fn add(&mut self, pod: PlacedPod) {
         self.usage.add(&pod.info.spec);
+        let affinity = &pod.info.spec.pod_affinity;
+        self.pods_sociable += u32::from(!affinity.is_empty());
+        self.pods_avoiding += u32::from(!affinity.anti_required.is_empty());
         self.pods.push(pod);
     }
 
@@ -75,6 +83,9 @@ impl NodeState {
         let at = self.pods.iter().position(|placed| placed.pod == pod)?;
         let gone = self.pods.remove(at);
         self.usage.remove(&gone.info.spec);
+        let affinity = &gone.info.spec.pod_affinity;
+        self.pods_sociable -= u32::from(!affinity.is_empty());
+        self.pods_avoiding -= u32::from(!affinity.anti_required.is_empty());
         Some(gone)
     }
 }
@@ -123,6 +134,7 @@ pub struct Nodes {
     lines: Vec<Line>,
     by_name: LookupMap<Symbol, NodeId>,
     log: ChangeLog,
+    images: Images,
 }
 
 impl Nodes {
@@ -185,6 +197,23 @@ impl Nodes {
         &self.log
     }
 
+    /// An image that a node reports, by name, as an attempt sees it that begins now.
+    #[must_use]
+    pub fn image(&self, node: NodeId, name: Symbol) -> Option<ImageState> {
+        self.images.get(node, name)
+    }
+
+    /// Whether any node reports an image of this name.
+    pub(super) fn has_image(&self, name: Symbol) -> bool {
+        self.images.is_known(name)
+    }
+
+    /// An attempt begins: it and those after it see the images of nodes as they are now, until
+    /// something of the node changes (rule S122).
+    pub fn begin_attempt(&mut self) {
+        self.images.copy_changed();
+    }
+
     /// Where a node stands in the walk.
     #[must_use]
     pub fn position(&self, node: NodeId) -> Option<usize> {
@@ -200,6 +229,7 @@ impl Nodes {
         assert!(self.get(node).is_none(), "{node:?} is added twice");
         self.tree.add(node, ZoneKey::of(&spec.labels, names));
         self.by_name.insert(spec.name, node);
+        self.images.add(node, &spec);
         *self.states.grow_to(node) = Some(NodeState::empty(spec));
         self.walk_anew();
     }
@@ -213,6 +243,7 @@ impl Nodes {
         for (node, spec) in nodes {
             self.tree.add(node, ZoneKey::of(&spec.labels, names));
             self.by_name.insert(spec.name, node);
+            self.images.add(node, &spec);
             *self.states.grow_to(node) = Some(NodeState::empty(spec));
         }
         self.walk_anew();
@@ -221,6 +252,7 @@ impl Nodes {
     /// Removes a node.
     pub fn remove(&mut self, node: NodeId) {
         self.tree.remove(node);
+        self.images.remove(node);
         if let Some(gone) = self.states.get_mut(node).and_then(Option::take) {
             self.by_name.remove(&gone.spec.name);
         }
@@ -239,6 +271,8 @@ impl Nodes {
             self.tree.add(node, zone);
         }
         state.spec.clone_from(spec);
+        self.images.remove(node);
+        self.images.add(node, spec);
         self.changed(node);
     }
 
@@ -256,6 +290,7 @@ impl Nodes {
         let placed = state.and_then(|s| s.pods.iter_mut().find(|placed| placed.pod == pod));
         if let Some(placed) = placed {
             change(placed);
+            self.images.touch(node);
         }
     }
 
@@ -270,6 +305,7 @@ impl Nodes {
     }
 
     fn changed(&mut self, node: NodeId) {
+        self.images.touch(node);
         let Some(at) = self.position(node) else {
             return;
         };

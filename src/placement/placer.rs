@@ -291,6 +291,7 @@ impl Placer {
         profile: usize,
         names: &Interner,
     ) -> Decision {
+        self.nodes.begin_attempt();
         if !self.needs_plain(pod, class, profile)
             && let Some(decision) = self.decide_fast(pod, class, profile, names)
         {

@@ -43,8 +43,18 @@ pub struct Attempt {
 pub struct Scores {
     /// By plugin: weight and scores; `None` of one that was skipped.
     pub plugins: Vec<(Plugin, i64, Option<PluginScores>)>,
+    /// Plugins whose PreScore had nothing to say, those too that do not score (rule S37).
+    pub skipped: PluginSet,
     /// The weighted sums.
     pub totals: Vec<i64>,
+}
+
+impl Attempt {
+    /// How many nodes were looked at, as the scheduler reports it of a pod that it places.
+    #[must_use]
+    pub fn evaluated(&self) -> usize {
+        self.feasible.len() + self.failed.len()
+    }
 }
 
 /// The text of an attempt without nodes (rule S14).
@@ -103,21 +113,23 @@ fn search(attempt: &mut Attempt, of: &Applicant, world: &World<'_>) {
     let all = world.nodes.order();
     let walk = attempt.narrowed.as_ref().map_or(all, |(known, _)| known.as_slice());
     let start = attempt.next_start;
-    let enough = feasible_max(walk.len(), world.percentage);
+    let enough = match world.profile.score.is_empty() {
+        true => 1,
+        false => feasible_max(walk.len(), world.percentage),
+    };
+    let is_known = attempt.failed.first().map(|(id, _)| *id);
     for step in 0..walk.len() {
         let id = walk[(start + step) % walk.len()];
         let node = (id, world.nodes.state(id));
         match plugins::filter_with_nominated(&attempt.state, of, node, world) {
             Ok(()) if attempt.feasible.len() == enough => break,
             Ok(()) => attempt.feasible.push(id),
-            Err(rejection) => match attempt.failed.iter_mut().find(|(known, _)| *known == id) {
-                Some(known) if Some(id) == of.nominated => known.1 = rejection,
-                _ => attempt.failed.push((id, rejection)),
-            },
+            // The nominated node was looked at before: it stands once.
+            Err(rejection) if is_known == Some(id) => attempt.failed[0].1 = rejection,
+            Err(rejection) => attempt.failed.push((id, rejection)),
         }
     }
-    let examined = attempt.feasible.len() + attempt.failed.len();
-    attempt.next_start = next_start(start, examined, all.len());
+    attempt.next_start = next_start(start, attempt.evaluated(), all.len());
 }
 
 /// Scores and takes the best (rules S36 to S50).
@@ -137,7 +149,7 @@ fn choose(attempt: &mut Attempt, of: &Applicant, world: &World<'_>) {
     }
 }
 
-/// Scores the feasible nodes (rules S37, S38, S70).
+/// Scores the feasible nodes (rules S37, S38, S40, S70).
 ///
 /// # Errors
 /// What makes the attempt an error.
@@ -146,18 +158,22 @@ pub fn scores(
     nodes: &[(NodeId, &NodeState)],
     world: &World<'_>,
 ) -> Result<Scores, String> {
-    let mut all = Scores { plugins: Vec::new(), totals: vec![0; nodes.len()] };
+    let mut all = Scores { totals: vec![0; nodes.len()], ..Scores::default() };
+    if world.profile.score.is_empty() {
+        all.totals.fill(1);
+        return Ok(all);
+    }
+    let state = plugins::pre_score(of, nodes, world)?;
+    all.skipped = state.skipped;
     for (plugin, weight) in &world.profile.score {
-        let scores = plugins::score_of(*plugin, of, nodes, world)?;
+        let is_asked = !state.skipped.contains(*plugin);
+        let scores = is_asked.then(|| plugins::score_of(*plugin, &state, of, nodes, world));
         if let Some(scores) = &scores {
             for (total, score) in all.totals.iter_mut().zip(&scores.normalized) {
                 *total += weight * score;
             }
         }
         all.plugins.push((*plugin, *weight, scores));
-    }
-    if world.profile.score.is_empty() {
-        all.totals.fill(1);
     }
     Ok(all)
 }

@@ -235,10 +235,9 @@ pub fn filter_of(
         | Plugin::NodeVolumeLimits
         | Plugin::VolumeBinding
         | Plugin::VolumeZone => volumes::filter(plugin, &state.volumes, of, node, world),
-        Plugin::PodTopologySpread => state
-            .spread
-            .as_ref()
-            .map_or(Ok(()), |spread| pod_topology_spread::filter(spread, of, node, world)),
+        Plugin::PodTopologySpread => {
+            state.spread.as_ref().map_or(Ok(()), |spread| pod_topology_spread::filter(spread, node))
+        }
         Plugin::InterPodAffinity => state
             .affinity
             .as_ref()
@@ -291,16 +290,64 @@ pub struct PluginScores {
     pub normalized: Vec<i64>,
 }
 
-/// What a score plugin says of the feasible nodes; `Ok(None)` if it is skipped (rule S37).
+/// What PreScore found of a pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScoreState {
+    /// Soft spread constraints.
+    spread: Option<pod_topology_spread::ScoreState>,
+    /// Affinity between pods.
+    affinity: Option<inter_pod_affinity::ScoreState>,
+    /// Plugins whose score is skipped (rule S37).
+    pub skipped: PluginSet,
+}
+
+/// Asks all PreScore plugins in order, those too that do not score afterwards (rule S37).
+///
+/// Source: kubernetes v1.36.3 pkg/scheduler/framework/runtime/framework.go `RunPreScorePlugins`
+/// (recorded).
 ///
 /// # Errors
 /// What makes the attempt an error (rule S98a).
-pub fn score_of(
-    plugin: Plugin,
+pub fn pre_score(
     of: &Applicant,
     nodes: &[(NodeId, &NodeState)],
     world: &World<'_>,
-) -> Result<Option<PluginScores>, String> {
+) -> Result<ScoreState, String> {
+    let mut state = ScoreState::default();
+    for plugin in &world.profile.pre_score {
+        let has_a_say = match plugin {
+            Plugin::NodeAffinity => node_affinity::pre_score(&of.info.spec, world)
+                .map_err(|error| format!("running PreScore plugin \"NodeAffinity\": {error}"))?,
+            Plugin::PodTopologySpread => {
+                state.spread = pod_topology_spread::pre_score(of, nodes, world);
+                state.spread.is_some()
+            }
+            Plugin::InterPodAffinity => {
+                state.affinity = inter_pod_affinity::pre_score(of, world);
+                state.affinity.is_some()
+            }
+            Plugin::NodeResourcesBalancedAllocation => {
+                !balanced_allocation::skips(&of.info.spec, world)
+            }
+            Plugin::VolumeBinding => false,
+            _ => true,
+        };
+        if !has_a_say {
+            state.skipped.insert(*plugin);
+        }
+    }
+    Ok(state)
+}
+
+/// What a score plugin says of the feasible nodes.
+#[must_use]
+pub fn score_of(
+    plugin: Plugin,
+    state: &ScoreState,
+    of: &Applicant,
+    nodes: &[(NodeId, &NodeState)],
+    world: &World<'_>,
+) -> PluginScores {
     use super::select::{normalized, normalized_reverse};
     let pod = &*of.info.spec;
     let each = |score: &dyn Fn(&NodeState) -> i64| -> Vec<i64> {
@@ -311,26 +358,43 @@ pub fn score_of(
         let max = raw.iter().copied().max().unwrap_or(0);
         PluginScores { normalized: raw.iter().map(|r| of(*r, max)).collect(), raw }
     };
-    Ok(match plugin {
+    let nothing = || same(vec![0; nodes.len()]);
+    match plugin {
         Plugin::TaintToleration => {
-            Some(by_max(each(&|n| taint_toleration::raw_score(pod, n)), normalized_reverse))
+            by_max(each(&|n| taint_toleration::raw_score(pod, n)), normalized_reverse)
         }
-        Plugin::NodeAffinity => node_affinity::pre_score(pod, world)?
-            .then(|| by_max(each(&|n| node_affinity::raw_score(pod, n, world)), normalized)),
-        Plugin::NodeResourcesFit => Some(same(each(&|n| resources_fit::score(pod, n, world)))),
-        Plugin::NodeResourcesBalancedAllocation => (!balanced_allocation::skips(pod, world))
-            .then(|| same(each(&|n| balanced_allocation::score(pod, n, world)))),
-        Plugin::PodTopologySpread => pod_topology_spread::scores(of, nodes, world),
-        Plugin::InterPodAffinity => inter_pod_affinity::scores(of, nodes, world),
-        Plugin::ImageLocality => Some(same(image_locality::scores(of, nodes, world))),
-        Plugin::DynamicResources => Some(same(vec![0; nodes.len()])),
-        Plugin::Custom(number) => world.policies.get(usize::from(number)).map(|policy| {
-            let raw = each(&|n| policy.score(&of.info, n, world));
-            let mut normalized = raw.clone();
-            policy.normalize(&mut normalized);
-            normalized.iter_mut().for_each(|score| *score = (*score).clamp(0, 100));
-            PluginScores { raw, normalized }
-        }),
-        _ => None,
-    })
+        Plugin::NodeAffinity => {
+            by_max(each(&|n| node_affinity::raw_score(pod, n, world)), normalized)
+        }
+        Plugin::NodeResourcesFit => same(each(&|n| resources_fit::score(pod, n, world))),
+        Plugin::NodeResourcesBalancedAllocation => {
+            same(each(&|n| balanced_allocation::score(pod, n, world)))
+        }
+        Plugin::PodTopologySpread => state
+            .spread
+            .as_ref()
+            .map_or_else(nothing, |s| pod_topology_spread::scores(s, of, nodes, world)),
+        Plugin::InterPodAffinity => {
+            state.affinity.as_ref().map_or_else(nothing, |s| inter_pod_affinity::scores(s, nodes))
+        }
+        Plugin::ImageLocality => same(image_locality::scores(of, nodes, world)),
+        Plugin::Custom(number) => match world.policies.get(usize::from(number)) {
+            Some(policy) => of_policy(&**policy, of, nodes, world),
+            None => nothing(),
+        },
+        _ => nothing(),
+    }
+}
+
+fn of_policy(
+    policy: &dyn super::world::Policy,
+    of: &Applicant,
+    nodes: &[(NodeId, &NodeState)],
+    world: &World<'_>,
+) -> PluginScores {
+    let raw: Vec<i64> = nodes.iter().map(|(_, n)| policy.score(&of.info, n, world)).collect();
+    let mut normalized = raw.clone();
+    policy.normalize(&mut normalized);
+    normalized.iter_mut().for_each(|score| *score = (*score).clamp(0, 100));
+    PluginScores { raw, normalized }
 }

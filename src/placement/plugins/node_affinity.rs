@@ -44,9 +44,10 @@ fn named_by_term(term: &NodeSelectorTerm) -> Option<Vec<Symbol>> {
 /// The PreFilter (rule S99).
 #[must_use]
 pub fn pre_filter(pod: &PodSpec, world: &World<'_>) -> PreFilterResult {
+    let added = world.profile.args.added_affinity.as_ref();
     if pod.node_selector.is_empty()
         && pod.node_affinity.required.is_none()
-        && world.profile.args.added_affinity.is_none()
+        && added.is_none_or(|added| added.required.is_none())
     {
         return PreFilterResult::Skip;
     }
@@ -85,7 +86,7 @@ pub fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Result<(), 
 /// If a preferred term has a value that is none (rule S98a).
 pub fn pre_score(pod: &PodSpec, world: &World<'_>) -> Result<bool, String> {
     if let Some(error) = &pod.node_affinity.preferred_error {
-        return Err(format!("running PreScore plugin \"NodeAffinity\": {error}"));
+        return Err(error.to_string());
     }
     let added = world.profile.args.added_affinity.as_ref();
     Ok(!pod.node_affinity.preferred.is_empty()

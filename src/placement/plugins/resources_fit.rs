@@ -1,12 +1,12 @@
 //! NodeResourcesFit: requests must fit; emptier nodes, or fuller ones, come first.
 //!
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/noderesources/fit.go `fitsRequest`,
-//! least_allocated.go, most_allocated.go (rules S86 to S89; recorded). Differs: no
-//! RequestedToCapacityRatio.
+//! least_allocated.go, most_allocated.go, requested_to_capacity_ratio.go (rules S86 to S89;
+//! recorded).
 
 use smallvec::SmallVec;
 
-use crate::base::Symbol;
+use crate::base::{Symbol, cast};
 use crate::model::{PodSpec, Resource, Scoring};
 
 use super::super::nodes::NodeState;
@@ -65,13 +65,18 @@ pub fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Result<(), 
     Err(Rejection { plugin: Plugin::NodeResourcesFit, code, reasons })
 }
 
-/// Whether the profile ignores an extended resource: by its name or its group.
+/// Whether the profile ignores a resource: by its name or its group. Only extended resources can
+/// be ignored.
 fn is_ignored(name: Symbol, world: &World<'_>) -> bool {
     let args = &world.profile.args;
-    let group = || world.names.resolve(name).split_once('/').map(|(group, _)| group);
-    args.ignored_resources.contains(&name)
-        || (!args.ignored_groups.is_empty()
-            && group().is_some_and(|group| args.ignored_groups.iter().any(|g| g == group)))
+    if args.ignored_resources.is_empty() && args.ignored_groups.is_empty() {
+        return false;
+    }
+    let text = world.names.resolve(name);
+    let Some((group, _)) = text.split_once('/') else { return false };
+    let is_extended = !text.contains("kubernetes.io/") && !text.starts_with("requests.");
+    let is_named = || args.ignored_resources.contains(&name);
+    is_extended && (is_named() || args.ignored_groups.iter().any(|ignored| ignored == group))
 }
 
 /// Whether the pod would fit on the node if it were empty: the hint for nodes that are new or have
@@ -85,20 +90,68 @@ pub fn fits_empty(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> bool {
 #[must_use]
 pub fn score(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> i64 {
     let args = &world.profile.args;
-    let (mut sum, mut weights) = (0, 0);
-    for (resource, weight) in &args.fit_resources {
+    let inputs = args.fit_resources.iter().map(|(resource, weight)| {
         let (requested, allocatable) = input(pod, node, *resource);
-        if allocatable != 0 {
-            sum += weight * resource_score(&args.scoring, requested, allocatable);
+        (*weight, requested, allocatable)
+    });
+    score_of_inputs(&args.scoring, inputs)
+}
+
+/// The score of resources, each with its weight, what is requested of it with the pod on the node,
+/// and what there is of it (rule S89).
+pub(in super::super) fn score_of_inputs(
+    scoring: &Scoring,
+    resources: impl Iterator<Item = (i64, i64, i64)>,
+) -> i64 {
+    let (mut sum, mut weights) = (0, 0);
+    let by_curve = matches!(scoring, Scoring::RequestedToCapacityRatio(_));
+    for (weight, requested, allocatable) in resources {
+        if allocatable == 0 {
+            continue;
+        }
+        let score = match scoring {
+            Scoring::LeastAllocated => least(requested, allocatable),
+            Scoring::MostAllocated => most(requested, allocatable),
+            Scoring::RequestedToCapacityRatio(points) => {
+                on_curve(points, most(requested, allocatable))
+            }
+        };
+        if score > 0 || !by_curve {
+            sum += weight * score;
             weights += weight;
         }
     }
-    if weights == 0 { 0 } else { sum / weights }
+    if weights == 0 {
+        0
+    } else if by_curve {
+        cast::i64_trunc((cast::f64_of_i64(sum) / cast::f64_of_i64(weights)).round())
+    } else {
+        sum / weights
+    }
+}
+
+/// The score of a utilisation in percent on a curve through points of utilisation and score (0 to
+/// 10).
+///
+/// Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/helper/shape_score.go
+/// `BuildBrokenLinearFunction` (rule S89; recorded).
+fn on_curve(points: &[(i64, i64)], utilization: i64) -> i64 {
+    let scaled = |score: i64| score * (SCORE_MAX / 10);
+    let right = points.iter().position(|(at, _)| utilization <= *at);
+    let Some(right) = right else {
+        return points.last().map_or(0, |(_, score)| scaled(*score));
+    };
+    let (to, high) = points[right];
+    let Some(left) = right.checked_sub(1) else {
+        return scaled(high);
+    };
+    let (from, low) = points[left];
+    scaled(low) + (scaled(high) - scaled(low)) * (utilization - from) / (to - from)
 }
 
 /// What is requested of a resource with the pod on the node, and what there is; zeros of one that
 /// does not count (rules S87, S88).
-fn input(pod: &PodSpec, node: &NodeState, resource: Resource) -> (i64, i64) {
+pub(in super::super) fn input(pod: &PodSpec, node: &NodeState, resource: Resource) -> (i64, i64) {
     let (usage, of, wants) = (&node.usage, &node.spec.allocatable, &pod.scored_requests);
     match resource {
         Resource::Cpu => (usage.nonzero_requested.0.0 + wants.cpu.0, of.cpu.0),
@@ -111,15 +164,6 @@ fn input(pod: &PodSpec, node: &NodeState, resource: Resource) -> (i64, i64) {
             0 => (0, 0),
             wanted => (usage.requested.scalar(name) + wanted, of.scalar(name)),
         },
-    }
-}
-
-fn resource_score(scoring: &Scoring, requested: i64, allocatable: i64) -> i64 {
-    match scoring {
-        Scoring::LeastAllocated => least(requested, allocatable),
-        Scoring::MostAllocated | Scoring::RequestedToCapacityRatio(_) => {
-            most(requested, allocatable)
-        }
     }
 }
 
@@ -170,5 +214,20 @@ mod tests {
         assert_eq!(score_of_two(false, [5000, 0], [4000, 0]), 0);
         assert_eq!(score_of_two(true, [5000, 0], [4000, 0]), 100);
         assert_eq!(score_of_two(true, [1, 1], [0, 0]), 0);
+    }
+
+    #[test]
+    fn a_curve_is_cut_off_between_its_points() {
+        let curve = [(0, 5), (30, 10), (100, 1)];
+        let at = |utilization| on_curve(&curve, utilization);
+        assert_eq!([0, 1, 29, 30, 31, 100].map(at), [50, 51, 98, 100, 99, 10]);
+        assert_eq!(on_curve(&[(20, 3), (90, 3)], 95), 30);
+        assert_eq!(on_curve(&[(20, 3), (90, 3)], 5), 30);
+        // Resources that score 0 do not count, and the mean is rounded.
+        let scoring = Scoring::RequestedToCapacityRatio(vec![(0, 0), (100, 10)]);
+        let score = |of: &[(i64, i64, i64)]| score_of_inputs(&scoring, of.iter().copied());
+        assert_eq!(score(&[(1, 0, 100), (3, 50, 100)]), 50);
+        assert_eq!(score(&[(1, 50, 100), (1, 51, 100)]), 51);
+        assert_eq!(score(&[(1, 0, 100), (1, 0, 0)]), 0);
     }
 }
