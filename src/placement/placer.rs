@@ -370,6 +370,7 @@ impl Placer {
             || self.nodes.is_empty()
             || self.classes.statics_of(row).is_narrowed
             || !spec.volumes.is_empty()
+            || spec.node_affinity.preferred_error.is_some()
             || self.nominator.counts_for(pod, spec.priority)
     }
 
