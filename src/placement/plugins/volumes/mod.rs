@@ -92,7 +92,7 @@ pub fn filter(
         Plugin::VolumeRestrictions => restrictions::filter(&state.restrictions, of, node),
         Plugin::NodeVolumeLimits => limits::filter(&state.limits, node, world),
         Plugin::VolumeBinding => binding::filter(&state.binding, node, world),
-        _ => zone::filter(&state.zone, node, world),
+        _ => zone::filter(&state.zone, node),
     }
 }
 

@@ -24,6 +24,8 @@ const LABELS: [(&str, &str); 4] = [
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     asked: Vec<Asked>,
+    /// Labels of which a node must have one to be asked at all.
+    keys: Vec<Symbol>,
 }
 
 /// One label of a volume.
@@ -55,6 +57,7 @@ pub fn pre_filter(pod: &PodInfo, world: &World<'_>) -> Result<Option<State>, Str
             return Err("PersistentVolume had no name".to_owned());
         }
     }
+    state.keys.extend(LABELS.into_iter().filter_map(|(key, _)| names.get(key)));
     Ok((!state.asked.is_empty()).then_some(state))
 }
 
@@ -91,11 +94,9 @@ fn zones(value: Symbol, names: &Interner) -> Option<Vec<Symbol>> {
 ///
 /// # Errors
 /// If the node has topology labels and a volume is in another zone or region.
-pub fn filter(state: &State, node: &NodeState, world: &World<'_>) -> Result<(), Rejection> {
+pub fn filter(state: &State, node: &NodeState) -> Result<(), Rejection> {
     let labels = &node.spec.labels;
-    let has =
-        |(key, _): &(&str, &str)| world.names.get(key).is_some_and(|k| labels.get(k).is_some());
-    if !LABELS.iter().any(has) {
+    if state.keys.iter().all(|key| labels.get(*key).is_none()) {
         return Ok(());
     }
     let fits = |asked: &Asked| {
