@@ -45,11 +45,15 @@ impl NodeRules {
         for (index, wish) in items(preferred).iter().enumerate() {
             let weight = wish["weight"].as_i64().and_then(|w| i32::try_from(w).ok()).unwrap_or(0);
             if weight == 0 {
+                // It is not even read.
+                wished.push((weight, NodeSelectorTerm::default()));
                 continue;
             }
-            let at = At::ROOT.index(index);
-            if let Some(term) = lower_term(&wish["preference"], &at, names, &mut faults) {
-                wished.push((weight, term));
+            // An empty one matches nothing, but makes the plugin score (rule S100).
+            let (at, before) = (At::ROOT.index(index), faults.len());
+            let term = lower_term(&wish["preference"], &at, names, &mut faults);
+            if faults.len() == before {
+                wished.push((weight, term.unwrap_or_default()));
             }
         }
         let preferred_error = (!faults.is_empty()).then(|| aggregate(&faults));
