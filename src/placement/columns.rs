@@ -492,14 +492,28 @@ impl Columns {
     }
 
     /// Why no node takes the class when others forbid those that it fits on alone.
-    pub(super) fn failure_with(&self, judge: &Judge<'_>, with: Reader<'_>) -> Failure {
+    pub(super) fn failure_with(
+        &self,
+        judge: Option<&Judge<'_>>,
+        barred: &[(usize, Rejection)],
+        with: Reader<'_>,
+    ) -> Failure {
         let mut error = FitError::of(self.local.len());
-        for (rejection, count) in self.rejections.iter().filter(|(_, count)| *count > 0) {
+        let mut rejections = self.rejections.clone();
+        for (place, rejection) in barred {
+            if let Some(own) = cast::usize_of(self.verdicts[*place]).checked_sub(1) {
+                rejections[own].1 -= 1;
+            }
+            error.count(rejection, 1);
+        }
+        for (rejection, count) in rejections.iter().filter(|(_, count)| *count > 0) {
             error.count(rejection, *count);
         }
         let whole = Window { runs: [(0, self.local.len()), (0, 0)], found: 0, next_start: 0 };
         for (_, place) in self.places(whole) {
-            if let Err(rejection) = judge.verdict(with.nodes.order()[place]) {
+            let is_barred = barred.iter().any(|(barred, _)| *barred == place);
+            let verdict = || judge?.verdict(with.nodes.order()[place]).err();
+            if let Some(rejection) = (!is_barred).then(verdict).flatten() {
                 error.count(&rejection, 1);
             }
         }

@@ -8,15 +8,16 @@ use crate::model::{NodeId, NodeSpec, Plugin, PodRef, Profile, SchedulerSettings,
 
 use super::catalog::Catalog;
 use super::classes::{Class, ClassId, Classes};
-use super::columns::{Choice, Columns, Reader, Weights};
+use super::columns::{Choice, Columns, Reader, Weights, filter};
 use super::failure::Failure;
 use super::fellows::Fellows;
 use super::nodes::Nodes;
-use super::nominator::Nominator;
+use super::nominator::{Nominated, Nominator};
 use super::plain;
 use super::pod_info::{Applicant, PlacedPod, PodInfo};
 use super::select::feasible_max;
 use super::social::{self, Asked, Judge, Plan, Room};
+use super::verdict::Rejection;
 use super::walk;
 use super::world::{Policy, World};
 
@@ -292,7 +293,7 @@ impl Placer {
         names: &Interner,
     ) -> Decision {
         self.nodes.begin_attempt();
-        if !self.needs_plain(pod, class, profile)
+        if !self.needs_plain(class, profile)
             && let Some(decision) = self.decide_fast(pod, class, profile, names)
         {
             return decision;
@@ -319,20 +320,27 @@ impl Placer {
         let with = Reader { class: row, statics, nodes, weights, world: &world };
         let enough = feasible_max(nodes.len(), world.percentage);
         let judge = plan.has_filters().then(|| Judge::new(plan, fellows, with));
+        let barred = barred((pod, plan), &self.nominator, with)?;
         let nominated = self.nominator.node_of(pod);
         if let Some(node) = nominated {
             // The nominated node alone comes first (rule S19).
             let place = nodes.position(node).filter(|place| walk::fits(*place, with));
-            let fits = place.is_some() && judge.as_ref().is_none_or(|judge| judge.takes(node));
+            let is_barred = barred.iter().any(|(place, _)| nodes.order()[*place] == node);
+            let fits = place.is_some()
+                && !is_barred
+                && judge.as_ref().is_none_or(|judge| judge.takes(node));
             return fits.then_some(Decision::Placed { node, feasible: 1 });
         }
         let (start, room) = (self.start % nodes.len(), &mut self.room);
-        let asked = Asked { start, enough, plan, judge: judge.as_ref(), fellows, info: &row.info };
+        let judge = judge.as_ref();
+        let (info, barred) = (&row.info, barred.as_slice());
+        let asked = Asked { start, enough, plan, judge, fellows, info, barred };
+        let is_alone = plan.is_empty() && barred.is_empty();
         // Columns pay if fewer nodes change from one decision to the next than a search looks at.
         let end = nodes.log().end();
         let before = std::mem::replace(self.asked.grow_to(class), end);
         if end - before > cast::u64_of(enough) {
-            let choice = if plan.is_empty() {
+            let choice = if is_alone {
                 walk::choose(start, enough, with, &mut room.found)
             } else {
                 social::choose(walk::candidates(start, with), &asked, room, with)
@@ -343,7 +351,7 @@ impl Placer {
         }
         let columns = columns_of(&mut self.columns, &mut self.columns_made, class, with);
         columns.catch_up(with);
-        let choice = if plan.is_empty() {
+        let choice = if is_alone {
             columns.choose(start, enough, with)
         } else {
             social::choose(columns.candidates(start, with), &asked, room, with)
@@ -356,14 +364,15 @@ impl Placer {
             return None;
         }
         self.start = start;
-        Some(Decision::Failed(match &judge {
-            Some(judge) => columns.failure_with(judge, with),
-            None => columns.failure(with),
+        Some(Decision::Failed(if judge.is_some() || !barred.is_empty() {
+            columns.failure_with(judge, barred, with)
+        } else {
+            columns.failure(with)
         }))
     }
 
     /// Whether the columns do not know all that a decision reads.
-    fn needs_plain(&self, pod: PodRef, class: ClassId, profile: usize) -> bool {
+    fn needs_plain(&self, class: ClassId, profile: usize) -> bool {
         let row: &Class = &self.classes.classes[class];
         let spec = &row.info.spec;
         self.are_plain[profile]
@@ -371,7 +380,6 @@ impl Placer {
             || self.classes.statics_of(row).is_narrowed
             || !spec.volumes.is_empty()
             || spec.node_affinity.preferred_error.is_some()
-            || self.nominator.counts_for(pod, spec.priority)
     }
 
     /// The same by the plain evaluation.
@@ -408,6 +416,38 @@ fn is_plain(profile: &Profile) -> bool {
         || !args.ignored_groups.is_empty()
         || profile.score.iter().any(|(plugin, _)| matches!(plugin, Plugin::Custom(_)))
         || profile.score.iter().any(|(_, weight)| *weight > WEIGHT_MAX)
+}
+
+/// Places that pods nominated to their nodes bar for a pod that fits on them alone (rule S31);
+/// `None` where that depends on more than the node.
+fn barred(
+    (pod, plan): (PodRef, &Plan),
+    nominator: &Nominator,
+    with: Reader<'_>,
+) -> Option<Vec<(usize, Rejection)>> {
+    let spec = &with.class.info.spec;
+    if !nominator.counts_for(pod, spec.priority) {
+        return Some(Vec::new());
+    }
+    let mut barred = Vec::new();
+    for id in nominator.nodes() {
+        let counts = |n: &&Nominated| n.pod != pod && n.info.spec.priority >= spec.priority;
+        let mut nominated = nominator.on(id).iter().filter(counts).peekable();
+        let Some(place) = with.nodes.position(id).filter(|_| nominated.peek().is_some()) else {
+            continue;
+        };
+        let mut node = with.nodes.state(id).clone();
+        for other in nominated {
+            if plan.has_filters() || !other.info.spec.pod_affinity.anti_required.is_empty() {
+                return None;
+            }
+            node.add(PlacedPod::new(other.pod, Arc::clone(&other.info)));
+        }
+        if let Err(rejection) = filter(spec, &node, with.world) {
+            barred.push((place, rejection));
+        }
+    }
+    Some(barred)
 }
 
 fn placed(choice: Choice, start: &mut usize) -> Decision {

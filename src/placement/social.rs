@@ -422,6 +422,8 @@ pub(super) struct Asked<'a, 'f> {
     pub(super) judge: Option<&'a Judge<'f>>,
     pub(super) fellows: &'a Fellows,
     pub(super) info: &'a Arc<PodInfo>,
+    /// Places that nominated pods bar.
+    pub(super) barred: &'a [(usize, Rejection)],
 }
 
 /// The node that takes the pod of those that it fits on alone, given in the order of the walk with
@@ -436,7 +438,9 @@ pub(super) fn choose(
     room.found.clear();
     let mut next_start = asked.start;
     for (place, local) in candidates {
-        if asked.judge.is_some_and(|judge| !judge.takes(order[place])) {
+        if asked.judge.is_some_and(|judge| !judge.takes(order[place]))
+            || asked.barred.iter().any(|(barred, _)| *barred == place)
+        {
             continue;
         }
         if room.found.len() == asked.enough {
