@@ -9,7 +9,7 @@ use crate::model::CUSTOM_MAX;
 pub use crate::model::Plugin;
 
 /// A set of plugins: those that rejected a pod (rule S24).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PluginSet(u32);
 
 impl PluginSet {
@@ -31,6 +31,15 @@ impl PluginSet {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// All plugins, those of the user's own too.
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// Whether any is in both.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether none is in it.

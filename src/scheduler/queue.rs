@@ -1,7 +1,7 @@
 //! The scheduling queue: pods that wait, and where.
 //!
 //! ```text
-//!           add ─► active ─pop─► (attempt) ─failed─► unschedulable
+//!           add ─► active ─pop─► in flight ─failed─► unschedulable
 //!                    ▲  ▲                               │ event that may help
 //!      back-off over │  └────── not backing off ────────┤
 //!                 backoff ◄──────── backing off ────────┘
@@ -9,17 +9,17 @@
 //! ```
 //!
 //! It knows no cluster: pods are references with what their order needs. Entries that left a heap
-//! stay in it and are skipped by their ticket.
+//! stay in it and are skipped by their ticket. Pods that wait for an event are kept by what
+//! decides whether an event helps them, so that it is asked once for all that are alike.
 //!
-//! Source: kubernetes v1.36.3 pkg/scheduler/backend/queue (rules S130 to S139; recorded).
+//! Source: kubernetes v1.36.3 pkg/scheduler/backend/queue (rules S130 to S149; recorded).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{PodId, PodRef};
-use crate::placement::{ClassId, PluginSet};
+use crate::placement::{ClassId, Plugin, PluginSet};
 
 /// How long pods that nothing woke wait until they are tried again all the same (rule S139).
 const STAY_MAX: Duration = Duration::mins(5);
@@ -38,7 +38,7 @@ pub enum Place {
     ErrorBackoff,
     /// Until something happens that may help.
     Unschedulable,
-    /// Until its gates are gone.
+    /// Until what holds it back before it is tried is gone.
     Gated,
     /// Nowhere: it is being placed.
     InFlight,
@@ -51,6 +51,8 @@ pub struct Waiting {
     pub pod: PodRef,
     /// Its class.
     pub class: ClassId,
+    /// Its profile.
+    pub profile: u8,
     /// Its priority.
     pub priority: i32,
     /// When it came into the queue first or after its last attempt (rule S131).
@@ -63,11 +65,35 @@ pub struct Waiting {
     pub unschedulable_count: u32,
     /// Errors in a row.
     pub error_count: u32,
-    /// Who rejected it at the last attempt.
+    /// Who rejected it at the last attempt, or holds it back.
     pub rejectors: PluginSet,
-    /// The message of the last failed attempt.
-    pub message: Option<Arc<str>>,
+    /// The PreEnqueue plugin that holds it back (rule S155).
+    pub gate: Option<Plugin>,
+    /// Plugins that say that something since the pod was taken may help it (rules S132, S133).
+    helped: PluginSet,
+    /// Whether it is to be tried again whatever the plugins say (rule S149).
+    forced: bool,
     ticket: u64,
+}
+
+/// What decides whether an event helps a pod that waits for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kin {
+    /// Class.
+    pub class: ClassId,
+    /// Profile.
+    pub profile: u8,
+    /// Who rejected.
+    pub rejectors: PluginSet,
+    /// Who holds back.
+    pub gate: Option<Plugin>,
+}
+
+/// What becomes of a pod that nothing takes at once (rules S133, S134).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strategy {
+    Skip,
+    AfterBackoff,
 }
 
 /// Higher priority first, then the earlier timestamp, then who came in first (rules S74, S131).
@@ -82,10 +108,14 @@ pub struct SchedulingQueue {
     /// By the second in which the back-off ends.
     backoff: Heap<(SimTime, Order)>,
     error_backoff: Heap<(SimTime, Order)>,
-    unschedulable: BTreeMap<u64, PodRef>,
+    /// By kin, then by timestamp and ticket.
+    parked: BTreeMap<Kin, BTreeMap<(SimTime, u64), PodRef>>,
+    in_flight: Vec<PodRef>,
     tickets: u64,
     backoff_initial: Duration,
     backoff_max: Duration,
+    /// When the loops that flush begin.
+    begins: SimTime,
 }
 
 impl SchedulingQueue {
@@ -97,11 +127,18 @@ impl SchedulingQueue {
             active: BinaryHeap::new(),
             backoff: BinaryHeap::new(),
             error_backoff: BinaryHeap::new(),
-            unschedulable: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            in_flight: Vec::new(),
             tickets: 0,
             backoff_initial,
             backoff_max,
+            begins: SimTime::ZERO,
         }
+    }
+
+    /// The loops that flush begin at this instant.
+    pub const fn begin(&mut self, at: SimTime) {
+        self.begins = at;
     }
 
     /// A pod that waits or is being placed.
@@ -111,57 +148,97 @@ impl SchedulingQueue {
         (waiting.pod == pod).then_some(waiting)
     }
 
+    /// All pods that wait or are being placed, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.pods.iter().flatten()
+    }
+
     fn get_mut(&mut self, pod: PodRef) -> Option<&mut Waiting> {
         let waiting = self.pods.get_mut(pod.id)?.as_mut()?;
         (waiting.pod == pod).then_some(waiting)
     }
 
-    /// Adds a pod that is new; a gated one waits for its gates.
-    pub fn add(&mut self, pod: PodRef, class: ClassId, priority: i32, now: SimTime) {
-        self.enter(pod, class, priority, now);
-        self.activate(pod);
-    }
-
-    /// Adds a pod that has gates (rule S73).
-    pub fn add_gated(&mut self, pod: PodRef, class: ClassId, priority: i32, now: SimTime) {
-        self.enter(pod, class, priority, now);
-    }
-
-    fn enter(&mut self, pod: PodRef, class: ClassId, priority: i32, now: SimTime) {
-        let waiting = Waiting {
+    /// Adds a pod that is new: to the active ones, unless `gate` holds it back (rule S73).
+    pub fn add(
+        &mut self,
+        pod: PodRef,
+        (class, profile, priority): (ClassId, u8, i32),
+        gate: Option<Plugin>,
+        now: SimTime,
+    ) {
+        *self.pods.grow_to(pod.id) = Some(Waiting {
             pod,
             class,
+            profile,
             priority,
             timestamp: now,
-            place: Place::Gated,
+            place: Place::InFlight,
             attempts: 0,
             unschedulable_count: 0,
             error_count: 0,
             rejectors: PluginSet::EMPTY,
-            message: None,
+            gate: None,
+            helped: PluginSet::EMPTY,
+            forced: false,
             ticket: 0,
-        };
-        *self.pods.grow_to(pod.id) = Some(waiting);
+        });
+        self.enter(pod, gate, |queue| queue.activate(pod));
     }
 
     /// Removes a pod, if it is there: it was placed, or is gone.
     pub fn forget(&mut self, pod: PodRef) {
-        let Some(waiting) = self.get(pod) else { return };
-        if waiting.place == Place::Unschedulable {
-            let ticket = waiting.ticket;
-            self.unschedulable.remove(&ticket);
+        if self.get(pod).is_some() {
+            self.leave(pod);
+            self.pods[pod.id] = None;
         }
-        self.pods[pod.id] = None;
+    }
+
+    /// Takes a pod off what is not a heap.
+    fn leave(&mut self, pod: PodRef) {
+        let Some(waiting) = self.get(pod) else { return };
+        match waiting.place {
+            Place::Unschedulable | Place::Gated => {
+                let (kin, key) = (waiting.kin(), (waiting.timestamp, waiting.ticket));
+                let Some(alike) = self.parked.get_mut(&kin) else { return };
+                alike.remove(&key);
+                if alike.is_empty() {
+                    self.parked.remove(&kin);
+                }
+            }
+            Place::InFlight => self.in_flight.retain(|p| *p != pod),
+            Place::Active | Place::Backoff | Place::ErrorBackoff => {}
+        }
+    }
+
+    /// A pod is of another class from now on.
+    pub fn set_class(&mut self, pod: PodRef, class: ClassId) {
+        let Some(place) = self.get(pod).filter(|w| w.class != class).map(|w| w.place) else {
+            return;
+        };
+        let is_parked = matches!(place, Place::Unschedulable | Place::Gated);
+        if is_parked {
+            self.leave(pod);
+        }
+        if let Some(waiting) = self.get_mut(pod) {
+            waiting.class = class;
+        }
+        if is_parked {
+            self.park(pod);
+        }
     }
 
     /// Takes the next pod: the head of the active ones, else of those that back off after a
     /// rejection (rules S132, S137).
     pub fn pop(&mut self) -> Option<&Waiting> {
         let pod = self.pop_active().or_else(|| self.pop_backoff())?;
+        self.in_flight.push(pod);
         let waiting = self.get_mut(pod)?;
         waiting.place = Place::InFlight;
         waiting.attempts += 1;
         waiting.rejectors = PluginSet::EMPTY;
+        waiting.gate = None;
+        waiting.helped = PluginSet::EMPTY;
+        waiting.forced = false;
         Some(waiting)
     }
 
@@ -194,80 +271,140 @@ impl SchedulingQueue {
         !self.active.is_empty() || !self.backoff.is_empty()
     }
 
-    /// Puts a pod back that was rejected; it waits for an event (rules S133, S134).
-    pub fn requeue_rejected(&mut self, pod: PodRef, rejectors: PluginSet, now: SimTime) {
-        let ticket = self.ticket();
-        let Some(waiting) = self.get_mut(pod) else {
-            return;
-        };
-        waiting.unschedulable_count += 1;
-        waiting.error_count = 0;
+    /// Puts a pod back whose attempt failed: without rejectors it was an error. Events since it
+    /// was taken count (rules S133, S134).
+    pub fn requeue(
+        &mut self,
+        pod: PodRef,
+        rejectors: PluginSet,
+        gate: impl Fn(PodRef) -> Option<Plugin>,
+        now: SimTime,
+    ) {
+        self.leave(pod);
+        let Some(waiting) = self.get_mut(pod) else { return };
         waiting.timestamp = now;
         waiting.rejectors = rejectors;
-        waiting.place = Place::Unschedulable;
-        waiting.ticket = ticket;
-        self.unschedulable.insert(ticket, pod);
-    }
-
-    /// Puts a pod back whose attempt was an error; it is tried again after its back-off.
-    pub fn requeue_error(&mut self, pod: PodRef, now: SimTime) {
-        let Some(waiting) = self.get_mut(pod) else {
-            return;
-        };
-        waiting.error_count += 1;
-        waiting.timestamp = now;
-        self.after_backoff(pod, now);
-    }
-
-    /// Notes the message of the last attempt; gives whether it is another than before.
-    pub fn set_message(&mut self, pod: PodRef, message: &Arc<str>) -> bool {
-        let Some(waiting) = self.get_mut(pod) else {
-            return false;
-        };
-        let known = waiting.message.as_ref();
-        if known.is_some_and(|m| Arc::ptr_eq(m, message) || m == message) {
-            return false;
+        let is_helped = waiting.forced || waiting.helped.meets(rejectors);
+        if rejectors.is_empty() {
+            waiting.error_count += 1;
+        } else {
+            waiting.unschedulable_count += 1;
+            waiting.error_count = 0;
         }
-        waiting.message = Some(Arc::clone(message));
-        true
+        let waits = !rejectors.is_empty() && !is_helped;
+        let strategy = if waits { Strategy::Skip } else { Strategy::AfterBackoff };
+        self.follow(pod, strategy, gate, now);
+    }
+
+    /// Notes for a pod that is being placed that these plugins say that something may help.
+    pub fn note(&mut self, pod: PodRef, helped: PluginSet) {
+        if let Some(waiting) = self.get_mut(pod) {
+            waiting.helped = waiting.helped.union(helped);
+        }
+    }
+
+    /// The pods that are being placed.
+    #[must_use]
+    pub fn in_flight(&self) -> &[PodRef] {
+        &self.in_flight
     }
 
     /// Whether any pod waits for an event.
     #[must_use]
-    pub fn has_unschedulable(&self) -> bool {
-        !self.unschedulable.is_empty()
+    pub fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
     }
 
     /// Moves those pods that wait for an event and that `helps` says it may help (rule S142).
-    ///
-    /// # Panics
-    /// If a pod is listed that does not wait: a bug of this queue.
-    pub fn move_if(&mut self, now: SimTime, mut helps: impl FnMut(&Waiting) -> bool) {
-        let helped = |(ticket, pod): (&u64, &PodRef)| {
-            let is_helped = self.get(*pod).is_some_and(&mut helps);
-            is_helped.then_some((*ticket, *pod))
-        };
-        let moved: Vec<_> = self.unschedulable.iter().filter_map(helped).collect();
-        for (ticket, pod) in moved {
-            self.unschedulable.remove(&ticket);
-            self.after_backoff(pod, now);
+    pub fn move_if(
+        &mut self,
+        helps: impl Fn(&Kin) -> bool,
+        gate: impl Fn(PodRef) -> Option<Plugin>,
+        now: SimTime,
+    ) {
+        let helped: Vec<_> = self.parked.keys().filter(|kin| helps(kin)).copied().collect();
+        let mut moved = Vec::new();
+        for kin in helped {
+            moved.extend(self.parked.remove(&kin).unwrap_or_default());
+        }
+        moved.sort_unstable();
+        for (_, pod) in moved {
+            self.follow(pod, Strategy::AfterBackoff, &gate, now);
         }
     }
 
-    /// Moves a pod to those that back off if it still does, else to the active ones (rule S134).
-    fn after_backoff(&mut self, pod: PodRef, now: SimTime) {
-        let Some(waiting) = self.get(pod) else { return };
-        let expiry = self.expiry(waiting);
-        if expiry.is_none_or(|expiry| expiry < whole_second(now)) {
-            return self.activate(pod);
+    /// Moves one pod that waits for an event, because it has itself changed; gives whether it is
+    /// active now (rule S147).
+    pub fn move_one(
+        &mut self,
+        pod: PodRef,
+        gate: impl Fn(PodRef) -> Option<Plugin>,
+        now: SimTime,
+    ) -> bool {
+        self.leave(pod);
+        self.follow(pod, Strategy::AfterBackoff, gate, now);
+        self.get(pod).is_some_and(|waiting| waiting.place == Place::Active)
+    }
+
+    /// Makes a pod active at once, whatever its back-off; one that is being placed comes back
+    /// (rule S149).
+    pub fn activate_now(&mut self, pod: PodRef, gate: impl Fn(PodRef) -> Option<Plugin>) {
+        let Some(waiting) = self.get_mut(pod) else { return };
+        match waiting.place {
+            Place::Active => {}
+            Place::InFlight => waiting.forced = true,
+            Place::Backoff | Place::ErrorBackoff => self.activate(pod),
+            Place::Unschedulable | Place::Gated => {
+                self.leave(pod);
+                self.enter(pod, gate(pod), |queue| queue.activate(pod));
+            }
         }
+    }
+
+    fn follow(
+        &mut self,
+        pod: PodRef,
+        strategy: Strategy,
+        gate: impl Fn(PodRef) -> Option<Plugin>,
+        now: SimTime,
+    ) {
+        let Some(waiting) = self.get(pod) else { return };
+        if strategy == Strategy::Skip {
+            return self.park(pod);
+        }
+        let expiry = self.expiry(waiting).filter(|expiry| *expiry >= now.floor_secs());
+        self.enter(pod, gate(pod), |queue| match expiry {
+            Some(expiry) => queue.back_off(pod, expiry),
+            None => queue.activate(pod),
+        });
+    }
+
+    /// Lets a pod on unless something holds it back (rules S134, S155).
+    fn enter(&mut self, pod: PodRef, gate: Option<Plugin>, on: impl FnOnce(&mut Self)) {
+        let Some(waiting) = self.get_mut(pod) else { return };
+        waiting.gate = gate;
+        if let Some(plugin) = gate {
+            waiting.rejectors.insert(plugin);
+            return self.park(pod);
+        }
+        on(self);
+    }
+
+    /// Lets a pod wait for an event.
+    fn park(&mut self, pod: PodRef) {
         let ticket = self.ticket();
-        let Some(waiting) = self.get_mut(pod) else {
-            return;
-        };
+        let Some(waiting) = self.get_mut(pod) else { return };
+        waiting.place = if waiting.gate.is_some() { Place::Gated } else { Place::Unschedulable };
         waiting.ticket = ticket;
-        let order = (Reverse(waiting.priority), waiting.timestamp, ticket);
-        let key = (expiry.expect("it backs off"), order);
+        let (kin, key) = (waiting.kin(), (waiting.timestamp, ticket));
+        self.parked.entry(kin).or_default().insert(key, pod);
+    }
+
+    fn back_off(&mut self, pod: PodRef, expiry: SimTime) {
+        let ticket = self.ticket();
+        let Some(waiting) = self.get_mut(pod) else { return };
+        waiting.ticket = ticket;
+        let key = (expiry, (Reverse(waiting.priority), waiting.timestamp, ticket));
         if waiting.error_count > 0 {
             waiting.place = Place::ErrorBackoff;
             self.error_backoff.push(Reverse((key, pod)));
@@ -279,9 +416,7 @@ impl SchedulingQueue {
 
     fn activate(&mut self, pod: PodRef) {
         let ticket = self.ticket();
-        let Some(waiting) = self.get_mut(pod) else {
-            return;
-        };
+        let Some(waiting) = self.get_mut(pod) else { return };
         waiting.place = Place::Active;
         waiting.ticket = ticket;
         let order = (Reverse(waiting.priority), waiting.timestamp, ticket);
@@ -299,12 +434,12 @@ impl SchedulingQueue {
         }
         let doubled = 1_u64.checked_shl(count - 1).unwrap_or(u64::MAX);
         let wait = self.backoff_initial.saturating_mul(doubled).min(self.backoff_max);
-        Some(whole_second(waiting.timestamp + wait))
+        Some((waiting.timestamp + wait).floor_secs())
     }
 
     /// Moves all pods whose back-off is over to the active ones (rule S136).
     pub fn flush_backoff(&mut self, now: SimTime) {
-        let second = whole_second(now);
+        let second = now.floor_secs();
         for is_error in [false, true] {
             while let Some(pod) = self.pop_expired(is_error, second) {
                 self.activate(pod);
@@ -326,7 +461,8 @@ impl SchedulingQueue {
         }
     }
 
-    /// When the next back-off is over: the flush after the second in which it ends.
+    /// When the next back-off is over: the flush after the second in which it ends. It may be
+    /// past.
     #[must_use]
     pub fn next_flush(&self) -> Option<SimTime> {
         let expiry = |heap: &Heap<(SimTime, Order)>| heap.peek().map(|Reverse(((at, _), _))| *at);
@@ -335,20 +471,37 @@ impl SchedulingQueue {
             (Some(a), Some(b)) => Some(a.min(b)),
             (one, other) => one.or(other),
         };
-        first.map(|at| at + SECOND)
+        let begins = self.begins.floor_secs();
+        first.map(|at| at.max(begins) + SECOND)
     }
 
-    /// Moves all pods that have waited for an event for more than five minutes (rule S139).
-    pub fn flush_unschedulable(&mut self, now: SimTime) {
-        self.move_if(now, |waiting| now.saturating_since(waiting.timestamp) > STAY_MAX);
+    /// Moves all pods that have waited for an event for more than five minutes; those that are
+    /// held back stay (rule S139).
+    pub fn flush_unschedulable(
+        &mut self,
+        gate: impl Fn(PodRef) -> Option<Plugin>,
+        now: SimTime,
+    ) {
+        let free = self.parked.iter().filter(|(kin, _)| kin.gate.is_none());
+        let is_long = |((at, _), _): &(&(SimTime, u64), &PodRef)| now.saturating_since(*at) > STAY_MAX;
+        let long = free.flat_map(|(_, alike)| alike.iter().take_while(is_long));
+        let mut moved: Vec<_> = long.map(|(key, pod)| (*key, *pod)).collect();
+        moved.sort_unstable();
+        for (_, pod) in moved {
+            self.leave(pod);
+            self.follow(pod, Strategy::AfterBackoff, &gate, now);
+        }
     }
 
-    /// When such a pod is looked at next: a tick of 30 s.
+    /// When such a pod is looked at next: a tick of 30 s. It may be past.
     #[must_use]
     pub fn next_unschedulable_flush(&self) -> Option<SimTime> {
-        let (_, first) = self.unschedulable.first_key_value()?;
-        let due = self.get(*first)?.timestamp + STAY_MAX;
-        Some((due + Duration::ns(1)).next_tick(SimTime::ZERO, FLUSH_PERIOD))
+        let free = self.parked.iter().filter(|(kin, _)| kin.gate.is_none());
+        let first = |alike: &BTreeMap<(SimTime, u64), PodRef>| {
+            alike.first_key_value().map(|((at, _), _)| *at)
+        };
+        let due = free.filter_map(|(_, alike)| first(alike)).min()? + STAY_MAX;
+        Some((due + Duration::ns(1)).next_tick(self.begins, FLUSH_PERIOD))
     }
 
     const fn ticket(&mut self) -> u64 {
@@ -357,99 +510,9 @@ impl SchedulingQueue {
     }
 }
 
-/// The time cut to the whole second.
-fn whole_second(at: SimTime) -> SimTime {
-    SimTime::at(Duration::secs(at.since_start().whole_secs()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::placement::Plugin;
-
-    fn pod(number: u32) -> PodRef {
-        PodRef { id: PodId::new(number), life: 0 }
-    }
-
-    fn at(ms: u64) -> SimTime {
-        SimTime::at(Duration::ms(ms))
-    }
-
-    fn queue() -> SchedulingQueue {
-        SchedulingQueue::new(Duration::secs(1), Duration::secs(10))
-    }
-
-    fn popped(queue: &mut SchedulingQueue) -> Option<u32> {
-        queue.pop().map(|waiting| waiting.pod.id.number())
-    }
-
-    const CLASS: ClassId = ClassId::new(0);
-
-    fn fit() -> PluginSet {
-        let mut set = PluginSet::EMPTY;
-        set.insert(Plugin::NodeResourcesFit);
-        set
-    }
-
-    #[test]
-    fn priority_then_time_then_order_of_coming() {
-        let mut queue = queue();
-        for (number, priority, ms) in [(0, 0, 5), (1, 0, 1), (2, 7, 9), (3, 0, 1)] {
-            queue.add(pod(number), CLASS, priority, at(ms));
-        }
-        queue.forget(pod(3));
-        let order: Vec<_> = std::iter::from_fn(|| popped(&mut queue)).collect();
-        assert_eq!(order, [2, 1, 0]);
-    }
-
-    /// V12: the first failure at 10.30 s ends its back-off in second 11 and leaves at 12.0 s; the
-    /// second at 12.05 s has 2 s, ends in second 14 and leaves at 15.0 s.
-    #[test]
-    fn back_off_is_aligned_to_seconds_as_in_v12() {
-        let mut queue = queue();
-        queue.add(pod(0), CLASS, 0, at(10_300));
-        for (failed, leaves) in [(10_300, 12_000), (12_050, 15_000)] {
-            assert_eq!(popped(&mut queue), Some(0));
-            queue.requeue_rejected(pod(0), fit(), at(failed));
-            assert!(!queue.may_pop());
-            queue.move_if(at(failed + 1), |_| true);
-            assert_eq!(queue.next_flush(), Some(at(leaves)));
-            queue.flush_backoff(at(leaves - 1000));
-            assert_eq!(queue.get(pod(0)).map(|w| w.place), Some(Place::Backoff));
-            queue.flush_backoff(at(leaves));
-            assert_eq!(queue.get(pod(0)).map(|w| w.place), Some(Place::Active));
-        }
-    }
-
-    /// S137: with nothing active the head of the back-off heap is taken, never of the errors'.
-    #[test]
-    fn an_idle_queue_does_not_wait_for_back_off() {
-        let mut queue = queue();
-        queue.add(pod(0), CLASS, 0, at(0));
-        queue.add(pod(1), CLASS, 0, at(0));
-        popped(&mut queue);
-        queue.requeue_rejected(pod(0), fit(), at(0));
-        popped(&mut queue);
-        queue.requeue_error(pod(1), at(0));
-        assert_eq!(popped(&mut queue), None);
-        queue.move_if(at(1), |_| true);
-        assert_eq!((popped(&mut queue), popped(&mut queue)), (Some(0), None));
-        assert_eq!(queue.next_flush(), Some(at(2000)));
-        queue.flush_backoff(at(2000));
-        assert_eq!(popped(&mut queue), Some(1));
-    }
-
-    #[test]
-    fn after_more_than_five_minutes_a_pod_is_tried_again() {
-        let mut queue = queue();
-        queue.add(pod(0), CLASS, 0, at(0));
-        popped(&mut queue);
-        queue.requeue_rejected(pod(0), fit(), at(0));
-        // At 300 s it has waited for exactly five minutes: not yet.
-        assert_eq!(queue.next_unschedulable_flush(), Some(at(330_000)));
-        queue.flush_unschedulable(at(300_000));
-        assert!(queue.has_unschedulable());
-        queue.flush_unschedulable(at(330_000));
-        assert_eq!(popped(&mut queue), Some(0));
+impl Waiting {
+    const fn kin(&self) -> Kin {
+        let Self { class, profile, rejectors, gate, .. } = *self;
+        Kin { class, profile, rejectors, gate }
     }
 }
