@@ -181,6 +181,8 @@ impl Cluster {
             Write::CreatePod(new) => self.create_pod_if_owned(&new, changes),
             Write::BindPod { pod, node } => self.bind_pod(pod, node, changes),
             Write::Unschedulable { pod, message } => self.set_unschedulable(pod, message),
+            Write::Nominate { pod, node } => self.nominate(pod, node, changes),
+            Write::Preempt { pod } => self.preempt(pod, changes, recorder),
             Write::PodStatus { pod, status } => self.set_pod_status(pod, status, changes),
             Write::DeletePod { pod, grace } => self.delete_pod(pod, grace, changes, recorder),
             Write::RemovePod { pod } => self.remove_pod(pod, changes, recorder),

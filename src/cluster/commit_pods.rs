@@ -47,6 +47,8 @@ impl Cluster {
             ready_changed: self.now,
             ready_first: None,
             deletion: None,
+            nominated: None,
+            is_preempted: false,
             unschedulable: None,
         });
         self.name_claims_of(pod.id);
@@ -107,6 +109,7 @@ impl Cluster {
         let row = &mut self.pods[pod.id];
         row.node = Some(node);
         row.bound = Some(now);
+        row.nominated = None;
         let owner = row.owner;
         let spec = &self.templates[row.template].template.spec;
         let to = &mut self.nodes[node];
@@ -123,6 +126,33 @@ impl Cluster {
     pub(super) fn set_unschedulable(&mut self, pod: PodRef, message: Box<str>) {
         if let Some(row) = self.pods.get_mut(pod) {
             row.unschedulable = Some(message);
+        }
+    }
+
+    /// Sets or clears the nomination of a pod without node.
+    pub(super) fn nominate(
+        &mut self,
+        pod: PodRef,
+        node: Option<NodeId>,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        if row.node.is_none() && row.nominated != node {
+            row.nominated = node;
+            changes.push(Change::PodNominated { pod });
+        }
+    }
+
+    /// The scheduler's eviction.
+    pub(super) fn preempt(
+        &mut self,
+        pod: PodRef,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        if let Some(row) = self.pods.get_mut(pod) {
+            row.is_preempted = true;
+            self.delete_pod(pod, None, changes, recorder);
         }
     }
 
@@ -267,6 +297,7 @@ impl Cluster {
     pub fn pod_record(&self, id: PodId, gone: Option<SimTime>) -> PodRecord {
         let row = &self.pods[id];
         let reason = match row.status.phase {
+            _ if row.is_preempted => "Preempted",
             _ if row.deletion.is_some() => "Deleted",
             _ if !row.status.reason.is_empty() => row.status.reason,
             Phase::Succeeded => "Completed",

@@ -55,6 +55,19 @@ pub enum Write {
         /// Why.
         message: Box<str>,
     },
+    /// Sets or clears `status.nominatedNodeName`.
+    Nominate {
+        /// Which pod.
+        pod: PodRef,
+        /// The node; `None`: none any more.
+        node: Option<NodeId>,
+    },
+    /// The scheduler evicts a pod for another: condition `DisruptionTarget`, then a DELETE with the
+    /// pod's own grace (rule S187).
+    Preempt {
+        /// Which pod.
+        pod: PodRef,
+    },
     /// The kubelet's status of a pod.
     PodStatus {
         /// Which pod.
@@ -277,6 +290,11 @@ pub enum Change {
         owner: Option<ReplicaSetRef>,
         /// What of it.
         what: PodChange,
+    },
+    /// A pod was nominated to a node, or no longer is.
+    PodNominated {
+        /// Which.
+        pod: PodRef,
     },
     /// A pod's deletion was set or its grace was shortened.
     PodDeleting {

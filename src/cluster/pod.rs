@@ -45,6 +45,11 @@ pub struct Pod {
     pub ready_first: Option<SimTime>,
     /// Its deletion, once asked for.
     pub deletion: Option<Deletion>,
+    /// `status.nominatedNodeName`: where it is to go once its victims are gone.
+    pub nominated: Option<NodeId>,
+    /// Whether the scheduler has evicted it: condition `DisruptionTarget` with reason
+    /// `PreemptionByScheduler` (rule S187).
+    pub is_preempted: bool,
     /// Why it could not be placed at the last attempt that failed; kept once it is placed.
     pub unschedulable: Option<Box<str>>,
 }

@@ -145,6 +145,7 @@ impl Component<KubeletEvent> for Kubelet {
                 self.node_changed(node, true, cluster, ctx);
             }
             Change::PodAdded { .. }
+            | Change::PodNominated { .. }
             | Change::PodStatus { .. }
             | Change::PodRemoved { .. }
             | Change::Serving { .. }

@@ -149,6 +149,12 @@ impl Placer {
         self.settings.profiles.iter().position(|profile| profile.scheduler_name == name)
     }
 
+    /// A profile by its number.
+    #[must_use]
+    pub fn profile(&self, number: usize) -> &Profile {
+        &self.settings.profiles[number]
+    }
+
     /// What a decision under a profile reads.
     #[must_use]
     pub fn world<'a>(&'a self, profile: usize, names: &'a Interner) -> World<'a> {

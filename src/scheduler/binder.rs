@@ -78,6 +78,12 @@ impl VolumeBinder {
         until_seen(wait, self.poll)
     }
 
+    /// Whether anything is promised to a pod.
+    #[must_use]
+    pub fn has(&self, pod: PodRef) -> bool {
+        self.promised.contains_key(&pod)
+    }
+
     /// Unreserve: takes back what was promised.
     pub fn unreserve(&mut self, pod: PodRef, placer: &mut Placer) {
         if let Some((_, volumes)) = self.promised.remove(&pod) {

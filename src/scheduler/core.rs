@@ -17,16 +17,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{IdVec, Interner, LookupMap, SimTime, Symbol};
+use crate::base::{Duration, IdVec, Interner, LookupMap, SimTime, Symbol};
 use crate::model::{NodeId, NodeSpec, PodId, PodRef, SchedulerSettings};
-use crate::placement::plugins::volumes::binding::PodVolumes;
 use crate::placement::plugins::volumes::hints::StorageChange;
-use crate::placement::plugins::volumes::reserve;
 use crate::placement::{
     ClassId, Decision, Failure, NodeState, Nomination, PlacedPod, Placer, Plugin, PluginSet,
     PodInfo, Policy,
 };
 
+use super::binder::VolumeBinder;
 use super::hints::{Happened, NodeAspect, PodAspect, helpers, may_help};
 use super::queue::{Place, SchedulingQueue};
 
@@ -85,8 +84,6 @@ struct Row {
     stage: Stage,
     /// Condition `PodScheduled=False` as written last: whether by an error, and the message.
     condition: Option<(bool, Arc<str>)>,
-    /// What was promised of volumes.
-    volumes: Option<Box<PodVolumes>>,
 }
 
 /// What came of an attempt.
@@ -100,6 +97,8 @@ pub enum Outcome {
         node: NodeId,
         /// How many nodes were found that take it.
         feasible: u32,
+        /// How long its volumes take to be bound: [`Core::bind_volumes`] then.
+        volumes: Duration,
     },
     /// It goes nowhere. [`Core::preempt`] and [`Core::fail`] must follow.
     Failed(Box<Failure>),
@@ -123,6 +122,7 @@ pub struct Core {
     queue: SchedulingQueue,
     rows: IdVec<PodId, Option<Row>>,
     profiles: LookupMap<Symbol, Option<u8>>,
+    volumes: VolumeBinder,
     /// Pods on nodes that are not there (rule S11).
     strays: BTreeMap<NodeId, Vec<PlacedPod>>,
     /// Pods whose victims are being evicted, with the last of them (rule S186).
@@ -130,13 +130,6 @@ pub struct Core {
 }
 
 /// Which PreEnqueue plugin holds a pod back (rule S155).
-macro_rules! gate {
-    ($self:ident) => {{
-        let Self { rows, preempting, placer, .. } = &*$self;
-        move |pod: PodRef| gate_of(pod, rows, preempting, placer)
-    }};
-}
-
 fn gate_of(
     pod: PodRef,
     rows: &IdVec<PodId, Option<Row>>,
@@ -159,25 +152,23 @@ fn gate_of(
 impl Core {
     /// Without nodes and pods.
     #[must_use]
-    pub fn new(settings: &SchedulerSettings) -> Self {
-        Self::with_placer(Placer::new(settings), settings)
+    pub fn new(settings: &SchedulerSettings, volumes: VolumeBinder) -> Self {
+        Self {
+            placer: Placer::new(settings),
+            queue: SchedulingQueue::new(settings.backoff_initial, settings.backoff_max),
+            rows: IdVec::new(),
+            profiles: LookupMap::new(),
+            volumes,
+            strays: BTreeMap::new(),
+            preempting: BTreeMap::new(),
+        }
     }
 
     /// With policies of the user's own.
     #[must_use]
-    pub fn with_policies(settings: &SchedulerSettings, policies: Vec<Arc<dyn Policy>>) -> Self {
-        Self::with_placer(Placer::new(settings).with_policies(policies), settings)
-    }
-
-    fn with_placer(placer: Placer, settings: &SchedulerSettings) -> Self {
-        Self {
-            placer,
-            queue: SchedulingQueue::new(settings.backoff_initial, settings.backoff_max),
-            rows: IdVec::new(),
-            profiles: LookupMap::new(),
-            strays: BTreeMap::new(),
-            preempting: BTreeMap::new(),
-        }
+    pub fn with_policies(mut self, policies: Vec<Arc<dyn Policy>>) -> Self {
+        self.placer = self.placer.with_policies(policies);
+        self
     }
 
     /// The pods that wait.
@@ -225,6 +216,22 @@ impl Core {
     #[must_use]
     pub fn profile_of_pod(&self, pod: PodRef) -> Option<usize> {
         self.row(pod)?.profile.map(usize::from)
+    }
+
+    /// Whether a pod waits here, is being placed or counts.
+    #[must_use]
+    pub fn knows(&self, pod: PodRef) -> bool {
+        self.row(pod).is_some()
+    }
+
+    /// When a pod that counts started.
+    pub fn set_start(&mut self, pod: PodRef, start: Option<SimTime>) {
+        let Some(row) = self.row_mut(pod).filter(|row| row.facts.start != start) else { return };
+        row.facts.start = start;
+        let (stage, facts) = (row.stage, row.facts.clone());
+        if let Stage::Bound(node) = stage {
+            self.touch(pod, node, &facts);
+        }
     }
 
     /// Where a pod is counted.
@@ -362,7 +369,7 @@ impl Core {
         }
         let (life, node) = (pod.life, facts.node);
         let stage = node.map_or(Stage::Waiting, Stage::Bound);
-        let row = Row { life, facts, profile, stage, condition: None, volumes: None };
+        let row = Row { life, facts, profile, stage, condition: None };
         *self.rows.grow_to(pod.id) = Some(row);
         match node {
             Some(node) => self.count_bound(pod, node, names, now),
@@ -371,7 +378,7 @@ impl Core {
     }
 
     fn enqueue(&mut self, pod: PodRef, now: SimTime) {
-        let gate = gate!(self)(pod);
+        let gate = gate_of(pod, &self.rows, &self.preempting, &self.placer);
         let Some(row) = self.row(pod) else { return };
         let facts = &row.facts;
         let Some(profile) = row.profile else { return };
@@ -453,7 +460,6 @@ impl Core {
                 == (row.facts.start, row.facts.is_terminating, row.facts.is_preempted);
         row.facts = facts;
         row.stage = Stage::Bound(node);
-        row.volumes = None;
         match was {
             Stage::Assumed(assumed) if assumed == node && is_same => {}
             Stage::Assumed(assumed) => {
@@ -514,7 +520,7 @@ impl Core {
         let own = |aspect| Happened::Own(aspect, &old.info, &new.info);
         match self.queue.get(pod).map(|waiting| (waiting.place, waiting.profile)) {
             None => self.enqueue(pod, now),
-            Some((Place::InFlight, profile)) => {
+            Some((Place::InFlight | Place::Aside, profile)) => {
                 let world = self.placer.world(usize::from(profile), names);
                 let helped = aspects.iter().map(|a| helpers(own(*a), &new.info, &world));
                 let helped = helped.fold(PluginSet::EMPTY, PluginSet::union);
@@ -531,8 +537,9 @@ impl Core {
                         (waiting.rejectors, self.placer.world(usize::from(profile), names));
                     let helps = rejectors.is_empty()
                         || may_help(own(aspect), &new.info, rejectors, &world);
-                    let gate = gate!(self);
-                    if helps && self.queue.move_one(pod, gate, now) {
+                    let Self { queue, placer, rows, preempting, .. } = self;
+                    let gate = |pod| gate_of(pod, rows, preempting, placer);
+                    if helps && queue.move_one(pod, gate, now) {
                         break;
                     }
                 }
@@ -570,6 +577,7 @@ impl Core {
             }
             Stage::Assumed(_) => {
                 self.forget_assumed(pod, names, now);
+                self.queue.forget(pod);
                 self.rows[pod.id] = None;
             }
             Stage::Waiting => {
@@ -591,9 +599,7 @@ impl Core {
         let Stage::Assumed(node) = row.stage else { return };
         row.stage = Stage::Waiting;
         let info = Arc::clone(&row.facts.info);
-        if let Some(volumes) = row.volumes.take() {
-            reserve::unreserve(&volumes, &mut self.placer.catalog_mut().storage);
-        }
+        self.volumes.unreserve(pod, &mut self.placer);
         self.discount(pod, node);
         self.publish(Happened::PodDeleted(&info), names, now);
     }
@@ -625,37 +631,61 @@ impl Core {
         let profile = profile.map_or(0, usize::from);
         match self.placer.decide(pod, class, profile, names) {
             Decision::Placed { node, feasible } => {
-                self.assume(pod, node, profile, names);
-                Outcome::Assumed { node, feasible }
+                let volumes = self.assume(pod, node, profile, names);
+                Outcome::Assumed { node, feasible, volumes }
             }
             Decision::Failed(failure) => Outcome::Failed(Box::new(failure)),
         }
     }
 
-    fn assume(&mut self, pod: PodRef, node: NodeId, profile: usize, names: &Interner) {
+    /// A pod that was popped is gone in the API: nothing is tried.
+    pub fn skip(&mut self, pod: PodRef) {
         self.queue.forget(pod);
-        self.placer.nominator_mut().remove(pod);
-        let Some(row) = self.row_mut(pod) else { return };
-        row.stage = Stage::Assumed(node);
-        row.condition = None;
-        let info = Arc::clone(&row.facts.info);
-        if !info.spec.volumes.is_empty() {
-            let world = self.placer.world(profile, names);
-            let volumes = reserve::reserve(&info, node, &world);
-            let name = self.placer.nodes().state(node).spec.name;
-            reserve::assume(&volumes, name, &mut self.placer.catalog_mut().storage);
-            if let Some(row) = self.row_mut(pod) {
-                row.volumes = Some(Box::new(volumes));
-            }
-        }
-        self.count(pod, node, names);
     }
 
-    /// What was promised of volumes for a pod that is assumed, if anything is to be bound.
-    #[must_use]
-    pub fn volumes_of(&self, pod: PodRef) -> Option<&PodVolumes> {
-        let volumes = self.row(pod)?.volumes.as_deref()?;
-        (!volumes.bindings.is_empty() || !volumes.provisions.is_empty()).then_some(volumes)
+    fn assume(
+        &mut self,
+        pod: PodRef,
+        node: NodeId,
+        profile: usize,
+        names: &Interner,
+    ) -> Duration {
+        self.queue.set_aside(pod);
+        self.placer.nominator_mut().remove(pod);
+        let Some(row) = self.row_mut(pod) else { return Duration::ZERO };
+        row.stage = Stage::Assumed(node);
+        row.condition = None;
+        let mut wait = None;
+        if !row.facts.info.spec.volumes.is_empty() {
+            let info = Arc::clone(&row.facts.info);
+            let Self { volumes, placer, .. } = self;
+            wait = volumes.reserve(pod, &info, (node, profile), placer, names);
+        }
+        self.count(pod, node, names);
+        wait.unwrap_or(Duration::ZERO)
+    }
+
+    /// The volumes that were promised to an assumed pod are bound, which may help pods that wait
+    /// (rule S123c).
+    pub fn bind_volumes(&mut self, pod: PodRef, names: &Interner, now: SimTime) {
+        if !self.volumes.has(pod) {
+            return;
+        }
+        let bound = self.volumes.finish(pod, &mut self.placer, names);
+        if !self.is_listening() {
+            return;
+        }
+        for (claim, volume) in bound {
+            let storage = &self.placer.catalog().storage;
+            let claim = storage.claim(claim).cloned();
+            if storage.volume(volume).is_some() {
+                self.publish(Happened::Storage(StorageChange::VolumeAdded), names, now);
+            }
+            if let Some(claim) = claim {
+                let change = StorageChange::ClaimUpdated(&claim);
+                self.publish(Happened::Storage(change), names, now);
+            }
+        }
     }
 
     /// Whom to evict for a pod whose attempt failed; it is held back until the last of them is on

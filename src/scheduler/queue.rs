@@ -42,6 +42,8 @@ pub enum Place {
     Gated,
     /// Nowhere: it is being placed.
     InFlight,
+    /// Nowhere: it is placed, and comes back if its binding fails.
+    Aside,
 }
 
 /// A pod that waits.
@@ -193,6 +195,14 @@ impl SchedulingQueue {
         }
     }
 
+    /// A pod is placed: it is forgotten once it is bound (rule S55).
+    pub fn set_aside(&mut self, pod: PodRef) {
+        self.leave(pod);
+        if let Some(waiting) = self.get_mut(pod) {
+            waiting.place = Place::Aside;
+        }
+    }
+
     /// Takes a pod off what is not a heap.
     fn leave(&mut self, pod: PodRef) {
         let Some(waiting) = self.get(pod) else { return };
@@ -206,7 +216,7 @@ impl SchedulingQueue {
                 }
             }
             Place::InFlight => self.in_flight.retain(|p| *p != pod),
-            Place::Active | Place::Backoff | Place::ErrorBackoff => {}
+            Place::Active | Place::Backoff | Place::ErrorBackoff | Place::Aside => {}
         }
     }
 
@@ -351,7 +361,7 @@ impl SchedulingQueue {
     pub fn activate_now(&mut self, pod: PodRef, gate: impl Fn(PodRef) -> Option<Plugin>) {
         let Some(waiting) = self.get_mut(pod) else { return };
         match waiting.place {
-            Place::Active => {}
+            Place::Active | Place::Aside => {}
             Place::InFlight => waiting.forced = true,
             Place::Backoff | Place::ErrorBackoff => self.activate(pod),
             Place::Unschedulable | Place::Gated => {

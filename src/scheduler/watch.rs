@@ -1,0 +1,269 @@
+//! What the scheduler's watch tells, and what of the cluster its core is told then.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{IdVec, LookupSet, Symbol};
+use crate::cluster::{Change, Cluster, NodeChange, ObjectChange, Pod};
+use crate::model::{
+    Labels, NodeId, NodeOrder, ObjectName, PodRef, PodSpec, ReplicaSetRef, ServiceId, TemplateId,
+};
+use crate::placement::{ClassId, Owner, OwnerKind, PodInfo};
+use crate::sim::{Ctx, Streams};
+
+use super::core::{Core, PodFacts};
+use super::tell;
+
+/// What the watch tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Notice {
+    /// A pod is new.
+    Added(PodRef),
+    /// A pod has a node.
+    Bound(PodRef, NodeId),
+    /// Something else of a pod changed.
+    Updated(PodRef),
+    /// A pod has ended or is gone.
+    Freed(PodRef),
+    /// A node is new or declares something else.
+    Node(NodeId),
+    /// A Service is new, changed or gone.
+    Service(ServiceId),
+    /// A ReplicaSet is new or gone.
+    ReplicaSet(ReplicaSetRef),
+}
+
+impl Notice {
+    /// What of a change the watch tells.
+    pub(super) const fn of(change: &Change) -> Option<Self> {
+        match change {
+            Change::PodAdded { pod, .. } => Some(Self::Added(*pod)),
+            Change::PodBound { pod, node, .. } => Some(Self::Bound(*pod, *node)),
+            Change::PodStatus { pod, what, .. } if what.ended => Some(Self::Freed(*pod)),
+            Change::PodStatus { pod, what, .. } if what.phase => Some(Self::Updated(*pod)),
+            Change::PodRemoved { pod, .. } => Some(Self::Freed(*pod)),
+            Change::PodDeleting { pod, .. } | Change::PodNominated { pod } => {
+                Some(Self::Updated(*pod))
+            }
+            Change::Node {
+                node,
+                what:
+                    NodeChange::Added
+                    | NodeChange::Cordoned
+                    | NodeChange::Uncordoned
+                    | NodeChange::Taints,
+            } => Some(Self::Node(*node)),
+            Change::Service {
+                service,
+                what: ObjectChange::Added | ObjectChange::Spec | ObjectChange::Removed,
+            } => Some(Self::Service(*service)),
+            Change::ReplicaSet {
+                replica_set,
+                what: ObjectChange::Added | ObjectChange::Removed,
+                ..
+            } => Some(Self::ReplicaSet(*replica_set)),
+            Change::PodStatus { .. }
+            | Change::Serving { .. }
+            | Change::ServerIdle { .. }
+            | Change::ReplicaSet { .. }
+            | Change::Deployment { .. }
+            | Change::Hpa { .. }
+            | Change::Service { .. }
+            | Change::Endpoints { .. }
+            | Change::Node { .. } => None,
+        }
+    }
+}
+
+/// What all pods of a template and an owner share.
+#[derive(Clone, Debug)]
+struct Kind {
+    spec: Arc<PodSpec>,
+    owner: Option<ReplicaSetRef>,
+    info: Arc<PodInfo>,
+    class: ClassId,
+}
+
+/// What is known of the cluster beside the core.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    kinds: IdVec<TemplateId, Option<Kind>>,
+    services: BTreeMap<ServiceId, ObjectName>,
+    owners: BTreeMap<ReplicaSetRef, (Symbol, Owner)>,
+    strangers: LookupSet<Symbol>,
+    /// The one priority of all pods so far; then those that are of several.
+    priorities: Priorities,
+}
+
+/// Whether pods differ in priority: only then does it matter when they started (rule S178).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Priorities {
+    #[default]
+    None,
+    One(i32),
+    Several,
+}
+
+impl Watch {
+    /// What is there when the scheduler starts, and the waiting pods in the order in which it
+    /// finds them if that is left to chance (rules S12, S12a).
+    pub(super) fn start(&mut self, core: &mut Core, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let (names, model) = (cluster.names(), cluster.model());
+        let catalog = core.placer_mut().catalog_mut();
+        catalog.budgets.clone_from(&model.budgets);
+        if let Some(key) = names.get("kubernetes.io/metadata.name") {
+            for template in model.templates() {
+                let name = template.workload.name.namespace;
+                catalog.namespaces.insert(name, Labels::new([(key, name)]));
+            }
+        }
+        for namespace in &model.namespaces {
+            catalog.namespaces.insert(namespace.name, namespace.labels.clone());
+        }
+        if model.node_order == NodeOrder::Seeded {
+            for pod in pods_by_chance(cluster, ctx.streams) {
+                self.learn(Notice::Added(pod), core, cluster, ctx);
+            }
+        }
+    }
+
+    /// Takes over what the watch tells.
+    pub(super) fn learn(
+        &mut self,
+        notice: Notice,
+        core: &mut Core,
+        cluster: &Cluster,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let (names, now) = (cluster.names(), ctx.now());
+        match notice {
+            Notice::Added(pod) => self.add(pod, core, cluster, ctx),
+            Notice::Bound(pod, node) => {
+                let Some(row) = cluster.pod(pod) else { return };
+                let facts = self.facts_of(row, core, cluster);
+                core.update_pod(pod, PodFacts { node: Some(node), ..facts }, names, now);
+            }
+            Notice::Updated(pod) => {
+                let is_idle = self.priorities != Priorities::Several;
+                let Some(row) = cluster.pod(pod) else { return };
+                if (is_idle && row.deletion.is_none()) || !core.knows(pod) {
+                    return;
+                }
+                let facts = self.facts_of(row, core, cluster);
+                core.update_pod(pod, facts, names, now);
+            }
+            Notice::Freed(pod) => core.delete_pod(pod, names, now),
+            Notice::Node(node) => {
+                core.update_node(node, &cluster.nodes()[node].spec, names, now);
+            }
+            Notice::Service(service) => self.learn_service(service, core, cluster),
+            Notice::ReplicaSet(replica_set) => self.learn_owner(replica_set, core, cluster),
+        }
+    }
+
+    /// A new pod without a node waits to be placed, unless it is not for this scheduler.
+    fn add(&mut self, pod: PodRef, core: &mut Core, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let Some(row) = cluster.pod(pod) else { return };
+        if row.node.is_some() || core.knows(pod) {
+            return;
+        }
+        let facts = self.facts_of(row, core, cluster);
+        let spec = &facts.info.spec;
+        if spec.node_name.is_some() {
+            return;
+        }
+        let who = spec.scheduler_name;
+        if core.profile_of(who, cluster.names()).is_none() {
+            return self.warn_of_stranger(who, row, cluster, ctx);
+        }
+        core.add_pod(pod, facts, cluster.names(), ctx.now());
+    }
+
+    /// Says once of each other scheduler that its pods will wait for ever.
+    fn warn_of_stranger(&mut self, who: Symbol, pod: &Pod, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        if self.strangers.insert(who) {
+            let who = cluster.names().resolve(who);
+            let message = format!("no scheduler is called {who}: its pods are never placed");
+            tell::tell((true, "UnknownScheduler"), pod, message, ctx);
+        }
+    }
+
+    fn facts_of(&mut self, row: &Pod, core: &mut Core, cluster: &Cluster) -> PodFacts {
+        let template = cluster.template_of(row);
+        let spec = &template.template.spec;
+        let slot = self.kinds.grow_to(row.template);
+        let is_known = |kind: &Kind| Arc::ptr_eq(&kind.spec, spec) && kind.owner == row.owner;
+        if !slot.as_ref().is_some_and(is_known) {
+            let owner = row.owner.and_then(|owner| cluster.replica_sets().get(owner));
+            let owner =
+                owner.map(|rs| Owner { kind: OwnerKind::ReplicaSet, name: rs.name.name });
+            let labels = template.labels.clone();
+            let info = PodInfo::plain(row.namespace, labels, Arc::clone(spec));
+            let info = Arc::new(PodInfo { owner, ..info });
+            let class = core.placer_mut().class(&info, cluster.names());
+            *slot = Some(Kind { spec: Arc::clone(spec), owner: row.owner, info, class });
+            self.note_priority(spec.priority, core, cluster);
+        }
+        let kind = self.kinds[row.template].as_ref().expect("set above");
+        PodFacts {
+            nominated: row.nominated,
+            start: row.status.start_time,
+            is_terminating: row.deletion.is_some(),
+            is_preempted: row.is_preempted,
+            ..PodFacts::new(kind.class, Arc::clone(&kind.info))
+        }
+    }
+
+    /// From the second priority on it matters when pods started.
+    fn note_priority(&mut self, priority: i32, core: &mut Core, cluster: &Cluster) {
+        self.priorities = match self.priorities {
+            Priorities::None => Priorities::One(priority),
+            Priorities::One(known) if known != priority => {
+                let started = cluster.pods().iter().map(|(id, row)| (id, row.status.start_time));
+                for (id, start) in started {
+                    core.set_start(cluster.pods().refer(id), start);
+                }
+                Priorities::Several
+            }
+            same => same,
+        };
+    }
+
+    fn learn_service(&mut self, id: ServiceId, core: &mut Core, cluster: &Cluster) {
+        let services = &mut core.placer_mut().catalog_mut().services;
+        if let Some(known) = self.services.remove(&id) {
+            services.remove(&known);
+        }
+        let Some(row) = cluster.service(id) else { return };
+        if let Some(selector) = &row.spec.selector {
+            services.insert(row.spec.name, selector.clone());
+            self.services.insert(id, row.spec.name);
+        }
+    }
+
+    fn learn_owner(&mut self, of: ReplicaSetRef, core: &mut Core, cluster: &Cluster) {
+        let owners = &mut core.placer_mut().catalog_mut().owners;
+        if let Some(known) = self.owners.remove(&of) {
+            owners.remove(&known);
+        }
+        if let Some(row) = cluster.replica_sets().get(of) {
+            let owner = Owner { kind: OwnerKind::ReplicaSet, name: row.name.name };
+            let key = (row.name.namespace, owner);
+            owners.insert(key, row.selector.clone());
+            self.owners.insert(of, key);
+        }
+    }
+}
+
+/// The pods that wait at the start, shuffled: from 1.35 on a scheduler finds them in no order.
+fn pods_by_chance(cluster: &Cluster, streams: &Streams) -> Vec<PodRef> {
+    use rand::seq::SliceRandom;
+    let names = cluster.names();
+    let waiting = cluster.pods().iter().filter(|(_, row)| row.node.is_none());
+    let mut pods: Vec<_> = waiting.map(|(id, _)| cluster.pods().refer(id)).collect();
+    pods.sort_by_cached_key(|pod| {
+        cluster.pod(*pod).map(|row| (names.resolve(row.namespace).to_owned(), row.name.text(names)))
+    });
+    pods.shuffle(&mut streams.open("scheduler-pod-order", ""));
+    pods
+}
