@@ -317,7 +317,7 @@ fn after_own(
             node_unschedulable::tolerates_cordon(&new.spec, world.names)
         }
         (Plugin::PodTopologySpread, PodAspect::Tolerations) => {
-            pod_topology_spread::constraints(new, world).hard.iter().any(|c| c.honors_taints)
+            pod_topology_spread::hard_constraints(new, world).iter().any(|c| c.honors_taints)
         }
         (Plugin::PodTopologySpread, PodAspect::Labels) => is_selected_anew(new, old, new, world),
         _ => false,
@@ -330,18 +330,18 @@ fn is_spread_with(pod: &PodInfo, other: &PodInfo, world: &World<'_>) -> bool {
         selector.as_ref().is_some_and(|s| s.matches(&other.labels, world.names))
     };
     other.namespace == pod.namespace
-        && (pod_topology_spread::constraints(pod, world).hard.iter()).any(|c| selects(&c.selector))
+        && (pod_topology_spread::hard_constraints(pod, world).iter()).any(|c| selects(&c.selector))
 }
 
 fn is_selected_anew(pod: &PodInfo, old: &PodInfo, new: &PodInfo, world: &World<'_>) -> bool {
-    let hard = pod_topology_spread::constraints(pod, world).hard;
+    let hard = pod_topology_spread::hard_constraints(pod, world);
     hard.iter().filter_map(|c| c.selector.as_ref()).any(|selector| {
         selector.matches(&old.labels, world.names) != selector.matches(&new.labels, world.names)
     })
 }
 
 fn has_spread_keys(pod: &PodInfo, labels: &Labels, world: &World<'_>) -> bool {
-    let hard = pod_topology_spread::constraints(pod, world).hard;
+    let hard = pod_topology_spread::hard_constraints(pod, world);
     hard.iter().all(|constraint| labels.get(constraint.topology_key).is_some())
 }
 
@@ -352,7 +352,7 @@ fn is_spread_anew(
     world: &World<'_>,
 ) -> bool {
     let has = |node: &NodeState| has_spread_keys(pod, &node.spec.labels, world);
-    let hard = pod_topology_spread::constraints(pod, world).hard;
+    let hard = pod_topology_spread::hard_constraints(pod, world);
     let differs = |key| old.spec.labels.get(key) != new.spec.labels.get(key);
     has(old) != has(new)
         || (has(new)

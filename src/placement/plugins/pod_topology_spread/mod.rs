@@ -71,6 +71,12 @@ pub(in crate::placement) fn constraints(info: &PodInfo, world: &World<'_>) -> Co
     Constraints { hard, soft, requires_all }
 }
 
+/// The constraints of a pod that filter.
+#[must_use]
+pub fn hard_constraints(info: &PodInfo, world: &World<'_>) -> Vec<SpreadConstraint> {
+    constraints(info, world).hard
+}
+
 fn merged(from: &SpreadConstraint, labels: &Labels) -> SpreadConstraint {
     let mut merged = from.clone();
     merged.merge_keys(labels);
