@@ -14,6 +14,7 @@ pub mod controllers;
 pub mod engine;
 pub mod event;
 pub mod experiment;
+pub mod explain;
 pub mod faults;
 pub mod generators;
 pub mod kubectl;

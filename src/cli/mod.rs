@@ -5,6 +5,7 @@
 
 mod check;
 mod compare;
+mod explain;
 mod output;
 mod run;
 
@@ -30,6 +31,8 @@ enum Command {
     Check(check::Arguments),
     /// Run two scenarios over the same seeds: the difference of each headline number
     Compare(compare::Arguments),
+    /// Say why a pod went where it went, or nowhere, and what would have helped
+    Explain(explain::Arguments),
     /// Print the JSON Schema of the scenario file
     Schema,
     /// Print completions for a shell
@@ -73,6 +76,7 @@ fn dispatch(command: &Command) -> Exit {
         Command::Run(arguments) => run::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
         Command::Schema => {
             let schema = crate::scenario::schema();
             say(&format!("{schema:#}\n"))

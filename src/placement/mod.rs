@@ -30,6 +30,7 @@ mod social;
 mod storage;
 mod verdict;
 mod walk;
+pub mod what_if;
 mod world;
 
 pub use catalog::Catalog;

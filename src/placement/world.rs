@@ -12,7 +12,7 @@ use super::nominator::Nominator;
 use super::pod_info::PodInfo;
 
 /// The state that one decision reads; nothing of it changes meanwhile (rule S5).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
     /// The nodes with their pods.
     pub nodes: &'a Nodes,

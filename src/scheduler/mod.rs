@@ -40,7 +40,7 @@ use watch::{Notice, Watch};
 pub use binder::VolumeBinder;
 pub use core::{Core, Outcome, Patch, PodFacts};
 pub use hints::{Happened, NodeAspect, PodAspect, helpers, may_help};
-pub use probe::Probe;
+pub use probe::{Look, Probe};
 pub use queue::{Kin, Place, SchedulingQueue, Waiting};
 
 /// The scheduler of a run.
@@ -211,9 +211,9 @@ impl Scheduler {
         let Some(probe) = &mut self.probe else { return };
         let Some(waiting) = self.core.queue().get(pod) else { return };
         let placer = self.core.placer();
-        let of = placer.applicant(pod, waiting.class);
+        let (of, start) = (&placer.applicant(pod, waiting.class), placer.start());
         let world = placer.world(usize::from(waiting.profile), cluster.names());
-        probe.attempt(ctx.now(), row, &of, &world, placer.start());
+        probe.attempt(Look { at: ctx.now(), pod: row, cluster, of, world, start });
     }
 
     /// The binding cycle: at once, or when its latency is over and its volumes are bound.

@@ -16,7 +16,7 @@ const ROWS: [&[&str]; 11] = [
     &["placement"],
     &["scheduler", "kubelet", "controllers", "autoscalers", "traffic", "faults", "generators"],
     &["engine"],
-    &["experiment"],
+    &["experiment", "explain"],
     &["cli", "main", "lib"],
 ];
 

@@ -9,6 +9,7 @@ mod command_line;
 mod conformance;
 mod controllers;
 mod experiment;
+mod explain;
 mod generators;
 mod golden;
 mod house;

@@ -1,0 +1,171 @@
+//! Why a pod went where it went, or nowhere: one run with a look over the scheduler's shoulder.
+//!
+//! ```text
+//! Model ─ run, with a probe ─► each attempt at the pod ─► verdicts, scores, message
+//!                                       └─ the last one ─► what would have helped
+//! ```
+//!
+//! The probe repeats each attempt by the plain evaluation, which keeps all that it computed, and
+//! changes nothing: the run is the run that it would have been. Without a probe it costs nothing.
+
+mod text;
+mod trace;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::base::text::counted;
+use crate::base::{Duration, SimTime};
+use crate::engine::{Extras, SimError, World};
+use crate::model::Model;
+use crate::placement::Policy;
+use crate::placement::what_if::Remedy;
+use crate::recorder::{Recorder, Wants};
+use crate::tree::closest;
+
+pub use trace::{Attempt, Preemption, Scores, Verdict};
+use trace::{Trace, Watcher};
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The pod: `name`, `namespace/name`, or a workload as in `deployment/web`, which stands for
+    /// its first pod that found no node, else its first.
+    pub pod: &'a str,
+    /// Only attempts up to this instant count.
+    pub at: Option<SimTime>,
+    /// The number of the replication.
+    pub replication: u32,
+    /// Policies of the user's own: those that the model names, in its order.
+    pub policies: Vec<Arc<dyn Policy>>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The pod, as `namespace/name`.
+    pub pod: String,
+    /// The workload that it is of, as `deployment/web`.
+    pub workload: String,
+    /// The profile that places it.
+    pub scheduler: String,
+    /// Its priority.
+    pub priority: i32,
+    /// What it asks for, in words.
+    pub requests: String,
+    /// Every attempt to place it, in order.
+    pub attempts: Vec<Attempt>,
+    /// What would have made the last attempt a success, if it was none: single changes, or pairs if
+    /// no single one helps. Each was tried.
+    pub remedies: Vec<Remedy>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ExplainError {
+    /// A limit was passed.
+    #[error("{0}")]
+    Limit(#[from] SimError),
+    /// No such pod was to be placed.
+    #[error("{message}")]
+    Unknown {
+        /// What is wrong.
+        message: String,
+        /// What may have been meant.
+        hint: Option<String>,
+    },
+}
+
+/// Runs the model once and explains what became of a pod.
+///
+/// # Errors
+/// If a limit is passed, or no such pod was to be placed.
+///
+/// # Panics
+/// Only if a run does.
+pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation, ExplainError> {
+    let Question { pod, at, replication, policies } = question;
+    let trace = Arc::new(Mutex::new(Trace::default()));
+    let watcher = Watcher::new(pod, at, model, Arc::clone(&trace));
+    let extras = Extras { policies, probe: Some(Box::new(watcher)) };
+    let recorder = Recorder::new(model, Wants::default());
+    let model = &cut(model, at);
+    let outcome = World::with_extras(model, replication, recorder, extras).run()?;
+    let mut trace = trace.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(followed) = trace.followed.take() {
+        return Ok(followed.explained());
+    }
+    let names = outcome.cluster.names();
+    let unseen = outcome
+        .cluster
+        .pods()
+        .iter()
+        .map(|(_, row)| format!("{}/{}", names.resolve(row.namespace), row.name.text(names)));
+    Err(unknown(pod, at, &trace.seen, &unseen.collect()))
+}
+
+/// The model with a run that is not longer than what is asked about.
+fn cut(model: &Arc<Model>, at: Option<SimTime>) -> Arc<Model> {
+    let Some(at) = at else { return Arc::clone(model) };
+    let end = at + Duration::ns(1);
+    let mut model = Model::clone(model);
+    model.run.until = Some(model.run.until.map_or(end, |until| until.min(end)));
+    Arc::new(model)
+}
+
+/// No attempt was made: why, and what may have been meant.
+fn unknown(
+    pod: &str,
+    at: Option<SimTime>,
+    seen: &BTreeSet<String>,
+    there: &BTreeSet<String>,
+) -> ExplainError {
+    let by = at.map_or_else(String::new, |at| format!(" by {}", at.since_start()));
+    let short = |name: &str| name.split_once('/').map_or(name, |(_, name)| name).to_owned();
+    let is_it = |name: &&String| name.as_str() == pod || short(name) == pod;
+    if let Some(name) = there.iter().find(is_it).filter(|name| !seen.contains(*name)) {
+        return ExplainError::Unknown {
+            message: format!("nobody tried to place pod {name}{by}"),
+            hint: Some("it names its node, has a gate, or asks for another scheduler".to_owned()),
+        };
+    }
+    let near: Vec<&str> = seen.iter().map(String::as_str).collect();
+    let names: Vec<String> = seen.iter().map(|name| short(name)).collect();
+    let close = closest(pod, names.iter().map(String::as_str).chain(near));
+    let begun = names.iter().find(|name| name.starts_with(pod));
+    let hint = match (close, begun, names.first()) {
+        (_, Some(begun), _) => Some(format!("did you mean \"{begun}\"?")),
+        (Some(close), _, _) => Some(format!("did you mean \"{close}\"?")),
+        (None, None, Some(first)) => {
+            let tried = counted(crate::base::cast::u64_of(names.len()), "pod");
+            Some(format!("the scheduler had {tried} to place, the first is {first}"))
+        }
+        (None, None, None) => Some("no pod was to be placed at all".to_owned()),
+    };
+    ExplainError::Unknown { message: format!("no pod \"{pod}\" was to be placed{by}"), hint }
+}
+
+impl Explanation {
+    /// As people read it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text::print(self)
+    }
+
+    /// As programs read it; times in seconds.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let remedy = |r: &Remedy| json!({ "changes": r.changes, "node": r.node });
+        json!({
+            "pod": self.pod,
+            "workload": self.workload,
+            "schedulerName": self.scheduler,
+            "priority": self.priority,
+            "requests": self.requests,
+            "attempts": self.attempts.iter().map(Attempt::json).collect::<Vec<_>>(),
+            "remedies": self.remedies.iter().map(remedy).collect::<Vec<_>>(),
+        })
+    }
+}
