@@ -461,7 +461,7 @@ fn other_demands<'a>(draft: &Draft<'a>, all: &mut Vec<Draft<'a>>) {
     for (at, volume) in spec.volumes.iter().enumerate() {
         let what = match volume {
             PodVolume::Claim(name) => format!("claim {}", names.resolve(*name)),
-            PodVolume::Ephemeral { volume } => {
+            PodVolume::Ephemeral { volume, .. } => {
                 format!("ephemeral volume {}", names.resolve(*volume))
             }
             PodVolume::Disk(disk) => format!("disk {}", names.resolve(disk.id)),
