@@ -7,6 +7,7 @@
 mod big;
 pub mod cast;
 pub mod dist;
+pub mod go_sort;
 pub mod go_time;
 pub mod histogram;
 pub mod ids;

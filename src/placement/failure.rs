@@ -55,7 +55,7 @@ impl Failure {
             return Self::error(error);
         }
         let error = FitError::of_attempt(attempt, world);
-        let after = post_filter(attempt, &error, of, world);
+        let after = post_filter(attempt, of, world);
         Self {
             message: error.message(&after.message, world.names).into(),
             plugins: error.plugins,

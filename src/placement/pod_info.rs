@@ -79,6 +79,8 @@ pub struct PlacedPod {
     pub pod: PodRef,
     /// What it is like.
     pub info: Arc<PodInfo>,
+    /// Its name, where a budget may list it as disrupted already (rule S179).
+    pub name: Option<Symbol>,
     /// `status.startTime` (rule S178).
     pub start: Option<SimTime>,
     /// Whether its deletion has begun.
@@ -94,7 +96,7 @@ impl PlacedPod {
     /// One that has not started and is not being deleted.
     #[must_use]
     pub const fn new(pod: PodRef, info: Arc<PodInfo>) -> Self {
-        let (start, class) = (None, None);
-        Self { pod, info, start, is_terminating: false, is_preempted: false, class }
+        let (start, class, name) = (None, None, None);
+        Self { pod, info, name, start, is_terminating: false, is_preempted: false, class }
     }
 }

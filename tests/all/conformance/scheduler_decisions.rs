@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use seatrial::base::Interner;
 use seatrial::model::{NodeId, PodRef};
 use seatrial::placement::plain::{Attempt, attempt};
-use seatrial::placement::preemption::{PostFilter, post_filter};
+use seatrial::placement::preemption::{
+    Candidate, NotHelpful, PostFilter, Preemption, best, dry_run, post_filter,
+};
 use seatrial::placement::{
-    Applicant, Code, Decision, Failure, FitError, Nomination, Plugin, PluginSet, Rejection, World,
-    plugins,
+    Applicant, Code, Decision, Failure, Nomination, Plugin, PluginSet, Rejection, World, plugins,
 };
 use serde_json::Value;
 
@@ -197,8 +198,7 @@ impl<'a> Comparison<'a> {
         let message = text(self.outcome, "message").unwrap_or_default();
         same("message", failure.message.as_ref(), message)?;
         if !is_error {
-            let error = FitError::of_attempt(self.ours, &self.world);
-            let after = post_filter(self.ours, &error, self.of, &self.world);
+            let after = post_filter(self.ours, self.of, &self.world);
             self.post_filter(&after)?;
         }
         self.nominations(&failure)?;
@@ -225,23 +225,80 @@ impl<'a> Comparison<'a> {
         pods.iter().map(|pod| self.pods[pod].clone()).collect()
     }
 
+    /// A candidate of ours as it would be recorded.
+    fn candidate(&self, of: &Candidate) -> (String, Vec<String>, i64) {
+        let victims: Vec<PodRef> = of.victims.iter().map(|victim| victim.pod).collect();
+        let violations = i64::try_from(of.violations).expect("a small number");
+        (self.name(of.node), self.pod_names(&victims), violations)
+    }
+
     fn preemption(&self, after: &PostFilter) -> Result<(), String> {
         let theirs = &self.outcome["preemption"];
-        let victims = self.pod_names(&after.victims);
-        let nominated = match after.nomination {
-            Nomination::Set(node) => Some(self.name(node)),
-            Nomination::Keep | Nomination::Clear => None,
+        let Some(ours) = &after.preemption else {
+            return same("preemption", false, theirs.is_object());
         };
-        let is_listed = |node: &String| {
-            let mut candidates = list(theirs, "candidates").iter();
-            candidates.any(|c| text(c, "node") == Some(node) && texts(c, "victims") == victims)
-        };
-        if theirs["tied"] == true {
-            let is_best = nominated.filter(|n| texts(theirs, "bestSet").contains(n));
-            return same("one of bestSet", is_best.as_ref().is_some_and(is_listed), true);
+        let count = |count: usize| i64::try_from(count).ok();
+        same("potentialNodes", count(ours.potential.len()), int(theirs, "potentialNodes"))?;
+        same("wanted", count(ours.wanted), int(theirs, "wanted"))?;
+        let mode = if after.nomination == Nomination::Keep { "noop" } else { "override" };
+        same("nominatingMode", Some(mode), text(theirs, "nominatingMode"))?;
+        if int(theirs, "offset").is_some_and(|offset| offset >= 0) {
+            return self.some_candidates(ours);
         }
+        let mut candidates: Vec<_> = ours.candidates.iter().map(|c| self.candidate(c)).collect();
+        candidates.sort();
+        same("candidates", candidates, recorded_candidates(theirs))?;
+        same("dry run", self.rejected(ours), recorded_rejected(theirs))?;
+        let mut best: Vec<_> = ours.best.iter().map(|node| self.name(*node)).collect();
+        best.sort();
+        same("bestSet", best, texts(theirs, "bestSet"))?;
+        if theirs["tied"] == true {
+            return Ok(());
+        }
+        let nominated = ours.chosen.map(|node| self.name(node));
         same("nominatedNode", nominated.as_deref(), text(theirs, "nominatedNode"))?;
-        same("evicted", victims, texts(self.outcome, "evicted"))
+        same("evicted", self.pod_names(&after.victims), texts(self.outcome, "evicted"))
+    }
+
+    /// Nodes without victims too: they have no plugin.
+    fn rejected(&self, ours: &Preemption) -> Vec<(String, String, String, Vec<String>)> {
+        let one = |(node, why): &(NodeId, NotHelpful)| {
+            let (code, plugin, reasons) = match why {
+                NotHelpful::NoVictims => {
+                    let reason = "No preemption victims found for incoming pod".to_owned();
+                    ("UnschedulableAndUnresolvable".to_owned(), String::new(), vec![reason])
+                }
+                NotHelpful::Rejected(why) => self.rejection(why),
+                NotHelpful::NobodyInTheWay => ("Error".to_owned(), String::new(), Vec::new()),
+            };
+            (self.name(*node), code, plugin, reasons)
+        };
+        let mut all: Vec<_> = ours.rejected.iter().map(one).collect();
+        all.sort();
+        all
+    }
+
+    /// Where both sides tried other nodes: those that were recorded must come out as recorded.
+    fn some_candidates(&self, ours: &Preemption) -> Result<(), String> {
+        let theirs = &self.outcome["preemption"];
+        let mut again = Vec::new();
+        for (node, ..) in recorded_candidates(theirs) {
+            let of_that_name = |id: &&NodeId| self.name(**id) == node;
+            let node = self.world.nodes.order().iter().find(of_that_name).ok_or("no such node")?;
+            let candidate = dry_run(*node, self.ours, self.of, &self.world);
+            again.push(candidate.map_err(|why| format!("{node:?} is a candidate, not {why:?}"))?);
+        }
+        let listed = again.iter().map(|candidate| self.candidate(candidate)).collect();
+        same("candidates", listed, recorded_candidates(theirs))?;
+        let is_enough =
+            |found: usize, tried: usize| found >= ours.wanted || tried >= ours.potential.len();
+        let (found, rejected) = (again.len(), list(theirs, "rejected").len());
+        same("their search ends", is_enough(found, found + rejected), true)?;
+        let (found, rejected) = (ours.candidates.len(), ours.rejected.len());
+        same("our search ends", is_enough(found, found + rejected), true)?;
+        let mut best: Vec<_> = best(&again).into_iter().map(|node| self.name(node)).collect();
+        best.sort();
+        same("bestSet", best, texts(theirs, "bestSet"))
     }
 
     fn nominations(&self, failure: &Failure) -> Result<(), String> {
@@ -254,11 +311,37 @@ impl<'a> Comparison<'a> {
         cleared.sort();
         let mut theirs = texts(self.outcome, "nominationsCleared");
         theirs.sort();
-        if self.outcome["preemption"]["tied"] == true {
+        let preemption = &self.outcome["preemption"];
+        let is_random = int(preemption, "offset").is_some_and(|offset| offset >= 0);
+        if preemption["tied"] == true || is_random {
             return Ok(());
         }
         same("nominationsCleared", cleared, theirs)
     }
+}
+
+/// Node, victims and violated budgets, by node.
+fn recorded_candidates(of: &Value) -> Vec<(String, Vec<String>, i64)> {
+    let one = |candidate: &Value| {
+        let node = text(candidate, "node").unwrap_or_default().to_owned();
+        let violations = int(candidate, "pdbViolations").unwrap_or(0);
+        (node, texts(candidate, "victims"), violations)
+    };
+    let mut all: Vec<_> = list(of, "candidates").iter().map(one).collect();
+    all.sort();
+    all
+}
+
+/// Node, code, plugin and reasons, by node.
+fn recorded_rejected(of: &Value) -> Vec<(String, String, String, Vec<String>)> {
+    let one = |rejected: &Value| {
+        let node = text(rejected, "node").unwrap_or_default().to_owned();
+        let (code, plugin, reasons) = recorded(rejected);
+        (node, code, plugin, reasons)
+    };
+    let mut all: Vec<_> = list(of, "rejected").iter().map(one).collect();
+    all.sort();
+    all
 }
 
 fn recorded(of: &Value) -> (String, String, Vec<String>) {

@@ -106,6 +106,7 @@ impl Objects {
                 && condition["reason"] == "PreemptionByScheduler"
         };
         Ok(PlacedPod {
+            name: Some(self.symbol(&object["metadata"]["name"])),
             start: text(&object["status"], "startTime").map(instant),
             is_terminating: object["metadata"]["deletionTimestamp"].is_string(),
             is_preempted: list(&object["status"], "conditions").iter().any(evicted),
