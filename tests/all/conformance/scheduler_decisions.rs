@@ -207,17 +207,14 @@ impl<'a> Comparison<'a> {
 
     fn post_filter(&self, after: &PostFilter) -> Result<(), String> {
         let code = match after.nomination {
+            _ if after.is_error => "Error",
             Nomination::Set(_) => "Success",
-            Nomination::Keep | Nomination::Clear if self.ours.pre_filter.is_some() => "Error",
             Nomination::Keep | Nomination::Clear => "Unschedulable",
         };
         let theirs = &self.outcome["postFilter"];
-        let said = (code.to_owned(), after.message.clone());
-        let is_error = text(theirs, "code") == Some("Error");
-        let code =
-            if is_error || code == "Error" { text(theirs, "code") } else { Some(said.0.as_str()) };
-        same("postFilter", code, text(theirs, "code"))?;
-        same("postFilter reasons", said.1, texts(theirs, "reasons").join(", "))?;
+        same("postFilter", Some(code), text(theirs, "code"))?;
+        let reasons = texts(theirs, "reasons").join(", ");
+        same("postFilter reasons", after.message.as_str(), &reasons)?;
         self.preemption(after)
     }
 
