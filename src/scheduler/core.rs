@@ -224,6 +224,12 @@ impl Core {
         self.row(pod).is_some()
     }
 
+    /// What a pod is like that this scheduler knows.
+    #[must_use]
+    pub fn info_of(&self, pod: PodRef) -> Option<&Arc<PodInfo>> {
+        self.row(pod).map(|row| &row.facts.info)
+    }
+
     /// When a pod that counts started.
     pub fn set_start(&mut self, pod: PodRef, start: Option<SimTime>) {
         let Some(row) = self.row_mut(pod).filter(|row| row.facts.start != start) else { return };
@@ -535,8 +541,8 @@ impl Core {
                     let Some(waiting) = self.queue.get(pod) else { break };
                     let (rejectors, world) =
                         (waiting.rejectors, self.placer.world(usize::from(profile), names));
-                    let helps = rejectors.is_empty()
-                        || may_help(own(aspect), &new.info, rejectors, &world);
+                    let helps =
+                        rejectors.is_empty() || may_help(own(aspect), &new.info, rejectors, &world);
                     let Self { queue, placer, rows, preempting, .. } = self;
                     let gate = |pod| gate_of(pod, rows, preempting, placer);
                     if helps && queue.move_one(pod, gate, now) {
@@ -643,13 +649,7 @@ impl Core {
         self.queue.forget(pod);
     }
 
-    fn assume(
-        &mut self,
-        pod: PodRef,
-        node: NodeId,
-        profile: usize,
-        names: &Interner,
-    ) -> Duration {
+    fn assume(&mut self, pod: PodRef, node: NodeId, profile: usize, names: &Interner) -> Duration {
         self.queue.set_aside(pod);
         self.placer.nominator_mut().remove(pod);
         let Some(row) = self.row_mut(pod) else { return Duration::ZERO };
@@ -691,9 +691,8 @@ impl Core {
     /// Whom to evict for a pod whose attempt failed; it is held back until the last of them is on
     /// its way. Those that are ending already are passed over (rule S186).
     pub fn preempt(&mut self, pod: PodRef, failure: &Failure) -> Vec<PodRef> {
-        let is_alive = |victim: &PodRef| {
-            self.row(*victim).is_some_and(|row| !row.facts.is_terminating)
-        };
+        let is_alive =
+            |victim: &PodRef| self.row(*victim).is_some_and(|row| !row.facts.is_terminating);
         let victims: Vec<_> = failure.victims.iter().copied().filter(is_alive).collect();
         if let Some(last) = victims.last() {
             self.preempting.insert(pod, *last);

@@ -223,9 +223,8 @@ fn after_node_labels(
         }
         Plugin::PodTopologySpread => is_spread_anew(pod, (old, new), world),
         Plugin::InterPodAffinity => {
-            let of = |node: &NodeState, term: &PodAffinityTerm| {
-                node.spec.labels.get(term.topology_key)
-            };
+            let of =
+                |node: &NodeState, term: &PodAffinityTerm| node.spec.labels.get(term.topology_key);
             let affinity = &pod.spec.pod_affinity;
             affinity.required.iter().any(|t| of(new, t).is_some() && of(new, t) != of(old, t))
                 || affinity
@@ -346,11 +345,7 @@ fn has_spread_keys(pod: &PodInfo, labels: &Labels, world: &World<'_>) -> bool {
 }
 
 /// Whether a node's change of labels or taints may shift the waiting pod's domains (rule S151).
-fn is_spread_anew(
-    pod: &PodInfo,
-    (old, new): (&NodeState, &NodeState),
-    world: &World<'_>,
-) -> bool {
+fn is_spread_anew(pod: &PodInfo, (old, new): (&NodeState, &NodeState), world: &World<'_>) -> bool {
     let has = |node: &NodeState| has_spread_keys(pod, &node.spec.labels, world);
     let hard = pod_topology_spread::hard_constraints(pod, world);
     let differs = |key| old.spec.labels.get(key) != new.spec.labels.get(key);

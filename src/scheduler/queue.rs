@@ -487,13 +487,10 @@ impl SchedulingQueue {
 
     /// Moves all pods that have waited for an event for more than five minutes; those that are
     /// held back stay (rule S139).
-    pub fn flush_unschedulable(
-        &mut self,
-        gate: impl Fn(PodRef) -> Option<Plugin>,
-        now: SimTime,
-    ) {
+    pub fn flush_unschedulable(&mut self, gate: impl Fn(PodRef) -> Option<Plugin>, now: SimTime) {
         let free = self.parked.iter().filter(|(kin, _)| kin.gate.is_none());
-        let is_long = |((at, _), _): &(&(SimTime, u64), &PodRef)| now.saturating_since(*at) > STAY_MAX;
+        let is_long =
+            |((at, _), _): &(&(SimTime, u64), &PodRef)| now.saturating_since(*at) > STAY_MAX;
         let long = free.flat_map(|(_, alike)| alike.iter().take_while(is_long));
         let mut moved: Vec<_> = long.map(|(key, pod)| (*key, *pod)).collect();
         moved.sort_unstable();

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::base::{IdVec, LookupSet, Symbol};
 use crate::cluster::{Change, Cluster, NodeChange, ObjectChange, Pod};
 use crate::model::{
-    Labels, NodeId, NodeOrder, ObjectName, PodRef, PodSpec, ReplicaSetRef, ServiceId, TemplateId,
+    Labels, NodeId, NodeOrder, ObjectName, PodRef, PodSpec, PodVolume, ReplicaSetRef, ServiceId,
+    TemplateId,
 };
-use crate::placement::{ClassId, Owner, OwnerKind, PodInfo};
+use crate::placement::plugins::volumes::controller;
+use crate::placement::{ClassId, Owner, OwnerKind, PodIdentity, PodInfo};
 use crate::sim::{Ctx, Streams};
 
 use super::core::{Core, PodFacts};
@@ -104,6 +106,20 @@ enum Priorities {
     Several,
 }
 
+/// Class and description of a pod: those of its kind, unless it has generic ephemeral volumes,
+/// whose claims are its own.
+fn of_pod(kind: &Kind, row: &Pod, core: &mut Core, cluster: &Cluster) -> (ClassId, Arc<PodInfo>) {
+    let is_own = |volume: &PodVolume| matches!(volume, PodVolume::Ephemeral { .. });
+    let names = cluster.names();
+    if !kind.spec.volumes.iter().any(is_own) {
+        return (kind.class, Arc::clone(&kind.info));
+    }
+    let name = names.get(&row.name.text(names)).expect("interned when the pod was created");
+    let identity = Some(PodIdentity { name, uid: name });
+    let info = Arc::new(PodInfo { identity, ..(*kind.info).clone() });
+    (core.placer_mut().class(&info, names), info)
+}
+
 impl Watch {
     /// What is there when the scheduler starts, and the waiting pods in the order in which it
     /// finds them if that is left to chance (rules S12, S12a).
@@ -152,7 +168,14 @@ impl Watch {
                 let facts = self.facts_of(row, core, cluster);
                 core.update_pod(pod, facts, names, now);
             }
-            Notice::Freed(pod) => core.delete_pod(pod, names, now),
+            Notice::Freed(pod) => {
+                let info = core.info_of(pod).filter(|info| info.identity.is_some()).cloned();
+                core.delete_pod(pod, names, now);
+                if let Some(info) = info {
+                    let storage = &mut core.placer_mut().catalog_mut().storage;
+                    controller::remove_claims(&info, storage, names);
+                }
+            }
             Notice::Node(node) => {
                 core.update_node(node, &cluster.nodes()[node].spec, names, now);
             }
@@ -176,6 +199,8 @@ impl Watch {
         if core.profile_of(who, cluster.names()).is_none() {
             return self.warn_of_stranger(who, row, cluster, ctx);
         }
+        let storage = &mut core.placer_mut().catalog_mut().storage;
+        controller::make_claims(&facts.info, storage, cluster.names());
         core.add_pod(pod, facts, cluster.names(), ctx.now());
     }
 
@@ -195,8 +220,7 @@ impl Watch {
         let is_known = |kind: &Kind| Arc::ptr_eq(&kind.spec, spec) && kind.owner == row.owner;
         if !slot.as_ref().is_some_and(is_known) {
             let owner = row.owner.and_then(|owner| cluster.replica_sets().get(owner));
-            let owner =
-                owner.map(|rs| Owner { kind: OwnerKind::ReplicaSet, name: rs.name.name });
+            let owner = owner.map(|rs| Owner { kind: OwnerKind::ReplicaSet, name: rs.name.name });
             let labels = template.labels.clone();
             let info = PodInfo::plain(row.namespace, labels, Arc::clone(spec));
             let info = Arc::new(PodInfo { owner, ..info });
@@ -205,12 +229,13 @@ impl Watch {
             self.note_priority(spec.priority, core, cluster);
         }
         let kind = self.kinds[row.template].as_ref().expect("set above");
+        let (class, info) = of_pod(kind, row, core, cluster);
         PodFacts {
             nominated: row.nominated,
             start: row.status.start_time,
             is_terminating: row.deletion.is_some(),
             is_preempted: row.is_preempted,
-            ..PodFacts::new(kind.class, Arc::clone(&kind.info))
+            ..PodFacts::new(class, info)
         }
     }
 

@@ -83,3 +83,8 @@ fn busy_cluster_is_what_it_was() {
 fn policy_compare_is_what_it_was() {
     check("policy-compare", &["run.until=20m"]);
 }
+
+#[test]
+fn zonal_volumes_is_what_it_was() {
+    check("zonal-volumes", &[]);
+}

@@ -25,3 +25,4 @@ mod swarm;
 mod theory;
 mod tidy;
 mod traffic;
+mod volumes;

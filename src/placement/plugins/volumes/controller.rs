@@ -43,7 +43,7 @@ pub fn make_claims(pod: &PodInfo, storage: &mut StorageCatalog, names: &Interner
     }
 }
 
-/// Removes the claims of a pod that is gone, and the volumes that were made for them.
+/// Removes the claims of a pod that has ended or is gone, and the volumes that were made for them.
 pub fn remove_claims(pod: &PodInfo, storage: &mut StorageCatalog, names: &Interner) {
     for volume in &pod.spec.volumes {
         let used = claim_name(volume, pod, names).filter(|used| used.is_ephemeral);
