@@ -36,8 +36,11 @@ impl NodeRules {
         let (mut faults, mut terms) = (Vec::new(), Vec::new());
         let list = At::ROOT.field("nodeSelectorTerms");
         for (index, term) in items(&required["nodeSelectorTerms"]).iter().enumerate() {
-            if let Some(term) = lower_term(term, &list.index(index), names, &mut faults) {
-                terms.push(term);
+            // An empty term matches nothing, but names no node either (rule S99).
+            let before = faults.len();
+            let term = lower_term(term, &list.index(index), names, &mut faults);
+            if faults.len() == before {
+                terms.push(term.unwrap_or_default());
             }
         }
         let required_error = (!faults.is_empty()).then(|| aggregate(&faults));

@@ -26,6 +26,7 @@ impl Cluster {
         let mut names = Interner::layered(Arc::clone(&model.names));
         let hash_label = names.intern("pod-template-hash");
         let unreachable_key = names.intern("node.kubernetes.io/unreachable");
+        let cordoned_key = names.intern("node.kubernetes.io/unschedulable");
         let no_value = names.intern("");
         let mut cluster = Self {
             model: Arc::clone(model),
@@ -55,6 +56,7 @@ impl Cluster {
             replica_sets_created: 0,
             hash_label,
             unreachable_key,
+            cordoned_key,
             no_value,
         };
         cluster.add_objects(model, changes);
@@ -119,8 +121,12 @@ impl Cluster {
         }
     }
 
-    fn add_node(&mut self, spec: NodeSpec) -> NodeId {
+    fn add_node(&mut self, mut spec: NodeSpec) -> NodeId {
         let name = spec.name;
+        let taint = self.cordoned_taint();
+        if spec.unschedulable && !spec.taints.contains(&taint) {
+            spec.taints.push(taint);
+        }
         let node = self.nodes.push(Node {
             spec,
             created: self.now,
@@ -238,11 +244,21 @@ impl Cluster {
         }
     }
 
+    /// The taint follows the mark and goes with it.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/nodelifecycle/node_lifecycle_controller.go
+    /// `doNoScheduleTaintingPass`. Differs: it is there at the same instant as the mark.
     fn cordon(&mut self, node: NodeId, unschedulable: bool, changes: &mut Vec<Change>) {
         if self.nodes[node].spec.unschedulable == unschedulable {
             return;
         }
-        self.nodes[node].spec.unschedulable = unschedulable;
+        let taint = self.cordoned_taint();
+        let spec = &mut self.nodes[node].spec;
+        spec.unschedulable = unschedulable;
+        spec.taints.retain(|other| (other.key, other.effect) != (taint.key, taint.effect));
+        if unschedulable {
+            spec.taints.push(taint);
+        }
         let what = if unschedulable { NodeChange::Cordoned } else { NodeChange::Uncordoned };
         changes.push(Change::Node { node, what });
     }

@@ -77,6 +77,7 @@ pub struct Cluster {
     replica_sets_created: u64,
     hash_label: Symbol,
     unreachable_key: Symbol,
+    cordoned_key: Symbol,
     no_value: Symbol,
 }
 
@@ -114,6 +115,11 @@ impl Cluster {
     #[must_use]
     pub const fn unreachable_taint(&self, effect: TaintEffect) -> Taint {
         Taint { key: self.unreachable_key, value: self.no_value, effect }
+    }
+
+    /// The taint of a cordoned node.
+    const fn cordoned_taint(&self) -> Taint {
+        Taint { key: self.cordoned_key, value: self.no_value, effect: TaintEffect::NoSchedule }
     }
 
     /// All pods that are there.

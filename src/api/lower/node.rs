@@ -7,11 +7,10 @@ use super::super::read::{items, quantity, text};
 use super::super::requests::{list, resources};
 use super::pod::effect;
 use crate::base::{Bytes, Interner, Money};
-use crate::model::{NodeSpec, Taint, TaintEffect};
+use crate::model::{NodeSpec, Taint};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 const ZONE_OLD: &str = "failure-domain.beta.kubernetes.io/zone";
-const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// Lowers a Node. Its price is zero and it belongs to no pool (the empty symbol); without
 /// `status.allocatable` its capacity counts, without that it takes no pod (rule S80).
@@ -22,13 +21,6 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
     } else {
         &status["capacity"]
     };
-    let unschedulable = spec["unschedulable"] == true;
-    let mut taints = lower_taints(&spec["taints"], names);
-    if unschedulable {
-        // The taint follows from the mark and goes with it.
-        let key = names.intern(UNSCHEDULABLE);
-        taints.retain(|taint| taint.key != key || taint.effect != TaintEffect::NoSchedule);
-    }
     let zone = [ZONE, ZONE_OLD].into_iter().map(|key| text(&metadata["labels"][key]));
     let zone = zone.into_iter().find(|zone| !zone.is_empty());
     let pods_max = quantity(&allocatable["pods"]).map_or(0, |pods| pods.value().max(0));
@@ -39,8 +31,8 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
         name: names.intern(text(&metadata["name"])),
         pool: names.intern(""),
         labels: lower_labels(&metadata["labels"], names),
-        taints,
-        unschedulable,
+        taints: lower_taints(&spec["taints"], names),
+        unschedulable: spec["unschedulable"] == true,
         allocatable: resources(&list(allocatable), names),
         pods_max: u32::try_from(pods_max).unwrap_or(u32::MAX),
         price_per_hour: Money::ZERO,

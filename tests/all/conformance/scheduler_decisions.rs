@@ -127,19 +127,15 @@ impl<'a> Comparison<'a> {
             return same("scored", false, self.outcome["scores"].is_object());
         };
         let arranged = |all: &[i64]| places.iter().map(|place| all[*place]).collect::<Vec<_>>();
-        let mut skipped: Vec<&str> = Vec::new();
         let mut ours = BTreeMap::new();
         for (plugin, weight, of_plugin) in &scores.plugins {
-            match of_plugin {
-                None => skipped.push(plugin.as_str()),
-                Some(s) => {
-                    let row = (*weight, arranged(&s.raw), arranged(&s.normalized));
-                    ours.insert(plugin.as_str().to_owned(), row);
-                }
+            if let Some(s) = of_plugin {
+                let row = (*weight, arranged(&s.raw), arranged(&s.normalized));
+                ours.insert(plugin.as_str().to_owned(), row);
             }
         }
-        skipped.sort_unstable();
-        same("skippedScores", skipped, borrowed(self.outcome, "skippedScores"))?;
+        let skipped = sorted(scores.skipped);
+        same("skippedScores", skipped, texts(self.outcome, "skippedScores"))?;
         let theirs = self.outcome["scores"].as_object().into_iter().flatten();
         let row =
             |of: &Value| (int(of, "weight").unwrap_or(0), of["raw"].clone(), of["norm"].clone());
