@@ -7,4 +7,6 @@ mod node_selectors;
 mod objects;
 mod requests;
 mod scheduler_decisions;
+mod scheduler_queue;
+mod scheduler_sequences;
 mod tolerations;
