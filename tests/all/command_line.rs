@@ -170,6 +170,29 @@ fn compare_pairs_the_seeds() {
 }
 
 #[test]
+fn explain_says_where_a_pod_went_and_what_it_does_not_know() {
+    let place = folder("pods.created > 0", false);
+    let output = seatrial(place.path(), &["explain", ".", "deployment/web"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).contains("of deployment/web · profile default-scheduler"));
+    let json = seatrial(place.path(), &["explain", ".", "deployment/web", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let name = json["pod"].as_str().expect("a name").to_owned();
+    assert!(json["attempts"][0]["node"].is_string(), "{json}");
+    let by_name = seatrial(place.path(), &["explain", ".", &name, "--at", "30s"]);
+    assert!(stdout(&by_name).starts_with(&name), "{}", stdout(&by_name));
+    let unknown = seatrial(place.path(), &["explain", ".", "wbe"]);
+    assert_eq!((code(&unknown), stdout(&unknown).as_str()), (2, ""));
+    let told = stderr(&unknown);
+    assert!(told.starts_with("error: no pod \"wbe\" was to be placed\nhelp: "), "{told}");
+    let part = seatrial(place.path(), &["explain", ".", "web-"]);
+    assert!(stderr(&part).contains("help: did you mean \"web-"), "{}", stderr(&part));
+    assert_eq!(code(&seatrial(place.path(), &["explain", ".", "web", "--at", "soon"])), 2);
+    let limit = ["explain", ".", "web", "--set", "run.eventsMax=1000"];
+    assert_eq!(code(&seatrial(place.path(), &limit)), 3);
+}
+
+#[test]
 fn schema_and_completions_are_printed() {
     let here = tempfile::tempdir().expect("a temporary folder");
     let schema = seatrial(here.path(), &["schema"]);
@@ -200,7 +223,7 @@ fn show_prints_the_model_after_defaults() {
 fn the_help_is_what_it_was() {
     let here = tempfile::tempdir().expect("a temporary folder");
     let mut text = String::new();
-    for command in ["", "run", "check", "compare", "schema", "completions"] {
+    for command in ["", "run", "check", "compare", "explain", "schema", "completions"] {
         let arguments: Vec<&str> =
             [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         text.push_str(&format!("$ seatrial {}\n", arguments.join(" ")));

@@ -88,3 +88,8 @@ fn policy_compare_is_what_it_was() {
 fn zonal_volumes_is_what_it_was() {
     check("zonal-volumes", &[]);
 }
+
+#[test]
+fn two_profiles_is_what_it_was() {
+    check("two-profiles", &["run.until=15m"]);
+}
