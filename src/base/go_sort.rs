@@ -141,7 +141,7 @@ impl<T, L: Fn(&T, &T) -> bool> Sorter<'_, T, L> {
         }
         let mut word = super::cast::u64_of(len);
         let below = (1_usize << bits(len)) - 1;
-        let middle = len / 4 * 2 - 1;
+        let first = len / 4 * 2 - 1;
         for step in 0..3 {
             word ^= word << 13;
             word ^= word >> 7;
@@ -151,7 +151,7 @@ impl<T, L: Fn(&T, &T) -> bool> Sorter<'_, T, L> {
             if other >= len {
                 other -= len;
             }
-            self.items.swap(middle + step - 1, other);
+            self.items.swap(first + step, other);
         }
     }
 
