@@ -25,17 +25,20 @@ struct Comparison<'a> {
     of: &'a Applicant,
     ours: &'a Attempt,
     pods: &'a BTreeMap<PodRef, String>,
+    stubs: &'a [PodRef],
     case: &'a Value,
     outcome: &'a Value,
 }
 
 fn check(case: &Value) -> Result<(), String> {
-    let Case { names, mut placer, pods, asked, class, profile } = scheduler_case::read(case)?;
+    let Case { names, mut placer, pods, stubs, asked, class, profile } =
+        scheduler_case::read(case)?;
     let of = placer.applicant(asked, class);
     let world = placer.world(profile, &names);
     let ours = attempt(&of, &world, placer.start());
     let (of_ref, outcome) = (&of, &case["outcome"]);
-    let with = Comparison { world, of: of_ref, ours: &ours, pods: &pods, case, outcome };
+    let with =
+        Comparison { world, of: of_ref, ours: &ours, pods: &pods, stubs: &stubs, case, outcome };
     with.before_nodes()?;
     with.verdicts()?;
     with.scores()?;
@@ -297,7 +300,9 @@ impl<'a> Comparison<'a> {
     fn nominations(&self, failure: &Failure) -> Result<(), String> {
         let pod = &self.case["pod"];
         let had = text(&pod["status"], "nominatedNodeName").is_some();
-        let mut cleared = self.pod_names(&failure.cleared);
+        // The real code has no status to clear of a pod that it knows by name alone.
+        let cleared = failure.cleared.iter().filter(|pod| !self.stubs.contains(pod)).copied();
+        let mut cleared = self.pod_names(&cleared.collect::<Vec<_>>());
         if had && failure.nomination == Nomination::Clear {
             cleared.push(full_name(pod));
         }

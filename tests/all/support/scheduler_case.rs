@@ -29,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) placer: Placer,
     /// Names of all pods, as `NAMESPACE/NAME`.
     pub(crate) pods: BTreeMap<PodRef, String>,
+    /// Nominated pods that the recorder's scheduler knew by name alone.
+    pub(crate) stubs: Vec<PodRef>,
     /// The pod to schedule.
     pub(crate) asked: PodRef,
     /// Its class.
@@ -254,11 +256,15 @@ pub(crate) fn read(case: &Value) -> Result<Case, String> {
     let asked = known(pod);
     let nominated = list(cluster, "nominatedPods");
     let popped = popped_before(pod, nominated);
+    let mut stubs = Vec::new();
     let others = nominated.iter().zip(popped).map(|(o, gone)| (None, o, gone));
     for (at, object, gone) in others.chain([(Some(asked), pod, false)]) {
         let node = text(&object["status"], "nominatedNodeName").and_then(|name| nodes.get(name));
         let info = if gone { objects.stub(object)? } else { objects.info(object)? };
         let at = at.unwrap_or_else(|| known(object));
+        if gone {
+            stubs.push(at);
+        }
         if let Some(node) = node {
             placer.nominator_mut().add(at, info, *node);
         }
@@ -270,7 +276,7 @@ pub(crate) fn read(case: &Value) -> Result<Case, String> {
     placer.set_start(usize::try_from(start).map_err(|e| e.to_string())?);
     let scheduler = text(&pod["spec"], "schedulerName").unwrap_or("default-scheduler");
     let profile = placer.profile_named(scheduler).ok_or("no profile for the pod")?;
-    Ok(Case { names, placer, pods, asked, class, profile })
+    Ok(Case { names, placer, pods, stubs, asked, class, profile })
 }
 
 /// Which of the nominated pods the recorder took out of the queue before it got the pod to schedule:
