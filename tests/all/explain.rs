@@ -155,3 +155,23 @@ fn pods_that_were_never_tried_are_told_apart_from_unknown_ones() {
     assert_eq!(ask(&pod(""), late, "batch-0", Some(4)), Err(text.to_owned()));
     assert!(ask(&pod(""), late, "batch-0", Some(5)).is_ok());
 }
+
+#[test]
+fn who_is_evicted_is_told() {
+    let class = "{ apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: { name: high }, \
+                 value: 1000 }";
+    let pods = "  - name: job\n    arrivals: { at: 1s }\n    count: 2\n    pods: [{ requests: { cpu: \
+                3, memory: 1Gi } }]\n  - name: urgent\n    arrivals: { at: 5s }\n    count: 1\n    \
+                pods: [{ requests: { cpu: 3, memory: 1Gi }, priorityClass: high }]\n";
+    let urgent = ask(class, pods, "urgent-0", None).unwrap();
+    let first = urgent.attempts[0].preemption.as_ref().unwrap();
+    assert_eq!(first.victims.len(), 1, "{first:?}");
+    assert!(first.victims[0].starts_with("default/job-"), "{first:?}");
+    let node = first.node.clone().unwrap();
+    let text = urgent.text();
+    assert!(
+        text.contains(&format!("  preemption: nominated to {node}, evicts default/job-")),
+        "{text}"
+    );
+    assert_eq!(urgent.attempts.last().unwrap().node.as_ref(), Some(&node), "{text}");
+}
