@@ -172,9 +172,8 @@ fn preempt(attempt: &Attempt, of: &Applicant, world: &World<'_>) -> PostFilter {
         return PostFilter { message: say(why_not), ..PostFilter::default() };
     }
     let found = search(attempt, of, world);
-    let chosen = found.candidates.iter().find(|candidate| Some(candidate.node) == found.chosen);
-    if let Some(chosen) = chosen {
-        return carried_out(chosen, of, world, found.clone());
+    if found.chosen.is_some() {
+        return carried_out(found, of, world);
     }
     let in_the_way = |(node, why): &(NodeId, NotHelpful)| {
         let name = world.names.resolve(world.nodes.state(*node).spec.name);
@@ -296,12 +295,10 @@ pub fn dry_run(
 }
 
 /// What is done for the candidate that is taken (rules S185, S186).
-fn carried_out(
-    chosen: &Candidate,
-    of: &Applicant,
-    world: &World<'_>,
-    found: Preemption,
-) -> PostFilter {
+fn carried_out(found: Preemption, of: &Applicant, world: &World<'_>) -> PostFilter {
+    let mut candidates = found.candidates.iter();
+    let chosen = candidates.find(|candidate| Some(candidate.node) == found.chosen);
+    let chosen = chosen.expect("the one that is taken is a candidate");
     let living = chosen.victims.iter().filter(|victim| !victim.is_terminating);
     let victims: Vec<PodRef> = living.map(|victim| victim.pod).collect();
     let nominated = world.nominator.on(chosen.node).iter();
