@@ -177,7 +177,7 @@ impl<'a> Driver<'a> {
             self.now = next;
             if due == Some(next) {
                 let (_, due) = self.agenda.pop_first().ok_or("it was there")?;
-                self.happen(due)?;
+                self.happen(&due)?;
             } else if backoff == Some(next) {
                 self.core.flush_backoff(next);
             } else if long == Some(next) {
@@ -193,8 +193,8 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn happen(&mut self, due: Due) -> Result<(), String> {
-        match due {
+    fn happen(&mut self, due: &Due) -> Result<(), String> {
+        match *due {
             Due::Vanish(pod) => {
                 let name = self.pod_names[pod.id.index()].clone();
                 if self.pods.get(&name).is_some_and(|known| known.at == pod) {
