@@ -46,6 +46,8 @@ pub struct PodFacts {
     pub is_terminating: bool,
     /// Whether a scheduler has evicted it (rule S171).
     pub is_preempted: bool,
+    /// Its name, if budgets may name it (rule S179).
+    pub name: Option<Symbol>,
 }
 
 impl PodFacts {
@@ -60,6 +62,7 @@ impl PodFacts {
             start: None,
             is_terminating: false,
             is_preempted: false,
+            name: None,
         }
     }
 }
@@ -410,6 +413,7 @@ impl Core {
             start: facts.start,
             is_terminating: facts.is_terminating,
             is_preempted: facts.is_preempted,
+            name: facts.name,
             ..PlacedPod::new(pod, Arc::clone(&facts.info))
         };
         if self.placer.nodes().get(node).is_none() {

@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::placement::plugins::volumes::controller;
 use crate::placement::{ClassId, Owner, OwnerKind, PodIdentity, PodInfo};
+use crate::record::PodName;
 use crate::sim::{Ctx, Streams};
 
 use super::core::{Core, PodFacts};
@@ -235,6 +236,10 @@ impl Watch {
             start: row.status.start_time,
             is_terminating: row.deletion.is_some(),
             is_preempted: row.is_preempted,
+            name: match row.name {
+                PodName::Fixed(name) => Some(name),
+                PodName::Generated { .. } | PodName::Numbered { .. } => None,
+            },
             ..PodFacts::new(class, info)
         }
     }

@@ -13,7 +13,8 @@ use seatrial::base::{Duration, Id, SimTime};
 use seatrial::model::{Latencies, NodeId, PodId, PodRef};
 use seatrial::placement::plain::{Attempt, attempt};
 use seatrial::placement::plugins::volumes::hints::StorageChange;
-use seatrial::placement::{Failure, PluginSet};
+use seatrial::placement::preemption::post_filter;
+use seatrial::placement::{Failure, Nomination, PluginSet};
 use seatrial::scheduler::{Core, Outcome, Patch, Place, PodFacts, VolumeBinder};
 use seatrial::sim::Streams;
 use serde_json::{Map, Value, json};
@@ -284,6 +285,7 @@ impl<'a> Driver<'a> {
             start: placed.start,
             is_terminating: placed.is_terminating,
             is_preempted: placed.is_preempted,
+            name: placed.name,
             ..PodFacts::new(class, info)
         })
     }
@@ -433,6 +435,13 @@ impl Driver<'_> {
         let of = placer.applicant(pod, class);
         let world = placer.world(usize::from(profile), &self.objects.names);
         let plain = attempt(&of, &world, start);
+        let is_rejected = plain.chosen.is_none() && plain.error.is_none();
+        let search = is_rejected.then(|| post_filter(&plain, &of, &world).preemption).flatten();
+        // Those that are ending already are listed too, and not evicted again.
+        let chosen = search.and_then(|search| {
+            search.candidates.into_iter().find(|candidate| Some(candidate.node) == search.chosen)
+        });
+        let victims = chosen.map(|chosen| chosen.victims.iter().map(|v| v.pod).collect::<Vec<_>>());
         let mut line = Map::new();
         line.insert("atUs".into(), json!(self.since_zero(self.now)));
         line.insert("pod".into(), json!(name));
@@ -449,7 +458,7 @@ impl Driver<'_> {
             }
             Outcome::Failed(failure) => {
                 self.turn += FAILURE;
-                self.failed(pod, line, &failure)
+                self.failed(pod, line, &failure, victims)
             }
         }
     }
@@ -512,6 +521,7 @@ impl Driver<'_> {
         pod: PodRef,
         mut line: Map<String, Value>,
         failure: &Failure,
+        victims: Option<Vec<PodRef>>,
     ) -> Result<(), String> {
         let name = self.pod_names[pod.id.index()].clone();
         let is_error = failure.plugins.is_empty() && !failure.message.starts_with("no nodes");
@@ -523,12 +533,9 @@ impl Driver<'_> {
         let names = |pods: &[PodRef]| {
             pods.iter().map(|p| self.pod_names[p.id.index()].clone()).collect::<Vec<_>>()
         };
-        let victims = names(&failure.victims);
-        if let (seatrial::placement::Nomination::Set(node), false) =
-            (failure.nomination, victims.is_empty())
-        {
+        if let (Nomination::Set(node), Some(victims)) = (failure.nomination, &victims) {
             line.insert("nominatedNode".into(), json!(self.node_name(node)));
-            line.insert("victims".into(), json!(victims));
+            line.insert("victims".into(), json!(names(victims)));
         }
         self.done.attempts.push(Value::Object(line));
         let cleared = names(&failure.cleared);
