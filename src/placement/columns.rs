@@ -414,7 +414,8 @@ impl Columns {
         let best = best.max().unwrap_or(NEVER);
         let (mut key, mut place, mut number) = (u64::MAX, usize::MAX, 0);
         for (word, bits) in words() {
-            for bit in ones(self.places_of(best, word, bits)) {
+            let tied = self.places_of(best, word, bits);
+            for bit in firsts(tied, bits, number) {
                 let below = (bits & !(u64::MAX << bit)).count_ones();
                 let walk = preorder(number + cast::usize_of(below));
                 if walk < key {
@@ -594,6 +595,25 @@ fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
         let bit = cast::usize_of(bits.trailing_zeros());
         bits &= bits - 1;
         Some(bit)
+    })
+}
+
+/// Of the tied places of a word those that can be first on the heap's walk. The places of `bits`
+/// have numbers from `number` on; between two powers of two (counted from 1) a smaller number comes
+/// first, so only the first tied one after each counts.
+fn firsts(tied: u64, bits: u64, number: usize) -> impl Iterator<Item = usize> {
+    let (low, high) = (number + 1, number + cast::usize_of(bits.count_ones()));
+    let mut power = low;
+    std::iter::from_fn(move || {
+        while tied != 0 && power <= high {
+            let from = nth_bit(bits, power - low);
+            let next = tied & (u64::MAX << from);
+            power = (power + 1).next_power_of_two();
+            if next != 0 {
+                return Some(cast::usize_of(next.trailing_zeros()));
+            }
+        }
+        None
     })
 }
 
