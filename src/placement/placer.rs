@@ -421,7 +421,7 @@ fn is_plain(profile: &Profile) -> bool {
         || !args.ignored_resources.is_empty()
         || !args.ignored_groups.is_empty()
         || profile.score.iter().any(|(plugin, _)| matches!(plugin, Plugin::Custom(_)))
-        || profile.score.iter().any(|(_, weight)| *weight > WEIGHT_MAX)
+        || profile.score.iter().any(|(_, weight)| weight.saturating_abs() > WEIGHT_MAX)
 }
 
 /// Places that pods nominated to their nodes bar for a pod that fits on them alone (rule S31);

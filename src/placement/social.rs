@@ -223,7 +223,9 @@ fn incoming(term: &PodAffinityTerm, world: &World<'_>) -> Match {
 pub(super) struct Room {
     /// The nodes found, by place, with their local totals.
     pub(super) found: Vec<(u32, i64)>,
-    counts: Vec<u32>,
+    /// Their ids.
+    nodes: Vec<NodeId>,
+    by_domain: Vec<f64>,
     stamps: Vec<u32>,
     stamp: u32,
     sums: Vec<f64>,
@@ -463,6 +465,9 @@ fn best(asked: &Asked<'_, '_>, room: &mut Room, with: Reader<'_>) -> u32 {
     let mut totals = std::mem::take(&mut room.totals);
     totals.clear();
     totals.extend(room.found.iter().map(|(_, local)| *local));
+    let order = with.nodes.order();
+    room.nodes.clear();
+    room.nodes.extend(room.found.iter().map(|(place, _)| order[cast::usize_of(*place)]));
     if !with.statics.is_uniform() {
         walk::add_statics(&room.found, &mut totals, with);
     }
@@ -487,12 +492,7 @@ fn add_scores(asked: &Asked<'_, '_>, room: &mut Room, totals: &mut [i64], with: 
         add_affinity(plan, fellows, room, totals, with);
     }
     if with.weights.images != 0 && plan.has_images {
-        let order = with.nodes.order();
-        let node = |(place, _): &(u32, i64)| {
-            let id = order[cast::usize_of(*place)];
-            (id, with.nodes.state(id))
-        };
-        let nodes: Vec<_> = room.found.iter().map(node).collect();
+        let nodes: Vec<_> = room.nodes.iter().map(|id| (*id, with.nodes.state(*id))).collect();
         let (info, nominated) = (Arc::clone(asked.info), None);
         let of = Applicant { pod: NOBODY, info, nominated };
         let scores = image_locality::scores(&of, &nodes, with.world);
@@ -513,68 +513,87 @@ fn add_spread(
     let keys: SmallVec<[&Key; 4]> =
         plan.soft.iter().map(|soft| fellows.key_of(soft.counter)).collect();
     let needed: &[&Key] = if plan.requires_all { &keys } else { &[] };
-    let order = with.nodes.order();
     let is_complete = keys.iter().all(|key| key.nodes_with == with.nodes.len());
     let is_ignored =
         |node: NodeId| !is_complete && needed.iter().any(|key| key.of(node) == NOWHERE);
-    let Room { found, counts: sums, stamps, stamp, sums: scores, raw, .. } = room;
-    let nodes = || found.iter().map(|(place, _)| order[cast::usize_of(*place)]);
-    let ignored = if is_complete { 0 } else { nodes().filter(|n| is_ignored(*n)).count() };
-    scores.clear();
-    scores.resize(found.len(), 0.0);
+    let nodes = room.nodes.as_slice();
+    let ignored = if is_complete { 0 } else { nodes.iter().filter(|n| is_ignored(**n)).count() };
+    room.sums.clear();
+    room.sums.resize(nodes.len(), 0.0);
     for (soft, key) in plan.soft.iter().zip(&keys) {
         let counter = &fellows.counters[soft.counter];
-        let size = if soft.is_hostname {
-            found.len() - ignored
-        } else {
-            let live = nodes().filter(|node| !is_ignored(*node)).map(|node| key.of(node));
-            distinct(live, key, stamps, stamp)
-        };
-        let weight = pod_topology_spread::weight(size);
         if soft.is_hostname {
-            for (score, node) in scores.iter_mut().zip(nodes()) {
-                if key.of(node) != NOWHERE {
-                    let count = counter.on(node);
-                    *score += pod_topology_spread::score_for(count, soft.max_skew, weight);
+            let weight = pod_topology_spread::weight(nodes.len() - ignored);
+            for (sum, node) in room.sums.iter_mut().zip(nodes) {
+                if is_complete || key.of(*node) != NOWHERE {
+                    let count = counter.on(*node);
+                    *sum += pod_topology_spread::score_for(count, soft.max_skew, weight);
                 }
             }
             continue;
         }
-        let is_shared = all_count(needed, soft.policies, with);
-        if !is_shared {
-            sums.clear();
-            sums.resize(key.nodes_in.len(), 0);
-            for (place, node) in order.iter().enumerate() {
-                let domain = key.of(*node);
-                if domain != NOWHERE && counts(place, needed, soft.policies, with) {
-                    sums[cast::usize_of(domain)] += counter.on(*node);
-                }
-            }
-        }
-        for (score, node) in scores.iter_mut().zip(nodes()) {
-            let domain = key.of(node);
+        let live = nodes.iter().filter(|node| !is_ignored(**node)).map(|node| key.of(*node));
+        let size = distinct(live, key, &mut room.stamps, &mut room.stamp);
+        let weight = pod_topology_spread::weight(size);
+        domain_scores(soft, (key, counter), needed, weight, &mut room.by_domain, with);
+        for (sum, node) in room.sums.iter_mut().zip(nodes) {
+            let domain = key.of(*node);
             if domain != NOWHERE {
-                let count =
-                    if is_shared { counter.count(domain) } else { sums[cast::usize_of(domain)] };
-                *score += pod_topology_spread::score_for(count, soft.max_skew, weight);
+                *sum += room.by_domain[cast::usize_of(domain)];
             }
         }
     }
-    raw.clear();
-    raw.extend(scores.iter().map(|score| pod_topology_spread::rounded(*score)));
+    room.raw.clear();
+    room.raw.extend(room.sums.iter().map(|sum| rounded(*sum)));
     let (mut least, mut most) = (i64::MAX, 0);
-    for (score, node) in raw.iter().zip(nodes()) {
-        if ignored == 0 || !is_ignored(node) {
+    for (score, node) in room.raw.iter().zip(nodes) {
+        if ignored == 0 || !is_ignored(*node) {
             least = least.min(*score);
             most = most.max(*score);
         }
     }
-    for ((total, score), node) in totals.iter_mut().zip(raw.iter()).zip(nodes()) {
-        if ignored == 0 || !is_ignored(node) {
-            let normalized = if most == 0 { 100 } else { 100 * (most + least - score) / most };
-            *total += with.weights.spread * normalized;
+    let normal = |score: i64| pod_topology_spread::normalized(score, least, most);
+    let mut last = (i64::MIN, 0);
+    for ((total, score), node) in totals.iter_mut().zip(&room.raw).zip(nodes) {
+        if ignored == 0 || !is_ignored(*node) {
+            if last.0 != *score {
+                last = (*score, with.weights.spread * normal(*score));
+            }
+            *total += last.1;
         }
     }
+}
+
+/// What a constraint adds to the score of the nodes of each domain.
+fn domain_scores(
+    soft: &Soft,
+    (key, counter): (&Key, &Counter),
+    needed: &[&Key],
+    weight: f64,
+    by_domain: &mut Vec<f64>,
+    with: Reader<'_>,
+) {
+    let score = |count| pod_topology_spread::score_for(count, soft.max_skew, weight);
+    by_domain.clear();
+    if all_count(needed, soft.policies, with) {
+        let domains = 0..cast::u32_of(key.nodes_in.len());
+        by_domain.extend(domains.map(|domain| score(counter.count(domain))));
+        return;
+    }
+    let mut sums: SmallVec<[u32; 16]> = SmallVec::from_elem(0, key.nodes_in.len());
+    for (place, node) in with.nodes.order().iter().enumerate() {
+        let domain = key.of(*node);
+        if domain != NOWHERE && counts(place, needed, soft.policies, with) {
+            sums[cast::usize_of(domain)] += counter.on(*node);
+        }
+    }
+    by_domain.extend(sums.iter().map(|sum| score(*sum)));
+}
+
+/// A sum that is not below zero, rounded half away from zero, as the plain evaluation does.
+fn rounded(sum: f64) -> i64 {
+    let whole = cast::i64_trunc(sum);
+    whole + i64::from(sum - cast::f64_of_i64(whole) >= 0.5)
 }
 
 /// How many different domains there are; those without the label are one.
@@ -585,6 +604,11 @@ fn distinct(
     stamp: &mut u32,
 ) -> usize {
     let width = key.nodes_in.len() + 1;
+    if width <= 64 {
+        let bit = |domain| if domain == NOWHERE { width - 1 } else { cast::usize_of(domain) };
+        let set = domains.fold(0_u64, |set, domain| set | 1 << bit(domain));
+        return cast::usize_of(set.count_ones());
+    }
     if stamps.len() < width {
         stamps.resize(width, 0);
     }
@@ -612,10 +636,9 @@ fn add_affinity(
     totals: &mut [i64],
     with: Reader<'_>,
 ) {
-    let order = with.nodes.order();
-    let Room { found, raw, .. } = room;
+    let Room { nodes, raw, .. } = room;
     raw.clear();
-    raw.resize(found.len(), 0);
+    raw.resize(nodes.len(), 0);
     let mut is_any = false;
     for (id, weight) in &plan.weights {
         let (key, counter) = (fellows.key_of(*id), &fellows.counters[*id]);
@@ -623,8 +646,8 @@ fn add_affinity(
             continue;
         }
         is_any = true;
-        for (sum, (place, _)) in raw.iter_mut().zip(found.iter()) {
-            let domain = key.of(order[cast::usize_of(*place)]);
+        for (sum, node) in raw.iter_mut().zip(nodes.iter()) {
+            let domain = key.of(*node);
             if domain != NOWHERE {
                 *sum += weight * i64::from(counter.count(domain));
             }
