@@ -45,7 +45,8 @@ fn spread(image: ImageState, nodes: usize) -> i64 {
 
 fn score_of_sum(sum: i64, containers: usize) -> i64 {
     let most = MOST_EACH * cast::i64_of(containers);
-    SCORE_MAX * (sum.clamp(LEAST, most) - LEAST) / (most - LEAST)
+    let counted = if sum < LEAST { LEAST } else { sum.min(most) };
+    SCORE_MAX * (counted - LEAST) / (most - LEAST)
 }
 
 #[cfg(test)]
@@ -58,6 +59,7 @@ mod tests {
         assert_eq!(score_of_sum(mib(23), 1), 0);
         assert_eq!(score_of_sum(mib(5000), 2), 100);
         assert_eq!(score_of_sum(mib(1000), 2), 49);
+        assert_eq!(score_of_sum(0, 0), 0);
         let image = ImageState { size: Bytes(1001), nodes: 1 };
         assert_eq!(spread(image, 2), 500);
     }
