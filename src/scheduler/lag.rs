@@ -35,7 +35,13 @@ impl Lag {
 
     /// When what is sent now arrives: not before what was sent earlier.
     pub(super) fn ordered(&mut self, now: SimTime) -> SimTime {
-        self.last = self.last.max(now + self.draw());
+        let at = now + self.draw();
+        self.not_before(at)
+    }
+
+    /// The same of what would arrive at this instant.
+    pub(super) fn not_before(&mut self, at: SimTime) -> SimTime {
+        self.last = self.last.max(at);
         self.last
     }
 }

@@ -24,7 +24,7 @@ mod queue;
 mod tell;
 mod watch;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Duration, SimTime};
@@ -48,8 +48,12 @@ pub use queue::{Kin, Place, SchedulingQueue, Waiting};
 pub struct Scheduler {
     core: Core,
     watch: Watch,
-    watch_lag: Lag,
-    inbox: VecDeque<Notice>,
+    /// Of the watches of pods and nodes, of other news of pods, and of the other watches: each has
+    /// draws of its own, so that one more notice changes no other's delay.
+    lags: [Lag; 3],
+    /// What is under way, by when it arrives.
+    inbox: BTreeMap<(SimTime, u64), Notice>,
+    notices: u64,
     binding: Lag,
     client: Client,
     cycle: Duration,
@@ -69,8 +73,10 @@ impl Scheduler {
         Self {
             core: Core::new(&model.scheduler, volumes),
             watch: Watch::default(),
-            watch_lag: Lag::new(&latencies.watch, open("scheduler-watch")),
-            inbox: VecDeque::new(),
+            lags: ["scheduler-watch", "scheduler-watch-updates", "scheduler-watch-others"]
+                .map(|name| Lag::new(&latencies.watch, open(name))),
+            inbox: BTreeMap::new(),
+            notices: 0,
             binding: Lag::new(&latencies.schedule, open("scheduler-binding")),
             client: Client::new(latencies.limited_clients),
             cycle: latencies.schedule_cycle,
@@ -122,11 +128,12 @@ impl Component<SchedulerEvent> for Scheduler {
         let Some(notice) = Notice::of(change) else {
             return;
         };
-        if self.watch_lag.is_none() {
+        if self.lags[0].is_none() {
             return self.learn(notice, cluster, ctx);
         }
-        self.inbox.push_back(notice);
-        let at = self.watch_lag.ordered(ctx.now());
+        let at = self.arrives(notice, ctx.now());
+        self.notices += 1;
+        self.inbox.insert((at, self.notices), notice);
         ctx.at(at, Event::Scheduler(SchedulerEvent::Notice));
     }
 
@@ -139,7 +146,7 @@ impl Component<SchedulerEvent> for Scheduler {
     ) {
         match event {
             SchedulerEvent::Notice => {
-                let notice = self.inbox.pop_front().expect("a delivery has a notice");
+                let (_, notice) = self.inbox.pop_first().expect("a delivery has a notice");
                 self.learn(notice, cluster, ctx);
             }
             SchedulerEvent::ScheduleOne => self.schedule_one(cluster, plan, ctx),
@@ -159,6 +166,21 @@ impl Component<SchedulerEvent> for Scheduler {
 }
 
 impl Scheduler {
+    /// When a notice arrives: what one watch tells keeps its order.
+    fn arrives(&mut self, notice: Notice, now: SimTime) -> SimTime {
+        let [pods, updates, others] = &mut self.lags;
+        match notice {
+            Notice::Added(_) | Notice::Bound(..) | Notice::Freed(_) | Notice::Node(_) => {
+                pods.ordered(now)
+            }
+            Notice::Updated(_) => {
+                let delay = updates.draw();
+                pods.not_before(now + delay)
+            }
+            Notice::Service(_) | Notice::ReplicaSet(_) => others.ordered(now),
+        }
+    }
+
     fn learn(&mut self, notice: Notice, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         self.watch.learn(notice, &mut self.core, cluster, ctx);
         self.arm(ctx);

@@ -137,6 +137,12 @@ impl Watch {
         for namespace in &model.namespaces {
             catalog.namespaces.insert(namespace.name, namespace.labels.clone());
         }
+        for service in cluster.service_ids() {
+            self.learn_service(service, core, cluster);
+        }
+        for (id, _) in cluster.replica_sets().iter() {
+            self.learn_owner(cluster.replica_sets().refer(id), core, cluster);
+        }
         if model.node_order == NodeOrder::Seeded {
             for pod in pods_by_chance(cluster, ctx.streams) {
                 self.learn(Notice::Added(pod), core, cluster, ctx);
