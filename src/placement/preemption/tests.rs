@@ -101,7 +101,7 @@ impl Bench {
 
     fn asks_as(&mut self, spec: PodSpec) -> PostFilter {
         let info = self.info(spec, "new");
-        self.run(info, |found, of, world| post_filter(found, of, world))
+        self.run(info, post_filter)
     }
 
     fn message(&mut self, spec: PodSpec) -> String {
