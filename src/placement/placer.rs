@@ -46,7 +46,7 @@ pub struct Placer {
     room: Room,
     fellows: Fellows,
     plans: IdVec<ClassId, Plan>,
-    /// Counts the changes of other objects.
+    /// Counts the changes of other objects, and of nodes that make plans anew.
     catalog_version: u64,
     /// How many pods on nodes have each priority.
     priorities: BTreeMap<i32, u32>,
@@ -206,8 +206,11 @@ impl Placer {
 
     /// Takes over what a node declares now.
     pub fn update_node(&mut self, node: NodeId, spec: &NodeSpec, names: &Interner) {
-        let known = self.nodes.get(node).map(|state| state.spec.labels != spec.labels);
-        let Some(is_relabelled) = known else { return };
+        let Some(known) = self.nodes.get(node).map(|state| &state.spec) else { return };
+        let is_relabelled = known.labels != spec.labels;
+        if is_relabelled || known.images != spec.images {
+            self.catalog_version += 1;
+        }
         self.nodes.update(node, spec, names);
         if is_relabelled {
             self.fellows.relabel(node, spec);
@@ -219,6 +222,7 @@ impl Placer {
     }
 
     fn refill(&mut self, names: &Interner) {
+        self.catalog_version += 1;
         let world = world!(self, 0, names);
         self.classes.refill(&world);
     }

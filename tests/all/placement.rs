@@ -111,6 +111,8 @@ impl Draw {
             anti_preferred: weighted(self),
         };
         spec.priority = self.one_of(&[0, 0, 0, 5]);
+        let images = ["app:1", "app:2", "none:1"].map(|text| self.name(text));
+        spec.image_names = vec![self.one_of(&images)];
         let namespaces = ["default", "other"].map(|text| self.name(text));
         let owners = ["rs-1", "rs-2"].map(|text| self.name(text));
         let namespace = self.one_of(&namespaces);
@@ -254,6 +256,13 @@ impl Draw {
         (0..count).map(|_| taint(self)).collect()
     }
 
+    /// Images that a node reports: mostly none, so that new ones matter.
+    fn images(&mut self) -> Arc<[(Symbol, Bytes)]> {
+        let all = ["app:1", "app:2", "base:1"].map(|text| self.name(text));
+        let count = self.one_of(&[0, 0, 0, 0, 0, 1, 2]);
+        (0..count).map(|_| (self.one_of(&all), Bytes::mib(self.one_of(&[20, 300, 4000])))).collect()
+    }
+
     fn node(&mut self, number: usize) -> NodeSpec {
         let mut allocatable = Resources {
             cpu: MilliCpu(self.one_of(&[0, 1000, 2000, 4000, 4000, 8000])),
@@ -272,6 +281,7 @@ impl Draw {
             unschedulable: self.rarely(10),
             allocatable,
             pods_max: self.one_of(&[0, 2, 5, 110]),
+            images: self.images(),
             ..self.node.clone()
         }
     }
@@ -510,8 +520,9 @@ fn counters_are_the_plain_evaluation() {
                 6 | 7 => {
                     let node = draw.one_of(&ids);
                     let mut spec = placer.nodes().state(node).spec.clone();
-                    match draw.below(2) {
+                    match draw.below(3) {
                         0 => spec.taints = draw.taints(),
+                        1 => spec.images = draw.images(),
                         _ => spec.labels = draw.labels(),
                     }
                     placer.update_node(node, &spec, &draw.names);
@@ -537,6 +548,35 @@ fn counters_are_the_plain_evaluation() {
             }
         }
     }
+}
+
+/// S122: the first image of a pod's class may come with a node that is new, or changes.
+#[test]
+fn images_count_from_the_first_on() {
+    let mut draw = Draw::new(0);
+    let mut placer = Placer::new(&SchedulerSettings::default());
+    let image = draw.name("app:1");
+    let mut node = |draw: &mut Draw, number: usize| NodeSpec {
+        name: draw.name(&format!("node-{number}")),
+        allocatable: Resources { cpu: MilliCpu(4000), ..Resources::default() },
+        pods_max: 10,
+        ..draw.node.clone()
+    };
+    let nodes: Vec<_> = (0..3).map(|n| (NodeId::new(n), node(&mut draw, n as usize))).collect();
+    placer.add_nodes(nodes, &draw.names);
+    let mut spec = (*draw.pod()).clone();
+    spec.node_selector = Labels::default();
+    spec.node_affinity = NodeAffinity::default();
+    spec.requests = Resources::default();
+    spec.image_names = vec![image];
+    let info = draw.info(&Arc::new(spec));
+    let class = placer.class(&info, &draw.names);
+    let placed = |node| Decision::Placed { node: NodeId::new(node), feasible: 3 };
+    assert_eq!(decide(&mut placer, class, &draw.names, "no images"), placed(0));
+    let mut with = placer.nodes().state(NodeId::new(2)).spec.clone();
+    with.images = [(image, Bytes::gib(3))].into();
+    placer.update_node(NodeId::new(2), &with, &draw.names);
+    assert_eq!(decide(&mut placer, class, &draw.names, "an image"), placed(2));
 }
 
 /// All worlds of two nodes of 1 or 2 cores and three pods of 0, 1 or 2 cores against brute force.
