@@ -9,6 +9,12 @@ pub const fn f64_of_u64(value: u64) -> f64 {
     value as f64
 }
 
+/// A float near the number, for estimates.
+#[expect(clippy::cast_precision_loss, reason = "near is enough of an estimate")]
+pub const fn f32_of_i64(value: i64) -> f32 {
+    value as f32
+}
+
 /// The nearest float; exact up to 2^53 in magnitude.
 #[expect(clippy::cast_precision_loss, reason = "nearest is the rule of this function")]
 pub const fn f64_of_i64(value: i64) -> f64 {

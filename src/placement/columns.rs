@@ -28,7 +28,7 @@ use super::verdict::{Plugin, Rejection};
 use super::world::World;
 
 /// The local total of a place that does not take the class.
-const NEVER: i32 = i32::MIN;
+const NEVER: i16 = i16::MIN;
 const WORD: usize = 64;
 
 /// Weights and strategy of a profile.
@@ -88,39 +88,32 @@ impl Numbers {
         let fits = |of: usize| {
             self.requests[of] <= 0 || self.requests[of] <= line.allocatable[of] - line.requested[of]
         };
-        line.pods < line.pods_max && fits(0) && fits(1)
+        line.room > 0 && fits(0) && fits(1)
     }
 
     /// The weighted scores that the node alone decides: those of [`resources_fit`] and
     /// [`balanced_allocation`] for CPU and memory.
-    #[inline]
+    #[inline(always)]
     pub(super) fn local(&self, line: &Line, weights: &Weights) -> i64 {
         let [cpu, memory] = line.allocatable;
         if cpu <= 0 || memory <= 0 {
             return self.local_without(line, weights);
         }
-        let of = line.allocatable.map(cast::f64_of_i64);
-        let scored = |at: usize| {
-            let (requested, of) = (line.nonzero[at] + self.nonzero[at], line.allocatable[at]);
-            SCORE_MAX * if weights.is_most { requested.min(of) } else { (of - requested).max(0) }
-        };
-        let parts = [scored(0), scored(1)];
-        // Four divisions side by side: whole percents, and the parts that evenness compares.
-        let quotients = [
-            cast::f64_of_i64(parts[0]) / of[0],
-            cast::f64_of_i64(parts[1]) / of[1],
-            cast::f64_of_i64(line.requested[0] + self.requests[0]) / of[0],
-            cast::f64_of_i64(line.requested[1] + self.requests[1]) / of[1],
-        ];
+        let inverse = line.inverse.map(f64::from);
         let percent = |at: usize| {
-            let near = cast::i64_trunc(quotients[at]);
-            let rest = parts[at] - near * line.allocatable[at];
-            near + i64::from(rest >= line.allocatable[at]) - i64::from(rest < 0)
+            let (requested, of) = (line.nonzero[at] + self.nonzero[at], line.allocatable[at]);
+            let part = if weights.is_most { requested.min(of) } else { (of - requested).max(0) };
+            let part = part.wrapping_mul(SCORE_MAX);
+            let near = cast::i64_trunc(cast::f64_of_i64(part) * inverse[at]);
+            let rest = part.wrapping_sub(near.wrapping_mul(of));
+            near + i64::from(rest >= of) - i64::from(rest < 0)
         };
         let mut total = weights.resources_fit * ((percent(0) + percent(1)) / 2);
         if self.scores_balance {
-            let with = balanced_allocation::evenness_of_parts([quotients[2], quotients[3]]);
-            total += weights.balanced_allocation * balanced_allocation::gain(with, line.evenness);
+            let with = [0, 1].map(|at| line.requested[at] + self.requests[at]);
+            let with = balanced_allocation::evenness_near(with, line.allocatable, inverse);
+            let gain = balanced_allocation::gain(with, i64::from(line.evenness));
+            total += weights.balanced_allocation * gain;
         }
         total
     }
@@ -134,7 +127,8 @@ impl Numbers {
         if self.scores_balance {
             let with = [0, 1].map(|of| line.requested[of] + self.requests[of]);
             let with = balanced_allocation::evenness(with, line.allocatable);
-            total += weights.balanced_allocation * balanced_allocation::gain(with, line.evenness);
+            let gain = balanced_allocation::gain(with, i64::from(line.evenness));
+            total += weights.balanced_allocation * gain;
         }
         total
     }
@@ -161,9 +155,9 @@ pub(super) struct Columns {
     /// Places that changed since they were looked at last: a bit each.
     stale: Vec<u64>,
     /// The local total of each place; [`NEVER`] where the class is not let on.
-    local: Vec<i32>,
-    /// The greatest local total of each 64 places, and which of them have it.
-    best: Vec<(i32, u64)>,
+    local: Vec<i16>,
+    /// The greatest local total of each 64 places.
+    best: Vec<i16>,
     /// Which of `rejections` each place gives, plus 1; 0 where the class is let on.
     verdicts: Vec<u32>,
     /// The different rejections and how many places give each.
@@ -207,7 +201,7 @@ impl Columns {
 
     /// Bytes that columns of so many nodes take, about.
     pub(super) const fn size(nodes: usize) -> usize {
-        nodes * 9 + 256
+        nodes * 7 + 256
     }
 
     /// Notes the nodes that changed since it was read last. They are looked at when a search comes
@@ -226,13 +220,29 @@ impl Columns {
         self.seen = log.end();
     }
 
-    /// Looks at those of 64 places that changed.
+    /// Looks at those of 64 places that changed: first at all that still take the class, of which
+    /// only the local total is another, one computation beside the other; then at the rest.
     #[inline]
     fn refresh(&mut self, word: usize, with: Reader<'_>) {
         let stale = std::mem::take(&mut self.stale[word]);
-        for bit in ones(stale) {
-            self.refresh_place(word * WORD + bit, with);
+        if stale == 0 {
+            return;
         }
+        let mut others = stale & !self.feasible[word];
+        let lines = with.nodes.lines();
+        for bit in ones(stale & self.feasible[word]) {
+            let at = word * WORD + bit;
+            let is_let_on = self.numbers.is_simple && with.statics.rejects[at].is_none();
+            if is_let_on && self.numbers.fits(&lines[at]) {
+                self.local[at] = small(self.numbers.local(&lines[at], with.weights));
+            } else {
+                others |= 1 << bit;
+            }
+        }
+        for bit in ones(others) {
+            self.judge_place(word * WORD + bit, with);
+        }
+        self.best[word] = self.best_of(word);
     }
 
     fn fill(&mut self, with: Reader<'_>) {
@@ -240,7 +250,7 @@ impl Columns {
         self.feasible = vec![0; nodes.div_ceil(WORD)];
         self.stale = vec![0; nodes.div_ceil(WORD)];
         self.local = vec![NEVER; nodes];
-        self.best = vec![(NEVER, 0); nodes.div_ceil(WORD)];
+        self.best = vec![NEVER; nodes.div_ceil(WORD)];
         self.verdicts = vec![0; nodes];
         self.rejections.clear();
         self.failure = None;
@@ -282,35 +292,18 @@ impl Columns {
         }
     }
 
-    fn refresh_place(&mut self, at: usize, with: Reader<'_>) {
+    /// Looks at a place of which all may have changed.
+    fn judge_place(&mut self, at: usize, with: Reader<'_>) {
         let verdict = self.verdict(at, with);
         match (self.verdicts[at], &verdict) {
-            (0, Ok(())) => {
-                self.local[at] = small(self.numbers.local(&with.nodes.lines()[at], with.weights));
-            }
             (index, Err(rejection))
                 if index > 0 && self.rejections[cast::usize_of(index) - 1].0 == *rejection => {}
             (index, _) => {
+                if index > 0 || verdict.is_err() {
+                    self.failure = None;
+                }
                 self.leave(at, index);
                 self.enter(at, verdict, with);
-                self.failure = None;
-            }
-        }
-        self.rank_in_word(at);
-    }
-
-    /// Keeps up the greatest of the word after the local total of a place has changed.
-    fn rank_in_word(&mut self, at: usize) {
-        let (now, bit) = (self.local[at], 1 << (at % WORD));
-        let (best, places) = &mut self.best[at / WORD];
-        if now > *best {
-            (*best, *places) = (now, bit);
-        } else if now == *best {
-            *places |= bit;
-        } else {
-            *places &= !bit;
-            if *places == 0 {
-                self.best[at / WORD] = self.best_of(at / WORD);
             }
         }
     }
@@ -323,15 +316,9 @@ impl Columns {
         }
     }
 
-    fn best_of(&self, word: usize) -> (i32, u64) {
+    fn best_of(&self, word: usize) -> i16 {
         let end = (word * WORD + WORD).min(self.local.len());
-        let places = &self.local[word * WORD..end];
-        let best = places.iter().copied().max().unwrap_or(NEVER);
-        let mut which = 0;
-        for (bit, local) in places.iter().enumerate() {
-            which |= u64::from(*local == best) << bit;
-        }
-        (best, which)
+        self.local[word * WORD..end].iter().fold(NEVER, |best, local| best.max(*local))
     }
 
     /// The node that takes the next pod of the class, if one does.
@@ -414,12 +401,13 @@ impl Columns {
         let best = best.max().unwrap_or(NEVER);
         let (mut key, mut place, mut number) = (u64::MAX, usize::MAX, 0);
         for (word, bits) in words() {
-            let tied = self.places_of(best, word, bits);
-            for bit in firsts(tied, bits, number) {
-                let below = (bits & !(u64::MAX << bit)).count_ones();
-                let walk = preorder(number + cast::usize_of(below));
-                if walk < key {
-                    (key, place) = (walk, word * WORD + bit);
+            if self.best[word] >= best {
+                for bit in self.firsts(best, (word, bits), number) {
+                    let below = (bits & !(u64::MAX << bit)).count_ones();
+                    let walk = preorder(number + cast::usize_of(below));
+                    if walk < key {
+                        (key, place) = (walk, word * WORD + bit);
+                    }
                 }
             }
             number += cast::usize_of(bits.count_ones());
@@ -428,26 +416,38 @@ impl Columns {
     }
 
     /// The greatest local total of some places of a word.
-    fn best_among(&self, word: usize, bits: u64) -> i32 {
-        let (best, places) = self.best[word];
-        if places & bits != 0 {
-            return best;
+    fn best_among(&self, word: usize, bits: u64) -> i16 {
+        if bits == self.feasible[word] {
+            return self.best[word];
         }
         let locals = ones(bits).map(|bit| self.local[word * WORD + bit]);
         locals.max().unwrap_or(NEVER)
     }
 
-    /// Which of some places of a word have this local total, the greatest of the window.
-    fn places_of(&self, total: i32, word: usize, bits: u64) -> u64 {
-        let (best, places) = self.best[word];
-        if best < total {
-            return 0;
-        }
-        if best == total {
-            return places & bits;
-        }
-        let equal = |bit: &usize| self.local[word * WORD + bit] == total;
-        ones(bits).filter(equal).fold(0, |set, bit| set | 1 << bit)
+    /// Of the places of a word with this local total those that can be first on the heap's walk.
+    /// The places of `bits` have numbers from `number` on; between two powers of two (counted from
+    /// 1) a smaller number comes first, so only the first after each power counts.
+    fn firsts(
+        &self,
+        total: i16,
+        (word, bits): (usize, u64),
+        number: usize,
+    ) -> impl Iterator<Item = usize> + '_ {
+        let (low, high) = (number + 1, number + cast::usize_of(bits.count_ones()));
+        let mut power = low;
+        std::iter::from_fn(move || {
+            while power <= high {
+                let from = nth_bit(bits, power - low);
+                let next = (power + 1).next_power_of_two();
+                power = next;
+                let has_total = |bit: &usize| self.local[word * WORD + bit] == total;
+                let first = ones(bits & (u64::MAX << from)).find(has_total);
+                if first.is_some() {
+                    return first;
+                }
+            }
+            None
+        })
     }
 
     /// The same with the scores that are normalised over the found nodes (rules S96, S100).
@@ -582,8 +582,8 @@ pub(super) fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Resu
 }
 
 /// A local total as columns keep it; profiles whose weights could pass the range have no columns.
-fn small(total: i64) -> i32 {
-    i32::try_from(total).expect("weights are small")
+fn small(total: i64) -> i16 {
+    i16::try_from(total).expect("weights are small")
 }
 
 /// The places of the bits that are set, upwards.
@@ -595,25 +595,6 @@ fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
         let bit = cast::usize_of(bits.trailing_zeros());
         bits &= bits - 1;
         Some(bit)
-    })
-}
-
-/// Of the tied places of a word those that can be first on the heap's walk. The places of `bits`
-/// have numbers from `number` on; between two powers of two (counted from 1) a smaller number comes
-/// first, so only the first tied one after each counts.
-fn firsts(tied: u64, bits: u64, number: usize) -> impl Iterator<Item = usize> {
-    let (low, high) = (number + 1, number + cast::usize_of(bits.count_ones()));
-    let mut power = low;
-    std::iter::from_fn(move || {
-        while tied != 0 && power <= high {
-            let from = nth_bit(bits, power - low);
-            let next = tied & (u64::MAX << from);
-            power = (power + 1).next_power_of_two();
-            if next != 0 {
-                return Some(cast::usize_of(next.trailing_zeros()));
-            }
-        }
-        None
     })
 }
 

@@ -99,10 +99,12 @@ pub(super) struct Line {
     pub(super) requested: [i64; 2],
     /// The same with the scheduler's defaults.
     pub(super) nonzero: [i64; 2],
+    /// 1 / allocatable, nearly: quotients are estimated by it, then made exact.
+    pub(super) inverse: [f32; 2],
     /// How evenly they are taken (rule S90).
-    pub(super) evenness: i64,
-    pub(super) pods: u32,
-    pub(super) pods_max: u32,
+    pub(super) evenness: i32,
+    /// How many more pods it takes; below zero if there are too many.
+    pub(super) room: i32,
 }
 
 impl Line {
@@ -111,13 +113,15 @@ impl Line {
         let allocatable = [of.cpu.0, of.memory.0];
         let requested = [usage.requested.cpu.0, usage.requested.memory.0];
         let nonzero = usage.nonzero_requested;
+        let evenness = balanced_allocation::evenness(requested, allocatable);
+        let room = i64::from(state.spec.pods_max) - i64::from(usage.pods);
         Self {
             allocatable,
             requested,
             nonzero: [nonzero.0.0, nonzero.1.0],
-            evenness: balanced_allocation::evenness(requested, allocatable),
-            pods: usage.pods,
-            pods_max: state.spec.pods_max,
+            inverse: allocatable.map(|of| 1.0 / cast::f32_of_i64(of)),
+            evenness: i32::try_from(evenness).unwrap_or(0),
+            room: i32::try_from(room).unwrap_or(i32::MAX),
         }
     }
 }

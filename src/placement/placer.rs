@@ -24,8 +24,8 @@ use super::world::{Policy, World};
 /// What all columns together may take, in bytes; beyond it they are made anew when needed.
 const COLUMNS_MAX: usize = 48 << 20;
 
-/// The greatest weight that columns count with.
-const WEIGHT_MAX: i64 = 1_000_000;
+/// The greatest weight that columns count with: the scores of a node alone are kept in 16 bits.
+const WEIGHT_MAX: i64 = 160;
 
 /// Decides where pods go, one after another, and keeps what it needs for that.
 #[derive(Clone, Debug)]

@@ -93,11 +93,21 @@ pub(in super::super) fn evenness(requested: [i64; 2], allocatable: [i64; 2]) -> 
     evenness_of(&[part(requested[0], allocatable[0]), part(requested[1], allocatable[1])])
 }
 
-/// The same of the parts themselves, of a node that has both resources.
+/// The same of a node that has both resources, with the inverses of what it has, nearly: the
+/// divisions are made only where the estimate is too near to a whole number to be sure.
 #[inline]
-pub(in super::super) fn evenness_of_parts(parts: [f64; 2]) -> i64 {
-    let [one, other] = parts.map(|part| if part > 1.0 { 1.0 } else { part });
-    cast::i64_trunc((1.0 - ((one - other) / 2.0).abs()) * 100.0)
+pub(in super::super) fn evenness_near(
+    requested: [i64; 2],
+    allocatable: [i64; 2],
+    inverse: [f64; 2],
+) -> i64 {
+    /// The estimate is off by less: twice the error of a 24-bit inverse, in percent.
+    const DOUBT: f64 = 1e-4;
+    let part = |of: usize| (cast::f64_of_i64(requested[of]) * inverse[of]).min(1.0);
+    let near = (1.0 - ((part(0) - part(1)) / 2.0).abs()) * 100.0;
+    let whole = cast::i64_trunc(near);
+    let rest = near - cast::f64_of_i64(whole);
+    if rest < DOUBT || rest > 1.0 - DOUBT { evenness(requested, allocatable) } else { whole }
 }
 
 #[cfg(test)]
