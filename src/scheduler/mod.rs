@@ -125,7 +125,7 @@ impl Component<SchedulerEvent> for Scheduler {
     }
 
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        let Some(notice) = Notice::of(change) else {
+        let Some(notice) = Notice::of(change).filter(|n| self.watch.wants(*n, cluster)) else {
             return;
         };
         if self.lags[0].is_none() {

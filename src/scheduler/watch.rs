@@ -150,6 +150,14 @@ impl Watch {
         }
     }
 
+    /// Whether a notice says anything that is read: when a pod started is read only where pods
+    /// differ in priority.
+    pub(super) fn wants(&self, notice: Notice, cluster: &Cluster) -> bool {
+        let Notice::Updated(pod) = notice else { return true };
+        self.priorities == Priorities::Several
+            || cluster.pod(pod).is_some_and(|row| row.deletion.is_some())
+    }
+
     /// Takes over what the watch tells.
     pub(super) fn learn(
         &mut self,
@@ -167,11 +175,7 @@ impl Watch {
                 core.update_pod(pod, PodFacts { node: Some(node), ..facts }, names, now);
             }
             Notice::Updated(pod) => {
-                let is_idle = self.priorities != Priorities::Several;
-                let Some(row) = cluster.pod(pod) else { return };
-                if (is_idle && row.deletion.is_none()) || !core.knows(pod) {
-                    return;
-                }
+                let Some(row) = cluster.pod(pod).filter(|_| core.knows(pod)) else { return };
                 let facts = self.facts_of(row, core, cluster);
                 core.update_pod(pod, facts, names, now);
             }

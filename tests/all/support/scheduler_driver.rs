@@ -458,7 +458,7 @@ impl Driver<'_> {
             }
             Outcome::Failed(failure) => {
                 self.turn += FAILURE;
-                self.failed(pod, line, &failure, victims)
+                self.failed(pod, line, &failure, victims.as_deref())
             }
         }
     }
@@ -521,7 +521,7 @@ impl Driver<'_> {
         pod: PodRef,
         mut line: Map<String, Value>,
         failure: &Failure,
-        victims: Option<Vec<PodRef>>,
+        victims: Option<&[PodRef]>,
     ) -> Result<(), String> {
         let name = self.pod_names[pod.id.index()].clone();
         let is_error = failure.plugins.is_empty() && !failure.message.starts_with("no nodes");
@@ -533,7 +533,7 @@ impl Driver<'_> {
         let names = |pods: &[PodRef]| {
             pods.iter().map(|p| self.pod_names[p.id.index()].clone()).collect::<Vec<_>>()
         };
-        if let (Nomination::Set(node), Some(victims)) = (failure.nomination, &victims) {
+        if let (Nomination::Set(node), Some(victims)) = (failure.nomination, victims) {
             line.insert("nominatedNode".into(), json!(self.node_name(node)));
             line.insert("victims".into(), json!(names(victims)));
         }
