@@ -267,6 +267,9 @@ impl Placer {
     }
 
     /// Counts a pod no longer.
+    ///
+    /// # Panics
+    /// Never: what is counted has a class.
     pub fn remove_pod(&mut self, node: NodeId, pod: PodRef) {
         let Some(gone) = self.nodes.remove_pod(node, pod) else { return };
         let class = gone.class.expect("a counted pod has a class");
@@ -280,6 +283,9 @@ impl Placer {
     }
 
     /// Changes what is kept of a counted pod.
+    ///
+    /// # Panics
+    /// Never: what is counted has a class.
     pub fn touch_pod(&mut self, node: NodeId, pod: PodRef, change: impl FnOnce(&mut PlacedPod)) {
         let Self { fellows, nodes, .. } = self;
         nodes.touch_pod(node, pod, |placed| {

@@ -107,7 +107,8 @@ pub(in super::super) fn evenness_near(
     let near = (1.0 - ((part(0) - part(1)) / 2.0).abs()) * 100.0;
     let whole = cast::i64_trunc(near);
     let rest = near - cast::f64_of_i64(whole);
-    if rest < DOUBT || rest > 1.0 - DOUBT { evenness(requested, allocatable) } else { whole }
+    let is_sure = (DOUBT..=1.0 - DOUBT).contains(&rest);
+    if is_sure { whole } else { evenness(requested, allocatable) }
 }
 
 #[cfg(test)]
