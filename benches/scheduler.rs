@@ -166,7 +166,7 @@ impl Names {
                 ];
                 spec.pod_affinity.preferred = vec![(10, self.term(next, self.zone))];
                 spec.pod_affinity.anti_preferred = vec![(100, self.term(app, self.host))];
-                if kind % 10 == 0 {
+                if kind.is_multiple_of(10) {
                     spec.pod_affinity.anti_required = vec![self.term(app, self.host)];
                 }
             }
@@ -290,13 +290,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// How many decisions are measured: fewer of those that take longer.
-const fn count(nodes: u32, case: Case, is_all: bool, is_plain: bool) -> u32 {
+const fn count((nodes, percentage): (u32, u8), case: Case, is_plain: bool) -> u32 {
     match (case, is_plain) {
         (_, true) if nodes >= 20_000 => 400_000 / nodes,
         (_, true) => 1_000_000 / (nodes + 1000),
         (Case::Different, false) => 10_000_000 / (nodes + 1000),
         (Case::Deployments, false) => 50_000_000 / (nodes + 1000),
-        (_, false) if is_all => 100_000_000 / (nodes + 1000),
+        (_, false) if percentage == 100 => 100_000_000 / (nodes + 1000),
         (_, false) => 100_000,
     }
 }
@@ -314,18 +314,17 @@ fn main() {
     for nodes in sizes {
         for case in cases.iter().copied() {
             for (percentage, suffix) in [(0, ""), (100, "_all")] {
-                let is_all = percentage == 100;
                 let mut bench = Bench::new(nodes, case, percentage);
                 let (mut fast, mut plain) = (Vec::new(), Vec::new());
                 for _ in 0..ROUNDS {
-                    fast.push(bench.measure(count(nodes, case, is_all, false), false));
-                    plain.push(bench.measure(count(nodes, case, is_all, true), true));
+                    fast.push(bench.measure(count((nodes, percentage), case, false), false));
+                    plain.push(bench.measure(count((nodes, percentage), case, true), true));
                 }
                 let (fast, plain) = (median(fast), median(plain));
                 let name = format!("decision_us_{nodes}_{}{suffix}", case.name());
                 println!("figure {name} {fast:.3} us");
                 println!("figure {name}_plain {plain:.1} us");
-                if (nodes == 1000 || nodes == 100_000) && !is_all {
+                if (nodes == 1000 || nodes == 100_000) && percentage == 0 {
                     growth.push((case, nodes, fast));
                 }
             }
