@@ -556,7 +556,7 @@ fn images_count_from_the_first_on() {
     let mut draw = Draw::new(0);
     let mut placer = Placer::new(&SchedulerSettings::default());
     let image = draw.name("app:1");
-    let mut node = |draw: &mut Draw, number: usize| NodeSpec {
+    let node = |draw: &mut Draw, number: usize| NodeSpec {
         name: draw.name(&format!("node-{number}")),
         allocatable: Resources { cpu: MilliCpu(4000), ..Resources::default() },
         pods_max: 10,
