@@ -373,9 +373,20 @@ impl Core {
     /// A pod is new to this scheduler. One that is for another scheduler counts once it has a node.
     pub fn add_pod(&mut self, pod: PodRef, facts: PodFacts, names: &Interner, now: SimTime) {
         let profile = self.profile_of(facts.info.spec.scheduler_name, names);
-        if profile.is_none() && facts.node.is_none() {
-            return;
+        if profile.is_some() || facts.node.is_some() {
+            self.add_pod_of(profile, pod, facts, names, now);
         }
+    }
+
+    /// The same of a pod whose profile is known.
+    pub(super) fn add_pod_of(
+        &mut self,
+        profile: Option<u8>,
+        pod: PodRef,
+        facts: PodFacts,
+        names: &Interner,
+        now: SimTime,
+    ) {
         let (life, node) = (pod.life, facts.node);
         let stage = node.map_or(Stage::Waiting, Stage::Bound);
         let row = Row { life, facts, profile, stage, condition: None };
@@ -452,6 +463,30 @@ impl Core {
             (Stage::Assumed(_), None) => {}
             (_, Some(node)) => self.confirm(pod, node, facts, names, now),
         }
+    }
+
+    /// A pod is bound to the node that it was assumed on, and is as it was; gives whether that is
+    /// so.
+    pub fn confirm_assumed(
+        &mut self,
+        pod: PodRef,
+        node: NodeId,
+        names: &Interner,
+        now: SimTime,
+    ) -> bool {
+        let is_listening = self.is_listening();
+        let Some(row) = self.row_mut(pod) else { return false };
+        if row.stage != Stage::Assumed(node) {
+            return false;
+        }
+        row.stage = Stage::Bound(node);
+        row.facts.node = Some(node);
+        let info = is_listening.then(|| Arc::clone(&row.facts.info));
+        if let Some(info) = info {
+            self.publish(Happened::PodAdded(&info), names, now);
+        }
+        self.queue.forget(pod);
+        true
     }
 
     /// A pod has a node: what this scheduler assumed, or somebody else's doing.

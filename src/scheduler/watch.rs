@@ -169,6 +169,7 @@ impl Watch {
         let (names, now) = (cluster.names(), ctx.now());
         match notice {
             Notice::Added(pod) => self.add(pod, core, cluster, ctx),
+            Notice::Bound(pod, node) if core.confirm_assumed(pod, node, names, now) => {}
             Notice::Bound(pod, node) => {
                 let Some(row) = cluster.pod(pod) else { return };
                 let facts = self.facts_of(row, core, cluster);
@@ -207,12 +208,15 @@ impl Watch {
             return;
         }
         let who = spec.scheduler_name;
-        if core.profile_of(who, cluster.names()).is_none() {
+        let profile = core.profile_of(who, cluster.names());
+        if profile.is_none() {
             return self.warn_of_stranger(who, row, cluster, ctx);
         }
-        let storage = &mut core.placer_mut().catalog_mut().storage;
-        controller::make_claims(&facts.info, storage, cluster.names());
-        core.add_pod(pod, facts, cluster.names(), ctx.now());
+        if facts.info.identity.is_some() {
+            let storage = &mut core.placer_mut().catalog_mut().storage;
+            controller::make_claims(&facts.info, storage, cluster.names());
+        }
+        core.add_pod_of(profile, pod, facts, cluster.names(), ctx.now());
     }
 
     /// Says once of each other scheduler that its pods will wait for ever.

@@ -7,7 +7,7 @@ use seatrial::cluster::{Change, Cluster, Component, NewPod, Plan, Write};
 use seatrial::event::{Event, KubeletStep};
 use seatrial::model::{
     Model, NodeId, PodObject, PodRef, PodSpec, Taint, TaintEffect, Template, TemplateId,
-    WorkloadKind,
+    Toleration, TolerationOperator, WorkloadKind,
 };
 use seatrial::record::PodName;
 use seatrial::recorder::Recorder;
@@ -348,4 +348,43 @@ fn a_crowd_is_tried_at_each_event() {
         harness.run_until(now + 2_501);
         assert_eq!(harness.node_of(next), Some(0), "{next}");
     }
+}
+
+/// S185 to S188: a pod of higher priority has others evicted, is nominated, and is bound once they
+/// are gone.
+#[test]
+fn a_more_important_pod_takes_the_place_of_others() {
+    let change = |name: &str, spec: &mut PodSpec| match name {
+        "urgent" => spec.priority = 10,
+        _ => spec.tolerations.push(Toleration {
+            key: None,
+            operator: TolerationOperator::Exists,
+            value: spec.scheduler_name,
+            effect: None,
+            seconds: None,
+        }),
+    };
+    let mut harness = Harness::new(model(&[2], &[("a", 1), ("b", 1), ("urgent", 2)], change));
+    let node = NodeId::new(0);
+    let key = harness.cluster.names_mut().intern("maintenance");
+    let value = harness.cluster.names_mut().intern("");
+    let taint = Taint { key, value, effect: TaintEffect::NoSchedule };
+    harness.apply(Write::Taints { node, taints: vec![taint] });
+    harness.run_until(1_000);
+    assert_eq!((harness.node_of("a"), harness.node_of("b")), (Some(0), Some(0)));
+    harness.apply(Write::Taints { node, taints: Vec::new() });
+    harness.run_until(1_001);
+    for victim in ["a", "b"] {
+        let row = harness.cluster.pod(harness.pod(victim)).expect("it is there");
+        assert!(row.is_preempted && row.deletion.is_some(), "{victim}");
+    }
+    let urgent = harness.pod("urgent");
+    assert_eq!(harness.cluster.pod(urgent).expect("it is there").nominated, Some(node));
+    harness.remove_at("a", 3_000);
+    harness.run_until(3_001);
+    assert_eq!(harness.node_of("urgent"), None);
+    harness.remove_at("b", 4_000);
+    harness.run_until(4_001);
+    assert_eq!(harness.node_of("urgent"), Some(0));
+    assert_eq!(harness.cluster.pod(urgent).expect("it is there").nominated, None);
 }

@@ -136,6 +136,7 @@ impl<'a> Driver<'a> {
             ("csiNodes", "CSINode"),
             ("csiDrivers", "CSIDriver"),
             ("csiStorageCapacities", "CSIStorageCapacity"),
+            ("volumeAttachments", "VolumeAttachment"),
             ("services", "Service"),
             ("namespaces", "Namespace"),
         ];
@@ -240,10 +241,7 @@ impl<'a> Driver<'a> {
                 let grace = Duration::secs(int(event, "graceSeconds").unwrap_or(0).unsigned_abs());
                 self.terminate(&full, grace)?;
             }
-            (_, "delete") => {
-                self.others.remove(&(kind.to_owned(), full.clone()));
-                return Err(format!("{kind} {full} is deleted: not known to the driver"));
-            }
+            (_, "delete") => self.remove_other(kind, &full),
             _ => self.set_other(kind, &full, event)?,
         }
         Ok(())
@@ -323,6 +321,35 @@ impl<'a> Driver<'a> {
         // After all events of the case; those of one instant in the order in which they were set.
         let last = self.agenda.keys().map(|(_, number)| *number).max().unwrap_or(0);
         self.agenda.insert((at, last + 1), due);
+    }
+
+    /// Storage objects and the like that go; only the end of an attachment is listened to.
+    fn remove_other(&mut self, kind: &str, full: &str) {
+        let Some(gone) = self.others.remove(&(kind.to_owned(), full.to_owned())) else { return };
+        let Self { objects, core, now, .. } = self;
+        let names = &mut objects.names;
+        let catalog = core.placer_mut().catalog_mut();
+        let storage = &mut catalog.storage;
+        match kind {
+            "PersistentVolumeClaim" => {
+                storage.remove_claim(lower_claim(&gone, names).name);
+            }
+            "PersistentVolume" => {
+                storage.remove_volume(lower_volume(&gone, names).name);
+            }
+            "StorageClass" => {
+                storage.remove_class(lower_class(&gone, names).name);
+            }
+            "Service" => {
+                catalog.services.remove(&lower_service(&gone, names).name);
+            }
+            "VolumeAttachment" => {
+                let gone = lower_attachment(&gone, names);
+                storage.remove_attachment(gone.node, gone.name);
+                core.storage_changed(StorageChange::AttachmentDeleted(&gone), names, *now);
+            }
+            _ => {}
+        }
     }
 
     fn set_other(&mut self, kind: &str, full: &str, event: &Value) -> Result<(), String> {
