@@ -215,26 +215,41 @@ impl Bench {
             placer.class(&info, &names.names)
         };
         let classes: Vec<_> = (0..classes).map(class).collect();
-        let alive_max =
-            (nodes as usize * 10).min(if case == Case::Different { 50_000 } else { 300_000 });
+        let alive_max = (nodes as usize * 10).min(300_000);
         let alive = VecDeque::new();
         let mut bench = Self { names, placer, case, classes, alive, alive_max, next: 0 };
-        for _ in 0..bench.alive_max + bench.alive_max / 10 {
+        for number in 0..u32::try_from(alive_max).expect("a small number") {
+            bench.put(NodeId::new(number % nodes));
+        }
+        for _ in 0..300 {
             bench.turn(false);
         }
         bench
     }
 
-    fn turn(&mut self, is_plain: bool) {
+    /// The next pod and its class.
+    fn next_pod(&mut self) -> (PodRef, ClassId) {
         let number = self.next;
         self.next += 1;
-        let pod = PodRef { id: PodId::new(number), life: 0 };
         let class = if self.classes.is_empty() {
             let info = Arc::new(self.names.pod(self.case, number));
             self.placer.class(&info, &self.names.names)
         } else {
             self.classes[number as usize % self.classes.len()]
         };
+        (PodRef { id: PodId::new(number), life: 0 }, class)
+    }
+
+    /// Counts the next pod on a node, undecided: the cluster is filled evenly, as the default
+    /// profile would.
+    fn put(&mut self, node: NodeId) {
+        let (pod, class) = self.next_pod();
+        self.placer.add_pod(node, pod, class, &self.names.names);
+        self.alive.push_back((node, pod));
+    }
+
+    fn turn(&mut self, is_plain: bool) {
+        let (pod, class) = self.next_pod();
         let names = &self.names.names;
         let decision = if is_plain {
             self.placer.decide_plain(pod, class, 0, names)
