@@ -600,6 +600,9 @@ fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
 
 /// The place of the set bit number `n`, counted from 0.
 fn nth_bit(mut bits: u64, n: usize) -> usize {
+    if bits == u64::MAX {
+        return n;
+    }
     for _ in 0..n {
         bits &= bits - 1;
     }

@@ -349,9 +349,10 @@ impl ChangeLog {
     }
 
     fn push(&mut self, place: usize) {
-        if self.places.len() >= self.len_max {
-            self.begin = self.end();
-            self.places.clear();
+        if self.places.len() >= 2 * self.len_max {
+            // Who has read the newer half goes on from there.
+            self.places.drain(..self.len_max);
+            self.begin += cast::u64_of(self.len_max);
         }
         self.places.push(super::select::count_of(place));
     }
