@@ -1,6 +1,6 @@
 //! InterPodAffinity: pods go where certain others are, or are not.
 //!
-//! Here is which pods a term selects; [`filtering`] keeps what is required, [`scoring`] ranks by
+//! Here is which pods a term selects; `filtering.rs` keeps what is required, `scoring.rs` ranks by
 //! what is preferred.
 //!
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/interpodaffinity (rules S116 to

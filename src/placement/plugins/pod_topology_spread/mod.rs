@@ -1,7 +1,7 @@
 //! PodTopologySpread: pods of a kind are spread over domains.
 //!
-//! Here are the constraints of a pod and which pods they count; [`filtering`] keeps the hard ones,
-//! [`scoring`] ranks by the soft ones.
+//! Here are the constraints of a pod and which pods they count; `filtering.rs` keeps the hard ones,
+//! `scoring.rs` ranks by the soft ones.
 //!
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/podtopologyspread (rules S103 to
 //! S115; recorded).
