@@ -65,7 +65,7 @@ struct StaticKey {
 }
 
 /// Those filters whose verdict pods on the node do not change.
-fn filter_static(
+pub(super) fn filter_static(
     pod: &PodSpec,
     node: &super::NodeState,
     world: &World<'_>,

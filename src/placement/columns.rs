@@ -15,13 +15,10 @@
 use crate::base::cast;
 use crate::model::{NodeId, PodSpec, Profile, Scoring};
 
-use super::classes::{Class, Statics};
+use super::classes::{Class, Statics, filter_static};
 use super::failure::{Failure, FitError};
 use super::nodes::{Line, NodeState, Nodes};
-use super::plugins::{
-    balanced_allocation, node_affinity, node_name, node_ports, node_unschedulable, resources_fit,
-    taint_toleration,
-};
+use super::plugins::{balanced_allocation, node_ports, resources_fit};
 use super::select::{SCORE_MAX, normalized, normalized_reverse, preorder};
 use super::social::Judge;
 use super::verdict::{Plugin, Rejection};
@@ -351,11 +348,7 @@ impl Columns {
         for step in 0..=words {
             let word = (start / WORD + step) % words;
             self.refresh(word, with);
-            let mask = match step {
-                0 => u64::MAX << (start % WORD),
-                last if last == words => !(u64::MAX << (start % WORD)),
-                _ => u64::MAX,
-            };
+            let mask = mask_of(step, words, start);
             let bits = self.feasible[word] & mask;
             let count = cast::usize_of(bits.count_ones());
             if found + count > enough {
@@ -557,11 +550,7 @@ impl Iterator for Candidates<'_, '_> {
             }
             self.word = (self.start / WORD + self.step) % self.words;
             self.columns.refresh(self.word, self.with);
-            let mask = match self.step {
-                0 => u64::MAX << (self.start % WORD),
-                last if last == self.words => !(u64::MAX << (self.start % WORD)),
-                _ => u64::MAX,
-            };
+            let mask = mask_of(self.step, self.words, self.start);
             self.bits = self.columns.feasible[self.word] & mask;
             self.step += 1;
         }
@@ -573,12 +562,22 @@ impl Iterator for Candidates<'_, '_> {
 
 /// The filters that a class without fellows and volumes meets, in order.
 pub(super) fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Result<(), Rejection> {
-    node_unschedulable::filter(pod, node, world.names)?;
-    node_name::filter(pod, node)?;
-    taint_toleration::filter(pod, node)?;
-    node_affinity::filter(pod, node, world)?;
+    filter_static(pod, node, world)?;
     node_ports::filter(pod, node, world.names)?;
     resources_fit::filter(pod, node, world)
+}
+
+/// Which places of a word a search that starts at a place looks at, in the word number `step` from
+/// that of the start: what stands before the start comes at the end.
+const fn mask_of(step: usize, words: usize, start: usize) -> u64 {
+    let from_start = u64::MAX << (start % WORD);
+    if step == 0 {
+        from_start
+    } else if step == words {
+        !from_start
+    } else {
+        u64::MAX
+    }
 }
 
 /// A local total as columns keep it; profiles whose weights could pass the range have no columns.

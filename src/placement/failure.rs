@@ -9,7 +9,7 @@ use crate::model::{PodRef, PodSpec};
 use super::plain::Attempt;
 use super::pod_info::Applicant;
 use super::preemption::{Nomination, nobody_to_evict, post_filter};
-use super::verdict::{Code, Plugin, PluginSet, Reason, Rejection};
+use super::verdict::{Code, PluginSet, Reason, Rejection};
 use super::world::World;
 
 /// Why a pod goes nowhere, and what is done about it.
@@ -99,8 +99,7 @@ impl FitError {
             let explicit = super::select::count_of(attempt.failed.len());
             error.plugins = error.plugins.union(*by);
             if explicit < error.nodes {
-                let mut names: Vec<_> = by.iter().map(Plugin::as_str).collect();
-                names.sort_unstable();
+                let names = by.names();
                 let text = format!("node(s) didn't satisfy plugin(s) [{}]", names.join(" "));
                 let reason = Reason::Text(Arc::from(text));
                 *error.reasons.entry(reason).or_insert(0) += error.nodes - explicit;
@@ -165,6 +164,7 @@ pub(super) fn histogram(nodes: u32, counts: &[(u32, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::Plugin;
     use super::*;
 
     fn fit(code: Code, reasons: &[Reason]) -> Rejection {

@@ -10,10 +10,11 @@
 //! ```
 
 use crate::base::{IdVec, Interner, LookupMap, Symbol, cast};
-use crate::model::{Labels, NodeId, NodeSpec, PodAffinity, PodAffinityTerm, Selector};
+use crate::model::{Labels, NodeId, NodeSpec, PodAffinity, PodAffinityTerm};
 
 use super::classes::ClassId;
 use super::nodes::{NodeState, Nodes};
+use super::plugins::inter_pod_affinity::{OwnTerm, all_select};
 use super::pod_info::PodInfo;
 
 /// The place of a topology key.
@@ -26,24 +27,6 @@ pub(super) const NOWHERE: u32 = u32::MAX;
 
 /// What all counters together may take, in bytes; beyond it all are made anew when needed.
 const COUNTERS_MAX: usize = 128 << 20;
-
-/// Which pods of which namespaces.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Match {
-    /// Namespaces by name.
-    pub(super) namespaces: Vec<Symbol>,
-    /// Whether namespaces do not matter.
-    pub(super) everywhere: bool,
-    /// Which pods; `None` none.
-    pub(super) selector: Option<Selector>,
-}
-
-impl Match {
-    pub(super) fn holds(&self, pod: &PodInfo, names: &Interner) -> bool {
-        (self.everywhere || self.namespaces.contains(&pod.namespace))
-            && self.selector.as_ref().is_some_and(|s| s.matches(&pod.labels, names))
-    }
-}
 
 /// How a pod carries a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,9 +45,16 @@ pub(super) enum Carried {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Question {
     /// Pods that all of these match; terminating ones only if it says so.
-    Selected(Vec<Match>, bool),
+    Selected(Vec<OwnTerm>, bool),
     /// Pods that carry a term.
     Carriers(Carried, PodAffinityTerm),
+}
+
+impl Question {
+    /// Whether pods that are being deleted do not count.
+    const fn is_of_the_living(&self) -> bool {
+        matches!(self, Self::Selected(_, false))
+    }
 }
 
 /// The domains of one key.
@@ -235,7 +225,7 @@ impl Fellows {
         for pod in &state.pods {
             let class = pod.class.expect("a counted pod has a class");
             self.look(class, &pod.info, names);
-            let alive_only = matches!(self.counters[id].question, Question::Selected(_, false));
+            let alive_only = self.counters[id].question.is_of_the_living();
             let last = self.counted[class].by.last();
             if let Some((_, times)) = last.filter(|(c, _)| *c == id)
                 && !(alive_only && pod.is_terminating)
@@ -252,7 +242,7 @@ impl Fellows {
         let counted = self.counted.grow_to(class);
         for id in counted.seen..self.counters.len() {
             let times = match &self.counters[id].question {
-                Question::Selected(all, _) => i32::from(all.iter().all(|m| m.holds(info, names))),
+                Question::Selected(all, _) => i32::from(all_select(all, info, names)),
                 Question::Carriers(how, term) => carries(&info.spec.pod_affinity, *how, term),
             };
             if times > 0 {
@@ -301,25 +291,29 @@ impl Fellows {
     }
 
     fn change(&mut self, node: NodeId, class: ClassId, is_terminating: bool, sign: i32) {
-        let Self { counted, counters, keys, .. } = self;
-        let Some(counted) = counted.get(class) else { return };
-        for (id, times) in &counted.by {
-            let counter = &mut counters[*id];
-            if is_terminating && matches!(counter.question, Question::Selected(_, false)) {
-                continue;
-            }
-            let domain = keys[counter.key].of(node);
-            counter.add(node, domain, sign * times);
-        }
+        self.change_where(node, class, sign, |question| {
+            !(is_terminating && question.is_of_the_living())
+        });
     }
 
     /// The deletion of a counted pod has begun (`sign` −1): spreading does not count it any more.
     pub(super) fn terminate(&mut self, node: NodeId, class: ClassId, sign: i32) {
+        self.change_where(node, class, sign, Question::is_of_the_living);
+    }
+
+    /// Counts a pod of a class once more or once less in those of its counters that are meant.
+    fn change_where(
+        &mut self,
+        node: NodeId,
+        class: ClassId,
+        sign: i32,
+        is_meant: impl Fn(&Question) -> bool,
+    ) {
         let Self { counted, counters, keys, .. } = self;
         let Some(counted) = counted.get(class) else { return };
         for (id, times) in &counted.by {
             let counter = &mut counters[*id];
-            if matches!(counter.question, Question::Selected(_, false)) {
+            if is_meant(&counter.question) {
                 let domain = keys[counter.key].of(node);
                 counter.add(node, domain, sign * times);
             }

@@ -16,6 +16,12 @@ pub struct Nominated {
     pub info: Arc<PodInfo>,
 }
 
+impl Nominated {
+    fn counts_for(&self, pod: PodRef, priority: i32) -> bool {
+        self.pod != pod && self.info.spec.priority >= priority
+    }
+}
+
 /// All nominations: by node, in the order of nomination.
 #[derive(Clone, Debug, Default)]
 pub struct Nominator {
@@ -59,12 +65,23 @@ impl Nominator {
         self.by_node.keys().copied()
     }
 
+    /// The pods nominated to a node that filters count for another pod: of at least its priority
+    /// (rule S31).
+    pub fn counted(
+        &self,
+        node: NodeId,
+        pod: PodRef,
+        priority: i32,
+    ) -> impl Iterator<Item = &Nominated> {
+        self.on(node).iter().filter(move |n| n.counts_for(pod, priority))
+    }
+
     /// Whether a pod of another name and at least this priority is nominated anywhere: filters count
     /// it (rule S31).
     #[must_use]
     pub fn counts_for(&self, pod: PodRef, priority: i32) -> bool {
         let mut all = self.by_node.values().flatten();
-        all.any(|nominated| nominated.pod != pod && nominated.info.spec.priority >= priority)
+        all.any(|nominated| nominated.counts_for(pod, priority))
     }
 
     /// Whether there is none.

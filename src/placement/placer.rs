@@ -12,7 +12,7 @@ use super::columns::{Choice, Columns, Reader, Weights, filter};
 use super::failure::Failure;
 use super::fellows::Fellows;
 use super::nodes::Nodes;
-use super::nominator::{Nominated, Nominator};
+use super::nominator::Nominator;
 use super::plain;
 use super::pod_info::{Applicant, PlacedPod, PodInfo};
 use super::select::feasible_max;
@@ -351,23 +351,18 @@ impl Placer {
         let judge = judge.as_ref();
         let (info, barred) = (&row.info, barred.as_slice());
         let asked = Asked { start, enough, plan, judge, fellows, info, barred };
-        let is_alone = plan.is_empty() && barred.is_empty();
         // Columns pay if fewer nodes change from one decision to the next than a search looks at.
         let end = nodes.log().end();
         let before = std::mem::replace(self.asked.grow_to(class), end);
         if end - before > cast::u64_of(enough) {
-            let choice = if is_alone {
-                walk::choose(start, enough, with, &mut room.found)
-            } else {
-                social::choose(walk::candidates(start, with), &asked, room, with)
-            };
-            if let Some(choice) = choice {
+            let candidates = walk::candidates(start, with);
+            if let Some(choice) = social::choose(candidates, &asked, room, with) {
                 return Some(placed(choice, &mut self.start));
             }
         }
         let columns = columns_of(&mut self.columns, &mut self.columns_made, class, with);
         columns.catch_up(with);
-        let choice = if is_alone {
+        let choice = if plan.is_empty() && barred.is_empty() {
             columns.choose(start, enough, with)
         } else {
             social::choose(columns.candidates(start, with), &asked, room, with)
@@ -447,8 +442,7 @@ fn barred(
     }
     let mut barred = Vec::new();
     for id in nominator.nodes() {
-        let counts = |n: &&Nominated| n.pod != pod && n.info.spec.priority >= spec.priority;
-        let mut nominated = nominator.on(id).iter().filter(counts).peekable();
+        let mut nominated = nominator.counted(id, pod, spec.priority).peekable();
         let Some(place) = with.nodes.position(id).filter(|_| nominated.peek().is_some()) else {
             continue;
         };

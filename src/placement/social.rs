@@ -14,8 +14,9 @@ use crate::model::{NodeId, Plugin, PodAffinityTerm, PodId, PodRef, Selector, Spr
 
 use super::classes::Statics;
 use super::columns::{Choice, Reader};
-use super::fellows::{Carried, Counter, CounterId, Fellows, Key, Match, NOWHERE, Question};
-use super::plugins::{image_locality, inter_pod_affinity, pod_topology_spread};
+use super::fellows::{Carried, Counter, CounterId, Fellows, Key, NOWHERE, Question};
+use super::plugins::inter_pod_affinity::{self, OwnTerm, all_select};
+use super::plugins::{image_locality, pod_topology_spread};
 use super::pod_info::{Applicant, PodInfo};
 use super::select::preorder;
 use super::verdict::{Reason, Rejection};
@@ -149,13 +150,14 @@ impl Plan {
         world: &World<'_>,
     ) {
         let affinity = &info.spec.pod_affinity;
-        let all: Vec<_> = affinity.required.iter().map(|term| incoming(term, world)).collect();
-        self.likes_itself = all.iter().all(|m| m.holds(info, world.names));
+        let own = |term: &PodAffinityTerm| OwnTerm::new(term, world.catalog, world.names);
+        let all: Vec<_> = affinity.required.iter().map(own).collect();
+        self.likes_itself = all_select(&all, info, world.names);
         for term in &affinity.required {
             self.required.push(counter(Question::Selected(all.clone(), true), term.topology_key));
         }
         let mut one = |term: &PodAffinityTerm| {
-            counter(Question::Selected(vec![incoming(term, world)], true), term.topology_key)
+            counter(Question::Selected(vec![own(term)], true), term.topology_key)
         };
         self.anti = affinity.anti_required.iter().map(&mut one).collect();
         for (weight, term) in &affinity.preferred {
@@ -199,30 +201,15 @@ fn policies(of: &SpreadConstraint) -> Policies {
 fn alike(info: &PodInfo, constraint: &SpreadConstraint) -> Question {
     let counts = |selector: &&Selector| !selector.0.is_empty();
     let selector = constraint.selector.as_ref().filter(counts).cloned();
-    let alike = Match { namespaces: vec![info.namespace], everywhere: false, selector };
+    let alike = OwnTerm::within(info.namespace, selector, constraint.topology_key);
     Question::Selected(vec![alike], false)
-}
-
-/// The pods that a term of an incoming pod means (rules S116, S117).
-fn incoming(term: &PodAffinityTerm, world: &World<'_>) -> Match {
-    let mut namespaces = term.namespaces.clone();
-    let mut everywhere = false;
-    if let Some(selector) = &term.namespace_selector {
-        everywhere = selector.matches(&crate::model::Labels::default(), world.names);
-        let selected = world.catalog.namespaces.iter();
-        let selected = selected.filter(|(_, labels)| selector.matches(labels, world.names));
-        namespaces.extend(selected.map(|(name, _)| *name));
-        namespaces.sort_unstable();
-        namespaces.dedup();
-    }
-    Match { namespaces, everywhere, selector: term.selector.clone() }
 }
 
 /// Room that decisions use again and again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Room {
     /// The nodes found, by place, with their local totals.
-    pub(super) found: Vec<(u32, i64)>,
+    found: Vec<(u32, i64)>,
     /// Their ids.
     nodes: Vec<NodeId>,
     by_domain: Vec<f64>,
@@ -544,7 +531,7 @@ fn add_spread(
         }
     }
     room.raw.clear();
-    room.raw.extend(room.sums.iter().map(|sum| rounded(*sum)));
+    room.raw.extend(room.sums.iter().map(|sum| pod_topology_spread::rounded(*sum)));
     let (mut least, mut most) = (i64::MAX, 0);
     for (score, node) in room.raw.iter().zip(nodes) {
         if ignored == 0 || !is_ignored(*node) {
@@ -588,12 +575,6 @@ fn domain_scores(
         }
     }
     by_domain.extend(sums.iter().map(|sum| score(*sum)));
-}
-
-/// A sum that is not below zero, rounded half away from zero, as the plain evaluation does.
-fn rounded(sum: f64) -> i64 {
-    let whole = cast::i64_trunc(sum);
-    whole + i64::from(sum - cast::f64_of_i64(whole) >= 0.5)
 }
 
 /// How many different domains there are; those without the label are one.

@@ -42,6 +42,14 @@ impl PluginSet {
         self.0 & other.0 != 0
     }
 
+    /// The names of those in it, sorted.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.iter().map(Plugin::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Whether none is in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {

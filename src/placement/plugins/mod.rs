@@ -113,8 +113,7 @@ pub fn pre_filter(of: &Applicant, world: &World<'_>) -> PreFiltered {
 
 /// Rule S16.
 fn nothing_in_common(last: Plugin, by: PluginSet) -> PreFilterRejection {
-    let mut names: Vec<_> = by.iter().map(Plugin::as_str).collect();
-    names.sort_unstable();
+    let names = by.names();
     let text = match names.as_slice() {
         [only] => format!("node(s) didn't satisfy plugin {only}"),
         several => {
@@ -266,10 +265,8 @@ pub fn filter_with_nominated(
     (id, node): (NodeId, &NodeState),
     world: &World<'_>,
 ) -> Result<(), Rejection> {
-    let counts = |nominated: &&super::nominator::Nominated| {
-        nominated.pod != of.pod && nominated.info.spec.priority >= of.info.spec.priority
-    };
-    let mut nominated = world.nominator.on(id).iter().filter(counts).peekable();
+    let priority = of.info.spec.priority;
+    let mut nominated = world.nominator.counted(id, of.pod, priority).peekable();
     if nominated.peek().is_some() {
         let (mut with, mut state) = (node.clone(), state.clone());
         for other in nominated {

@@ -79,13 +79,6 @@ fn is_ignored(name: Symbol, world: &World<'_>) -> bool {
     is_extended && (is_named() || args.ignored_groups.iter().any(|ignored| ignored == group))
 }
 
-/// Whether the pod would fit on the node if it were empty: the hint for nodes that are new or have
-/// grown (rule S150).
-#[must_use]
-pub fn fits_empty(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> bool {
-    filter(pod, &NodeState::empty(node.spec.clone()), world).is_ok()
-}
-
 /// The score (rules S87 to S89).
 #[must_use]
 pub fn score(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> i64 {
@@ -171,15 +164,9 @@ pub(in super::super) fn input(pod: &PodSpec, node: &NodeState, resource: Resourc
 /// fullness): `requested` counts the pod and has the scheduler's defaults in it.
 #[must_use]
 pub fn score_of_two(is_most: bool, requested: [i64; 2], allocatable: [i64; 2]) -> i64 {
-    let (mut sum, mut resources) = (0, 0);
-    for (requested, allocatable) in requested.into_iter().zip(allocatable) {
-        if allocatable != 0 {
-            let score = if is_most { most } else { least };
-            sum += score(requested, allocatable);
-            resources += 1;
-        }
-    }
-    if resources == 0 { 0 } else { sum / resources }
+    let scoring = if is_most { Scoring::MostAllocated } else { Scoring::LeastAllocated };
+    let inputs = requested.into_iter().zip(allocatable).map(|(wanted, of)| (1, wanted, of));
+    score_of_inputs(&scoring, inputs)
 }
 
 /// The part that is left, in percent.

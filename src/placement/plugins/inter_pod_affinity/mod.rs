@@ -21,7 +21,7 @@ pub(in crate::placement) use filtering::{MEETS_SHUNNED, NO_FRIENDS, SHUNNED};
 pub(in crate::placement) use scoring::{ScoreState, normalized, pre_score, scores};
 
 /// A term of the pod that is to be placed, with the namespaces that it names or selects.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::placement) struct OwnTerm {
     namespaces: Vec<Symbol>,
     in_any_namespace: bool,
@@ -56,6 +56,15 @@ impl OwnTerm {
             selector: term.selector.clone(),
             key: term.topology_key,
         }
+    }
+
+    /// Pods of one namespace.
+    pub(in crate::placement) fn within(
+        namespace: Symbol,
+        selector: Option<Selector>,
+        key: Symbol,
+    ) -> Self {
+        Self { namespaces: vec![namespace], in_any_namespace: false, selector, key }
     }
 
     /// Whether the term selects a pod.

@@ -22,7 +22,7 @@ use super::taint_toleration;
 pub use filtering::{FilterState, filter, pre_filter};
 pub(in crate::placement) use filtering::{MISSING_LABEL, TOO_SKEWED};
 pub(in crate::placement) use scoring::{
-    ScoreState, normalized, pre_score, score_for, scores, weight,
+    ScoreState, normalized, pre_score, rounded, score_for, scores, weight,
 };
 
 /// The label of host names: its counts are taken node by node.

@@ -39,9 +39,10 @@ pub(in crate::placement) fn score_for(count: u32, max_skew: i32, weight: f64) ->
     weighted + f64::from(max_skew - 1)
 }
 
-/// The raw score of a sum: rounded half away from zero (rule S114).
+/// The raw score of a sum, which is never below zero: rounded half away from zero (rule S114).
 pub(in crate::placement) fn rounded(sum: f64) -> i64 {
-    cast::i64_trunc(sum.round())
+    let whole = cast::i64_trunc(sum);
+    whole + i64::from(sum - cast::f64_of_i64(whole) >= 0.5)
 }
 
 /// The normalised score of a node that is not ignored; `least` and `most` are the raw scores of
