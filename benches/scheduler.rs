@@ -22,14 +22,17 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
+#[path = "support/watch.rs"]
+mod watch;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
-#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
-use std::time::Instant;
 
 use seatrial::base::{Bytes, Interner, MilliCpu, Symbol};
 use seatrial::model::*;
 use seatrial::placement::{ClassId, Decision, Owner, OwnerKind, Placer, PodInfo};
+
+use watch::Watch;
 
 const SIZES: [u32; 5] = [100, 1000, 5000, 20_000, 100_000];
 const APPLICATIONS: u32 = 50;
@@ -272,31 +275,8 @@ impl Bench {
         for _ in 0..count {
             self.turn(is_plain);
         }
-        watch.seconds() * 1e6 / f64::from(count)
+        watch.processor_s() * 1e6 / f64::from(count)
     }
-}
-
-/// A stop watch: the processor's time of this thread where it is known, else the wall clock.
-#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
-struct Watch(Instant, Option<f64>);
-
-impl Watch {
-    #[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
-    fn start() -> Self {
-        Self(Instant::now(), processor_s())
-    }
-
-    fn seconds(&self) -> f64 {
-        let processor = processor_s().zip(self.1).map(|(now, before)| now - before);
-        processor.unwrap_or_else(|| self.0.elapsed().as_secs_f64())
-    }
-}
-
-/// How long this thread has run, in seconds.
-fn processor_s() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-    let nanos: f64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(nanos / 1e9)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -11,16 +11,19 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
+#[path = "support/watch.rs"]
+mod watch;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
-use std::time::Instant;
 
 use seatrial::base::{Bytes, Distribution, Interner, MilliCpu, Symbol};
 use seatrial::engine::World;
 use seatrial::model::*;
 use seatrial::recorder::{Recorder, RowSinks, Wants};
+
+use watch::Watch;
 
 const ROUNDS: usize = 5;
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -100,32 +103,6 @@ fn model(pods: u64) -> Arc<Model> {
     })
 }
 
-/// A stop watch: wall clock and the processor's time of this thread, in seconds.
-#[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
-struct Watch(Instant, Option<f64>);
-
-impl Watch {
-    #[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
-    fn start() -> Self {
-        Self(Instant::now(), processor_s())
-    }
-
-    fn wall_s(&self) -> f64 {
-        self.0.elapsed().as_secs_f64()
-    }
-
-    fn processor_s(&self) -> Option<f64> {
-        Some(processor_s()? - self.1?)
-    }
-}
-
-/// How long this thread has run, in seconds.
-fn processor_s() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-    let nanos: f64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(nanos / 1e9)
-}
-
 /// Seconds of one run's loop: wall clock and processor.
 fn stream(pods: u64) -> (f64, f64) {
     let model = model(pods);
@@ -135,7 +112,7 @@ fn stream(pods: u64) -> (f64, f64) {
     let watch = Watch::start();
     let outcome = world.run().expect("no limit is passed");
     let seconds = watch.wall_s();
-    let processor = watch.processor_s().unwrap_or(seconds);
+    let processor = watch.processor_s();
     let written = BYTES.load(Ordering::Relaxed) - before;
     let events = outcome.events;
     println!("  {pods} pods, {events} events, {written} bytes: {seconds:.3} s, {processor:.3} s");

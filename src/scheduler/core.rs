@@ -412,6 +412,11 @@ impl Core {
 
     fn count_bound(&mut self, pod: PodRef, node: NodeId, names: &Interner, now: SimTime) {
         self.count(pod, node, names);
+        self.tell_added(pod, names, now);
+    }
+
+    /// A pod has a node, which may help others (rule S146).
+    fn tell_added(&mut self, pod: PodRef, names: &Interner, now: SimTime) {
         let Some(row) = self.row(pod).filter(|_| self.is_listening()) else { return };
         let info = Arc::clone(&row.facts.info);
         self.publish(Happened::PodAdded(&info), names, now);
@@ -474,17 +479,13 @@ impl Core {
         names: &Interner,
         now: SimTime,
     ) -> bool {
-        let is_listening = self.is_listening();
         let Some(row) = self.row_mut(pod) else { return false };
         if row.stage != Stage::Assumed(node) {
             return false;
         }
         row.stage = Stage::Bound(node);
         row.facts.node = Some(node);
-        let info = is_listening.then(|| Arc::clone(&row.facts.info));
-        if let Some(info) = info {
-            self.publish(Happened::PodAdded(&info), names, now);
-        }
+        self.tell_added(pod, names, now);
         self.queue.forget(pod);
         true
     }
@@ -513,10 +514,7 @@ impl Core {
             }
             Stage::Waiting | Stage::Bound(_) => self.count(pod, node, names),
         }
-        if let Some(row) = self.row(pod).filter(|_| self.is_listening()) {
-            let info = Arc::clone(&row.facts.info);
-            self.publish(Happened::PodAdded(&info), names, now);
-        }
+        self.tell_added(pod, names, now);
         self.queue.forget(pod);
         self.placer.nominator_mut().remove(pod);
     }

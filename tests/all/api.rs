@@ -90,10 +90,7 @@ fn kind_of(object: &Value) -> KindClass {
 
 #[test]
 fn other_peoples_manifests_are_taken() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared/data/manifests", "../../shared/data/manifests"];
-    let found = places.iter().map(|place| root.join(place)).find(|p| p.is_dir());
-    let Some(place) = found else {
+    let Some(place) = crate::support::shared("data/manifests") else {
         return println!("skipped: no manifests of other people here");
     };
     let mut files = Vec::new();

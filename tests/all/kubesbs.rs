@@ -18,9 +18,7 @@ use seatrial::scenario::{Place, load};
 
 /// The folder of the benchmark, where it is beside the checkout.
 fn data() -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared/data/kubesbs", "../../shared/data/kubesbs"];
-    let found = places.iter().map(|place| root.join(place)).find(|place| place.is_dir());
+    let found = crate::support::shared("data/kubesbs");
     if found.is_none() {
         println!("skipped: ../shared/data/kubesbs is not here");
     }

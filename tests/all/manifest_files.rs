@@ -3,7 +3,7 @@
 //! They are not part of the repository: they are looked for where `SEATRIAL_DATA` points, else in
 //! `shared/data` beside the crate or one level further up; where they are not, nothing is read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use seatrial::manifest::{Loader, PathSpec, read};
 use seatrial::tree::{Diagnostics, ParseOptions, Sources, Tree, to_yaml};
@@ -12,9 +12,7 @@ fn data() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("SEATRIAL_DATA") {
         return Some(PathBuf::from(named));
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared/data", "../../shared/data"];
-    places.iter().map(|place| root.join(place)).find(|place| place.is_dir())
+    crate::support::shared("data")
 }
 
 fn read_folder(path: &str) -> Option<(usize, Vec<String>)> {

@@ -13,9 +13,7 @@ use seatrial::scenario::{Place, check_manifests, load};
 
 /// The folder of shared data, where it is beside the checkout.
 fn data() -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared/data", "../../shared/data"];
-    let found = places.iter().map(|place| root.join(place)).find(|place| place.is_dir());
+    let found = crate::support::shared("data");
     if found.is_none() {
         println!("skipped: ../shared/data is not here");
     }

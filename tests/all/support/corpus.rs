@@ -31,9 +31,7 @@ pub(crate) fn recordings() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("SEATRIAL_CONFORMANCE") {
         return Some(PathBuf::from(named));
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared/conformance", "../../shared/conformance"];
-    places.iter().map(|place| root.join(place)).find(|place| place.is_dir())
+    super::shared("conformance")
 }
 
 /// All cases of `AREA/FILE` (no extension), or none when the recordings are not here.
