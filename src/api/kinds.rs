@@ -9,6 +9,14 @@ pub enum Kind {
     Deployment,
     /// A ReplicaSet.
     ReplicaSet,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A DaemonSet.
+    DaemonSet,
+    /// A Job.
+    Job,
+    /// A CronJob.
+    CronJob,
     /// A Service.
     Service,
     /// A ConfigMap.
@@ -87,8 +95,10 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
         &["ReplicationController", "ResourceQuota", "LimitRange", "Endpoints", "PodTemplate"],
         NotModelled,
     ),
-    ("apps", &["StatefulSet", "DaemonSet"], NotModelled),
-    ("batch", &["Job", "CronJob"], NotModelled),
+    ("apps", &["StatefulSet"], Modelled(Kind::StatefulSet)),
+    ("apps", &["DaemonSet"], Modelled(Kind::DaemonSet)),
+    ("batch", &["Job"], Modelled(Kind::Job)),
+    ("batch", &["CronJob"], Modelled(Kind::CronJob)),
     ("discovery.k8s.io", &["EndpointSlice"], NotModelled),
     ("node.k8s.io", &["RuntimeClass"], NotModelled),
     ("resource.k8s.io", &["*"], NotModelled),

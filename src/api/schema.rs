@@ -146,6 +146,7 @@ pub(super) fn check(kind: Kind, object: &Value, found: &mut Found) {
         Kind::CsiStorageCapacity => "CSIStorageCapacity",
         Kind::VolumeAttachment => "VolumeAttachment",
         Kind::PodDisruptionBudget => "PodDisruptionBudget",
+        Kind::StatefulSet | Kind::DaemonSet | Kind::Job | Kind::CronJob => return,
     };
     if !object.is_object() {
         wrong_type(&Shape::Type(name), object, &At::ROOT, found);

@@ -1,22 +1,22 @@
 //! How the cluster is built from the model, and how plans are carried out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::base::{Id, IdVec, Interner, LookupMap, SimTime, Slots};
 use crate::model::{
-    Labels, Model, NodeId, NodeSpec, ObjectName, ReplicaSetSpec, ServiceId, Template, TemplateId,
+    Labels, Model, NodeId, NodeSpec, ObjectName, Propagation, ReplicaSetSpec, ServiceId, Template,
+    TemplateId,
 };
 use crate::recorder::Recorder;
 use crate::sim::Streams;
 
 use super::{
-    Change, Cluster, Deployment, DeploymentStatus, EndpointLog, EndpointSet, Hpa, HpaStatus,
-    NewPod, Node, NodeChange, ObjectChange, Plan, PodCounts, ReplicaSet, ReplicaSetStatus, Service,
-    TemplateRow, Write,
+    Change, Cluster, EndpointLog, Node, NodeChange, ObjectChange, Plan, PodCounts, Registry,
+    ReplicaSet, ReplicaSetStatus, Service, TemplateRow, Write,
 };
-use crate::record::PodName;
 
 impl Cluster {
     /// The cluster at the beginning of a run: all objects of the model are there, none has been
@@ -45,6 +45,13 @@ impl Cluster {
             unused_templates: Vec::new(),
             deployments: IdVec::new(),
             replica_sets: Slots::new(),
+            stateful_sets: Registry::new(),
+            daemon_sets: Registry::new(),
+            jobs: Slots::new(),
+            cron_jobs: Registry::new(),
+            budgets: Registry::new(),
+            trees: BTreeMap::new(),
+            failing_creations: 0,
             services: IdVec::new(),
             hpas: IdVec::new(),
             log: EndpointLog::default(),
@@ -69,33 +76,13 @@ impl Cluster {
             changes.push(Change::Node { node, what: NodeChange::Added });
         }
         for spec in &model.services {
-            let empty = Arc::new(EndpointSet::empty());
-            self.log.add_service(Arc::clone(&empty));
-            let service =
-                Service { spec: Arc::new(spec.clone()), endpoints: empty, pods: Vec::new() };
-            let service = self.services.push(Some(service));
-            self.service_by_name.insert(spec.name, service);
-            changes.push(Change::Service { service, what: ObjectChange::Added });
+            self.add_service(spec, changes);
         }
         for spec in &model.deployments {
-            let row = Deployment {
-                replicas: spec.replicas,
-                spec: Arc::new(spec.clone()),
-                created: SimTime::ZERO,
-                generation: 1,
-                revision: 0,
-                replica_sets: Vec::new(),
-                status: DeploymentStatus::default(),
-            };
-            let deployment = self.deployments.push(Some(row));
-            self.deployment_by_name.insert(spec.name, deployment);
-            changes.push(Change::Deployment { deployment, what: ObjectChange::Added });
+            self.add_deployment(Arc::new(spec.clone()), changes);
         }
         for spec in &model.hpas {
-            let status = HpaStatus::default();
-            let row = Hpa { spec: Arc::new(spec.clone()), created: SimTime::ZERO, status };
-            let hpa = self.hpas.push(Some(row));
-            changes.push(Change::Hpa { hpa, what: ObjectChange::Added });
+            self.add_hpa(Arc::new(spec.clone()), changes);
         }
         for spec in &model.replica_sets {
             self.add_bare_replica_set(spec, changes);
@@ -106,22 +93,12 @@ impl Cluster {
             self.generator_templates.push(ids);
         }
         for pod in &model.pods {
-            let template = self.use_template(&pod.template, pod.template.labels.clone());
-            let new = NewPod {
-                namespace: pod.name.namespace,
-                name: PodName::Fixed(pod.name.name),
-                template,
-                owner: None,
-                origin: pod.template.workload.kind,
-                revision: 0,
-                lifetime: pod.template.spec.lifetime,
-            };
-            self.create_pod(&new, changes);
-            self.drop_template(template);
+            self.add_bare_pod(pod, changes);
         }
+        self.add_controllers(model, changes);
     }
 
-    fn add_node(&mut self, mut spec: NodeSpec) -> NodeId {
+    pub(super) fn add_node(&mut self, mut spec: NodeSpec) -> NodeId {
         let name = spec.name;
         let taint = self.cordoned_taint();
         if spec.unschedulable && !spec.taints.contains(&taint) {
@@ -132,6 +109,7 @@ impl Cluster {
             created: self.now,
             ready: true,
             is_up: true,
+            is_gone: false,
             pods: Vec::new(),
             requested: crate::model::Resources::default(),
             nonzero_requested: Default::default(),
@@ -141,7 +119,12 @@ impl Cluster {
         node
     }
 
-    fn add_bare_replica_set(&mut self, spec: &ReplicaSetSpec, changes: &mut Vec<Change>) {
+    /// A ReplicaSet without a Deployment, or a ReplicationController.
+    pub(super) fn add_bare_replica_set(
+        &mut self,
+        spec: &ReplicaSetSpec,
+        changes: &mut Vec<Change>,
+    ) {
         let template = self.use_template(&spec.template, spec.template.labels.clone());
         let row = ReplicaSet {
             name: spec.name,
@@ -177,6 +160,7 @@ impl Cluster {
         assert!(now >= self.now, "a commit at {now} after one at {}", self.now);
         self.now = now;
         self.free_templates();
+        self.settle_charges(&std::mem::take(&mut plan.charged));
         for write in plan.writes.drain(..) {
             self.carry_out(write, changes, recorder);
         }
@@ -188,7 +172,27 @@ impl Cluster {
             Write::BindPod { pod, node } => self.bind_pod(pod, node, changes),
             Write::Unschedulable { pod, message } => self.set_unschedulable(pod, message),
             Write::Nominate { pod, node } => self.nominate(pod, node, changes),
-            Write::Preempt { pod } => self.preempt(pod, changes, recorder),
+            Write::Evict { pod, reason, grace } => {
+                self.evict(pod, reason, grace, changes, recorder);
+            }
+            Write::LabelPod { pod, labels } => self.label_pod(pod, labels, changes),
+            Write::DeletionCost { pod, cost } => self.set_deletion_cost(pod, cost, changes),
+            Write::PodOwner { pod, owner } => self.set_pod_owner(pod, owner, changes),
+            Write::Untrack { pod } => self.untrack(pod, changes, recorder),
+            Write::Create(object) => self.create_object(*object, changes),
+            Write::Replace(object) => self.replace_object(*object, changes),
+            Write::Delete { kind, name, propagation, grace } => {
+                self.delete_object((kind, name), propagation, grace, changes, recorder);
+            }
+            Write::StatefulSet(id, write) => self.write_stateful_set(id, write, changes),
+            Write::DaemonSet(id, write) => self.write_daemon_set(id, write, changes),
+            Write::Job(id, write) => self.write_job(id, write, changes),
+            Write::CreateJob { cron_job, spec } => self.create_job(cron_job, spec, changes),
+            Write::DeleteJob { job, propagation } => {
+                self.delete_job(job, propagation, changes, recorder);
+            }
+            Write::CronJob(id, write) => self.write_cron_job(id, write, changes),
+            Write::Budget(id, write) => self.write_budget(id, write, changes),
             Write::PodStatus { pod, status } => self.set_pod_status(pod, status, changes),
             Write::DeletePod { pod, grace } => self.delete_pod(pod, grace, changes, recorder),
             Write::RemovePod { pod } => self.remove_pod(pod, changes, recorder),
@@ -209,7 +213,7 @@ impl Cluster {
                 self.set_replica_set_status(replica_set, status, changes);
             }
             Write::DeleteReplicaSet { replica_set } => {
-                self.delete_replica_set(replica_set, changes, recorder);
+                self.delete_replica_set(replica_set, Propagation::Background, changes, recorder);
             }
             Write::UpdateDeployment { deployment, spec } => {
                 self.update_deployment(deployment, spec, changes);
@@ -221,7 +225,7 @@ impl Cluster {
                 self.set_deployment_status(deployment, status, revision, changes);
             }
             Write::DeleteDeployment { deployment } => {
-                self.delete_deployment(deployment, changes, recorder);
+                self.delete_deployment(deployment, Propagation::Background, changes, recorder);
             }
             Write::HpaStatus { hpa, status } => self.set_hpa_status(hpa, status, changes),
             Write::DeleteHpa { hpa } => self.delete_hpa(hpa, changes),
@@ -248,7 +252,7 @@ impl Cluster {
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/nodelifecycle/node_lifecycle_controller.go
     /// `doNoScheduleTaintingPass`. Differs: it is there at the same instant as the mark.
-    fn cordon(&mut self, node: NodeId, unschedulable: bool, changes: &mut Vec<Change>) {
+    pub(super) fn cordon(&mut self, node: NodeId, unschedulable: bool, changes: &mut Vec<Change>) {
         if self.nodes[node].spec.unschedulable == unschedulable {
             return;
         }

@@ -1,23 +1,29 @@
 //! Writes about pods and nodes.
 
+use std::sync::Arc;
+
 use crate::base::dist::mix;
 use crate::base::{Duration, SimTime, cast};
-use crate::model::{NodeId, PodId, PodRef, PodVolume};
-use crate::record::PodRecord;
+use crate::model::{Labels, NodeId, OwnerRef, PodId, PodObject, PodRef, PodVolume};
+use crate::record::{PodName, PodRecord};
 use crate::recorder::Recorder;
 
 use super::commit::cover;
 use super::{
-    Change, Cluster, Deletion, NewPod, NodeChange, Phase, Pod, PodChange, PodMetrics, PodStatus,
-    Serving,
+    Change, Charged, Cluster, Deletion, Disruption, NewPod, NodeChange, Phase, Pod, PodChange,
+    PodMetrics, PodStatus, Serving,
 };
 
 impl Cluster {
     /// Creates a pod unless its owner is gone by now.
     pub(super) fn create_pod_if_owned(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
-        if new.owner.is_none_or(|owner| self.replica_sets.contains(owner)) {
-            self.create_pod(new, changes);
+        if new.owner.is_some_and(|owner| self.pods_of_mut(owner).is_none()) {
+            return;
         }
+        if self.admit(new, &mut Charged::default()).is_err() {
+            return changes.push(Change::PodRefused { owner: new.owner });
+        }
+        self.create_pod(new, changes);
     }
 
     /// Adds a pod to the counts, or takes it off them, as it is now.
@@ -32,13 +38,18 @@ impl Cluster {
         self.templates[new.template].users += 1;
         let pod = self.pods.insert(Pod {
             serial,
-            uid: mix(self.seed ^ mix(serial)),
+            uid: new.uid.unwrap_or_else(|| mix(self.seed ^ mix(serial))),
             namespace: new.namespace,
             name: new.name,
             template: new.template,
             owner: new.owner,
             origin: new.origin,
             revision: new.revision,
+            index: new.index,
+            pinned: new.pinned,
+            deletion_cost: self.templates[new.template].template.deletion_cost,
+            is_tracked: new.is_tracked,
+            is_over: false,
             lifetime: new.lifetime,
             created: self.now,
             node: None,
@@ -48,7 +59,7 @@ impl Cluster {
             ready_first: None,
             deletion: None,
             nominated: None,
-            is_preempted: false,
+            disruption: None,
             unschedulable: None,
         });
         self.name_claims_of(pod.id);
@@ -56,8 +67,8 @@ impl Cluster {
         cover(&mut self.metrics, pod.id);
         self.serving[pod.id] = Serving::Absent;
         self.metrics[pod.id] = PodMetrics::default();
-        if let Some(owner) = new.owner {
-            self.replica_sets[owner.id].pods.push(pod.id);
+        if let Some(pods) = new.owner.and_then(|owner| self.pods_of_mut(owner)) {
+            pods.push(pod.id);
         }
         for service in &self.templates[new.template].services {
             if let Some(row) = &mut self.services[*service] {
@@ -143,17 +154,95 @@ impl Cluster {
         }
     }
 
-    /// The scheduler's eviction.
-    pub(super) fn preempt(
+    /// Condition `DisruptionTarget`, then a DELETE.
+    pub(super) fn evict(
+        &mut self,
+        pod: PodRef,
+        reason: Disruption,
+        grace: Option<Duration>,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        if let Some(row) = self.pods.get_mut(pod) {
+            row.disruption = Some(reason);
+            self.delete_pod(pod, grace, changes, recorder);
+        }
+    }
+
+    /// Gives a pod other labels: another row of its template, other Services.
+    pub(super) fn label_pod(&mut self, pod: PodRef, labels: Labels, changes: &mut Vec<Change>) {
+        let Some(row) = self.pods.get(pod) else { return };
+        let (before, owner, serial) = (row.template, row.owner, row.serial);
+        if self.templates[before].labels == labels {
+            return;
+        }
+        self.leave_services(pod.id);
+        let template = Arc::clone(&self.templates[before].template);
+        let after = self.use_template(&template, labels);
+        self.pods[pod.id].template = after;
+        self.drop_template(before);
+        for service in &self.templates[after].services {
+            if let Some(row) = &mut self.services[*service] {
+                let place = row.pods.binary_search_by_key(&serial, |p| self.pods[*p].serial);
+                row.pods.insert(place.unwrap_or_else(|place| place), pod.id);
+            }
+        }
+        changes.push(Change::PodMeta { pod, owner });
+    }
+
+    /// Sets a pod's deletion cost.
+    pub(super) fn set_deletion_cost(&mut self, pod: PodRef, cost: i32, changes: &mut Vec<Change>) {
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        if std::mem::replace(&mut row.deletion_cost, cost) != cost {
+            let owner = row.owner;
+            changes.push(Change::PodMeta { pod, owner });
+        }
+    }
+
+    /// Gives a pod another owner, or none.
+    pub(super) fn set_pod_owner(
+        &mut self,
+        pod: PodRef,
+        owner: Option<OwnerRef>,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        let before = std::mem::replace(&mut row.owner, owner);
+        if before == owner {
+            return;
+        }
+        if let Some(pods) = before.and_then(|owner| self.pods_of_mut(owner)) {
+            pods.retain(|p| *p != pod.id);
+        }
+        if let Some(pods) = owner.and_then(|owner| self.pods_of_mut(owner)) {
+            pods.push(pod.id);
+        }
+        changes.push(Change::PodMeta { pod, owner: before });
+    }
+
+    /// Takes the Job's finalizer off a pod.
+    pub(super) fn untrack(
         &mut self,
         pod: PodRef,
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
-        if let Some(row) = self.pods.get_mut(pod) {
-            row.is_preempted = true;
-            self.delete_pod(pod, None, changes, recorder);
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        row.is_tracked = false;
+        if row.is_over {
+            self.remove_pod(pod, changes, recorder);
         }
+    }
+
+    /// A pod of a manifest, without owner.
+    pub(super) fn add_bare_pod(&mut self, pod: &PodObject, changes: &mut Vec<Change>) {
+        let template = self.use_template(&pod.template, pod.template.labels.clone());
+        let origin = pod.template.workload.kind;
+        let name = PodName::Fixed(pod.name.name);
+        let lifetime = pod.template.spec.lifetime;
+        let new = NewPod { lifetime, ..NewPod::new(pod.name.namespace, name, template, origin) };
+        self.create_pod(&new, changes);
+        self.drop_template(template);
     }
 
     /// Takes over the kubelet's status.
@@ -246,7 +335,7 @@ impl Cluster {
         self.count(pod.id, -1);
         self.pods[pod.id].deletion = Some(deletion);
         self.count(pod.id, 1);
-        changes.push(Change::PodDeleting { pod, node, owner });
+        changes.push(Change::PodDeleting { pod, node: Some(node), owner });
     }
 
     /// Removes a pod object and records its life.
@@ -259,6 +348,9 @@ impl Cluster {
         let Some(row) = self.pods.get(pod) else {
             return;
         };
+        if row.is_tracked {
+            return self.hold_pod(pod, changes);
+        }
         let freed = row.node.is_some() && !row.is_terminal();
         if freed {
             self.free_node(pod.id);
@@ -272,12 +364,29 @@ impl Cluster {
         if before != Serving::Gone {
             changes.push(Change::Serving { pod, from: before, to: Serving::Gone });
         }
-        if let Some(owner) = row.owner.and_then(|owner| self.replica_sets.get_mut(owner)) {
-            owner.pods.retain(|p| *p != pod.id);
+        if let Some(pods) = row.owner.and_then(|owner| self.pods_of_mut(owner)) {
+            pods.retain(|p| *p != pod.id);
         }
         self.drop_template(row.template);
         let (node, owner, template) = (row.node, row.owner, row.template);
         changes.push(Change::PodRemoved { pod, node, owner, template, freed });
+    }
+
+    /// All is done for a pod but its finalizer: the object stays.
+    fn hold_pod(&mut self, pod: PodRef, changes: &mut Vec<Change>) {
+        let now = self.now;
+        let row = &mut self.pods[pod.id];
+        if std::mem::replace(&mut row.is_over, true) {
+            return;
+        }
+        let (node, owner) = (row.node, row.owner);
+        if row.deletion.is_none() {
+            self.count(pod.id, -1);
+            let deletion = Deletion { requested: now, grace: Duration::ZERO };
+            self.pods[pod.id].deletion = Some(deletion);
+            self.count(pod.id, 1);
+        }
+        changes.push(Change::PodDeleting { pod, node, owner });
     }
 
     /// Takes a pod off the lists of the Services that select it.
@@ -297,7 +406,7 @@ impl Cluster {
     pub fn pod_record(&self, id: PodId, gone: Option<SimTime>) -> PodRecord {
         let row = &self.pods[id];
         let reason = match row.status.phase {
-            _ if row.is_preempted => "Preempted",
+            _ if row.disruption == Some(Disruption::PreemptionByScheduler) => "Preempted",
             _ if row.deletion.is_some() => "Deleted",
             _ if !row.status.reason.is_empty() => row.status.reason,
             Phase::Succeeded => "Completed",

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::api::Kind;
 use crate::base::Duration;
 use crate::model::{
-    DeploymentId, DeploymentSpec, HpaId, ReplicaSetRef, Requirement, Selector, ServiceId,
+    DeploymentId, DeploymentSpec, HpaId, HpaSpec, NodeId, NodeSpec, Propagation, ReplicaSetRef,
+    ReplicaSetSpec, Requirement, Selector, ServiceId, ServiceSpec,
 };
 use crate::recorder::Recorder;
 
 use super::{
-    Change, Cluster, DeploymentStatus, Endpoint, HpaStatus, NewReplicaSet, ObjectChange,
-    ReplicaSet, ReplicaSetStatus,
+    Change, Cluster, Deployment, DeploymentStatus, Endpoint, EndpointSet, Hpa, HpaStatus,
+    NewReplicaSet, NodeChange, ObjectChange, ReplicaSet, ReplicaSetStatus, Service,
 };
 
 impl Cluster {
@@ -110,10 +112,11 @@ impl Cluster {
         }
     }
 
-    /// Deletes a ReplicaSet; its pods follow.
+    /// Deletes a ReplicaSet.
     pub(super) fn delete_replica_set(
         &mut self,
         replica_set: ReplicaSetRef,
+        propagation: Propagation,
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
@@ -125,9 +128,8 @@ impl Cluster {
         if let Some(owner) = row.owner.and_then(|id| self.deployments[id].as_mut()) {
             owner.replica_sets.retain(|id| *id != replica_set.id);
         }
-        for pod in row.pods {
-            self.delete_pod(self.pods.refer(pod), None, changes, recorder);
-        }
+        self.trees.remove(&(Kind::ReplicaSet, row.name));
+        self.leave_or_delete(row.pods, propagation, changes, recorder);
         self.drop_template(row.template);
     }
 
@@ -183,10 +185,11 @@ impl Cluster {
         }
     }
 
-    /// Deletes a Deployment; its ReplicaSets and pods follow.
+    /// Deletes a Deployment.
     pub(super) fn delete_deployment(
         &mut self,
         deployment: DeploymentId,
+        propagation: Propagation,
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
@@ -194,8 +197,18 @@ impl Cluster {
             return;
         };
         changes.push(Change::Deployment { deployment, what: ObjectChange::Removed });
+        self.trees.remove(&(Kind::Deployment, row.spec.name));
         for id in row.replica_sets {
-            self.delete_replica_set(self.replica_sets.refer(id), changes, recorder);
+            if propagation == Propagation::Orphan {
+                self.replica_sets[id].owner = None;
+            } else {
+                self.delete_replica_set(
+                    self.replica_sets.refer(id),
+                    propagation,
+                    changes,
+                    recorder,
+                );
+            }
         }
     }
 
@@ -217,7 +230,8 @@ impl Cluster {
 
     /// Deletes an autoscaler.
     pub(super) fn delete_hpa(&mut self, hpa: HpaId, changes: &mut Vec<Change>) {
-        if self.hpas[hpa].take().is_some() {
+        if let Some(row) = self.hpas[hpa].take() {
+            self.trees.remove(&(Kind::HorizontalPodAutoscaler, row.spec.name));
             changes.push(Change::Hpa { hpa, what: ObjectChange::Removed });
         }
     }
@@ -244,11 +258,148 @@ impl Cluster {
     /// Deletes a Service: its endpoints become empty, so that proxies drop it.
     pub(super) fn delete_service(&mut self, service: ServiceId, changes: &mut Vec<Change>) {
         self.set_endpoints(service, Vec::new(), changes);
-        if self.services[service].take().is_some() {
+        if let Some(row) = self.services[service].take() {
+            self.trees.remove(&(Kind::Service, row.spec.name));
             for id in self.templates.ids().collect::<Vec<_>>() {
                 self.templates[id].services.retain(|s| *s != service);
             }
             changes.push(Change::Service { service, what: ObjectChange::Removed });
         }
+    }
+
+    /// Adds a Deployment.
+    pub(super) fn add_deployment(&mut self, spec: Arc<DeploymentSpec>, changes: &mut Vec<Change>) {
+        let name = spec.name;
+        let deployment = self.deployments.push(Some(Deployment {
+            replicas: spec.replicas,
+            spec,
+            created: self.now,
+            generation: 1,
+            revision: 0,
+            replica_sets: Vec::new(),
+            status: DeploymentStatus::default(),
+        }));
+        self.deployment_by_name.insert(name, deployment);
+        changes.push(Change::Deployment { deployment, what: ObjectChange::Added });
+    }
+
+    /// Puts another version of a Deployment in place, its size too.
+    pub(super) fn replace_deployment(
+        &mut self,
+        spec: &Arc<DeploymentSpec>,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(id) = self.deployment_named(spec.name) else { return };
+        let row = self.deployments[id].as_mut().expect("it was found by name");
+        if *row.spec.source == *spec.source && row.replicas == spec.replicas {
+            return;
+        }
+        row.spec = Arc::clone(spec);
+        row.replicas = spec.replicas;
+        row.generation += 1;
+        changes.push(Change::Deployment { deployment: id, what: ObjectChange::Spec });
+    }
+
+    /// Puts another version of a ReplicaSet in place: its size and `minReadySeconds`.
+    pub(super) fn replace_replica_set(&mut self, spec: &ReplicaSetSpec, changes: &mut Vec<Change>) {
+        let found = self.replica_sets.iter().find(|(_, row)| row.name == spec.name);
+        let Some(id) = found.map(|(id, _)| self.replica_sets.refer(id)) else { return };
+        let row = self.replica_sets.get_mut(id).expect("it was found by name");
+        (row.replicas, row.min_ready) = (spec.replicas, spec.min_ready);
+        changes.push(self.told(id, ObjectChange::Spec));
+    }
+
+    /// Adds a Service; templates that it selects learn of it, and their pods stand behind it.
+    pub(super) fn add_service(&mut self, spec: &ServiceSpec, changes: &mut Vec<Change>) {
+        let empty = Arc::new(EndpointSet::empty());
+        self.log.add_service(Arc::clone(&empty));
+        let row = Service { spec: Arc::new(spec.clone()), endpoints: empty, pods: Vec::new() };
+        let service = self.services.push(Some(row));
+        self.service_by_name.insert(spec.name, service);
+        self.select_pods(service);
+        changes.push(Change::Service { service, what: ObjectChange::Added });
+    }
+
+    /// Puts another version of a Service in place.
+    pub(super) fn replace_service(&mut self, spec: Arc<ServiceSpec>, changes: &mut Vec<Change>) {
+        let Some(service) = self.service_named(spec.name) else { return };
+        let Some(row) = self.services[service].as_mut() else { return };
+        row.spec = spec;
+        self.select_pods(service);
+        changes.push(Change::Service { service, what: ObjectChange::Spec });
+    }
+
+    /// Finds the templates and pods that a Service selects.
+    fn select_pods(&mut self, service: ServiceId) {
+        let Some(row) = &self.services[service] else { return };
+        let spec = Arc::clone(&row.spec);
+        for id in self.templates.ids().collect::<Vec<_>>() {
+            let row = &mut self.templates[id];
+            row.services.retain(|other| *other != service);
+            if spec.selects(row.template.workload.name.namespace, &row.labels) {
+                row.services.push(service);
+                row.services.sort_unstable();
+            }
+        }
+        let selects = |template| self.templates[template].services.contains(&service);
+        let mut pods: Vec<_> = (self.pods.iter())
+            .filter(|(_, pod)| selects(pod.template))
+            .map(|(id, pod)| (pod.serial, id))
+            .collect();
+        pods.sort_unstable();
+        if let Some(row) = &mut self.services[service] {
+            row.pods = pods.into_iter().map(|(_, id)| id).collect();
+        }
+    }
+
+    /// Adds an autoscaler.
+    pub(super) fn add_hpa(&mut self, spec: Arc<HpaSpec>, changes: &mut Vec<Change>) {
+        let row = Hpa { spec, created: self.now, status: HpaStatus::default() };
+        let hpa = self.hpas.push(Some(row));
+        changes.push(Change::Hpa { hpa, what: ObjectChange::Added });
+    }
+
+    /// Puts another version of an autoscaler in place.
+    pub(super) fn replace_hpa(&mut self, spec: Arc<HpaSpec>, changes: &mut Vec<Change>) {
+        let named = |id: &_| self.hpa(*id).is_some_and(|hpa| hpa.spec.name == spec.name);
+        let Some(hpa) = self.hpa_ids().find(named) else { return };
+        let Some(row) = self.hpas[hpa].as_mut() else { return };
+        row.spec = spec;
+        changes.push(Change::Hpa { hpa, what: ObjectChange::Spec });
+    }
+
+    /// Puts another version of a Node in place: labels, taints, `unschedulable`, what it offers.
+    pub(super) fn replace_node(&mut self, spec: NodeSpec, changes: &mut Vec<Change>) {
+        let Some(node) = self.node_named(spec.name) else { return };
+        let row = &mut self.nodes[node];
+        let before = std::mem::replace(&mut row.spec, spec);
+        let (unschedulable, wanted) = (before.unschedulable, row.spec.unschedulable);
+        if before.labels != row.spec.labels {
+            changes.push(Change::Node { node, what: NodeChange::Labels });
+        }
+        if before.taints != row.spec.taints {
+            changes.push(Change::Node { node, what: NodeChange::Taints });
+        }
+        if unschedulable != wanted {
+            self.nodes[node].spec.unschedulable = unschedulable;
+            self.cordon(node, wanted, changes);
+        }
+    }
+
+    /// Removes a Node object; its machine goes with it.
+    pub(super) fn remove_node(&mut self, node: NodeId, changes: &mut Vec<Change>) {
+        let row = &mut self.nodes[node];
+        if std::mem::replace(&mut row.is_gone, true) {
+            return;
+        }
+        row.ready = false;
+        let name = row.spec.name;
+        let was_up = std::mem::replace(&mut row.is_up, false);
+        self.node_by_name.remove(&name);
+        self.trees.retain(|(kind, object), _| *kind != Kind::Node || object.name != name);
+        if was_up {
+            changes.push(Change::Node { node, what: NodeChange::Down });
+        }
+        changes.push(Change::Node { node, what: NodeChange::Removed });
     }
 }

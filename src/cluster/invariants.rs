@@ -1,6 +1,6 @@
 //! What must hold after every commit; checked under `--check`.
 
-use crate::model::Resources;
+use crate::model::{OwnerRef, Resources};
 
 use super::{Cluster, PodCounts};
 
@@ -14,8 +14,8 @@ impl Cluster {
             self.check_node(id, node);
         }
         for (id, pod) in self.pods.iter() {
-            if let Some(owner) = pod.owner.and_then(|owner| self.replica_sets.get(owner)) {
-                assert!(owner.pods.contains(&id), "pod {} is not its owner's", pod.serial);
+            if let Some(pods) = pod.owner.and_then(|owner| self.pods_of(owner)) {
+                assert!(pods.contains(&id), "pod {} is not its owner's", pod.serial);
             }
             let held = pod.node.is_some_and(|node| self.nodes[node].pods.contains(&id));
             let holds = pod.node.is_some() && !pod.is_terminal();
@@ -36,15 +36,16 @@ impl Cluster {
             counts.add(pod, 1);
         }
         assert_eq!(self.counts, counts, "the counts of pods do not add up");
-        for (id, replica_set) in self.replica_sets.iter() {
-            for pod in &replica_set.pods {
-                let row = self.pods.at(*pod).expect("a ReplicaSet lists pods that are there");
-                assert_eq!(
-                    row.owner.map(|o| o.id),
-                    Some(id),
-                    "pod {} has another owner",
-                    row.serial
-                );
+        let sets = self.replica_sets.ids().map(|id| self.replica_sets.refer(id));
+        let jobs = self.jobs.ids().map(|id| self.jobs.refer(id));
+        let owners = (sets.map(OwnerRef::ReplicaSet))
+            .chain(self.stateful_sets.iter().map(|(id, _)| OwnerRef::StatefulSet(id)))
+            .chain(self.daemon_sets.iter().map(|(id, _)| OwnerRef::DaemonSet(id)))
+            .chain(jobs.map(OwnerRef::Job));
+        for owner in owners {
+            for pod in self.pods_of(owner).into_iter().flatten() {
+                let row = self.pods.at(*pod).expect("an owner lists pods that are there");
+                assert_eq!(row.owner, Some(owner), "pod {} has another owner", row.serial);
             }
         }
     }

@@ -7,40 +7,62 @@
 //! Slots of pods, templates and ReplicaSets are used again, so memory is O(alive). What outlives
 //! its thing holds a reference with a life.
 
+mod admission;
+mod budget;
 mod commit;
 mod commit_pods;
 mod commit_workloads;
+mod cron_job;
+mod daemon_set;
 mod dataplane;
 mod endpoints;
 mod invariants;
+mod job;
 mod node;
+mod objects;
 mod plan;
 mod pod;
 mod proxies;
+mod registry;
 mod roles;
+mod stateful_set;
 #[cfg(test)]
 pub(crate) mod testing;
 mod workload;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use crate::api::Kind;
 use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
-    DeploymentId, GeneratorId, HpaId, Labels, Model, NodeId, NodeOrder, ObjectName, PodId, PodRef,
-    ReplicaSetId, ServiceId, Taint, TaintEffect, TemplateId,
+    BudgetId, CronJobId, DaemonSetId, DeploymentId, GeneratorId, HpaId, JobId, Labels, Model,
+    NodeId, NodeOrder, ObjectName, PodId, PodRef, ReplicaSetId, ServiceId, StatefulSetId, Taint,
+    TaintEffect, TemplateId,
 };
 use crate::sim::Streams;
 
+pub use admission::Charged;
+pub use budget::{Budget, BudgetStatus, BudgetWrite};
+pub use cron_job::{CronJob, CronJobStatus, CronJobWrite};
+pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{PodMetrics, Serving};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
+pub use job::{Job, JobStatus, JobWrite};
 pub use node::Node;
-pub use plan::{Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Write};
-pub use pod::{Deletion, Phase, Pod, PodCounts, PodStatus};
-pub use proxies::ProxyView;
-pub use roles::{
-    Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole, Off,
-    Requeue, SchedulerRole, TrafficRole,
+pub use plan::{
+    Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Refusal, Write,
 };
+pub use pod::{Deletion, Disruption, Phase, Pod, PodCounts, PodStatus};
+pub use proxies::ProxyView;
+pub use registry::Registry;
+pub use roles::{
+    Backoff, Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole,
+    Off, Requeue, SchedulerRole, TrafficRole,
+};
+pub use stateful_set::{StatefulSet, StatefulSetStatus, StatefulSetWrite};
 pub use workload::{
     Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaSet,
     ReplicaSetStatus, Service, TemplateRow,
@@ -66,6 +88,14 @@ pub struct Cluster {
     unused_templates: Vec<TemplateId>,
     deployments: IdVec<DeploymentId, Option<Deployment>>,
     replica_sets: Slots<ReplicaSetId, ReplicaSet>,
+    stateful_sets: Registry<StatefulSetId, StatefulSet>,
+    daemon_sets: Registry<DaemonSetId, DaemonSet>,
+    jobs: Slots<JobId, Job>,
+    cron_jobs: Registry<CronJobId, CronJob>,
+    budgets: Registry<BudgetId, Budget>,
+    /// The trees of declared objects, by kind and name.
+    trees: BTreeMap<(Kind, ObjectName), Arc<Value>>,
+    failing_creations: u32,
     services: IdVec<ServiceId, Option<Service>>,
     hpas: IdVec<HpaId, Option<Hpa>>,
     log: EndpointLog,
@@ -199,6 +229,46 @@ impl Cluster {
     #[must_use]
     pub const fn replica_sets(&self) -> &Slots<ReplicaSetId, ReplicaSet> {
         &self.replica_sets
+    }
+
+    /// All StatefulSets.
+    #[must_use]
+    pub const fn stateful_sets(&self) -> &Registry<StatefulSetId, StatefulSet> {
+        &self.stateful_sets
+    }
+
+    /// All DaemonSets.
+    #[must_use]
+    pub const fn daemon_sets(&self) -> &Registry<DaemonSetId, DaemonSet> {
+        &self.daemon_sets
+    }
+
+    /// All Jobs that are there.
+    #[must_use]
+    pub const fn jobs(&self) -> &Slots<JobId, Job> {
+        &self.jobs
+    }
+
+    /// All CronJobs.
+    #[must_use]
+    pub const fn cron_jobs(&self) -> &Registry<CronJobId, CronJob> {
+        &self.cron_jobs
+    }
+
+    /// All PodDisruptionBudgets.
+    #[must_use]
+    pub const fn budgets(&self) -> &Registry<BudgetId, Budget> {
+        &self.budgets
+    }
+
+    /// A pod by name.
+    #[must_use]
+    pub fn pod_named(&self, name: ObjectName) -> Option<PodRef> {
+        let text = self.names.resolve(name.name);
+        let is_it =
+            |pod: &Pod| pod.namespace == name.namespace && pod.name.text(&self.names) == text;
+        let found = self.pods.iter().find(|(_, pod)| is_it(pod));
+        found.map(|(id, _)| self.pods.refer(id))
     }
 
     /// A Service; `None` once deleted.

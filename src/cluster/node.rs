@@ -14,6 +14,8 @@ pub struct Node {
     pub ready: bool,
     /// Whether the machine itself is up: a crashed one answers nothing long before it is NotReady.
     pub is_up: bool,
+    /// Whether the Node object has been deleted; the id is not used again.
+    pub is_gone: bool,
     /// Its pods that are not terminal, those being deleted among them, in order of binding.
     pub pods: Vec<PodId>,
     /// The sum of their requests (rule S85).

@@ -2,25 +2,42 @@
 
 use std::sync::Arc;
 
+use crate::api::{Kind, Object};
 use crate::base::{Duration, Symbol};
 use crate::model::{
-    DeploymentId, DeploymentSpec, HpaId, NodeId, PodId, PodRef, ReplicaSetRef, ServiceId, Taint,
-    Template, TemplateId, WorkloadKind,
+    BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, HpaId, JobRef, Labels, NodeId,
+    ObjectKey, ObjectName, OwnerRef, PodId, PodRef, Propagation, ReplicaSetRef, ServiceId,
+    StatefulSetId, Taint, Template, TemplateId, WorkloadKind,
 };
 use crate::record::PodName;
 
-use super::{DeploymentStatus, Endpoint, HpaStatus, PodStatus, ReplicaSetStatus, Serving};
+use super::{
+    BudgetWrite, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption, Endpoint,
+    HpaStatus, JobWrite, PodStatus, ReplicaSetStatus, Serving, StatefulSetWrite,
+};
 
 /// Changes that a component asks for, carried out in order by `Cluster::commit`.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub(super) writes: Vec<Write>,
+    /// What the pods that it creates take of quotas and the like.
+    pub(super) charged: super::admission::Charged,
 }
 
 impl Plan {
     /// Asks for one more change.
     pub fn push(&mut self, write: Write) {
         self.writes.push(write);
+    }
+
+    /// Asks for a pod, unless the API server would refuse it as things are.
+    ///
+    /// # Errors
+    /// If admission refuses it: a quota, a namespace that is going, no ServiceAccount.
+    pub fn create_pod(&mut self, new: NewPod, cluster: &Cluster) -> Result<(), Refusal> {
+        cluster.admit(&new, &mut self.charged)?;
+        self.writes.push(Write::CreatePod(new));
+        Ok(())
     }
 
     /// Whether nothing is asked for.
@@ -62,12 +79,80 @@ pub enum Write {
         /// The node; `None`: none any more.
         node: Option<NodeId>,
     },
-    /// The scheduler evicts a pod for another: condition `DisruptionTarget`, then a DELETE with the
-    /// pod's own grace (rule S187).
-    Preempt {
+    /// Condition `DisruptionTarget` of a pod, then a DELETE with that grace (rules S187, C155).
+    Evict {
+        /// Which pod.
+        pod: PodRef,
+        /// Why.
+        reason: Disruption,
+        /// The grace asked for; `None`: the pod's own.
+        grace: Option<Duration>,
+    },
+    /// Sets the labels of a pod.
+    LabelPod {
+        /// Which pod.
+        pod: PodRef,
+        /// All of them.
+        labels: Labels,
+    },
+    /// Sets the deletion cost of a pod.
+    DeletionCost {
+        /// Which pod.
+        pod: PodRef,
+        /// The cost.
+        cost: i32,
+    },
+    /// Sets the owner of a pod: adopted, or released (rule C8).
+    PodOwner {
+        /// Which pod.
+        pod: PodRef,
+        /// Whose it is now.
+        owner: Option<OwnerRef>,
+    },
+    /// Takes the Job's finalizer off a pod; one that is over goes then (rule C116).
+    Untrack {
         /// Which pod.
         pod: PodRef,
     },
+    /// Creates an object, as a user does it.
+    Create(Box<Object>),
+    /// Puts another version of an object in place.
+    Replace(Box<Object>),
+    /// Deletes an object by name.
+    Delete {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: ObjectName,
+        /// What becomes of its dependents.
+        propagation: Propagation,
+        /// The grace asked for, of a pod.
+        grace: Option<Duration>,
+    },
+    /// Something about a StatefulSet.
+    StatefulSet(StatefulSetId, StatefulSetWrite),
+    /// Something about a DaemonSet.
+    DaemonSet(DaemonSetId, DaemonSetWrite),
+    /// Something about a Job.
+    Job(JobRef, JobWrite),
+    /// Creates a Job of a CronJob.
+    CreateJob {
+        /// Whose.
+        cron_job: CronJobId,
+        /// As it is declared.
+        spec: Arc<crate::model::JobSpec>,
+    },
+    /// Deletes a Job.
+    DeleteJob {
+        /// Which.
+        job: JobRef,
+        /// What becomes of its pods.
+        propagation: Propagation,
+    },
+    /// Something about a CronJob.
+    CronJob(CronJobId, CronJobWrite),
+    /// Something about a PodDisruptionBudget.
+    Budget(BudgetId, BudgetWrite),
     /// The kubelet's status of a pod.
     PodStatus {
         /// Which pod.
@@ -129,7 +214,7 @@ pub enum Write {
         /// All of it.
         status: ReplicaSetStatus,
     },
-    /// Deletes a ReplicaSet; its pods follow (background).
+    /// Deletes a ReplicaSet; its pods follow.
     DeleteReplicaSet {
         /// Which.
         replica_set: ReplicaSetRef,
@@ -227,14 +312,56 @@ pub struct NewPod {
     pub name: PodName,
     /// Template.
     pub template: TemplateId,
-    /// Owner.
-    pub owner: Option<ReplicaSetRef>,
+    /// OwnerRef.
+    pub owner: Option<OwnerRef>,
     /// Which kind of object makes it.
     pub origin: WorkloadKind,
     /// Revision of the template.
     pub revision: u32,
+    /// Ordinal or completion index.
+    pub index: Option<u32>,
+    /// The only node that it can go to.
+    pub pinned: Option<NodeId>,
+    /// Whether it has the Job's finalizer.
+    pub is_tracked: bool,
+    /// Stands for the uid where its order matters; `None`: the cluster makes one.
+    pub uid: Option<u64>,
     /// How long its containers run before they exit 0.
     pub lifetime: Option<Duration>,
+}
+
+impl NewPod {
+    /// A pod of this template without owner, ordinal and the like.
+    #[must_use]
+    pub const fn new(
+        namespace: Symbol,
+        name: PodName,
+        template: TemplateId,
+        origin: WorkloadKind,
+    ) -> Self {
+        Self {
+            namespace,
+            name,
+            template,
+            owner: None,
+            origin,
+            revision: 0,
+            index: None,
+            pinned: None,
+            is_tracked: false,
+            uid: None,
+            lifetime: None,
+        }
+    }
+}
+
+/// Why the API server refuses to create a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status code: 403, 409, 422, 500.
+    pub code: u16,
+    /// In its words.
+    pub message: String,
 }
 
 /// A ReplicaSet to create for a Deployment.
@@ -269,7 +396,7 @@ pub enum Change {
         /// Which.
         pod: PodRef,
         /// Its owner.
-        owner: Option<ReplicaSetRef>,
+        owner: Option<OwnerRef>,
     },
     /// A pod was bound.
     PodBound {
@@ -278,7 +405,7 @@ pub enum Change {
         /// To which node.
         node: NodeId,
         /// Its owner.
-        owner: Option<ReplicaSetRef>,
+        owner: Option<OwnerRef>,
     },
     /// A pod's status changed.
     PodStatus {
@@ -287,7 +414,7 @@ pub enum Change {
         /// Where it is.
         node: Option<NodeId>,
         /// Its owner.
-        owner: Option<ReplicaSetRef>,
+        owner: Option<OwnerRef>,
         /// What of it.
         what: PodChange,
     },
@@ -301,9 +428,35 @@ pub enum Change {
         /// Which.
         pod: PodRef,
         /// Where it is.
-        node: NodeId,
+        node: Option<NodeId>,
         /// Its owner.
-        owner: Option<ReplicaSetRef>,
+        owner: Option<OwnerRef>,
+    },
+    /// A pod's labels or its owner changed.
+    PodMeta {
+        /// Which.
+        pod: PodRef,
+        /// Who owned it before.
+        owner: Option<OwnerRef>,
+    },
+    /// A pod could not be created when the write came: admission refused it by then.
+    PodRefused {
+        /// Whose it would have been.
+        owner: Option<OwnerRef>,
+    },
+    /// A StatefulSet, DaemonSet, Job, CronJob or PodDisruptionBudget was created, or changed.
+    Object {
+        /// Which.
+        key: ObjectKey,
+        /// What of it.
+        what: ObjectChange,
+    },
+    /// An object that is kept as a tree alone was created, changed or deleted.
+    Tree {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: ObjectName,
     },
     /// A pod is gone.
     PodRemoved {
@@ -312,7 +465,7 @@ pub enum Change {
         /// Where it was.
         node: Option<NodeId>,
         /// Its owner.
-        owner: Option<ReplicaSetRef>,
+        owner: Option<OwnerRef>,
         /// Its template.
         template: TemplateId,
         /// Whether it held resources until now (it was bound and not terminal).
@@ -398,6 +551,8 @@ pub enum ObjectChange {
     Spec,
     /// Its status.
     Status,
+    /// One of its dependents is gone.
+    Dependents,
     /// It is gone.
     Removed,
 }
@@ -419,4 +574,8 @@ pub enum NodeChange {
     Down,
     /// The machine came back.
     Up,
+    /// Its labels.
+    Labels,
+    /// It is gone.
+    Removed,
 }

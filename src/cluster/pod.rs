@@ -1,7 +1,7 @@
 //! The row of a pod.
 
 use crate::base::{Duration, SimTime, Symbol};
-use crate::model::{NodeId, ReplicaSetRef, TemplateId, WorkloadKind};
+use crate::model::{NodeId, OwnerRef, TemplateId, WorkloadKind};
 use crate::record::PodName;
 
 /// A pod as the API server keeps it.
@@ -23,12 +23,23 @@ pub struct Pod {
     pub name: PodName,
     /// Its template.
     pub template: TemplateId,
-    /// The ReplicaSet that owns it.
-    pub owner: Option<ReplicaSetRef>,
+    /// The controller that owns it.
+    pub owner: Option<OwnerRef>,
     /// Which kind of object made it.
     pub origin: WorkloadKind,
     /// Revision of its template; 0 where there are none.
     pub revision: u32,
+    /// Its number among its owner's: the ordinal in a StatefulSet, the completion index in a Job.
+    pub index: Option<u32>,
+    /// The only node that it can go to: that of a DaemonSet's pod (rule C102).
+    pub pinned: Option<NodeId>,
+    /// Annotation `controller.kubernetes.io/pod-deletion-cost` (rule C74).
+    pub deletion_cost: i32,
+    /// Finalizer `batch.kubernetes.io/job-tracking`: the object stays until the Job controller
+    /// has counted it (rule C116).
+    pub is_tracked: bool,
+    /// Whether everything is done but for that finalizer.
+    pub is_over: bool,
     /// How long its containers run before they exit 0; `None`: as their behaviours say.
     pub lifetime: Option<Duration>,
     /// When it was created.
@@ -47,9 +58,8 @@ pub struct Pod {
     pub deletion: Option<Deletion>,
     /// `status.nominatedNodeName`: where it is to go once its victims are gone.
     pub nominated: Option<NodeId>,
-    /// Whether the scheduler has evicted it: condition `DisruptionTarget` with reason
-    /// `PreemptionByScheduler` (rule S187).
-    pub is_preempted: bool,
+    /// Condition `DisruptionTarget`, by its reason.
+    pub disruption: Option<Disruption>,
     /// Why it could not be placed at the last attempt that failed; kept once it is placed.
     pub unschedulable: Option<Box<str>>,
 }
@@ -86,6 +96,35 @@ pub enum Phase {
     Succeeded,
     /// Ended otherwise.
     Failed,
+}
+
+/// Reasons of the condition `DisruptionTarget`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disruption {
+    /// The scheduler needs the place for another pod (rule S187).
+    PreemptionByScheduler,
+    /// Somebody evicts it through the API (rule C155).
+    EvictionByEvictionApi,
+    /// A taint that it does not tolerate (rule C171).
+    DeletionByTaintManager,
+    /// Its node is gone (rule C175).
+    DeletionByPodGc,
+    /// Its kubelet ends it.
+    TerminationByKubelet,
+}
+
+impl Disruption {
+    /// The reason as the API has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreemptionByScheduler => "PreemptionByScheduler",
+            Self::EvictionByEvictionApi => "EvictionByEvictionAPI",
+            Self::DeletionByTaintManager => "DeletionByTaintManager",
+            Self::DeletionByPodGc => "DeletionByPodGC",
+            Self::TerminationByKubelet => "TerminationByKubelet",
+        }
+    }
 }
 
 /// A deletion that was asked for.

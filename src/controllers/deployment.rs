@@ -22,7 +22,7 @@ use crate::cluster::{
     Change, Cluster, Controller, Deployment, DeploymentStatus, NewReplicaSet, ObjectChange, Plan,
     ProgressReason, ReplicaSet, ReplicaSetStatus, Requeue, Write,
 };
-use crate::model::{DeploymentId, Model, ObjectKey, ReplicaSetRef, Strategy, Template};
+use crate::model::{DeploymentId, Model, ObjectKey, OwnerRef, ReplicaSetRef, Strategy, Template};
 use crate::record::{About, EventRecord, RolloutRecord, RolloutStep};
 use crate::sim::{Ctx, Streams};
 
@@ -60,7 +60,7 @@ impl Controller for DeploymentController {
             Change::ReplicaSet { owner: Some(owner), .. } => {
                 out.push(ObjectKey::Deployment(*owner));
             }
-            Change::PodRemoved { owner: Some(owner), .. } => {
+            Change::PodRemoved { owner: Some(OwnerRef::ReplicaSet(owner)), .. } => {
                 out.extend(emptied(cluster, *owner).map(ObjectKey::Deployment));
             }
             _ => {}

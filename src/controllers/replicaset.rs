@@ -15,7 +15,7 @@ use crate::cluster::{
     Change, Cluster, Controller, NewPod, ObjectChange, Plan, Pod, ReplicaSet, ReplicaSetStatus,
     Requeue, Write,
 };
-use crate::model::{Model, ObjectKey, PodId, ReplicaSetRef};
+use crate::model::{Model, ObjectKey, OwnerRef, PodId, ReplicaSetRef};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
@@ -53,10 +53,12 @@ impl Controller for ReplicaSetController {
                 what: ObjectChange::Added | ObjectChange::Spec,
                 ..
             } => Some(*replica_set),
-            Change::PodStatus { owner, what, .. } if what.ready || what.phase => *owner,
+            Change::PodStatus { owner, what, .. } if what.ready || what.phase => {
+                owner.and_then(OwnerRef::replica_set)
+            }
             Change::PodAdded { owner, .. }
             | Change::PodDeleting { owner, .. }
-            | Change::PodRemoved { owner, .. } => *owner,
+            | Change::PodRemoved { owner, .. } => owner.and_then(OwnerRef::replica_set),
             _ => None,
         };
         if let Some(whose) = whose.filter(|whose| cluster.replica_sets().contains(*whose)) {
@@ -138,14 +140,12 @@ impl ReplicaSetController {
         let template = &cluster.templates()[set.template].template;
         for _ in 0..count {
             let name = self.names.next(at, set.name, cluster.names());
+            let namespace = set.name.namespace;
             plan.push(Write::CreatePod(NewPod {
-                namespace: set.name.namespace,
-                name,
-                template: set.template,
-                owner: Some(at),
-                origin: template.workload.kind,
+                owner: Some(OwnerRef::ReplicaSet(at)),
                 revision: set.revision,
                 lifetime: template.spec.lifetime,
+                ..NewPod::new(namespace, name, set.template, template.workload.kind)
             }));
             if ctx.recorder.wants_events() {
                 let message = format!("Created pod: {}", name.text(cluster.names()));
@@ -165,7 +165,7 @@ fn delete(at: ReplicaSetRef, excess: usize, cluster: &Cluster, plan: &mut Plan, 
     } else {
         let ranks = ranks(set, cluster);
         let mut order: Vec<Candidate> =
-            active.map(|pod| candidate(pod, &pods[pod], &ranks, cluster)).collect();
+            active.map(|pod| candidate(pod, &pods[pod], &ranks)).collect();
         first_to_go(&mut order, ctx.now());
         order.iter().map(|candidate| candidate.pod).collect()
     };
@@ -178,13 +178,13 @@ fn delete(at: ReplicaSetRef, excess: usize, cluster: &Cluster, plan: &mut Plan, 
     }
 }
 
-fn candidate(id: PodId, pod: &Pod, ranks: &RankTable, cluster: &Cluster) -> Candidate {
+fn candidate(id: PodId, pod: &Pod, ranks: &RankTable) -> Candidate {
     Candidate {
         pod: id,
         has_node: pod.node.is_some(),
         phase: pod.status.phase,
         ready_since: pod.status.ready.then(|| pod.ready_since()),
-        cost: cluster.template_of(pod).template.deletion_cost,
+        cost: pod.deletion_cost,
         rank: ranks.rank(pod.node),
         restarts: pod.status.restarts,
         created: pod.created.floor_secs(),

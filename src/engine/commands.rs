@@ -104,6 +104,13 @@ fn delete(target: Target, grace: Option<Duration>, cluster: &Cluster, plan: &mut
         TargetKind::Workload(WorkloadKind::ReplicaSet) => {
             Write::DeleteReplicaSet { replica_set: find_replica_set(target.name, cluster)?.0 }
         }
+        TargetKind::Workload(
+            WorkloadKind::StatefulSet
+            | WorkloadKind::DaemonSet
+            | WorkloadKind::Job
+            | WorkloadKind::CronJob
+            | WorkloadKind::ReplicationController,
+        ) => return Err("error: deleting this kind is not modelled".to_owned()),
         TargetKind::Workload(WorkloadKind::Pod | WorkloadKind::Generator) => {
             Write::DeletePod { pod: find_pod(target.name, cluster)?, grace }
         }

@@ -244,13 +244,14 @@ impl World {
     }
 
     fn start(&mut self, model: &Model) {
-        let Self { cluster, queue, streams, recorder, plan, roles, .. } = self;
+        let Self { cluster, queue, streams, recorder, plan, roles, work, .. } = self;
         let ctx = &mut Ctx { queue, streams, recorder };
         roles.scheduler.start(cluster, plan, ctx);
         roles.kubelet.start(cluster, plan, ctx);
         roles.nodes.start(cluster, plan, ctx);
         roles.traffic.start(cluster, plan, ctx);
         roles.generators.start(cluster, plan, ctx);
+        work.begin(&roles.controllers, cluster, ctx);
         for (index, entry) in (0..).zip(&model.timeline) {
             ctx.at(entry.at, Event::Timeline(index));
         }

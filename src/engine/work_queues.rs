@@ -3,8 +3,8 @@
 //! A key waits once; of two delayed adds the earlier deadline counts (rule C15). A key whose own
 //! writes are still under way is looked at again only when they have landed (rule C20).
 
-use crate::base::{Id, LookupMap, SimTime};
-use crate::cluster::{Change, Cluster, Controller, Plan, Requeue, Write};
+use crate::base::{Duration, Id, LookupMap, SimTime};
+use crate::cluster::{Backoff, Change, Cluster, Controller, Plan, Requeue, Write};
 use crate::event::{ControllerId, Event, WriteId};
 use crate::model::{Model, ObjectKey};
 use crate::sim::{Ctx, Streams};
@@ -18,6 +18,8 @@ type Key = (ControllerId, ObjectKey);
 pub(super) struct WorkQueues {
     clients: Vec<Client>,
     due: LookupMap<Key, SimTime>,
+    /// Looks in a row that failed.
+    failures: LookupMap<Key, u32>,
     in_flight: LookupMap<Key, InFlight>,
     writes: Vec<Option<(Key, Write)>>,
     free: Vec<WriteId>,
@@ -40,6 +42,7 @@ impl WorkQueues {
         Self {
             clients: controllers.iter().map(|c| client(&**c)).collect(),
             due: LookupMap::new(),
+            failures: LookupMap::new(),
             in_flight: LookupMap::new(),
             writes: Vec::new(),
             free: Vec::new(),
@@ -96,8 +99,43 @@ impl WorkQueues {
         if !self.clients[key.0.index()].is_inline() && !plan.is_empty() {
             self.send(key, plan, ctx);
         }
-        if let Requeue::After(delay) = requeue {
+        if requeue != Requeue::Failed {
+            self.failures.remove(&key);
+        }
+        let delay = match requeue {
+            Requeue::Never => None,
+            Requeue::After(delay) => Some(delay),
+            Requeue::Failed => self.back_off(key, controllers[key.0.index()].backoff()),
+        };
+        if let Some(delay) = delay {
             self.add(key, ctx.now() + delay, ctx);
+        }
+    }
+
+    /// How long a key waits whose look failed once more.
+    fn back_off(&mut self, key: Key, law: Backoff) -> Option<Duration> {
+        let failures = self.failures.get(&key).copied().unwrap_or(0) + 1;
+        let delay = law.after(failures);
+        match delay {
+            Some(_) => self.failures.insert(key, failures),
+            None => self.failures.remove(&key),
+        };
+        delay
+    }
+
+    /// Puts what controllers look at by themselves into their queues.
+    pub(super) fn begin(
+        &mut self,
+        controllers: &[Box<dyn Controller>],
+        cluster: &Cluster,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let mut begun = Vec::new();
+        for (index, controller) in controllers.iter().enumerate() {
+            controller.begins(cluster, &mut begun);
+            for (key, delay) in begun.drain(..) {
+                self.add((ControllerId::from_index(index), key), ctx.now() + delay, ctx);
+            }
         }
     }
 

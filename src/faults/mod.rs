@@ -173,6 +173,8 @@ impl Component<NodeEvent> for NodeWatch {
             NodeChange::Cordoned
             | NodeChange::Uncordoned
             | NodeChange::Taints
+            | NodeChange::Labels
+            | NodeChange::Removed
             | NodeChange::Ready => return,
         };
         let due = ctx.now() + delay;

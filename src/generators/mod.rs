@@ -151,14 +151,11 @@ impl Generator {
         let template = &self.spec.mix[entry].1.0;
         let number = self.number;
         self.number += 1;
+        let name = PodName::Numbered { prefix: self.spec.name, number };
+        let row = cluster.generator_template(id, entry);
         NewPod {
-            namespace: self.spec.namespace,
-            name: PodName::Numbered { prefix: self.spec.name, number },
-            template: cluster.generator_template(id, entry),
-            owner: None,
-            origin: WorkloadKind::Generator,
-            revision: 0,
             lifetime: lifetime.or(template.spec.lifetime),
+            ..NewPod::new(self.spec.namespace, name, row, WorkloadKind::Generator)
         }
     }
 

@@ -125,7 +125,7 @@ impl Component<KubeletEvent> for Kubelet {
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         match *change {
             Change::PodBound { pod, node, .. } => self.pod_bound(pod, node, cluster, ctx),
-            Change::PodDeleting { pod, node, .. } => {
+            Change::PodDeleting { pod, node: Some(node), .. } => {
                 let rng = &mut self.nodes[node].machinery;
                 let delay = cluster.model().latencies.kill.sample_duration(rng);
                 ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Kill });
@@ -145,6 +145,11 @@ impl Component<KubeletEvent> for Kubelet {
                 self.node_changed(node, true, cluster, ctx);
             }
             Change::PodAdded { .. }
+            | Change::PodDeleting { .. }
+            | Change::PodMeta { .. }
+            | Change::PodRefused { .. }
+            | Change::Object { .. }
+            | Change::Tree { .. }
             | Change::PodNominated { .. }
             | Change::PodStatus { .. }
             | Change::PodRemoved { .. }

@@ -9,6 +9,11 @@ id_type!(
 id_type!(NodeId, "A node, numbered in the order of creation.");
 id_type!(DeploymentId, "A Deployment.");
 id_type!(ReplicaSetId, "A slot in the table of ReplicaSets; used again.");
+id_type!(StatefulSetId, "A StatefulSet.");
+id_type!(DaemonSetId, "A DaemonSet.");
+id_type!(JobId, "A slot in the table of Jobs; used again.");
+id_type!(CronJobId, "A CronJob.");
+id_type!(BudgetId, "A PodDisruptionBudget.");
 id_type!(ServiceId, "A Service.");
 id_type!(HpaId, "A HorizontalPodAutoscaler.");
 id_type!(TemplateId, "A slot in the table of pod templates: all pods of one template share it.");
@@ -19,6 +24,44 @@ id_type!(GeneratorId, "A generator or trace of bare pods (an entry of `workload`
 pub type PodRef = Ref<PodId>;
 /// A ReplicaSet that may be gone.
 pub type ReplicaSetRef = Ref<ReplicaSetId>;
+/// A Job that may be gone.
+pub type JobRef = Ref<JobId>;
+
+/// The controller that owns a pod. Ids of tables whose slots are not used again stand for
+/// themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OwnerRef {
+    /// A ReplicaSet or a ReplicationController.
+    ReplicaSet(ReplicaSetRef),
+    /// A StatefulSet.
+    StatefulSet(StatefulSetId),
+    /// A DaemonSet.
+    DaemonSet(DaemonSetId),
+    /// A Job.
+    Job(JobRef),
+}
+
+impl OwnerRef {
+    /// The ReplicaSet, if it is one.
+    #[must_use]
+    pub const fn replica_set(self) -> Option<ReplicaSetRef> {
+        match self {
+            Self::ReplicaSet(set) => Some(set),
+            Self::StatefulSet(_) | Self::DaemonSet(_) | Self::Job(_) => None,
+        }
+    }
+
+    /// What a controller's work queue holds of it.
+    #[must_use]
+    pub const fn key(self) -> ObjectKey {
+        match self {
+            Self::ReplicaSet(set) => ObjectKey::ReplicaSet(set.id),
+            Self::StatefulSet(set) => ObjectKey::StatefulSet(set),
+            Self::DaemonSet(set) => ObjectKey::DaemonSet(set),
+            Self::Job(job) => ObjectKey::Job(job.id),
+        }
+    }
+}
 
 /// Namespace and name of an object, interned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +79,16 @@ pub enum ObjectKey {
     Deployment(DeploymentId),
     /// A ReplicaSet (the slot; whoever wakes looks whether it still lives).
     ReplicaSet(ReplicaSetId),
+    /// A StatefulSet.
+    StatefulSet(StatefulSetId),
+    /// A DaemonSet.
+    DaemonSet(DaemonSetId),
+    /// A Job (the slot).
+    Job(JobId),
+    /// A CronJob.
+    CronJob(CronJobId),
+    /// A PodDisruptionBudget.
+    Budget(BudgetId),
     /// A Service.
     Service(ServiceId),
     /// A HorizontalPodAutoscaler.
@@ -44,6 +97,8 @@ pub enum ObjectKey {
     Node(NodeId),
     /// A pod (the slot).
     Pod(PodId),
+    /// The cluster as a whole: for loops that go over everything.
+    Cluster,
 }
 
 /// The workload that a pod template belongs to: what `for:` of a behaviour names.
@@ -62,6 +117,16 @@ pub enum WorkloadKind {
     Deployment,
     /// A ReplicaSet without a Deployment.
     ReplicaSet,
+    /// A ReplicationController.
+    ReplicationController,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A DaemonSet.
+    DaemonSet,
+    /// A Job without a CronJob.
+    Job,
+    /// A CronJob: the pods of its Jobs.
+    CronJob,
     /// A bare pod.
     Pod,
     /// An entry of `workload` in the scenario.
@@ -75,6 +140,11 @@ impl WorkloadKind {
         match self {
             Self::Deployment => "deployment",
             Self::ReplicaSet => "replicaset",
+            Self::ReplicationController => "replicationcontroller",
+            Self::StatefulSet => "statefulset",
+            Self::DaemonSet => "daemonset",
+            Self::Job => "job",
+            Self::CronJob => "cronjob",
             Self::Pod => "pod",
             Self::Generator => "workload",
         }

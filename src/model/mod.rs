@@ -6,6 +6,7 @@
 
 mod affinity;
 mod behavior;
+mod controllers;
 mod ids;
 mod labels;
 mod latency;
@@ -24,6 +25,7 @@ mod workload;
 
 pub use affinity::*;
 pub use behavior::*;
+pub use controllers::*;
 pub use ids::*;
 pub use labels::*;
 pub use latency::*;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::{Duration, Interner, SimTime};
 
 use super::behavior::Behaviors;
+use super::controllers::{CronJobSpec, DaemonSetSpec, JobSpec, StatefulSetSpec};
 use super::ids::ObjectName;
 use super::latency::Latencies;
 use super::node::NodeSpec;
@@ -33,6 +34,16 @@ pub struct Model {
     pub deployments: Vec<DeploymentSpec>,
     /// ReplicaSets written by hand, by namespace and name.
     pub replica_sets: Vec<ReplicaSetSpec>,
+    /// StatefulSets.
+    pub stateful_sets: Vec<StatefulSetSpec>,
+    /// DaemonSets.
+    pub daemon_sets: Vec<DaemonSetSpec>,
+    /// Jobs that no CronJob made.
+    pub jobs: Vec<JobSpec>,
+    /// CronJobs.
+    pub cron_jobs: Vec<CronJobSpec>,
+    /// All declared objects as trees with defaults, in order of kind, namespace and name.
+    pub trees: Vec<Arc<serde_json::Value>>,
     /// Bare pods, by namespace and name.
     pub pods: Vec<PodObject>,
     /// Services, by namespace and name.
@@ -73,6 +84,9 @@ impl Model {
         let mixes = self.generators.iter().flat_map(|g| g.mix.iter().map(|(_, t)| &t.0));
         (self.deployments.iter().map(|d| &d.template))
             .chain(self.replica_sets.iter().map(|r| &r.template))
+            .chain(self.stateful_sets.iter().map(|s| &s.template))
+            .chain(self.daemon_sets.iter().map(|s| &s.template))
+            .chain(self.jobs.iter().map(|j| &j.template))
             .chain(self.pods.iter().map(|p| &p.template))
             .chain(mixes)
     }

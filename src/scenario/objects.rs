@@ -9,9 +9,9 @@ use crate::api::{self, Kind, KindClass, Lowering};
 use crate::base::Interner;
 use crate::manifest::Document;
 use crate::model::{
-    Behaviors, DeploymentSpec, DisruptionBudget, HpaSpec, HpaTarget, NamespaceSpec, NodeSpec,
-    ObjectName, PodObject, PriorityClasses, ReplicaSetSpec, ServiceSpec, Storage, Template,
-    Workload, WorkloadKind,
+    Behaviors, CronJobSpec, DaemonSetSpec, DeploymentSpec, DisruptionBudget, HpaSpec, HpaTarget,
+    JobSpec, NamespaceSpec, NodeSpec, ObjectName, PodObject, PriorityClasses, ReplicaSetSpec,
+    ServiceSpec, StatefulSetSpec, Storage, Template, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Severity, Span, Spanned};
 
@@ -25,6 +25,10 @@ pub(super) struct Objects {
     pub nodes: Vec<NodeSpec>,
     pub deployments: Vec<DeploymentSpec>,
     pub replica_sets: Vec<ReplicaSetSpec>,
+    pub stateful_sets: Vec<StatefulSetSpec>,
+    pub daemon_sets: Vec<DaemonSetSpec>,
+    pub jobs: Vec<JobSpec>,
+    pub cron_jobs: Vec<CronJobSpec>,
     pub pods: Vec<PodObject>,
     pub services: Vec<ServiceSpec>,
     pub hpas: Vec<HpaSpec>,
@@ -45,6 +49,9 @@ impl Objects {
     pub(super) fn templates(&self) -> impl Iterator<Item = &Arc<Template>> {
         (self.deployments.iter().map(|d| &d.template))
             .chain(self.replica_sets.iter().map(|r| &r.template))
+            .chain(self.stateful_sets.iter().map(|s| &s.template))
+            .chain(self.daemon_sets.iter().map(|s| &s.template))
+            .chain(self.jobs.iter().map(|j| &j.template))
             .chain(self.pods.iter().map(|p| &p.template))
     }
 }
@@ -104,6 +111,10 @@ pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identi
             | Kind::CsiStorageCapacity
             | Kind::VolumeAttachment
             | Kind::PodDisruptionBudget => {}
+            Kind::StatefulSet => all.workloads.push(workload(WorkloadKind::StatefulSet)),
+            Kind::DaemonSet => all.workloads.push(workload(WorkloadKind::DaemonSet)),
+            Kind::Job => all.workloads.push(workload(WorkloadKind::Job)),
+            Kind::CronJob => all.workloads.push(workload(WorkloadKind::CronJob)),
         }
     }
     all
@@ -235,6 +246,22 @@ fn add(
         },
         Kind::ReplicaSet => match api::lower_replica_set(tree, cx) {
             Ok(replica_set) => objects.replica_sets.push(replica_set),
+            Err(problems) => told(problems),
+        },
+        Kind::StatefulSet => match api::lower_stateful_set(tree, cx) {
+            Ok(set) => objects.stateful_sets.push(set),
+            Err(problems) => told(problems),
+        },
+        Kind::DaemonSet => match api::lower_daemon_set(tree, cx) {
+            Ok(set) => objects.daemon_sets.push(set),
+            Err(problems) => told(problems),
+        },
+        Kind::Job => match api::lower_job(tree, cx) {
+            Ok(job) => objects.jobs.push(job),
+            Err(problems) => told(problems),
+        },
+        Kind::CronJob => match api::lower_cron_job(tree, cx) {
+            Ok(cron_job) => objects.cron_jobs.push(cron_job),
             Err(problems) => told(problems),
         },
         Kind::Service => {

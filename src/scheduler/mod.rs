@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Duration, SimTime};
-use crate::cluster::{Change, Cluster, Component, Plan, Pod, Write};
+use crate::cluster::{Change, Cluster, Component, Disruption, Plan, Pod, Write};
 use crate::event::{Event, SchedulerEvent};
 use crate::model::{Model, NodeId, PodRef};
 use crate::placement::{Failure, Placer, Policy};
@@ -287,7 +287,8 @@ impl Scheduler {
             if let Some(victim) = cluster.pod(*victim) {
                 tell::preempted(victim, row, cluster, ctx);
             }
-            plan.push(Write::Preempt { pod: *victim });
+            let reason = Disruption::PreemptionByScheduler;
+            plan.push(Write::Evict { pod: *victim, reason, grace: None });
         }
         let mut blocked = Duration::ZERO;
         if let Some(patch) = self.core.fail(pod, failure, ctx.now()) {

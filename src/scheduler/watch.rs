@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{IdVec, LookupSet, Symbol};
-use crate::cluster::{Change, Cluster, NodeChange, ObjectChange, Pod};
+use crate::cluster::{Change, Cluster, Disruption, NodeChange, ObjectChange, Pod};
 use crate::model::{
-    Labels, NodeId, NodeOrder, ObjectName, PodRef, PodSpec, PodVolume, ReplicaSetRef, ServiceId,
-    TemplateId,
+    Labels, NodeId, NodeOrder, ObjectName, OwnerRef, PodRef, PodSpec, PodVolume, ReplicaSetRef,
+    ServiceId, TemplateId,
 };
 use crate::placement::plugins::volumes::controller;
 use crate::placement::{ClassId, Owner, OwnerKind, PodIdentity, PodInfo};
@@ -54,6 +54,7 @@ impl Notice {
                     NodeChange::Added
                     | NodeChange::Cordoned
                     | NodeChange::Uncordoned
+                    | NodeChange::Labels
                     | NodeChange::Taints,
             } => Some(Self::Node(*node)),
             Change::Service {
@@ -66,6 +67,10 @@ impl Notice {
                 ..
             } => Some(Self::ReplicaSet(*replica_set)),
             Change::PodStatus { .. }
+            | Change::PodMeta { .. }
+            | Change::PodRefused { .. }
+            | Change::Object { .. }
+            | Change::Tree { .. }
             | Change::Serving { .. }
             | Change::ServerIdle { .. }
             | Change::ReplicaSet { .. }
@@ -82,7 +87,7 @@ impl Notice {
 #[derive(Clone, Debug)]
 struct Kind {
     spec: Arc<PodSpec>,
-    owner: Option<ReplicaSetRef>,
+    owner: Option<OwnerRef>,
     info: Arc<PodInfo>,
     class: ClassId,
 }
@@ -234,7 +239,8 @@ impl Watch {
         let slot = self.kinds.grow_to(row.template);
         let is_known = |kind: &Kind| Arc::ptr_eq(&kind.spec, spec) && kind.owner == row.owner;
         if !slot.as_ref().is_some_and(is_known) {
-            let owner = row.owner.and_then(|owner| cluster.replica_sets().get(owner));
+            let owner = row.owner.and_then(OwnerRef::replica_set);
+            let owner = owner.and_then(|owner| cluster.replica_sets().get(owner));
             let owner = owner.map(|rs| Owner { kind: OwnerKind::ReplicaSet, name: rs.name.name });
             let labels = template.labels.clone();
             let info = PodInfo::plain(row.namespace, labels, Arc::clone(spec));
@@ -249,7 +255,7 @@ impl Watch {
             nominated: row.nominated,
             start: row.status.start_time,
             is_terminating: row.deletion.is_some(),
-            is_preempted: row.is_preempted,
+            is_preempted: row.disruption == Some(Disruption::PreemptionByScheduler),
             name: match row.name {
                 PodName::Fixed(name) => Some(name),
                 PodName::Generated { .. } | PodName::Numbered { .. } => None,

@@ -145,6 +145,8 @@ impl Component<TrafficEvent> for Traffic {
                     | NodeChange::Cordoned
                     | NodeChange::Uncordoned
                     | NodeChange::Taints
+                    | NodeChange::Labels
+                    | NodeChange::Removed
                     | NodeChange::Ready => {}
                 }
             }

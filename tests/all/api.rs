@@ -33,40 +33,7 @@ fn lower(kind: Kind, object: &Value, names: &mut Interner) -> Vec<Problem> {
     let behaviors = behaviors();
     let classes = PriorityClasses::default();
     let mut cx = Lowering { behaviors: &behaviors, classes: &classes, names };
-    match kind {
-        Kind::Pod => api::lower_pod(&object, &mut cx).err(),
-        Kind::Deployment => api::lower_deployment(&object, &mut cx).err(),
-        Kind::ReplicaSet => api::lower_replica_set(&object, &mut cx).err(),
-        Kind::Service => {
-            drop(api::lower_service(&object, cx.names));
-            None
-        }
-        Kind::HorizontalPodAutoscaler => {
-            drop(api::lower_hpa(&object, cx.names));
-            None
-        }
-        Kind::Node => {
-            drop(api::lower_node(&object, cx.names));
-            None
-        }
-        Kind::ConfigMap
-        | Kind::Secret
-        | Kind::Namespace
-        | Kind::PriorityClass
-        | Kind::ServiceAccount
-        | Kind::PersistentVolumeClaim
-        | Kind::PersistentVolume
-        | Kind::StorageClass
-        | Kind::CsiNode
-        | Kind::CsiDriver
-        | Kind::CsiStorageCapacity
-        | Kind::VolumeAttachment
-        | Kind::PodDisruptionBudget => {
-            lower_all(&object, cx.names);
-            None
-        }
-    }
-    .unwrap_or_default()
+    api::lower_object(kind, &object, &mut cx).err().unwrap_or_default()
 }
 
 /// Lowering never fails and never panics, whatever the kind says.

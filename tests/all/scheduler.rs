@@ -319,15 +319,9 @@ fn a_slot_has_many_lives() {
         let keep = harness.pod("keep");
         let keep = harness.cluster.pod(keep).expect("it stays").clone();
         let name = harness.cluster.names_mut().intern("a");
-        harness.apply(Write::CreatePod(NewPod {
-            namespace: keep.namespace,
-            name: PodName::Fixed(name),
-            template,
-            owner: None,
-            origin: WorkloadKind::Pod,
-            revision: 0,
-            lifetime: None,
-        }));
+        let (name, kind) = (PodName::Fixed(name), WorkloadKind::Pod);
+        let new = NewPod::new(keep.namespace, name, template, kind);
+        harness.apply(Write::CreatePod(new));
         harness.run_until(u64::from(life) * 1000 + 2);
         assert_eq!(harness.pod("a").life, life);
         assert_eq!(harness.node_of("a"), Some(0));
@@ -376,7 +370,7 @@ fn a_more_important_pod_takes_the_place_of_others() {
     harness.run_until(1_001);
     for victim in ["a", "b"] {
         let row = harness.cluster.pod(harness.pod(victim)).expect("it is there");
-        assert!(row.is_preempted && row.deletion.is_some(), "{victim}");
+        assert!(row.disruption.is_some() && row.deletion.is_some(), "{victim}");
     }
     let urgent = harness.pod("urgent");
     assert_eq!(harness.cluster.pod(urgent).expect("it is there").nominated, Some(node));

@@ -1,7 +1,7 @@
 //! What calls meet when servers, machines and clients change.
 
 use seatrial::base::{Distribution, Duration, SimTime};
-use seatrial::cluster::{Serving, Write};
+use seatrial::cluster::{NewPod, Serving, Write};
 use seatrial::model::{Connections, Downstream, NodeId, Serve, ServiceId};
 use seatrial::record::{CallRecord, Cause, Fate};
 use seatrial::recorder::Recorder;
@@ -101,15 +101,8 @@ fn a_pod_that_never_served_is_named() {
     let (first, fresh) = (field.pods()[0], field.pods()[1]);
     field.apply(|cluster, plan| {
         let row = cluster.pod(first).expect("it is there");
-        plan.push(Write::CreatePod(seatrial::cluster::NewPod {
-            namespace: row.namespace,
-            name: row.name,
-            template: row.template,
-            owner: None,
-            origin: row.origin,
-            revision: 0,
-            lifetime: None,
-        }));
+        let new = NewPod::new(row.namespace, row.name, row.template, row.origin);
+        plan.push(Write::CreatePod(new));
     });
     let fresh = field.pods().into_iter().find(|pod| *pod != first && *pod != fresh);
     let fresh = fresh.expect("it was created");

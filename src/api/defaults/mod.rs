@@ -52,6 +52,10 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         | Kind::CsiDriver
         | Kind::CsiStorageCapacity
         | Kind::VolumeAttachment
+        | Kind::StatefulSet
+        | Kind::DaemonSet
+        | Kind::Job
+        | Kind::CronJob
         | Kind::PodDisruptionBudget => {}
     }
 }

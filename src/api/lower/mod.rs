@@ -7,8 +7,10 @@
 mod affinity;
 mod catalog;
 mod container;
+mod controllers;
 mod hpa;
 mod node;
+mod object;
 mod pod;
 mod service;
 mod storage;
@@ -20,8 +22,10 @@ use serde_json::Value;
 pub use affinity::lower_spread;
 pub use catalog::{lower_budget, lower_namespace, lower_owner_selector};
 pub use container::command_sleep;
+pub use controllers::{lower_cron_job, lower_daemon_set, lower_job, lower_stateful_set};
 pub use hpa::lower_hpa;
 pub use node::{lower_node, lower_taints};
+pub use object::{Object, lower_object};
 pub use pod::{lower_generated, lower_pod, lower_pod_spec, lower_tolerations, tagged};
 pub use service::lower_service;
 pub use storage::{

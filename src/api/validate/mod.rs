@@ -56,6 +56,7 @@ pub(super) fn validate(kind: Kind, object: &Value, found: &mut Found) {
         Kind::CsiStorageCapacity => storage::validate_capacity(object, found),
         Kind::VolumeAttachment => storage::validate_attachment(object, found),
         Kind::PodDisruptionBudget => storage::validate_budget(object, found),
+        Kind::StatefulSet | Kind::DaemonSet | Kind::Job | Kind::CronJob => {}
         Kind::CsiNode | Kind::CsiDriver => {}
         Kind::ConfigMap | Kind::Secret | Kind::Namespace | Kind::ServiceAccount => {}
     }

@@ -1,0 +1,344 @@
+//! Declared objects of any kind: created, replaced and deleted by name, as a client of the API
+//! server does it.
+//!
+//! Trees are kept beside the rows: what commands read, patch and show.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::api::{self, Kind, KindClass, Object};
+use crate::base::Duration;
+use crate::model::{
+    CronJobId, Declared, JobRef, JobSpec, Model, ObjectKey, ObjectName, OwnerRef, PodId,
+    Propagation,
+};
+use crate::recorder::Recorder;
+
+use super::{
+    Budget, Change, Cluster, CronJob, DaemonSet, Job, NodeChange, ObjectChange, StatefulSet,
+};
+
+impl Cluster {
+    /// Adds the model's StatefulSets and so on, and the trees of all its objects.
+    pub(super) fn add_controllers(&mut self, model: &Model, changes: &mut Vec<Change>) {
+        let now = self.now;
+        let added = |key| Change::Object { key, what: ObjectChange::Added };
+        for spec in &model.stateful_sets {
+            let row = StatefulSet::new(Arc::new(spec.clone()), now);
+            let id = self.stateful_sets.insert(spec.name, row);
+            changes.push(added(ObjectKey::StatefulSet(id)));
+        }
+        for spec in &model.daemon_sets {
+            let row = DaemonSet::new(Arc::new(spec.clone()), now);
+            let id = self.daemon_sets.insert(spec.name, row);
+            changes.push(added(ObjectKey::DaemonSet(id)));
+        }
+        for spec in &model.jobs {
+            let id = self.jobs.insert(Job::new(Arc::new(spec.clone()), now));
+            changes.push(added(ObjectKey::Job(id.id)));
+        }
+        for spec in &model.cron_jobs {
+            let row = CronJob::new(Arc::new(spec.clone()), now);
+            let id = self.cron_jobs.insert(spec.name, row);
+            changes.push(added(ObjectKey::CronJob(id)));
+        }
+        for spec in &model.budgets {
+            let row = Budget::new(Arc::new(spec.clone()), now);
+            let id = self.budgets.insert(spec.name, row);
+            changes.push(added(ObjectKey::Budget(id)));
+        }
+        for tree in &model.trees {
+            let text = |key: &str| tree[key].as_str().unwrap_or_default();
+            let class = api::classify(text("apiVersion"), text("kind"));
+            let KindClass::Modelled(kind) = class else { continue };
+            let name = api::object_name(tree, &mut self.names);
+            self.trees.insert((kind, name), Arc::clone(tree));
+        }
+    }
+
+    /// Adds a Job of a CronJob.
+    pub(super) fn create_job(
+        &mut self,
+        cron_job: CronJobId,
+        spec: Arc<JobSpec>,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(owner) = self.cron_jobs.get_mut(cron_job) else { return };
+        let job = self.jobs.insert(Job { owner: Some(cron_job), ..Job::new(spec, self.now) });
+        owner.jobs.push(job.id);
+        let key = ObjectKey::Job(job.id);
+        changes.push(Change::Object { key, what: ObjectChange::Added });
+    }
+
+    /// The tree of a declared object as it was written last; what controllers change since then
+    /// stands in the rows.
+    #[must_use]
+    pub fn tree(&self, kind: Kind, name: ObjectName) -> Option<&Arc<Value>> {
+        self.trees.get(&(kind, name))
+    }
+
+    /// The trees of all declared objects of a kind.
+    pub fn trees_of(&self, kind: Kind) -> impl Iterator<Item = (ObjectName, &Arc<Value>)> {
+        let of_kind = self.trees.iter().filter(move |((k, _), _)| *k == kind);
+        of_kind.map(|((_, name), tree)| (*name, tree))
+    }
+
+    /// Creates an object; one of that kind and name that is there stays as it is.
+    pub(super) fn create_object(&mut self, object: Object, changes: &mut Vec<Change>) {
+        let Object { kind, name, tree, declared } = object;
+        if self.trees.contains_key(&(kind, name)) {
+            return;
+        }
+        self.trees.insert((kind, name), tree);
+        let added = |key| Change::Object { key, what: ObjectChange::Added };
+        let now = self.now;
+        match declared {
+            Declared::Pod(pod) => self.add_bare_pod(&pod, changes),
+            Declared::Deployment(spec) => self.add_deployment(spec, changes),
+            Declared::ReplicaSet(spec) => self.add_bare_replica_set(&spec, changes),
+            Declared::StatefulSet(spec) => {
+                let id = self.stateful_sets.insert(name, StatefulSet::new(spec, now));
+                changes.push(added(ObjectKey::StatefulSet(id)));
+            }
+            Declared::DaemonSet(spec) => {
+                let id = self.daemon_sets.insert(name, DaemonSet::new(spec, now));
+                changes.push(added(ObjectKey::DaemonSet(id)));
+            }
+            Declared::Job(spec) => {
+                let id = self.jobs.insert(Job::new(spec, now));
+                changes.push(added(ObjectKey::Job(id.id)));
+            }
+            Declared::CronJob(spec) => {
+                let id = self.cron_jobs.insert(name, CronJob::new(spec, now));
+                changes.push(added(ObjectKey::CronJob(id)));
+            }
+            Declared::Budget(spec) => {
+                let id = self.budgets.insert(name, Budget::new(spec, now));
+                changes.push(added(ObjectKey::Budget(id)));
+            }
+            Declared::Service(spec) => self.add_service(&spec, changes),
+            Declared::Hpa(spec) => self.add_hpa(spec, changes),
+            Declared::Node(spec) => {
+                let node = self.add_node(*spec);
+                changes.push(Change::Node { node, what: NodeChange::Added });
+            }
+            Declared::Tree => changes.push(Change::Tree { kind, name }),
+        }
+    }
+
+    /// Puts another version of an object in place; of one that is gone nothing happens.
+    pub(super) fn replace_object(&mut self, object: Object, changes: &mut Vec<Change>) {
+        let Object { kind, name, tree, declared } = object;
+        let Some(before) = self.trees.get_mut(&(kind, name)) else { return };
+        let is_same_spec = before["spec"] == tree["spec"];
+        *before = tree;
+        let changed = |key| Change::Object { key, what: ObjectChange::Spec };
+        macro_rules! put {
+            ($table:ident, $key:ident, $spec:ident) => {{
+                let Some(id) = self.$table.named(name) else { return };
+                let row = self.$table.get_mut(id).expect("it was found by name");
+                row.spec = $spec;
+                row.generation += u64::from(!is_same_spec);
+                changes.push(changed(ObjectKey::$key(id)));
+            }};
+        }
+        match declared {
+            Declared::Pod(_) => {}
+            Declared::Deployment(spec) => self.replace_deployment(&spec, changes),
+            Declared::ReplicaSet(spec) => self.replace_replica_set(&spec, changes),
+            Declared::StatefulSet(spec) => put!(stateful_sets, StatefulSet, spec),
+            Declared::DaemonSet(spec) => put!(daemon_sets, DaemonSet, spec),
+            Declared::CronJob(spec) => put!(cron_jobs, CronJob, spec),
+            Declared::Budget(spec) => put!(budgets, Budget, spec),
+            Declared::Job(spec) => {
+                let Some(job) = self.job_named(name) else { return };
+                let row = self.jobs.get_mut(job).expect("it was found by name");
+                row.spec = spec;
+                row.generation += u64::from(!is_same_spec);
+                changes.push(changed(ObjectKey::Job(job.id)));
+            }
+            Declared::Service(spec) => self.replace_service(spec, changes),
+            Declared::Hpa(spec) => self.replace_hpa(spec, changes),
+            Declared::Node(spec) => self.replace_node(*spec, changes),
+            Declared::Tree => changes.push(Change::Tree { kind, name }),
+        }
+    }
+
+    /// Deletes an object by name.
+    pub(super) fn delete_object(
+        &mut self,
+        (kind, name): (Kind, ObjectName),
+        propagation: Propagation,
+        grace: Option<Duration>,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        match kind {
+            Kind::Pod => {
+                if let Some(pod) = self.pod_named(name) {
+                    self.delete_pod(pod, grace, changes, recorder);
+                }
+            }
+            Kind::Deployment => {
+                if let Some(id) = self.deployment_named(name) {
+                    self.delete_deployment(id, propagation, changes, recorder);
+                }
+            }
+            Kind::ReplicaSet => {
+                let found = self.replica_sets.iter().find(|(_, row)| row.name == name);
+                if let Some(id) = found.map(|(id, _)| self.replica_sets.refer(id)) {
+                    self.delete_replica_set(id, propagation, changes, recorder);
+                }
+            }
+            Kind::StatefulSet => {
+                let id = self.stateful_sets.named(name);
+                let Some((id, row)) = id.and_then(|id| Some((id, self.stateful_sets.remove(id)?)))
+                else {
+                    return;
+                };
+                self.trees.remove(&(kind, name));
+                changes.push(removed(ObjectKey::StatefulSet(id)));
+                self.leave_or_delete(row.pods, propagation, changes, recorder);
+            }
+            Kind::DaemonSet => {
+                let id = self.daemon_sets.named(name);
+                let Some((id, row)) = id.and_then(|id| Some((id, self.daemon_sets.remove(id)?)))
+                else {
+                    return;
+                };
+                self.trees.remove(&(kind, name));
+                changes.push(removed(ObjectKey::DaemonSet(id)));
+                self.leave_or_delete(row.pods, propagation, changes, recorder);
+            }
+            Kind::Job => {
+                if let Some(job) = self.job_named(name) {
+                    self.delete_job(job, propagation, changes, recorder);
+                }
+            }
+            Kind::CronJob => {
+                let id = self.cron_jobs.named(name);
+                let Some((id, row)) = id.and_then(|id| Some((id, self.cron_jobs.remove(id)?)))
+                else {
+                    return;
+                };
+                self.trees.remove(&(kind, name));
+                changes.push(removed(ObjectKey::CronJob(id)));
+                for job in row.jobs {
+                    let job = self.jobs.refer(job);
+                    if propagation == Propagation::Orphan {
+                        self.jobs[job.id].owner = None;
+                    } else {
+                        self.delete_job(job, propagation, changes, recorder);
+                    }
+                }
+            }
+            Kind::PodDisruptionBudget => {
+                let id = self.budgets.named(name);
+                if let Some(id) = id.filter(|id| self.budgets.remove(*id).is_some()) {
+                    self.trees.remove(&(kind, name));
+                    changes.push(removed(ObjectKey::Budget(id)));
+                }
+            }
+            Kind::Service => {
+                if let Some(id) = self.service_named(name) {
+                    self.delete_service(id, changes);
+                }
+            }
+            Kind::HorizontalPodAutoscaler => {
+                let named = |id: &_| self.hpa(*id).is_some_and(|hpa| hpa.spec.name == name);
+                if let Some(id) = self.hpa_ids().find(named) {
+                    self.delete_hpa(id, changes);
+                }
+            }
+            Kind::Node => {
+                if let Some(node) = self.node_named(name.name) {
+                    self.remove_node(node, changes);
+                }
+            }
+            _ => {
+                if self.trees.remove(&(kind, name)).is_some() {
+                    changes.push(Change::Tree { kind, name });
+                }
+            }
+        }
+    }
+
+    /// Deletes a Job.
+    pub(super) fn delete_job(
+        &mut self,
+        job: JobRef,
+        propagation: Propagation,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        if !self.jobs.contains(job) {
+            return;
+        }
+        changes.push(removed(ObjectKey::Job(job.id)));
+        let row = self.jobs.remove(job.id);
+        self.trees.remove(&(Kind::Job, row.spec.name));
+        if let Some(owner) = row.owner {
+            if let Some(owner) = self.cron_jobs.get_mut(owner) {
+                owner.jobs.retain(|id| *id != job.id);
+            }
+            changes.push(Change::Object {
+                key: ObjectKey::CronJob(owner),
+                what: ObjectChange::Dependents,
+            });
+        }
+        self.leave_or_delete(row.pods, propagation, changes, recorder);
+    }
+
+    /// What becomes of the pods of an owner that is gone.
+    pub(super) fn leave_or_delete(
+        &mut self,
+        pods: Vec<PodId>,
+        propagation: Propagation,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        for id in pods {
+            let pod = self.pods.refer(id);
+            if propagation == Propagation::Orphan {
+                self.pods[id].owner = None;
+                changes.push(Change::PodMeta { pod, owner: None });
+            } else {
+                self.delete_pod(pod, None, changes, recorder);
+            }
+        }
+    }
+
+    /// The list of an owner's pods, if the owner is there.
+    pub(super) fn pods_of_mut(&mut self, owner: OwnerRef) -> Option<&mut Vec<PodId>> {
+        match owner {
+            OwnerRef::ReplicaSet(set) => self.replica_sets.get_mut(set).map(|row| &mut row.pods),
+            OwnerRef::StatefulSet(set) => self.stateful_sets.get_mut(set).map(|row| &mut row.pods),
+            OwnerRef::DaemonSet(set) => self.daemon_sets.get_mut(set).map(|row| &mut row.pods),
+            OwnerRef::Job(job) => self.jobs.get_mut(job).map(|row| &mut row.pods),
+        }
+    }
+
+    /// An owner's pods, those being deleted and terminal ones too, in order of creation; `None` if
+    /// the owner is gone.
+    #[must_use]
+    pub fn pods_of(&self, owner: OwnerRef) -> Option<&[PodId]> {
+        match owner {
+            OwnerRef::ReplicaSet(set) => self.replica_sets.get(set).map(|row| &row.pods[..]),
+            OwnerRef::StatefulSet(set) => self.stateful_sets.get(set).map(|row| &row.pods[..]),
+            OwnerRef::DaemonSet(set) => self.daemon_sets.get(set).map(|row| &row.pods[..]),
+            OwnerRef::Job(job) => self.jobs.get(job).map(|row| &row.pods[..]),
+        }
+    }
+
+    /// A Job by name.
+    #[must_use]
+    pub fn job_named(&self, name: ObjectName) -> Option<JobRef> {
+        let found = self.jobs.iter().find(|(_, row)| row.spec.name == name);
+        found.map(|(id, _)| self.jobs.refer(id))
+    }
+}
+
+const fn removed(key: ObjectKey) -> Change {
+    Change::Object { key, what: ObjectChange::Removed }
+}
