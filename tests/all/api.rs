@@ -32,6 +32,7 @@ fn lower(kind: Kind, object: &Value, names: &mut Interner) -> Vec<Problem> {
     let object = std::sync::Arc::new(object.clone());
     let behaviors = behaviors();
     let classes = PriorityClasses::default();
+    lower_all(&object, names);
     let mut cx = Lowering { behaviors: &behaviors, classes: &classes, names };
     api::lower_object(kind, &object, &mut cx).err().unwrap_or_default()
 }
