@@ -17,6 +17,14 @@ pub enum Kind {
     Job,
     /// A CronJob.
     CronJob,
+    /// A ReplicationController.
+    ReplicationController,
+    /// A ResourceQuota.
+    ResourceQuota,
+    /// A LimitRange.
+    LimitRange,
+    /// A RuntimeClass.
+    RuntimeClass,
     /// A Service.
     Service,
     /// A ConfigMap.
@@ -90,17 +98,15 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("storage.k8s.io", &["VolumeAttachment"], Modelled(Kind::VolumeAttachment)),
     ("policy", &["PodDisruptionBudget"], Modelled(Kind::PodDisruptionBudget)),
     // Core kinds that matter and are to come.
-    (
-        "",
-        &["ReplicationController", "ResourceQuota", "LimitRange", "Endpoints", "PodTemplate"],
-        NotModelled,
-    ),
+    ("", &["ResourceQuota"], Modelled(Kind::ResourceQuota)),
+    ("", &["LimitRange"], Modelled(Kind::LimitRange)),
+    ("node.k8s.io", &["RuntimeClass"], Modelled(Kind::RuntimeClass)),
+    ("", &["ReplicationController", "Endpoints", "PodTemplate"], NotModelled),
     ("apps", &["StatefulSet"], Modelled(Kind::StatefulSet)),
     ("apps", &["DaemonSet"], Modelled(Kind::DaemonSet)),
     ("batch", &["Job"], Modelled(Kind::Job)),
     ("batch", &["CronJob"], Modelled(Kind::CronJob)),
     ("discovery.k8s.io", &["EndpointSlice"], NotModelled),
-    ("node.k8s.io", &["RuntimeClass"], NotModelled),
     ("resource.k8s.io", &["*"], NotModelled),
     ("scheduling.k8s.io", &["Workload", "PodGroup"], NotModelled),
     ("networking.k8s.io", &["Ingress"], NotModelled),
@@ -259,7 +265,7 @@ mod tests {
             Modelled(Kind::HorizontalPodAutoscaler)
         );
         assert_eq!(classify("extensions/v1beta1", "Deployment"), KindClass::Unknown);
-        assert_eq!(classify("apps/v1", "StatefulSet"), NotModelled);
+        assert_eq!(classify("apps/v1", "StatefulSet"), Modelled(Kind::StatefulSet));
         assert_eq!(classify("monitoring.coreos.com/v1", "Prometheus"), NotModelled);
         assert_eq!(classify("monitoring.coreos.com/v1", "ServiceMonitor"), Irrelevant);
         assert_eq!(classify("v1", "Deploymnet"), KindClass::Unknown);

@@ -10,6 +10,7 @@
 //! during a run. Everything here is pure, and no input makes it panic. It knows one object at a
 //! time: whether the things that it names are there is asked by `scenario`.
 
+pub mod admission;
 mod defaults;
 mod kinds;
 mod locate;

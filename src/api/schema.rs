@@ -146,7 +146,14 @@ pub(super) fn check(kind: Kind, object: &Value, found: &mut Found) {
         Kind::CsiStorageCapacity => "CSIStorageCapacity",
         Kind::VolumeAttachment => "VolumeAttachment",
         Kind::PodDisruptionBudget => "PodDisruptionBudget",
-        Kind::StatefulSet | Kind::DaemonSet | Kind::Job | Kind::CronJob => return,
+        Kind::StatefulSet
+        | Kind::DaemonSet
+        | Kind::Job
+        | Kind::CronJob
+        | Kind::ReplicationController
+        | Kind::ResourceQuota
+        | Kind::LimitRange
+        | Kind::RuntimeClass => return,
     };
     if !object.is_object() {
         wrong_type(&Shape::Type(name), object, &At::ROOT, found);

@@ -1,37 +1,271 @@
-//! What the API server's admission says of pods that are created: quotas and the like.
+//! What the API server's admission says of objects that are created: quotas, LimitRanges,
+//! RuntimeClasses.
 //!
-//! A plan asks before it creates; what it takes is noted in the plan, so that its later pods count
-//! the earlier ones. When a write lands it is asked again.
+//! ```text
+//! template's row ── in a namespace with rules ─► filled template, what it takes, or a refusal (kept)
+//! plan.create_pod ─ admit ─► what quotas have left, after what this plan has taken
+//! commit          ─ admit ─► again: others may have been faster
+//! ```
+//!
+//! Owns the rules by namespace and what their quotas count. Where no rule stands nothing is done.
+//!
+//! Source: kubernetes v1.36.3 apiserver/pkg/admission/plugin/resourcequota,
+//! plugin/pkg/admission/limitranger (rules C185 to C188). Differs: usage of quotas is always up to
+//! date (the original's follows events); what ReplicaSets and Jobs take that controllers make is
+//! not counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::api::admission::{self, Quota, Surroundings, Usage, default_limit_range};
+use crate::api::{self, Kind, Lowering};
+use crate::base::{Interner, LookupMap, Symbol};
+use crate::model::{Model, PodId, Template};
 
 use super::{Cluster, NewPod, Refusal};
+
+type Amounts = BTreeMap<String, crate::base::Quantity>;
 
 /// What the pods of one plan take.
 #[derive(Clone, Debug, Default)]
 pub struct Charged {
     /// Injected failures that they used up.
     failures: u32,
+    /// By namespace and quota.
+    used: BTreeMap<(Symbol, usize), Amounts>,
+}
+
+/// The rules of all namespaces.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    spaces: LookupMap<Symbol, Space>,
+    runtime_classes: Vec<Arc<Value>>,
+    pub(super) failing_creations: u32,
+}
+
+/// The rules of one namespace.
+#[derive(Debug, Default)]
+struct Space {
+    limit_ranges: Vec<Arc<Value>>,
+    /// By name; beside each what pods use of it.
+    quotas: Vec<(Quota, Amounts)>,
+}
+
+/// What admission makes of a template.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The template with what admission fills in; `None`: nothing is filled in.
+    pub template: Option<Arc<Template>>,
+    usage: Usage,
+    refusal: Option<Refusal>,
+}
+
+impl Admission {
+    /// The rules that stand among these trees.
+    fn of<'a>(trees: impl Iterator<Item = (Kind, Symbol, &'a Arc<Value>)>) -> Self {
+        let mut all = Self::default();
+        for (kind, namespace, tree) in trees {
+            match kind {
+                Kind::LimitRange => {
+                    let mut tree = (**tree).clone();
+                    default_limit_range(&mut tree);
+                    all.space(namespace).limit_ranges.push(Arc::new(tree));
+                }
+                Kind::ResourceQuota => {
+                    all.space(namespace).quotas.push((Quota::new(tree), Amounts::new()));
+                }
+                Kind::RuntimeClass => all.runtime_classes.push(Arc::clone(tree)),
+                _ => {}
+            }
+        }
+        all
+    }
+
+    fn space(&mut self, namespace: Symbol) -> &mut Space {
+        if self.spaces.get(&namespace).is_none() {
+            self.spaces.insert(namespace, Space::default());
+        }
+        self.spaces.get_mut(&namespace).expect("it was inserted")
+    }
+
+    fn around(&self, namespace: Symbol) -> Surroundings<'_> {
+        let space = self.spaces.get(&namespace);
+        Surroundings {
+            limit_ranges: space.iter().flat_map(|s| s.limit_ranges.iter().map(|r| &**r)).collect(),
+            runtime_classes: self.runtime_classes.iter().map(|class| &**class).collect(),
+        }
+    }
+
+    /// What becomes of pods of a template; `None` if no rule touches them.
+    pub(super) fn of_template(
+        &self,
+        template: &Template,
+        model: &Model,
+        names: &mut Interner,
+    ) -> Option<Box<Admitted>> {
+        let namespace = template.workload.name.namespace;
+        let spec = &template.source["spec"];
+        if self.spaces.get(&namespace).is_none() && spec["runtimeClassName"].is_null() {
+            return None;
+        }
+        let around = self.around(namespace);
+        let mut tree = (*template.source).clone();
+        let mut refused = admission::fill(Kind::Pod, &mut tree, &around).err();
+        if refused.is_none() {
+            refused = admission::check_limits(Kind::Pod, &tree, &around).err();
+        }
+        let mut admitted = Admitted {
+            template: None,
+            usage: admission::usage(Kind::Pod, &tree),
+            refusal: refused.map(|message| Refusal { code: 403, message }),
+        };
+        if tree["spec"] != *spec && admitted.refusal.is_none() {
+            let (behaviors, classes) = (&model.behaviors, &model.priorities);
+            let mut cx = Lowering { behaviors, classes, names };
+            match api::lower_generated(&tree, template.workload, &mut cx) {
+                Ok(filled) => admitted.template = Some(filled),
+                Err(problems) => {
+                    let message = problems.first().map_or_else(String::new, ToString::to_string);
+                    admitted.refusal = Some(Refusal { code: 422, message });
+                }
+            }
+        }
+        Some(Box::new(admitted))
+    }
 }
 
 impl Cluster {
     /// Lets the next `count` creations of pods fail with status 500: for tests of controllers.
     pub const fn fail_creations(&mut self, count: u32) {
-        self.failing_creations = count;
+        self.admission.failing_creations = count;
     }
 
     /// Whether a pod may be created now, after those that are `charged`.
     ///
     /// # Errors
     /// If it may not.
-    pub fn admit(&self, _new: &NewPod, charged: &mut Charged) -> Result<(), Refusal> {
-        if charged.failures < self.failing_creations {
+    pub fn admit(&self, new: &NewPod, charged: &mut Charged) -> Result<(), Refusal> {
+        if charged.failures < self.admission.failing_creations {
             charged.failures += 1;
             return Err(Refusal { code: 500, message: "Internal error occurred".to_owned() });
+        }
+        let Some(admitted) = &self.templates[new.template].admission else { return Ok(()) };
+        let forbidden =
+            |why: &str| format!("pods \"{}\" is forbidden: {why}", new.name.text(&self.names));
+        if let Some(Refusal { code, message }) = &admitted.refusal {
+            return Err(Refusal { code: *code, message: forbidden(message) });
+        }
+        let Some(space) = self.admission.spaces.get(&new.namespace) else { return Ok(()) };
+        let counting = space.quotas.iter().enumerate();
+        let counting = counting.filter(|(_, (quota, _))| quota.counts(&admitted.usage));
+        for (index, (quota, used)) in counting.clone() {
+            let mut all = self.other_usage(new.namespace, quota);
+            add(&mut all, used);
+            if let Some(own) = charged.used.get(&(new.namespace, index)) {
+                add(&mut all, own);
+            }
+            let refused = |message: String| Refusal { code: 403, message: forbidden(&message) };
+            quota.check(&admitted.usage, &all).map_err(refused)?;
+        }
+        for (index, _) in counting {
+            let own = charged.used.entry((new.namespace, index)).or_default();
+            add(own, &admitted.usage.amounts);
+        }
+        Ok(())
+    }
+
+    /// What objects other than pods take of a quota.
+    fn other_usage(&self, namespace: Symbol, quota: &Quota) -> Amounts {
+        let of_pods = |name: &String| {
+            name == "pods"
+                || name == "count/pods"
+                || name.contains("cpu")
+                || name.contains("memory")
+        };
+        let mut all = Amounts::new();
+        if quota.hard.keys().all(of_pods) {
+            return all;
+        }
+        for ((kind, name), tree) in &self.trees {
+            if name.namespace == namespace && *kind != Kind::Pod {
+                add(&mut all, &admission::usage(*kind, tree).amounts);
+            }
+        }
+        all
+    }
+
+    /// Lets admission fill in an object that somebody creates, and judge it.
+    ///
+    /// # Errors
+    /// If it refuses the object; the message is without `RESOURCE "NAME" is forbidden: `.
+    pub fn admit_object(
+        &self,
+        kind: Kind,
+        namespace: Symbol,
+        object: &mut Value,
+    ) -> Result<(), Refusal> {
+        let around = self.admission.around(namespace);
+        let refused = |message: String| Refusal { code: 403, message };
+        admission::fill(kind, object, &around).map_err(refused)?;
+        admission::check_limits(kind, object, &around).map_err(refused)?;
+        let Some(space) = self.admission.spaces.get(&namespace) else { return Ok(()) };
+        let usage = admission::usage(kind, object);
+        for (quota, used) in space.quotas.iter().filter(|(quota, _)| quota.counts(&usage)) {
+            let mut all = self.other_usage(namespace, quota);
+            add(&mut all, used);
+            quota.check(&usage, &all).map_err(refused)?;
         }
         Ok(())
     }
 
     /// Settles what a plan was charged with besides its pods.
     pub(super) const fn settle_charges(&mut self, charged: &Charged) {
-        self.failing_creations -= charged.failures;
+        self.admission.failing_creations -= charged.failures;
+    }
+
+    /// Reads the rules again, and what pods use: one of them came, changed or went.
+    pub(super) fn learn_rules(&mut self) {
+        let failing = self.admission.failing_creations;
+        let trees = self.trees.iter().map(|((kind, name), tree)| (*kind, name.namespace, tree));
+        self.admission = Admission { failing_creations: failing, ..Admission::of(trees) };
+        for id in self.templates.ids().collect::<Vec<_>>() {
+            let template = Arc::clone(&self.templates[id].template);
+            let admitted = self.admission.of_template(&template, &self.model, &mut self.names);
+            self.templates[id].admission = admitted;
+        }
+        for id in self.pods.ids().collect::<Vec<_>>() {
+            if !self.pods[id].is_terminal() {
+                self.charge(id, add);
+            }
+        }
+    }
+
+    /// A pod begins or ends to be counted by quotas.
+    pub(super) fn charge(&mut self, id: PodId, by: fn(&mut Amounts, &Amounts)) {
+        let pod = &self.pods[id];
+        let Some(admitted) = &self.templates[pod.template].admission else { return };
+        let Some(space) = self.admission.spaces.get_mut(&pod.namespace) else { return };
+        for (_, used) in space.quotas.iter_mut().filter(|(q, _)| q.counts(&admitted.usage)) {
+            by(used, &admitted.usage.amounts);
+        }
+    }
+}
+
+/// Adds amounts.
+pub(super) fn add(to: &mut Amounts, other: &Amounts) {
+    for (name, amount) in other {
+        let sum = to.get(name).map_or_else(|| amount.clone(), |present| present + amount);
+        to.insert(name.clone(), sum);
+    }
+}
+
+/// Takes amounts away.
+pub(super) fn subtract(from: &mut Amounts, other: &Amounts) {
+    for (name, amount) in other {
+        if let Some(present) = from.get_mut(name) {
+            *present = &*present - amount;
+        }
     }
 }

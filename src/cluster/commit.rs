@@ -51,7 +51,7 @@ impl Cluster {
             cron_jobs: Registry::new(),
             budgets: Registry::new(),
             trees: BTreeMap::new(),
-            failing_creations: 0,
+            admission: Default::default(),
             services: IdVec::new(),
             hpas: IdVec::new(),
             log: EndpointLog::default(),
@@ -71,6 +71,7 @@ impl Cluster {
     }
 
     fn add_objects(&mut self, model: &Model, changes: &mut Vec<Change>) {
+        self.add_trees(model);
         for spec in &model.nodes {
             let node = self.add_node(spec.clone());
             changes.push(Change::Node { node, what: NodeChange::Added });
@@ -277,7 +278,9 @@ impl Cluster {
         }
         let labels = key.1.clone();
         let services = self.services_of(&labels, template);
-        let row = TemplateRow { template: Arc::clone(template), labels, services, users: 1 };
+        let admission = self.admission.of_template(template, &self.model, &mut self.names);
+        let template = Arc::clone(template);
+        let row = TemplateRow { template, labels, services, users: 1, admission };
         let id = self.templates.insert(row).id;
         self.template_rows.insert(key, id);
         id

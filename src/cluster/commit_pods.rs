@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::base::dist::mix;
 use crate::base::{Duration, SimTime, cast};
-use crate::model::{Labels, NodeId, OwnerRef, PodId, PodObject, PodRef, PodVolume};
+use crate::model::{Labels, NodeId, OwnerRef, PodId, PodObject, PodRef, PodVolume, TemplateId};
 use crate::record::{PodName, PodRecord};
 use crate::recorder::Recorder;
 
+use super::admission;
 use super::commit::cover;
 use super::{
     Change, Charged, Cluster, Deletion, Disruption, NewPod, NodeChange, Phase, Pod, PodChange,
@@ -35,19 +36,19 @@ impl Cluster {
     pub(super) fn create_pod(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
         let serial = self.pods_created;
         self.pods_created += 1;
-        self.templates[new.template].users += 1;
+        let template = self.admitted(new.template);
         let pod = self.pods.insert(Pod {
             serial,
             uid: new.uid.unwrap_or_else(|| mix(self.seed ^ mix(serial))),
             namespace: new.namespace,
             name: new.name,
-            template: new.template,
+            template,
             owner: new.owner,
             origin: new.origin,
             revision: new.revision,
             index: new.index,
             pinned: new.pinned,
-            deletion_cost: self.templates[new.template].template.deletion_cost,
+            deletion_cost: self.templates[template].template.deletion_cost,
             is_tracked: new.is_tracked,
             is_over: false,
             lifetime: new.lifetime,
@@ -70,14 +71,28 @@ impl Cluster {
         if let Some(pods) = new.owner.and_then(|owner| self.pods_of_mut(owner)) {
             pods.push(pod.id);
         }
-        for service in &self.templates[new.template].services {
+        for service in &self.templates[template].services {
             if let Some(row) = &mut self.services[*service] {
                 row.pods.push(pod.id);
             }
         }
         self.count(pod.id, 1);
+        self.charge(pod.id, admission::add);
         changes.push(Change::PodAdded { pod, owner: new.owner });
         self.bind_by_hand(pod, changes);
+    }
+
+    /// The row of pods of a template: the template itself, or as admission fills it in. Taken into
+    /// use once more.
+    fn admitted(&mut self, id: TemplateId) -> TemplateId {
+        let row = &mut self.templates[id];
+        let filled = row.admission.as_ref().and_then(|admitted| admitted.template.clone());
+        let Some(filled) = filled else {
+            row.users += 1;
+            return id;
+        };
+        let labels = row.labels.clone();
+        self.use_template(&filled, labels)
     }
 
     /// The claims of a pod's generic ephemeral volumes are called after pod and volume; whoever
@@ -280,6 +295,7 @@ impl Cluster {
         self.count(pod.id, 1);
         if what.ended {
             self.free_node(pod.id);
+            self.charge(pod.id, admission::subtract);
         }
         changes.push(Change::PodStatus { pod, node, owner, what });
     }
@@ -354,6 +370,9 @@ impl Cluster {
         let freed = row.node.is_some() && !row.is_terminal();
         if freed {
             self.free_node(pod.id);
+        }
+        if !self.pods[pod.id].is_terminal() {
+            self.charge(pod.id, admission::subtract);
         }
         recorder.pod(&self.pod_record(pod.id, Some(self.now)));
         let before = self.serving[pod.id];

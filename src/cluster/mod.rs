@@ -44,7 +44,7 @@ use crate::model::{
 };
 use crate::sim::Streams;
 
-pub use admission::Charged;
+pub use admission::{Admitted, Charged};
 pub use budget::{Budget, BudgetStatus, BudgetWrite};
 pub use cron_job::{CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
@@ -95,7 +95,7 @@ pub struct Cluster {
     budgets: Registry<BudgetId, Budget>,
     /// The trees of declared objects, by kind and name.
     trees: BTreeMap<(Kind, ObjectName), Arc<Value>>,
-    failing_creations: u32,
+    admission: admission::Admission,
     services: IdVec<ServiceId, Option<Service>>,
     hpas: IdVec<HpaId, Option<Hpa>>,
     log: EndpointLog,

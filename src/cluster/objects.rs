@@ -48,6 +48,10 @@ impl Cluster {
             let id = self.budgets.insert(spec.name, row);
             changes.push(added(ObjectKey::Budget(id)));
         }
+    }
+
+    /// Takes over the trees of the model's objects, and the rules among them.
+    pub(super) fn add_trees(&mut self, model: &Model) {
         for tree in &model.trees {
             let text = |key: &str| tree[key].as_str().unwrap_or_default();
             let class = api::classify(text("apiVersion"), text("kind"));
@@ -55,6 +59,7 @@ impl Cluster {
             let name = api::object_name(tree, &mut self.names);
             self.trees.insert((kind, name), Arc::clone(tree));
         }
+        self.learn_rules();
     }
 
     /// Adds a Job of a CronJob.
@@ -123,8 +128,16 @@ impl Cluster {
                 let node = self.add_node(*spec);
                 changes.push(Change::Node { node, what: NodeChange::Added });
             }
-            Declared::Tree => changes.push(Change::Tree { kind, name }),
+            Declared::Tree => self.tree_changed((kind, name), changes),
         }
+    }
+
+    /// An object that is kept as a tree alone came, changed or went.
+    fn tree_changed(&mut self, (kind, name): (Kind, ObjectName), changes: &mut Vec<Change>) {
+        if matches!(kind, Kind::LimitRange | Kind::ResourceQuota | Kind::RuntimeClass) {
+            self.learn_rules();
+        }
+        changes.push(Change::Tree { kind, name });
     }
 
     /// Puts another version of an object in place; of one that is gone nothing happens.
@@ -161,7 +174,7 @@ impl Cluster {
             Declared::Service(spec) => self.replace_service(spec, changes),
             Declared::Hpa(spec) => self.replace_hpa(spec, changes),
             Declared::Node(spec) => self.replace_node(*spec, changes),
-            Declared::Tree => changes.push(Change::Tree { kind, name }),
+            Declared::Tree => self.tree_changed((kind, name), changes),
         }
     }
 
@@ -258,7 +271,7 @@ impl Cluster {
             }
             _ => {
                 if self.trees.remove(&(kind, name)).is_some() {
-                    changes.push(Change::Tree { kind, name });
+                    self.tree_changed((kind, name), changes);
                 }
             }
         }

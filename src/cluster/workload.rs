@@ -10,6 +10,7 @@ use crate::model::{
     ServiceId, ServiceSpec, Template, TemplateId,
 };
 
+use super::Admitted;
 use super::endpoints::EndpointSet;
 
 /// A Deployment.
@@ -180,4 +181,6 @@ pub struct TemplateRow {
     pub services: SmallVec<[ServiceId; 2]>,
     /// How many pods, ReplicaSets and model objects use it.
     pub users: u32,
+    /// What admission makes of its pods; `None` where no rule touches them.
+    pub admission: Option<Box<Admitted>>,
 }

@@ -115,6 +115,10 @@ pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identi
             Kind::DaemonSet => all.workloads.push(workload(WorkloadKind::DaemonSet)),
             Kind::Job => all.workloads.push(workload(WorkloadKind::Job)),
             Kind::CronJob => all.workloads.push(workload(WorkloadKind::CronJob)),
+            Kind::ReplicationController => {
+                all.workloads.push(workload(WorkloadKind::ReplicationController));
+            }
+            Kind::ResourceQuota | Kind::LimitRange | Kind::RuntimeClass => {}
         }
     }
     all
@@ -283,7 +287,12 @@ fn add(
         | Kind::CsiDriver
         | Kind::CsiStorageCapacity
         | Kind::VolumeAttachment => add_storage(kind, tree, cx.names, &mut objects.storage),
-        Kind::PriorityClass | Kind::ServiceAccount => {}
+        Kind::PriorityClass
+        | Kind::ServiceAccount
+        | Kind::ReplicationController
+        | Kind::ResourceQuota
+        | Kind::LimitRange
+        | Kind::RuntimeClass => {}
     }
 }
 

@@ -23,6 +23,7 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         Kind::ReplicaSet => default_replica_set(object),
         Kind::Service => default_service(object),
         Kind::HorizontalPodAutoscaler => hpa::default_hpa(object),
+        Kind::LimitRange => super::admission::default_limit_range(object),
         Kind::Node => default_node(object),
         Kind::PriorityClass => {
             if let Some(object) = object.as_object_mut() {
@@ -56,6 +57,9 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         | Kind::DaemonSet
         | Kind::Job
         | Kind::CronJob
+        | Kind::ReplicationController
+        | Kind::ResourceQuota
+        | Kind::RuntimeClass
         | Kind::PodDisruptionBudget => {}
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn validate(kind: Kind, object: &Value, found: &mut Found) {
             | Kind::CsiNode
             | Kind::CsiDriver
             | Kind::VolumeAttachment
+            | Kind::RuntimeClass
     );
     metadata(&object["metadata"], name_rule, namespaced, found);
     match kind {
@@ -57,6 +58,10 @@ pub(super) fn validate(kind: Kind, object: &Value, found: &mut Found) {
         Kind::VolumeAttachment => storage::validate_attachment(object, found),
         Kind::PodDisruptionBudget => storage::validate_budget(object, found),
         Kind::StatefulSet | Kind::DaemonSet | Kind::Job | Kind::CronJob => {}
+        Kind::ReplicationController
+        | Kind::ResourceQuota
+        | Kind::LimitRange
+        | Kind::RuntimeClass => {}
         Kind::CsiNode | Kind::CsiDriver => {}
         Kind::ConfigMap | Kind::Secret | Kind::Namespace | Kind::ServiceAccount => {}
     }
