@@ -17,6 +17,15 @@ pub enum PodName {
         /// The five characters as a number.
         suffix: u32,
     },
+    /// `<prefix>-<index>-` and five characters: a pod of an indexed Job (rule C127).
+    Indexed {
+        /// The Job's name.
+        prefix: Symbol,
+        /// The completion index.
+        index: u32,
+        /// The five characters as a number.
+        suffix: u32,
+    },
     /// `<prefix>-<number>`: a pod of a generator.
     Numbered {
         /// The generator's name.
@@ -41,18 +50,24 @@ impl PodName {
         match self {
             Self::Fixed(name) => names.resolve(name).to_owned(),
             Self::Numbered { prefix, number } => format!("{}-{number}", names.resolve(prefix)),
-            Self::Generated { prefix, mut suffix } => {
-                let prefix = names.resolve(prefix);
-                // Names are ASCII: any byte ends a character.
-                let mut text = format!("{}-", prefix.get(..57).unwrap_or(prefix));
-                for _ in 0..5 {
-                    text.push(char::from(ALPHABET[(suffix % 27) as usize]));
-                    suffix /= 27;
-                }
-                text
+            Self::Generated { prefix, suffix } => generated(names.resolve(prefix), "-", suffix),
+            Self::Indexed { prefix, index, suffix } => {
+                generated(names.resolve(prefix), &format!("-{index}-"), suffix)
             }
         }
     }
+}
+
+/// A generated name: at most 58 characters, of which the owner's name is cut, and five more.
+fn generated(owner: &str, middle: &str, mut suffix: u32) -> String {
+    // Names are ASCII: any byte ends a character.
+    let mut text = owner.get(..58 - middle.len()).unwrap_or(owner).to_owned();
+    text.push_str(middle);
+    for _ in 0..5 {
+        text.push(char::from(ALPHABET[(suffix % 27) as usize]));
+        suffix /= 27;
+    }
+    text
 }
 
 /// The whole life of a pod: a row of `pods.csv`, written when it is gone or the run ends.

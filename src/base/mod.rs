@@ -6,6 +6,7 @@
 
 mod big;
 pub mod cast;
+pub mod cron;
 pub mod dist;
 pub mod go_sort;
 pub mod go_time;
@@ -21,6 +22,7 @@ pub mod text;
 pub mod time;
 pub mod units;
 
+pub use cron::{CronError, Schedule, Zone};
 pub use dist::{Distribution, DistributionError, Empirical};
 pub use go_time::{DurationError, Timestamp, TimestampError};
 pub use histogram::Histogram;

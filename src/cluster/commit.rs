@@ -188,7 +188,9 @@ impl Cluster {
             Write::StatefulSet(id, write) => self.write_stateful_set(id, write, changes),
             Write::DaemonSet(id, write) => self.write_daemon_set(id, write, changes),
             Write::Job(id, write) => self.write_job(id, write, changes),
-            Write::CreateJob { cron_job, spec } => self.create_job(cron_job, spec, changes),
+            Write::CreateJob { cron_job, spec, name } => {
+                self.create_job(cron_job, (&spec, &name), changes);
+            }
             Write::DeleteJob { job, propagation } => {
                 self.delete_job(job, propagation, changes, recorder);
             }

@@ -50,6 +50,7 @@ impl Cluster {
             pinned: new.pinned,
             deletion_cost: self.templates[template].template.deletion_cost,
             is_tracked: new.is_tracked,
+            index_failures: new.index_failures,
             is_over: false,
             lifetime: new.lifetime,
             created: self.now,
@@ -243,9 +244,14 @@ impl Cluster {
         recorder: &mut Recorder,
     ) {
         let Some(row) = self.pods.get_mut(pod) else { return };
-        row.is_tracked = false;
-        if row.is_over {
+        if !std::mem::replace(&mut row.is_tracked, false) {
+            return;
+        }
+        let (is_over, owner) = (row.is_over, row.owner);
+        if is_over {
             self.remove_pod(pod, changes, recorder);
+        } else {
+            changes.push(Change::PodMeta { pod, owner });
         }
     }
 

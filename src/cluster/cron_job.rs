@@ -27,8 +27,19 @@ pub struct CronJob {
 /// Status of a CronJob.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CronJobStatus {
-    /// The generation that the controller has seen.
-    pub observed_generation: u64,
+    /// Its Jobs that run, as far as the controller knows, in order of their starts.
+    pub active: Vec<ActiveJob>,
+    /// The point of the schedule for which the last Job was started, in Unix seconds.
+    pub last_schedule: Option<i64>,
+    /// When the last Job succeeded, in whole seconds.
+    pub last_success: Option<SimTime>,
+}
+
+/// A Job on the list of active ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveJob {
+    /// Its name.
+    pub name: Box<str>,
 }
 
 /// A write about a CronJob.
@@ -46,7 +57,6 @@ impl CronJob {
             created,
             generation: 1,
             is_deleting: false,
-
             jobs: Vec::new(),
             status: CronJobStatus::default(),
         }

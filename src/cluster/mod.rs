@@ -46,16 +46,18 @@ use crate::sim::Streams;
 
 pub use admission::{Admitted, Charged};
 pub use budget::{Budget, BudgetStatus, BudgetWrite};
-pub use cron_job::{CronJob, CronJobStatus, CronJobWrite};
+pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{PodMetrics, Serving};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
-pub use job::{Job, JobStatus, JobWrite};
+pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
 pub use node::Node;
 pub use plan::{
     Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Refusal, Write,
 };
-pub use pod::{Deletion, Disruption, Phase, Pod, PodCounts, PodStatus};
+pub use pod::{
+    ContainerExit, Deletion, Disruption, Exits, IndexFailures, Phase, Pod, PodCounts, PodStatus,
+};
 pub use proxies::ProxyView;
 pub use registry::Registry;
 pub use roles::{

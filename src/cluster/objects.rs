@@ -9,15 +9,10 @@ use serde_json::Value;
 
 use crate::api::{self, Kind, KindClass, Object};
 use crate::base::Duration;
-use crate::model::{
-    CronJobId, Declared, JobRef, JobSpec, Model, ObjectKey, ObjectName, OwnerRef, PodId,
-    Propagation,
-};
+use crate::model::{Declared, JobRef, Model, ObjectKey, ObjectName, OwnerRef, PodId, Propagation};
 use crate::recorder::Recorder;
 
-use super::{
-    Budget, Change, Cluster, CronJob, DaemonSet, Job, NodeChange, ObjectChange, StatefulSet,
-};
+use super::{Budget, Change, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, StatefulSet};
 
 impl Cluster {
     /// Adds the model's StatefulSets and so on, and the trees of all its objects.
@@ -35,8 +30,7 @@ impl Cluster {
             changes.push(added(ObjectKey::DaemonSet(id)));
         }
         for spec in &model.jobs {
-            let id = self.jobs.insert(Job::new(Arc::new(spec.clone()), now));
-            changes.push(added(ObjectKey::Job(id.id)));
+            self.insert_job(Arc::new(spec.clone()), None, changes);
         }
         for spec in &model.cron_jobs {
             let row = CronJob::new(Arc::new(spec.clone()), now);
@@ -60,20 +54,6 @@ impl Cluster {
             self.trees.insert((kind, name), Arc::clone(tree));
         }
         self.learn_rules();
-    }
-
-    /// Adds a Job of a CronJob.
-    pub(super) fn create_job(
-        &mut self,
-        cron_job: CronJobId,
-        spec: Arc<JobSpec>,
-        changes: &mut Vec<Change>,
-    ) {
-        let Some(owner) = self.cron_jobs.get_mut(cron_job) else { return };
-        let job = self.jobs.insert(Job { owner: Some(cron_job), ..Job::new(spec, self.now) });
-        owner.jobs.push(job.id);
-        let key = ObjectKey::Job(job.id);
-        changes.push(Change::Object { key, what: ObjectChange::Added });
     }
 
     /// The tree of a declared object as it was written last; what controllers change since then
@@ -111,8 +91,7 @@ impl Cluster {
                 changes.push(added(ObjectKey::DaemonSet(id)));
             }
             Declared::Job(spec) => {
-                let id = self.jobs.insert(Job::new(spec, now));
-                changes.push(added(ObjectKey::Job(id.id)));
+                self.insert_job(spec, None, changes);
             }
             Declared::CronJob(spec) => {
                 let id = self.cron_jobs.insert(name, CronJob::new(spec, now));
@@ -166,10 +145,7 @@ impl Cluster {
             Declared::Budget(spec) => put!(budgets, Budget, spec),
             Declared::Job(spec) => {
                 let Some(job) = self.job_named(name) else { return };
-                let row = self.jobs.get_mut(job).expect("it was found by name");
-                row.spec = spec;
-                row.generation += u64::from(!is_same_spec);
-                changes.push(changed(ObjectKey::Job(job.id)));
+                self.replace_job(job, spec, is_same_spec, changes);
             }
             Declared::Service(spec) => self.replace_service(spec, changes),
             Declared::Hpa(spec) => self.replace_hpa(spec, changes),
@@ -290,6 +266,7 @@ impl Cluster {
         }
         changes.push(removed(ObjectKey::Job(job.id)));
         let row = self.jobs.remove(job.id);
+        self.drop_template(row.template);
         self.trees.remove(&(Kind::Job, row.spec.name));
         if let Some(owner) = row.owner {
             if let Some(owner) = self.cron_jobs.get_mut(owner) {

@@ -139,8 +139,10 @@ pub enum Write {
     CreateJob {
         /// Whose.
         cron_job: CronJobId,
-        /// As it is declared.
+        /// As it is declared, but for its name.
         spec: Arc<crate::model::JobSpec>,
+        /// Its name.
+        name: String,
     },
     /// Deletes a Job.
     DeleteJob {
@@ -324,6 +326,8 @@ pub struct NewPod {
     pub pinned: Option<NodeId>,
     /// Whether it has the Job's finalizer.
     pub is_tracked: bool,
+    /// How often pods of its index failed before it (rule C128).
+    pub index_failures: super::IndexFailures,
     /// Stands for the uid where its order matters; `None`: the cluster makes one.
     pub uid: Option<u64>,
     /// How long its containers run before they exit 0.
@@ -349,6 +353,7 @@ impl NewPod {
             index: None,
             pinned: None,
             is_tracked: false,
+            index_failures: super::IndexFailures::NONE,
             uid: None,
             lifetime: None,
         }

@@ -38,6 +38,8 @@ pub struct Pod {
     /// Finalizer `batch.kubernetes.io/job-tracking`: the object stays until the Job controller
     /// has counted it (rule C116).
     pub is_tracked: bool,
+    /// How often pods of its completion index failed before it (rule C128).
+    pub index_failures: IndexFailures,
     /// Whether everything is done but for that finalizer.
     pub is_over: bool,
     /// How long its containers run before they exit 0; `None`: as their behaviours say.
@@ -83,6 +85,64 @@ pub struct PodStatus {
     pub restarts: u32,
     /// Reason, as Kubernetes words it; empty if there is none.
     pub reason: &'static str,
+    /// How containers ended.
+    pub exits: Exits,
+}
+
+/// The containers of a pod that have ended with another code than 0: what a Job's failure policy
+/// looks at (rule C129). More than four are not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exits([Option<ContainerExit>; 4]);
+
+/// The end of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContainerExit {
+    /// Its place in the template: containers, then init containers.
+    pub container: u8,
+    /// The code.
+    pub code: i32,
+}
+
+impl Exits {
+    /// None.
+    pub const NONE: Self = Self([None; 4]);
+
+    /// Of these, in order; codes 0 are left out.
+    #[must_use]
+    pub fn of(ends: impl IntoIterator<Item = ContainerExit>) -> Self {
+        let mut exits = Self::NONE;
+        let failed = ends.into_iter().filter(|end| end.code != 0);
+        for (place, end) in exits.0.iter_mut().zip(failed) {
+            *place = Some(end);
+        }
+        exits
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = ContainerExit> + '_ {
+        self.0.iter().flatten().copied()
+    }
+}
+
+/// How often pods of a completion index failed before this one: annotations that go from a failed
+/// pod to its replacement (rule C128).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexFailures {
+    /// Those that count.
+    pub counted: u32,
+    /// Those that the failure policy ignores.
+    pub ignored: u32,
+}
+
+impl IndexFailures {
+    /// None.
+    pub const NONE: Self = Self { counted: 0, ignored: 0 };
+
+    /// All of them.
+    #[must_use]
+    pub const fn total(self) -> u32 {
+        self.counted + self.ignored
+    }
 }
 
 /// The phase of a pod (rule N89).
@@ -147,6 +207,7 @@ impl PodStatus {
         finished: None,
         restarts: 0,
         reason: "",
+        exits: Exits::NONE,
     };
 }
 

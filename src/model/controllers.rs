@@ -1,4 +1,4 @@
-//! StatefulSets, DaemonSets, Jobs and CronJobs as they are declared, defaults filled.
+//! StatefulSets and DaemonSets as they are declared, defaults filled; and any object.
 
 use std::sync::Arc;
 
@@ -36,28 +36,6 @@ pub struct DaemonSetSpec {
     pub template: Arc<Template>,
 }
 
-/// A Job as it is declared.
-#[derive(Clone, Debug)]
-pub struct JobSpec {
-    /// Namespace and name.
-    pub name: ObjectName,
-    /// The whole object as a value tree with defaults.
-    pub source: Arc<Value>,
-    /// Which pods are its own.
-    pub selector: Selector,
-    /// The pods' template.
-    pub template: Arc<Template>,
-}
-
-/// A CronJob as it is declared.
-#[derive(Clone, Debug)]
-pub struct CronJobSpec {
-    /// Namespace and name.
-    pub name: ObjectName,
-    /// The whole object as a value tree with defaults.
-    pub source: Arc<Value>,
-}
-
 /// What becomes of an object's dependents when it is deleted (rule C191).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Propagation {
@@ -84,9 +62,9 @@ pub enum Declared {
     /// A DaemonSet.
     DaemonSet(Arc<DaemonSetSpec>),
     /// A Job.
-    Job(Arc<JobSpec>),
+    Job(Arc<super::JobSpec>),
     /// A CronJob.
-    CronJob(Arc<CronJobSpec>),
+    CronJob(Arc<super::CronJobSpec>),
     /// A PodDisruptionBudget.
     Budget(Arc<super::DisruptionBudget>),
     /// A Service.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::base::{Duration, Interner, SimTime};
 
 use super::behavior::Behaviors;
-use super::controllers::{CronJobSpec, DaemonSetSpec, JobSpec, StatefulSetSpec};
+use super::controllers::{DaemonSetSpec, StatefulSetSpec};
 use super::ids::ObjectName;
+use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
 use super::node::NodeSpec;
 use super::pod::Template;

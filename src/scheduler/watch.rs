@@ -258,7 +258,9 @@ impl Watch {
             is_preempted: row.disruption == Some(Disruption::PreemptionByScheduler),
             name: match row.name {
                 PodName::Fixed(name) => Some(name),
-                PodName::Generated { .. } | PodName::Numbered { .. } => None,
+                PodName::Generated { .. } | PodName::Indexed { .. } | PodName::Numbered { .. } => {
+                    None
+                }
             },
             ..PodFacts::new(class, info)
         }

@@ -1,4 +1,4 @@
-//! StatefulSets, DaemonSets, Jobs and CronJobs.
+//! StatefulSets and DaemonSets.
 
 use std::sync::Arc;
 
@@ -8,8 +8,7 @@ use super::super::problem::{At, Found, Problem};
 use super::super::read::count;
 use super::{Lowering, errors, lower_selector, object_name, pod};
 use crate::model::{
-    CronJobSpec, DaemonSetSpec, JobSpec, ObjectName, Selector, StatefulSetSpec, Template, Workload,
-    WorkloadKind,
+    DaemonSetSpec, ObjectName, Selector, StatefulSetSpec, Template, Workload, WorkloadKind,
 };
 
 /// What every owner of pods has: its name, which pods are its own, and their template.
@@ -59,24 +58,4 @@ pub fn lower_daemon_set(
 ) -> Result<DaemonSetSpec, Vec<Problem>> {
     let (name, selector, template) = parts(WorkloadKind::DaemonSet, object, cx)?;
     Ok(DaemonSetSpec { name, source: Arc::clone(object), selector, template })
-}
-
-/// Lowers a Job.
-///
-/// # Errors
-/// What keeps it from being lowered: a priority class that is not there, no containers.
-pub fn lower_job(object: &Arc<Value>, cx: &mut Lowering<'_>) -> Result<JobSpec, Vec<Problem>> {
-    let (name, selector, template) = parts(WorkloadKind::Job, object, cx)?;
-    Ok(JobSpec { name, source: Arc::clone(object), selector, template })
-}
-
-/// Lowers a CronJob.
-///
-/// # Errors
-/// What keeps it from being lowered.
-pub fn lower_cron_job(
-    object: &Arc<Value>,
-    cx: &mut Lowering<'_>,
-) -> Result<CronJobSpec, Vec<Problem>> {
-    Ok(CronJobSpec { name: object_name(object, cx.names), source: Arc::clone(object) })
 }
