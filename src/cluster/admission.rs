@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use crate::api::admission::{self, Quota, Surroundings, Usage, default_limit_range};
 use crate::api::{self, Kind, Lowering};
-use crate::base::{Interner, LookupMap, Symbol};
-use crate::model::{Model, PodId, Template};
+use crate::base::{LookupMap, Symbol};
+use crate::model::{PodId, Template};
 
 use super::{Cluster, NewPod, Refusal};
 
@@ -102,8 +102,7 @@ impl Admission {
     pub(super) fn of_template(
         &self,
         template: &Template,
-        model: &Model,
-        names: &mut Interner,
+        cx: &mut Lowering<'_>,
     ) -> Option<Box<Admitted>> {
         let namespace = template.workload.name.namespace;
         let spec = &template.source["spec"];
@@ -122,9 +121,7 @@ impl Admission {
             refusal: refused.map(|message| Refusal { code: 403, message }),
         };
         if tree["spec"] != *spec && admitted.refusal.is_none() {
-            let (behaviors, classes) = (&model.behaviors, &model.priorities);
-            let mut cx = Lowering { behaviors, classes, names };
-            match api::lower_generated(&tree, template.workload, &mut cx) {
+            match api::lower_generated(&tree, template.workload, cx) {
                 Ok(filled) => admitted.template = Some(filled),
                 Err(problems) => {
                     let message = problems.first().map_or_else(String::new, ToString::to_string);
@@ -232,7 +229,12 @@ impl Cluster {
         self.admission = Admission { failing_creations: failing, ..Admission::of(trees) };
         for id in self.templates.ids().collect::<Vec<_>>() {
             let template = Arc::clone(&self.templates[id].template);
-            let admitted = self.admission.of_template(&template, &self.model, &mut self.names);
+            let mut cx = Lowering {
+                behaviors: &self.model.behaviors,
+                classes: &self.priorities,
+                names: &mut self.names,
+            };
+            let admitted = self.admission.of_template(&template, &mut cx);
             self.templates[id].admission = admitted;
         }
         for id in self.pods.ids().collect::<Vec<_>>() {

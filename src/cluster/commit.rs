@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::api::Lowering;
 use crate::base::{Id, IdVec, Interner, LookupMap, SimTime, Slots};
 use crate::model::{
     Labels, Model, NodeId, NodeSpec, ObjectName, Propagation, ReplicaSetSpec, ServiceId, Template,
@@ -52,6 +53,7 @@ impl Cluster {
             budgets: Registry::new(),
             trees: BTreeMap::new(),
             admission: Default::default(),
+            priorities: model.priorities.clone(),
             services: IdVec::new(),
             hpas: IdVec::new(),
             log: EndpointLog::default(),
@@ -280,7 +282,12 @@ impl Cluster {
         }
         let labels = key.1.clone();
         let services = self.services_of(&labels, template);
-        let admission = self.admission.of_template(template, &self.model, &mut self.names);
+        let mut cx = Lowering {
+            behaviors: &self.model.behaviors,
+            classes: &self.priorities,
+            names: &mut self.names,
+        };
+        let admission = self.admission.of_template(template, &mut cx);
         let template = Arc::clone(template);
         let row = TemplateRow { template, labels, services, users: 1, admission };
         let id = self.templates.insert(row).id;

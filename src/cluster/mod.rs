@@ -35,12 +35,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::api::Kind;
+use crate::api::{Kind, Lowering};
 use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
     BudgetId, CronJobId, DaemonSetId, DeploymentId, GeneratorId, HpaId, JobId, Labels, Model,
-    NodeId, NodeOrder, ObjectName, PodId, PodRef, ReplicaSetId, ServiceId, StatefulSetId, Taint,
-    TaintEffect, TemplateId,
+    NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId, ServiceId,
+    StatefulSetId, Taint, TaintEffect, TemplateId,
 };
 use crate::sim::Streams;
 
@@ -98,6 +98,7 @@ pub struct Cluster {
     /// The trees of declared objects, by kind and name.
     trees: BTreeMap<(Kind, ObjectName), Arc<Value>>,
     admission: admission::Admission,
+    priorities: PriorityClasses,
     services: IdVec<ServiceId, Option<Service>>,
     hpas: IdVec<HpaId, Option<Hpa>>,
     log: EndpointLog,
@@ -118,6 +119,21 @@ impl Cluster {
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// When the last commit was.
+    #[must_use]
+    pub const fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// What lowering an object needs: behaviours, the priority classes as they are now, names.
+    pub fn lowering(&mut self) -> Lowering<'_> {
+        Lowering {
+            behaviors: &self.model.behaviors,
+            classes: &self.priorities,
+            names: &mut self.names,
+        }
     }
 
     /// All names, those of the model and those that the run has added.

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use crate::api::{self, Kind, KindClass, Object};
 use crate::base::Duration;
-use crate::model::{Declared, JobRef, Model, ObjectKey, ObjectName, OwnerRef, PodId, Propagation};
+use crate::model::{
+    Declared, JobRef, Model, ObjectKey, ObjectName, OwnerRef, PodId, PriorityClasses, Propagation,
+};
 use crate::recorder::Recorder;
 
 use super::{Budget, Change, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, StatefulSet};
@@ -115,6 +117,11 @@ impl Cluster {
     fn tree_changed(&mut self, (kind, name): (Kind, ObjectName), changes: &mut Vec<Change>) {
         if matches!(kind, Kind::LimitRange | Kind::ResourceQuota | Kind::RuntimeClass) {
             self.learn_rules();
+        }
+        if kind == Kind::PriorityClass {
+            let mut classes = PriorityClasses::default();
+            self.trees_of(kind).for_each(|(_, tree)| classes.add(tree));
+            self.priorities = classes;
         }
         changes.push(Change::Tree { kind, name });
     }

@@ -356,8 +356,8 @@ impl World {
     }
 
     /// Adds a change from outside, at the present instant: for tests that play kubectl.
-    pub fn apply(&mut self, fill: impl FnOnce(&Cluster, &mut Plan)) {
-        fill(&self.cluster, &mut self.plan);
+    pub fn apply(&mut self, fill: impl FnOnce(&mut Cluster, &mut Plan)) {
+        fill(&mut self.cluster, &mut self.plan);
         self.settle();
     }
 }

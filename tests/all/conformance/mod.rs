@@ -9,4 +9,5 @@ mod requests;
 mod scheduler_decisions;
 mod scheduler_queue;
 mod scheduler_sequences;
+mod timelines;
 mod tolerations;

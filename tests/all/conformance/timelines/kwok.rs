@@ -1,0 +1,112 @@
+//! The kubelets of the recordings: pods become ready, end and go after delays that their
+//! annotations say, in one write each.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use rand_chacha::ChaCha8Rng;
+use seatrial::base::{Distribution, Duration};
+use seatrial::cluster::{Change, Cluster, Component, KubeletEvent, Phase, Plan, PodStatus, Write};
+use seatrial::event::{Event, KubeletStep};
+use seatrial::model::{NodeId, PodRef};
+use seatrial::sim::{Ctx, Streams};
+use serde_json::Value;
+
+/// Nodes whose kubelets stand still.
+pub(super) type Frozen = Rc<RefCell<BTreeSet<NodeId>>>;
+
+/// The kubelets.
+pub(super) struct Kwok {
+    frozen: Frozen,
+    /// What frozen kubelets would have done.
+    late: Vec<KubeletEvent>,
+    /// From when something is due to its write.
+    lag: Distribution,
+    rng: ChaCha8Rng,
+}
+
+impl Kwok {
+    pub(super) fn new(frozen: Frozen, streams: &Streams) -> Self {
+        let lag = Distribution::log_normal_p99(0.012, 0.1);
+        Self { frozen, late: Vec::new(), lag, rng: streams.open("kwok", "") }
+    }
+
+    fn after(&mut self, delay: Duration, (pod, step): KubeletEvent, ctx: &mut Ctx<'_>) {
+        let lag = self.lag.sample_duration(&mut self.rng);
+        ctx.after(delay + lag, Event::Kubelet { pod, step });
+    }
+}
+
+/// What an annotation of the pod's template says.
+fn annotation<'a>(pod: PodRef, key: &str, cluster: &'a Cluster) -> Option<&'a str> {
+    let row = cluster.pod(pod)?;
+    let source: &Value = &cluster.template_of(row).template.source;
+    source["metadata"]["annotations"][key].as_str()
+}
+
+/// A delay; zero without the annotation.
+fn delay(pod: PodRef, key: &str, cluster: &Cluster) -> Duration {
+    let text = annotation(pod, key, cluster).unwrap_or("0s");
+    let number = |text: &str| text.parse::<f64>().expect("a number");
+    let ms = match text.strip_suffix("ms") {
+        Some(ms) => number(ms),
+        None => number(text.trim_end_matches('s')) * 1000.0,
+    };
+    Duration::ms(ms as u64)
+}
+
+impl Component<KubeletEvent> for Kwok {
+    fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let (pod, key, step) = match change {
+            Change::PodBound { pod, .. } => (*pod, "sim/ready-after", KubeletStep::Admit),
+            Change::PodDeleting { pod, .. } => (*pod, "sim/delete-after", KubeletStep::Finalize),
+            _ => return,
+        };
+        if step == KubeletStep::Admit && annotation(pod, "sim/ready", cluster) == Some("never") {
+            return;
+        }
+        self.after(delay(pod, key, cluster), (pod, step), ctx);
+    }
+
+    fn handle(
+        &mut self,
+        (pod, step): KubeletEvent,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let Some(row) = cluster.pod(pod) else { return };
+        if row.node.is_some_and(|node| self.frozen.borrow().contains(&node)) {
+            return self.late.push((pod, step));
+        }
+        let now = ctx.now();
+        match step {
+            KubeletStep::Admit if row.deletion.is_none() => {
+                let status = PodStatus {
+                    phase: Phase::Running,
+                    ready: true,
+                    has_ip: true,
+                    start_time: Some(now),
+                    started: Some(now),
+                    ..PodStatus::NEW
+                };
+                plan.push(Write::PodStatus { pod, status });
+                let ends =
+                    cluster.template_of(row).template.source["spec"]["restartPolicy"] == "Never";
+                if ends && annotation(pod, "sim/result", cluster) != Some("run") {
+                    let delay = delay(pod, "sim/complete-after", cluster);
+                    self.after(delay, (pod, KubeletStep::Exited(0)), ctx);
+                }
+            }
+            KubeletStep::Exited(_) if row.deletion.is_none() => {
+                let fails = annotation(pod, "sim/result", cluster) == Some("fail");
+                let phase = if fails { Phase::Failed } else { Phase::Succeeded };
+                let status = PodStatus { phase, ready: false, finished: Some(now), ..row.status };
+                plan.push(Write::PodStatus { pod, status });
+            }
+            KubeletStep::Finalize => plan.push(Write::RemovePod { pod }),
+            _ => {}
+        }
+    }
+}
