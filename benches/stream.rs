@@ -23,7 +23,7 @@ use seatrial::engine::World;
 use seatrial::model::*;
 use seatrial::recorder::{Recorder, RowSinks, Wants};
 
-use watch::Watch;
+use watch::{Watch, peak_rss_mib};
 
 const ROUNDS: usize = 5;
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -119,14 +119,6 @@ fn stream(pods: u64) -> (f64, f64) {
     assert_eq!(outcome.cluster.pods_created(), pods);
     assert!(outcome.cluster.pods().is_empty(), "pods are left");
     (seconds, processor)
-}
-
-/// The greatest resident memory of the process so far, in MiB.
-fn peak_rss_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024.0)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

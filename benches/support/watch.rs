@@ -1,4 +1,4 @@
-//! A stop watch: wall clock and the processor's time of this thread.
+//! A stop watch: wall clock and the processor's time of this thread; the greatest memory.
 
 #[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
 use std::time::Instant;
@@ -23,6 +23,15 @@ impl Watch {
         let spent = thread_s().zip(self.1).map(|(now, before)| now - before);
         spent.unwrap_or_else(|| self.wall_s())
     }
+}
+
+/// The greatest resident memory of the process so far, in MiB (Linux).
+#[allow(dead_code, clippy::allow_attributes, reason = "not every benchmark asks for it")]
+pub(crate) fn peak_rss_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
 }
 
 /// How long this thread has run, in seconds.

@@ -372,7 +372,14 @@ impl Cluster {
     pub(super) fn replace_node(&mut self, spec: NodeSpec, changes: &mut Vec<Change>) {
         let Some(node) = self.node_named(spec.name) else { return };
         let row = &mut self.nodes[node];
-        let before = std::mem::replace(&mut row.spec, spec);
+        let before = row.spec.clone();
+        let images = if spec.images.is_empty() { &before.images } else { &spec.images };
+        row.spec = NodeSpec {
+            pool: before.pool,
+            price_per_hour: before.price_per_hour,
+            images: Arc::clone(images),
+            ..spec
+        };
         let (unschedulable, wanted) = (before.unschedulable, row.spec.unschedulable);
         if before.labels != row.spec.labels {
             changes.push(Change::Node { node, what: NodeChange::Labels });

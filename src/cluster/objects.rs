@@ -129,9 +129,14 @@ impl Cluster {
     /// Puts another version of an object in place; of one that is gone nothing happens.
     pub(super) fn replace_object(&mut self, object: Object, changes: &mut Vec<Change>) {
         let Object { kind, name, tree, declared } = object;
-        let Some(before) = self.trees.get_mut(&(kind, name)) else { return };
-        let is_same_spec = before["spec"] == tree["spec"];
-        *before = tree;
+        // Nodes of a pool, and what controllers made, have no tree here.
+        let before = self.trees.get_mut(&(kind, name));
+        let is_same_spec = before.as_ref().is_some_and(|before| before["spec"] == tree["spec"]);
+        match (before, kind) {
+            (Some(before), _) => *before = tree,
+            (None, Kind::Node | Kind::Pod | Kind::ReplicaSet | Kind::Job) => {}
+            (None, _) => return,
+        }
         let changed = |key| Change::Object { key, what: ObjectChange::Spec };
         macro_rules! put {
             ($table:ident, $key:ident, $spec:ident) => {{
@@ -143,7 +148,11 @@ impl Cluster {
             }};
         }
         match declared {
-            Declared::Pod(_) => {}
+            Declared::Pod(pod) => {
+                let Some(row) = self.pod_named(name) else { return };
+                self.label_pod(row, pod.template.labels.clone(), changes);
+                self.set_deletion_cost(row, pod.template.deletion_cost, changes);
+            }
             Declared::Deployment(spec) => self.replace_deployment(&spec, changes),
             Declared::ReplicaSet(spec) => self.replace_replica_set(&spec, changes),
             Declared::StatefulSet(spec) => put!(stateful_sets, StatefulSet, spec),

@@ -8,6 +8,7 @@
 
 mod client;
 mod commands;
+mod objects;
 mod sampling;
 mod work_queues;
 
@@ -331,6 +332,12 @@ impl World {
         }
         let events = queue.events_popped();
         Outcome { recorder, cluster, ended, events }
+    }
+
+    /// How many events have happened.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.queue.events_popped()
     }
 
     /// The cluster as it is now.
