@@ -6,32 +6,36 @@
 use std::sync::Arc;
 
 use crate::api;
-use crate::base::{Duration, go_time::Timestamp};
+use crate::base::{Duration, SimTime, go_time::Timestamp};
 use crate::cluster::{Cluster, Plan, Write};
 use crate::model::{
     Action, Command, DeploymentId, DeploymentSpec, Fault, NodeId, ObjectName, PodRef,
     ReplicaSetRef, Target, TargetKind, WorkloadKind,
 };
 use crate::record::CommandRecord;
-use crate::sim::Ctx;
 
-/// Carries out one entry of the timeline.
-pub(super) fn run(index: u32, cluster: &mut Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
-    let model = Arc::clone(cluster.model());
+use super::World;
+
+/// Carries out one entry of the timeline. Each write of a command is committed before its next
+/// one, as a client of an API server sees it.
+pub(super) fn run(index: u32, world: &mut World) {
+    let model = Arc::clone(world.cluster.model());
     let entry = &model.timeline[index as usize];
+    let at = world.queue.now();
+    let World { cluster, plan, .. } = world;
     let result = match &entry.action {
-        Action::Command(command) => carry_out(command, cluster, plan, ctx),
+        Action::Command(command) => carry_out(command, cluster, plan, at),
         Action::Fault(Fault::CrashNode { node }) => {
             find_node(*node, cluster).map(|node| plan.push(Write::NodeUp { node, is_up: false }))
         }
     };
-    let (at, text, refused) = (ctx.now(), entry.text.clone(), result.err());
-    ctx.recorder.command(CommandRecord { at, text, refused });
+    let (text, refused) = (entry.text.clone(), result.err());
+    world.recorder.command(CommandRecord { at, text, refused });
 }
 
 type Done = Result<(), String>;
 
-fn carry_out(command: &Command, cluster: &mut Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) -> Done {
+fn carry_out(command: &Command, cluster: &mut Cluster, plan: &mut Plan, now: SimTime) -> Done {
     match command {
         Command::SetImage { target, images } => {
             let (id, spec) = find_deployment(*target, cluster)?;
@@ -41,7 +45,7 @@ fn carry_out(command: &Command, cluster: &mut Cluster, plan: &mut Plan, ctx: &mu
         Command::RolloutRestart { target } => {
             let (id, spec) = find_deployment(*target, cluster)?;
             let start = Timestamp::from_unix(cluster.model().run.start_unix);
-            let patched = api::restart(&spec.source, &start.at(ctx.now()).to_string())?;
+            let patched = api::restart(&spec.source, &start.at(now).to_string())?;
             update(id, &Arc::new(patched), cluster, plan)
         }
         Command::Scale { target, replicas, current } => {

@@ -263,6 +263,9 @@ impl World {
 
     /// The one match: each event goes to its role.
     fn dispatch(&mut self, event: Event) {
+        if let Event::Timeline(index) = event {
+            return commands::run(index, self);
+        }
         let Self { cluster, queue, streams, recorder, plan, roles, work, sampler, is_idle, .. } =
             self;
         let ctx = &mut Ctx { queue, streams, recorder };
@@ -271,7 +274,7 @@ impl World {
             Event::Kubelet { pod, step } => roles.kubelet.handle((pod, step), cluster, plan, ctx),
             Event::Node { node, step } => roles.nodes.handle((node, step), cluster, plan, ctx),
             Event::Traffic(event) => roles.traffic.handle(event, cluster, plan, ctx),
-            Event::Timeline(index) => commands::run(index, cluster, plan, ctx),
+            Event::Timeline(_) => {} // commands write one after another: see above
             Event::Generator(generator) => roles.generators.handle(generator, cluster, plan, ctx),
             Event::Metrics => sampling::metrics(&*roles.traffic, cluster, plan, ctx),
             Event::Reconcile { controller, key } => {
