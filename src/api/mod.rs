@@ -25,6 +25,7 @@ mod scheduler;
 mod schema;
 mod selector;
 mod selector_parser;
+mod strategy;
 mod validate;
 
 use serde_json::Value;
@@ -39,6 +40,7 @@ pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
 pub use scheduler::{SCHEDULER_GROUP, SCHEDULER_KIND, lower_scheduler};
 pub use selector::TextSelector;
+pub use strategy::{Refused, create, update};
 
 /// Checks the fields of an object, fills in its defaults and validates it.
 ///

@@ -43,6 +43,22 @@ pub enum Reason {
     NotModelled,
 }
 
+impl Problem {
+    /// As the API server words it: the message starts with a capital letter.
+    #[must_use]
+    pub fn api_message(&self) -> String {
+        let mut letters = self.message.chars();
+        let first = letters.next().map_or_else(String::new, |c| c.to_uppercase().collect());
+        first + letters.as_str()
+    }
+
+    /// `FIELD: MESSAGE` as the API server words it.
+    #[must_use]
+    pub fn cause_text(&self) -> String {
+        format!("{}: {}", self.path, self.api_message())
+    }
+}
+
 impl Reason {
     /// The cause type in a status of the API server; empty for our own kinds.
     #[must_use]
