@@ -224,7 +224,7 @@ impl Schedule {
             None => (zone.clone(), text),
         };
         if line.starts_with('@') {
-            return descriptor(line, zone);
+            return descriptor(line, &zone);
         }
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [minute, hour, day, month, weekday] = fields[..] else {
@@ -258,11 +258,11 @@ impl Fields {
             if walk.clock().year > last_year {
                 return None;
             }
-            let fits = walk.to_month(self.month)
-                && walk.to_day(self)
-                && walk.to_hour(self.hour)
-                && walk.to_minute(self.minute)
-                && walk.to_full_minute();
+            let fits = walk.seek_month(self.month)
+                && walk.seek_day(self)
+                && walk.seek_hour(self.hour)
+                && walk.seek_minute(self.minute)
+                && walk.seek_full_minute();
             if fits {
                 return Some(walk.at);
             }
@@ -303,7 +303,7 @@ impl Walk<'_> {
         self.at = self.zone.instant(clock);
     }
 
-    fn to_month(&mut self, months: u64) -> bool {
+    fn seek_month(&mut self, months: u64) -> bool {
         while !has(months, self.clock().month) {
             if !std::mem::replace(&mut self.has_moved, true) {
                 self.set(Clock { day: 1, ..self.clock().at_midnight() });
@@ -317,7 +317,7 @@ impl Walk<'_> {
         true
     }
 
-    fn to_day(&mut self, fields: &Fields) -> bool {
+    fn seek_day(&mut self, fields: &Fields) -> bool {
         while !fields.has_day(self.clock()) {
             if !std::mem::replace(&mut self.has_moved, true) {
                 self.set(self.clock().at_midnight());
@@ -338,7 +338,7 @@ impl Walk<'_> {
         true
     }
 
-    fn to_hour(&mut self, hours: u64) -> bool {
+    fn seek_hour(&mut self, hours: u64) -> bool {
         while !has(hours, self.clock().hour) {
             if !std::mem::replace(&mut self.has_moved, true) {
                 self.set(Clock { minute: 0, second: 0, ..self.clock() });
@@ -351,7 +351,7 @@ impl Walk<'_> {
         true
     }
 
-    fn to_minute(&mut self, minutes: u64) -> bool {
+    fn seek_minute(&mut self, minutes: u64) -> bool {
         while !has(minutes, self.clock().minute) {
             if !std::mem::replace(&mut self.has_moved, true) {
                 self.at -= self.at.rem_euclid(60);
@@ -365,7 +365,7 @@ impl Walk<'_> {
     }
 
     /// Seconds are not written: they are 0.
-    fn to_full_minute(&mut self) -> bool {
+    fn seek_full_minute(&mut self) -> bool {
         let rest = self.clock().second;
         if rest == 0 {
             return true;
@@ -446,7 +446,7 @@ fn number(text: &str) -> Result<u32, CronError> {
     text.parse().map_err(|_| CronError::NoNumber(text.to_owned()))
 }
 
-fn descriptor(text: &str, zone: Zone) -> Result<Schedule, CronError> {
+fn descriptor(text: &str, zone: &Zone) -> Result<Schedule, CronError> {
     let line = match text {
         "@yearly" | "@annually" => "0 0 1 1 *",
         "@monthly" => "0 0 1 * *",
@@ -462,7 +462,7 @@ fn descriptor(text: &str, zone: Zone) -> Result<Schedule, CronError> {
             return Ok(Schedule(Kind::Every((nanos / 1_000_000_000).max(1))));
         }
     };
-    Schedule::parse(line, &zone)
+    Schedule::parse(line, zone)
 }
 
 #[cfg(test)]

@@ -118,6 +118,12 @@ pub trait Controller {
         Duration::ZERO
     }
 
+    /// The same for one change and one object that it wakes. What is looked at once does not stand
+    /// in for what is to be looked at later (rule C15).
+    fn wake_delay_of(&self, _change: &Change, _key: ObjectKey) -> Duration {
+        self.wake_delay()
+    }
+
     /// How long its keys wait after failed looks.
     fn backoff(&self) -> Backoff {
         Backoff::DEFAULT

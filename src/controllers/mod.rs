@@ -9,17 +9,23 @@
 //!        └─────────► EndpointSlice ─► endpoints
 //! ```
 
+mod cron_job;
 mod deletion_order;
 mod deployment;
 mod deployment_progress;
 mod endpointslice;
+mod job;
 mod pod_names;
 mod replicaset;
 pub mod rolling;
 mod template_hash;
+mod ttl_after_finished;
 
+pub use cron_job::CronJobController;
 pub use deletion_order::{Candidate, first_to_go};
 pub use deployment::DeploymentController;
 pub use endpointslice::EndpointSliceController;
+pub use job::JobController;
 pub use replicaset::ReplicaSetController;
 pub use template_hash::template_hash;
+pub use ttl_after_finished::TtlAfterFinishedController;

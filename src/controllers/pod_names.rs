@@ -2,19 +2,19 @@
 
 use rand::Rng;
 
-use crate::base::{IdVec, Interner};
-use crate::model::{ObjectName, ReplicaSetId, ReplicaSetRef};
+use crate::base::{Id, IdVec, Interner, Ref};
+use crate::model::ObjectName;
 use crate::record::PodName;
 use crate::sim::Streams;
 
-/// The names of all ReplicaSets' pods.
+/// The names of the pods of all owners of one kind.
 #[derive(Debug)]
-pub(super) struct PodNames {
+pub(super) struct PodNames<I> {
     streams: Streams,
-    rows: IdVec<ReplicaSetId, Row>,
+    rows: IdVec<I, Row>,
 }
 
-/// A walk through all suffixes that meets each once: two pods of one ReplicaSet have the same name
+/// A walk through all suffixes that meets each once: two pods of one owner have the same name
 /// only after 27⁵ others.
 #[derive(Clone, Copy, Debug, Default)]
 struct Row {
@@ -23,21 +23,22 @@ struct Row {
     stride: u32,
 }
 
-impl PodNames {
+impl<I: Id> PodNames<I> {
     pub(super) fn new(streams: &Streams) -> Self {
         Self { streams: *streams, rows: IdVec::new() }
     }
 
-    /// The name of the next pod of a ReplicaSet.
+    /// The name of an owner's next pod.
     ///
     /// Source: kubernetes v1.36.3 apiserver/pkg/storage/names/generate.go (rule C7). Differs: no
     /// name is drawn twice, where the real API server refuses a taken one and draws again.
-    pub(super) fn next(
-        &mut self,
-        of: ReplicaSetRef,
-        name: ObjectName,
-        names: &Interner,
-    ) -> PodName {
+    pub(super) fn next(&mut self, of: Ref<I>, name: ObjectName, names: &Interner) -> PodName {
+        let suffix = self.suffix(of, name, names);
+        PodName::Generated { prefix: name.name, suffix }
+    }
+
+    /// The end of the name of an owner's next pod.
+    pub(super) fn suffix(&mut self, of: Ref<I>, name: ObjectName, names: &Interner) -> u32 {
         let row = self.rows.grow_to(of.id);
         if row.life != Some(of.life) {
             let text = |symbol| names.resolve(symbol);
@@ -46,7 +47,7 @@ impl PodNames {
         }
         let suffix = row.next;
         row.next = (suffix + row.stride) % PodName::SUFFIXES;
-        PodName::Generated { prefix: name.name, suffix }
+        suffix
     }
 }
 
@@ -66,7 +67,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Id, Ref};
+    use crate::model::ReplicaSetId;
 
     #[test]
     fn names_of_one_set_differ_and_depend_on_its_name_alone() {

@@ -15,7 +15,7 @@ use crate::cluster::{
     Change, Cluster, Controller, NewPod, ObjectChange, Plan, Pod, ReplicaSet, ReplicaSetStatus,
     Requeue, Write,
 };
-use crate::model::{Model, ObjectKey, OwnerRef, PodId, ReplicaSetRef};
+use crate::model::{Model, ObjectKey, OwnerRef, PodId, ReplicaSetId, ReplicaSetRef};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
@@ -28,7 +28,7 @@ const BURST: usize = 500;
 /// The ReplicaSet controller.
 #[derive(Debug)]
 pub struct ReplicaSetController {
-    names: PodNames,
+    names: PodNames<ReplicaSetId>,
 }
 
 impl ReplicaSetController {

@@ -19,7 +19,10 @@ use crate::cluster::{
     Change, Cluster, Controller, GeneratorRole, KubeletRole, NodeRole, Plan, SchedulerRole,
     TrafficRole,
 };
-use crate::controllers::{DeploymentController, EndpointSliceController, ReplicaSetController};
+use crate::controllers::{
+    CronJobController, DeploymentController, EndpointSliceController, JobController,
+    ReplicaSetController, TtlAfterFinishedController,
+};
 use crate::event::Event;
 use crate::model::Model;
 use crate::placement::Policy;
@@ -82,6 +85,9 @@ impl Roles {
                 Box::new(DeploymentController::new(model, streams)),
                 Box::new(ReplicaSetController::new(model, streams)),
                 Box::new(EndpointSliceController::new(model, streams)),
+                Box::new(JobController::new(model, streams)),
+                Box::new(TtlAfterFinishedController::new(model, streams)),
+                Box::new(CronJobController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
             ],
         }

@@ -1,6 +1,7 @@
 //! The controllers' work queues, and their writes on the way to the API server.
 //!
-//! A key waits once; of two delayed adds the earlier deadline counts (rule C15). A key whose own
+//! A key waits once to be looked at as soon as may be, and once with a delay; of two delayed adds
+//! the earlier deadline counts (rule C15). A key whose own
 //! writes are still under way is looked at again only when they have landed (rule C20).
 
 use crate::base::{Duration, Id, LookupMap, SimTime};
@@ -17,13 +18,29 @@ type Key = (ControllerId, ObjectKey);
 #[derive(Debug)]
 pub(super) struct WorkQueues {
     clients: Vec<Client>,
-    due: LookupMap<Key, SimTime>,
+    due: LookupMap<Key, Due>,
     /// Looks in a row that failed.
     failures: LookupMap<Key, u32>,
     in_flight: LookupMap<Key, InFlight>,
     writes: Vec<Option<(Key, Write)>>,
     free: Vec<WriteId>,
     woken: Vec<ObjectKey>,
+}
+
+/// When a key is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Due {
+    /// As soon as its watch lets it.
+    soon: Option<SimTime>,
+    /// After a delay that somebody asked for.
+    later: Option<SimTime>,
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug)]
+enum Lane {
+    Soon,
+    Later,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,18 +79,25 @@ impl WorkQueues {
         for (index, controller) in controllers.iter().enumerate() {
             controller.wakes(change, cluster, &mut woken);
             for key in woken.drain(..) {
-                let delay = controller.wake_delay() + self.clients[index].watch_delay();
-                self.add((ControllerId::from_index(index), key), ctx.now() + delay, ctx);
+                let own = controller.wake_delay_of(change, key);
+                let at = ctx.now() + own + self.clients[index].watch_delay();
+                let lane = if own.is_zero() { Lane::Soon } else { Lane::Later };
+                self.add((ControllerId::from_index(index), key), lane, at, ctx);
             }
         }
         self.woken = woken;
     }
 
-    fn add(&mut self, key: Key, at: SimTime, ctx: &mut Ctx<'_>) {
-        if self.due.get(&key).is_some_and(|due| *due <= at) {
+    fn add(&mut self, key: Key, lane: Lane, at: SimTime, ctx: &mut Ctx<'_>) {
+        let due = self.due.or_insert_with(key, Due::default);
+        let slot = match lane {
+            Lane::Soon => &mut due.soon,
+            Lane::Later => &mut due.later,
+        };
+        if slot.is_some_and(|due| due <= at) {
             return;
         }
-        self.due.insert(key, at);
+        *slot = Some(at);
         ctx.at(at, Event::Reconcile { controller: key.0, key: key.1 });
     }
 
@@ -86,10 +110,9 @@ impl WorkQueues {
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) {
-        if self.due.get(&key) != Some(&ctx.now()) {
+        if !self.is_due(key, ctx.now()) {
             return;
         }
-        self.due.remove(&key);
         if let Some(waiting) = self.in_flight.get_mut(&key) {
             waiting.look_again = true;
             return;
@@ -108,8 +131,21 @@ impl WorkQueues {
             Requeue::Failed => self.back_off(key, controllers[key.0.index()].backoff()),
         };
         if let Some(delay) = delay {
-            self.add(key, ctx.now() + delay, ctx);
+            self.add(key, Lane::Later, ctx.now() + delay, ctx);
         }
+    }
+
+    /// Whether a key is due now; it no longer is then.
+    fn is_due(&mut self, key: Key, now: SimTime) -> bool {
+        let Some(due) = self.due.get_mut(&key) else { return false };
+        let before = (due.soon, due.later);
+        due.soon = due.soon.filter(|at| *at != now);
+        due.later = due.later.filter(|at| *at != now);
+        let (after, is_empty) = ((due.soon, due.later), due.soon.or(due.later).is_none());
+        if is_empty {
+            self.due.remove(&key);
+        }
+        before != after
     }
 
     /// How long a key waits whose look failed once more.
@@ -134,7 +170,8 @@ impl WorkQueues {
         for (index, controller) in controllers.iter().enumerate() {
             controller.begins(cluster, &mut begun);
             for (key, delay) in begun.drain(..) {
-                self.add((ControllerId::from_index(index), key), ctx.now() + delay, ctx);
+                let key = (ControllerId::from_index(index), key);
+                self.add(key, Lane::Later, ctx.now() + delay, ctx);
             }
         }
     }
@@ -170,7 +207,7 @@ impl WorkQueues {
             self.in_flight.remove(&key);
             if look_again {
                 let at = ctx.now() + self.clients[key.0.index()].watch_delay();
-                self.add(key, at, ctx);
+                self.add(key, Lane::Soon, at, ctx);
             }
         }
     }
