@@ -18,6 +18,7 @@ mod kubesbs;
 mod manifest_files;
 mod placement;
 mod real_manifests;
+mod rules;
 mod scheduler;
 mod scheduler_config;
 mod scripted;
