@@ -5,13 +5,17 @@
 //! `doBackOff`; client-go/util/flowcontrol/backoff.go; pkg/kubelet/pod_workers.go.
 
 use crate::base::{Duration, SimTime, dist};
-use crate::cluster::{Phase, Serving};
+use crate::cluster::{ContainerExit, Exits, Phase, Serving};
 use crate::event::KubeletStep;
-use crate::model::RestartPolicy;
+use crate::model::{Exit, RestartPolicy};
 
 use super::state::{Container, End, NEVER, Process, Stage};
 use super::worker::Worker;
 
+/// Codes of processes that a signal ends: 128 and its number.
+pub(super) const SIGTERM: i32 = 143;
+/// See [`SIGTERM`].
+pub(super) const SIGKILL: i32 = 137;
 /// First crash back-off (rule N90).
 const BACKOFF_FIRST: Duration = Duration::secs(10);
 /// Longest crash back-off.
@@ -27,8 +31,39 @@ fn is_forgotten(container: &Container, at: SimTime) -> bool {
 }
 
 impl Worker<'_, '_> {
-    /// A container's process ends: by itself, on the signal, or by SIGKILL (not ok).
-    pub(super) fn die(&mut self, c: u8, ok: bool) {
+    /// A container's process ends by itself.
+    pub(super) fn exits(&mut self, c: u8) {
+        let runs = self.at(c).runs;
+        let index = self.row.index;
+        let behavior = self.behavior(c);
+        let fails = |exit: &&Exit| {
+            let of = exit.indexes.as_ref();
+            let draw = dist::open01_of(dist::mix(self.row.uid ^ u64::from(runs)));
+            of.is_none_or(|of| index.is_some_and(|index| of.has(index))) && draw < exit.share
+        };
+        let exit = behavior.exits.iter().find(fails).filter(|_| !self.is_init(c));
+        let code = exit.map_or(0, |exit| i32::from(exit.code));
+        self.die(c, code);
+    }
+
+    /// A container's process ends because of the stop signal, with all its work done: a server
+    /// exits 0, what would have ended by itself does not.
+    pub(super) fn bows_out(&mut self, c: u8) {
+        let ends = self.behavior(c).run.is_some() || self.lifetime().is_some();
+        self.die(c, if ends { SIGTERM } else { 0 });
+    }
+
+    /// The codes other than 0 of ended containers.
+    pub(super) fn exit_codes(&self) -> Exits {
+        let ordered = self.mains().chain(0..self.mains().start);
+        Exits::of(ordered.zip(0..).map(|(c, container)| {
+            let ended = self.at(c).process == Process::Exited;
+            ContainerExit { container, code: if ended { self.at(c).exit_code } else { 0 } }
+        }))
+    }
+
+    /// A container's process ends with a code.
+    pub(super) fn die(&mut self, c: u8, code: i32) {
         let now = self.now;
         let container = self.at_mut(c);
         if container.process != Process::Running {
@@ -36,7 +71,8 @@ impl Worker<'_, '_> {
         }
         let older = (container.runs > 1).then_some(container.finished);
         let verdict = container.verdict;
-        *container = Container { exit_ok: ok, ..container.without_process(now) };
+        let exit_ok = code == 0;
+        *container = Container { exit_ok, exit_code: code, ..container.without_process(now) };
         if self.is_server(c) {
             self.set_serving(Serving::Absent);
         }
@@ -92,6 +128,9 @@ impl Worker<'_, '_> {
         container.seen = true;
         (container.is_started, container.is_ready, container.ready_due) = (false, false, NEVER);
         container.exit_ok = false;
+        if container.exit_code == 0 {
+            container.exit_code = SIGKILL;
+        }
         self.state.at_hand = None;
         if self.starts_again(c, false) {
             self.restart_after(c, older);

@@ -156,6 +156,8 @@ pub(super) struct Container {
     pub seen: bool,
     /// Whether it ended with 0.
     pub exit_ok: bool,
+    /// With which code it ended.
+    pub exit_code: i32,
     /// Whether its startup probe has passed, or it has none.
     pub is_started: bool,
     /// What its readiness probe says.
@@ -215,6 +217,7 @@ impl Container {
         fresh: false,
         seen: false,
         exit_ok: false,
+        exit_code: 0,
         is_started: false,
         is_ready: false,
         verdict: None,

@@ -15,6 +15,7 @@ use crate::base::{Duration, SimTime};
 use crate::cluster::{Serving, Write};
 use crate::event::KubeletStep;
 
+use super::exits::{SIGKILL, SIGTERM};
 use super::state::{End, NEVER, Process, Stage, Stop};
 use super::worker::Worker;
 
@@ -130,7 +131,7 @@ impl Worker<'_, '_> {
         } else if is_able {
             self.drain(c);
         } else {
-            self.die(c, false);
+            self.die(c, SIGTERM);
         }
     }
 
@@ -151,7 +152,7 @@ impl Worker<'_, '_> {
         let time = self.behavior(c).shutdown.drain;
         self.at_mut(c).stop_due = NEVER;
         if !self.is_server(c) || time.is_zero() {
-            return self.die(c, true);
+            return self.bows_out(c);
         }
         let now = self.now;
         let container = self.at_mut(c);
@@ -167,7 +168,7 @@ impl Worker<'_, '_> {
         if self.at(c).stop == Stop::Turn {
             self.signal(c, Duration::ZERO);
         } else {
-            self.die(c, false);
+            self.die(c, SIGKILL);
         }
     }
 
@@ -202,9 +203,20 @@ impl Worker<'_, '_> {
             End::Failed(reason) => self.ended(crate::cluster::Phase::Failed, reason),
             End::Removed => {
                 self.state.stage = Stage::Finalize;
+                self.end_tracked();
                 let delay = self.draw_relist() + self.draw(&self.model.latencies.finalize);
                 self.wait(delay, KubeletStep::Finalize);
             }
+        }
+    }
+
+    /// The Job controller must see how a deleted pod ended: its phase is terminal before the object
+    /// goes (rules C117, N129). Of other pods nobody looks at that.
+    fn end_tracked(&mut self) {
+        if self.row.is_tracked {
+            let phase = self.final_phase();
+            self.ended(phase, "");
+            self.state.stage = Stage::Finalize;
         }
     }
 

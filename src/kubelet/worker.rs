@@ -69,7 +69,7 @@ impl Worker<'_, '_> {
             KubeletStep::Started(c) if self.is_at_hand(c) => self.started(c),
             KubeletStep::PostStarted(c) if self.is_at_hand(c) => self.post_started(),
             KubeletStep::Able(c) if self.at(c).able_at == self.now => self.able(c),
-            KubeletStep::Exited(c) if self.at(c).exit_due == self.now => self.die(c, true),
+            KubeletStep::Exited(c) if self.at(c).exit_due == self.now => self.exits(c),
             KubeletStep::ExitSeen(c) if self.at(c).seen_due == self.now => self.exit_seen(c),
             KubeletStep::Restart(c) if self.at(c).restart_due == self.now => self.restart(c),
             KubeletStep::Readiness(c) if self.at(c).ready_due == self.now => self.readiness(c),
@@ -79,7 +79,7 @@ impl Worker<'_, '_> {
             KubeletStep::Kill => self.kill(),
             KubeletStep::PreStopped(c) if self.at(c).stop_due == self.now => self.pre_stopped(c),
             KubeletStep::AcceptEnds(c) if self.at(c).stop_due == self.now => self.drain(c),
-            KubeletStep::DrainEnds(c) if self.at(c).stop_due == self.now => self.die(c, true),
+            KubeletStep::DrainEnds(c) if self.at(c).stop_due == self.now => self.bows_out(c),
             KubeletStep::GraceEnds(c) if self.at(c).grace_due == self.now => self.grace_ends(c),
             KubeletStep::SandboxStopped if self.is_due(Stage::SandboxStop) => {
                 self.sandbox_stopped();
@@ -363,5 +363,6 @@ impl Worker<'_, '_> {
         self.state.status.ready = false;
         self.state.status.finished =
             Some(last.filter(|_| self.state.initialised).unwrap_or(self.now));
+        self.state.status.exits = self.exit_codes();
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Symbol};
 
 use super::ids::{ObjectName, Workload};
+use super::intervals::Intervals;
 use super::labels::Labels;
 use super::pod::{Container, PodSpec, Template};
 
@@ -19,8 +20,10 @@ pub struct Behavior {
     pub serve: Option<Serve>,
     /// Calls that it makes while it serves one, in order.
     pub calls: Vec<Downstream>,
-    /// How long it runs before it exits 0; `None`: for ever. Init containers: how long they take.
+    /// How long it runs before it exits; `None`: for ever. Init containers: how long they take.
     pub run: Option<Distribution>,
+    /// With which code it exits then; the first that applies, else 0. Init containers exit 0.
+    pub exits: Vec<Exit>,
     /// CPU that it uses without any call.
     pub cpu_idle: MilliCpu,
     /// Memory that it uses.
@@ -29,6 +32,17 @@ pub struct Behavior {
     pub hook: Duration,
     /// Compressed size of its image.
     pub image_size: Bytes,
+}
+
+/// An end of a container with another code than 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exit {
+    /// The code, 1 to 255.
+    pub code: u8,
+    /// Of pods with these completion indexes only.
+    pub indexes: Option<Intervals>,
+    /// In this part of the runs, from 0 to 1, each drawn by itself.
+    pub share: f64,
 }
 
 /// What a container does on the stop signal (rule N426).
@@ -96,6 +110,8 @@ pub struct BehaviorChange {
     pub calls: Option<Vec<Downstream>>,
     /// See [`Behavior::run`].
     pub run: Option<Distribution>,
+    /// See [`Behavior::exits`].
+    pub exits: Option<Vec<Exit>>,
     /// See [`Behavior::cpu_idle`].
     pub cpu_idle: Option<MilliCpu>,
     /// See [`Behavior::memory`].
@@ -123,6 +139,7 @@ impl BehaviorChange {
         if self.run.is_some() {
             to.run.clone_from(&self.run);
         }
+        set(&mut to.exits, self.exits.as_ref());
         set(&mut to.cpu_idle, self.cpu_idle.as_ref());
         set(&mut to.memory, self.memory.as_ref());
         set(&mut to.hook, self.hook.as_ref());

@@ -90,6 +90,7 @@ impl Behavior {
             cpu_idle: MilliCpu(0),
             memory: Bytes(0),
             hook: Duration::ZERO,
+            exits: Vec::new(),
             image_size: Bytes(0),
         }
     }

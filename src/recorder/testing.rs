@@ -63,6 +63,7 @@ fn behavior() -> Behavior {
             errors: 0.0,
         }),
         memory: Bytes::mib(64),
+        exits: Vec::new(),
         image_size: Bytes::mib(100),
         ..Behavior::plain()
     }

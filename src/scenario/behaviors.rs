@@ -2,12 +2,12 @@
 
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio};
 use crate::model::{
-    Behavior, BehaviorChange, BehaviorRule, Downstream, ObjectName, Serve, Shutdown, Workload,
-    WorkloadKind,
+    Behavior, BehaviorChange, BehaviorRule, Downstream, Exit, Intervals, ObjectName, Serve,
+    Shutdown, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
-use super::file::{BehaviorFile, DownstreamFile, ServeFile, ShutdownFile};
+use super::file::{BehaviorFile, DownstreamFile, ExitFile, ServeFile, ShutdownFile};
 use super::known::{Gaps, missing, no_kind};
 
 /// What a container does when nobody says otherwise. The numbers are assumptions, shown by
@@ -29,6 +29,7 @@ pub(super) fn standard() -> Behavior {
         cpu_idle: MilliCpu(1),
         memory: Bytes::mib(64),
         hook: Duration::secs(1),
+        exits: Vec::new(),
         image_size: Bytes::mib(50),
     }
 }
@@ -117,6 +118,7 @@ pub(super) fn lower(
         serve: file.serve.as_ref().map(|s| serve(s, found)),
         calls,
         run: law(&file.run),
+        exits: file.exit.as_ref().map(|all| all.iter().map(|e| exit(e, found)).collect()),
         cpu_idle: file.cpu_idle.map(|cpu| cpu.0),
         memory: file.memory.map(|size| size.0),
         hook: file.hook.map(|span| span.0),
@@ -150,10 +152,26 @@ fn workload(
     let kind = match kind {
         "deployment" | "deployments" | "deploy" => WorkloadKind::Deployment,
         "replicaset" | "replicasets" | "rs" => WorkloadKind::ReplicaSet,
+        "replicationcontroller" | "replicationcontrollers" | "rc" => {
+            WorkloadKind::ReplicationController
+        }
+        "statefulset" | "statefulsets" | "sts" => WorkloadKind::StatefulSet,
+        "daemonset" | "daemonsets" | "ds" => WorkloadKind::DaemonSet,
+        "job" | "jobs" => WorkloadKind::Job,
+        "cronjob" | "cronjobs" | "cj" => WorkloadKind::CronJob,
         "pod" | "pods" => WorkloadKind::Pod,
         "workload" => WorkloadKind::Generator,
         other => {
-            let kinds = ["deployment", "replicaset", "pod", "workload"];
+            let kinds = [
+                "deployment",
+                "replicaset",
+                "statefulset",
+                "daemonset",
+                "job",
+                "cronjob",
+                "pod",
+                "workload",
+            ];
             let message = format!("no behaviour can be for a {other}");
             let error = Diagnostic::error(target.span, message);
             let error = error.with_hint(format!("it can be for a {}", kinds.join(", ")));
@@ -190,6 +208,21 @@ fn downstream(
     }
     let timeout = call.value.timeout.map_or(DOWNSTREAM_TIMEOUT, |span| span.0);
     Some(Downstream { to, times, timeout })
+}
+
+fn exit(file: &Spanned<ExitFile>, found: &mut Diagnostics) -> Exit {
+    let ExitFile { code, indexes, share } = &file.value;
+    if *code == 0 {
+        found.error(file.span, "a code of an exit that fails is from 1 to 255");
+    }
+    Exit {
+        code: *code,
+        indexes: indexes.as_ref().map(|all| Intervals::of(all.iter().copied())),
+        share: share.as_ref().map_or(1.0, |share| {
+            let Ratio(part) = share.0;
+            part
+        }),
+    }
 }
 
 fn shutdown(file: &ShutdownFile) -> Shutdown {

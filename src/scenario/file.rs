@@ -255,7 +255,7 @@ pub struct LatencyTable {
 #[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct BehaviorFile {
-    /// Of this workload only: `deployment/NAME`, `replicaset/NAME`, `pod/NAME`, `workload/NAME`,
+    /// Of this workload only: `deployment/NAME`, `job/NAME`, `cronjob/NAME` …, `workload/NAME`,
     /// with `NAMESPACE/` before the name if it is not `default`.
     #[serde(rename = "for")]
     pub target: Option<Spanned<String>>,
@@ -272,8 +272,10 @@ pub struct BehaviorFile {
     pub serve: Option<Spanned<ServeFile>>,
     /// Calls that it makes while it serves one, in order.
     pub calls: Option<Vec<Spanned<DownstreamFile>>>,
-    /// How long it runs before it exits 0.
+    /// How long it runs before it exits.
     pub run: Option<Law>,
+    /// With which code it exits then: the first entry that applies, else 0.
+    pub exit: Option<Vec<Spanned<ExitFile>>>,
     /// CPU without any call.
     pub cpu_idle: Option<Cpu>,
     /// Memory in use.
@@ -282,6 +284,19 @@ pub struct BehaviorFile {
     pub hook: Option<Span>,
     /// Compressed size of its image.
     pub image_size: Option<Size>,
+}
+
+/// An end with another code than 0.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
+pub struct ExitFile {
+    /// The code, from 1 to 255.
+    pub code: u8,
+    /// Of pods with these completion indexes only.
+    pub indexes: Option<Vec<u32>>,
+    /// In this part of the runs, each drawn by itself; else in all.
+    pub share: Option<Share>,
 }
 
 /// What a container does on SIGTERM.

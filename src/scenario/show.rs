@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Distribution, Interner};
-use crate::model::{Behavior, Latencies, NodeSpec, Rate, Template};
+use crate::base::{Distribution, Interner, Ratio};
+use crate::model::{Behavior, Exit, Latencies, NodeSpec, Rate, Template};
 use crate::tree::json_to_yaml;
 
 use super::{Loaded, show_scheduler};
@@ -98,6 +98,12 @@ fn show_template(template: &Template, names: &Interner) -> Vec<(String, Value)> 
     inits.chain(spec.containers.iter().enumerate().map(|(i, c)| of("", i, c.name))).collect()
 }
 
+fn show_exit(exit: &Exit) -> String {
+    let Exit { code, indexes, share } = exit;
+    let of = indexes.as_ref().map_or_else(String::new, |of| format!(" of indexes {of}"));
+    format!("{code} in {} of the runs{of}", Ratio(*share))
+}
+
 fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
     let mut shown = json!({
         "start": show_law(&behavior.start),
@@ -115,6 +121,9 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
     });
     if let Some(run) = &behavior.run {
         shown["run"] = json!(show_law(run));
+    }
+    if !behavior.exits.is_empty() {
+        shown["exit"] = json!(behavior.exits.iter().map(show_exit).collect::<Vec<_>>());
     }
     if let Some(serve) = behavior.serve.as_ref().filter(|_| serves) {
         shown["serve"] = json!({

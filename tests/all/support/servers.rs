@@ -49,6 +49,7 @@ pub(crate) fn behavior(serve: Serve) -> Behavior {
         serve: Some(serve),
         cpu_idle: MilliCpu::default(),
         memory: Bytes::default(),
+        exits: Vec::new(),
         image_size: Bytes::default(),
         ..Behavior::plain()
     }
