@@ -22,6 +22,7 @@ fn behaviors() -> Behaviors {
         cpu_idle: MilliCpu::ZERO,
         memory: seatrial::base::Bytes::ZERO,
         hook: Duration::ZERO,
+        exits: Vec::new(),
         image_size: seatrial::base::Bytes::ZERO,
     };
     Behaviors { standard, rules: Vec::new() }
