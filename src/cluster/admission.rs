@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::api::admission::{self, Quota, Surroundings, Usage, default_limit_range};
 use crate::api::{self, Kind, Lowering};
 use crate::base::{LookupMap, Symbol};
-use crate::model::{PodId, Template};
+use crate::model::{BudgetId, PodId, Template};
 
 use super::{Cluster, NewPod, Refusal};
 
@@ -33,6 +33,8 @@ type Amounts = BTreeMap<String, crate::base::Quantity>;
 pub struct Charged {
     /// Injected failures that they used up.
     failures: u32,
+    /// Evictions that budgets granted.
+    pub(super) evictions: Vec<BudgetId>,
     /// By namespace and quota.
     used: BTreeMap<(Symbol, usize), Amounts>,
 }

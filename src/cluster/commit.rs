@@ -179,6 +179,7 @@ impl Cluster {
                 self.evict(pod, reason, grace, changes, recorder);
             }
             Write::LabelPod { pod, labels } => self.label_pod(pod, labels, changes),
+            Write::Disruption { pod, reason } => self.set_disruption(pod, reason, changes),
             Write::DeletionCost { pod, cost } => self.set_deletion_cost(pod, cost, changes),
             Write::PodOwner { pod, owner } => self.set_pod_owner(pod, owner, changes),
             Write::Untrack { pod } => self.untrack(pod, changes, recorder),
@@ -282,6 +283,7 @@ impl Cluster {
         }
         let labels = key.1.clone();
         let services = self.services_of(&labels, template);
+        let budgets = self.budgets_of(&labels, template);
         let mut cx = Lowering {
             behaviors: &self.model.behaviors,
             classes: &self.priorities,
@@ -289,7 +291,7 @@ impl Cluster {
         };
         let admission = self.admission.of_template(template, &mut cx);
         let template = Arc::clone(template);
-        let row = TemplateRow { template, labels, services, users: 1, admission };
+        let row = TemplateRow { template, labels, services, budgets, users: 1, admission };
         let id = self.templates.insert(row).id;
         self.template_rows.insert(key, id);
         id

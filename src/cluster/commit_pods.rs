@@ -62,6 +62,7 @@ impl Cluster {
             deletion: None,
             nominated: None,
             disruption: None,
+            disruption_changed: self.now,
             unschedulable: None,
         });
         self.name_claims_of(pod.id);
@@ -77,6 +78,7 @@ impl Cluster {
                 row.pods.push(pod.id);
             }
         }
+        self.join_budgets(pod.id);
         self.count(pod.id, 1);
         self.charge(pod.id, admission::add);
         changes.push(Change::PodAdded { pod, owner: new.owner });
@@ -179,9 +181,27 @@ impl Cluster {
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
+        let now = self.now;
         if let Some(row) = self.pods.get_mut(pod) {
             row.disruption = Some(reason);
+            row.disruption_changed = now;
             self.delete_pod(pod, grace, changes, recorder);
+        }
+    }
+
+    /// Sets or takes back the condition `DisruptionTarget`.
+    pub(super) fn set_disruption(
+        &mut self,
+        pod: PodRef,
+        reason: Option<Disruption>,
+        changes: &mut Vec<Change>,
+    ) {
+        let now = self.now;
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        if std::mem::replace(&mut row.disruption, reason) != reason {
+            row.disruption_changed = now;
+            let owner = row.owner;
+            changes.push(Change::PodMeta { pod, owner });
         }
     }
 
@@ -193,6 +213,7 @@ impl Cluster {
             return;
         }
         self.leave_services(pod.id);
+        self.leave_budgets(pod.id);
         let template = Arc::clone(&self.templates[before].template);
         let after = self.use_template(&template, labels);
         self.pods[pod.id].template = after;
@@ -203,6 +224,7 @@ impl Cluster {
                 row.pods.insert(place.unwrap_or_else(|place| place), pod.id);
             }
         }
+        self.join_budgets(pod.id);
         changes.push(Change::PodMeta { pod, owner });
     }
 
@@ -384,6 +406,7 @@ impl Cluster {
         let before = self.serving[pod.id];
         self.count(pod.id, -1);
         self.leave_services(pod.id);
+        self.leave_budgets(pod.id);
         let row = self.pods.remove(pod.id);
         self.serving[pod.id] = Serving::Gone;
         if before != Serving::Gone {

@@ -31,6 +31,15 @@ impl Cluster {
                 "the pods of {id:?} are others"
             );
         }
+        for (id, budget) in self.budgets.iter() {
+            let selected = |p: &super::Pod| self.templates[p.template].budgets.contains(&id);
+            let mut all: Vec<_> = self.pods.iter().filter(|(_, p)| selected(p)).collect();
+            all.sort_by_key(|(_, p)| p.serial);
+            assert!(
+                all.iter().map(|(pod, _)| pod).eq(&budget.pods),
+                "the pods of {id:?} are others"
+            );
+        }
         let mut counts = PodCounts::default();
         for (_, pod) in self.pods.iter() {
             counts.add(pod, 1);

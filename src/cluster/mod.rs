@@ -16,6 +16,7 @@ mod cron_job;
 mod daemon_set;
 mod dataplane;
 mod endpoints;
+mod eviction;
 mod invariants;
 mod job;
 mod node;
@@ -25,6 +26,7 @@ mod pod;
 mod proxies;
 mod registry;
 mod roles;
+mod scale;
 mod stateful_set;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -45,11 +47,12 @@ use crate::model::{
 use crate::sim::Streams;
 
 pub use admission::{Admitted, Charged};
-pub use budget::{Budget, BudgetStatus, BudgetWrite};
+pub use budget::{Budget, BudgetStatus, BudgetWrite, DisruptionAllowed};
 pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{PodMetrics, Serving};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
+pub use eviction::EvictionRefused;
 pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
 pub use node::Node;
 pub use plan::{
@@ -64,6 +67,7 @@ pub use roles::{
     Backoff, Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole,
     Off, Requeue, SchedulerRole, TrafficRole,
 };
+pub use scale::Expected;
 pub use stateful_set::{StatefulSet, StatefulSetStatus, StatefulSetWrite};
 pub use workload::{
     Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaSet,

@@ -40,9 +40,7 @@ impl Cluster {
             changes.push(added(ObjectKey::CronJob(id)));
         }
         for spec in &model.budgets {
-            let row = Budget::new(Arc::new(spec.clone()), now);
-            let id = self.budgets.insert(spec.name, row);
-            changes.push(added(ObjectKey::Budget(id)));
+            self.add_budget(Budget::declared(Arc::new(spec.clone()), now), changes);
         }
     }
 
@@ -99,10 +97,7 @@ impl Cluster {
                 let id = self.cron_jobs.insert(name, CronJob::new(spec, now));
                 changes.push(added(ObjectKey::CronJob(id)));
             }
-            Declared::Budget(spec) => {
-                let id = self.budgets.insert(name, Budget::new(spec, now));
-                changes.push(added(ObjectKey::Budget(id)));
-            }
+            Declared::Budget(spec) => self.add_budget(Budget::new(spec, now), changes),
             Declared::Service(spec) => self.add_service(&spec, changes),
             Declared::Hpa(spec) => self.add_hpa(spec, changes),
             Declared::Node(spec) => {
@@ -158,7 +153,9 @@ impl Cluster {
             Declared::StatefulSet(spec) => put!(stateful_sets, StatefulSet, spec),
             Declared::DaemonSet(spec) => put!(daemon_sets, DaemonSet, spec),
             Declared::CronJob(spec) => put!(cron_jobs, CronJob, spec),
-            Declared::Budget(spec) => put!(budgets, Budget, spec),
+            Declared::Budget(spec) => {
+                self.replace_budget(spec, is_same_spec, changes);
+            }
             Declared::Job(spec) => {
                 let Some(job) = self.job_named(name) else { return };
                 self.replace_job(job, spec, is_same_spec, changes);
@@ -239,10 +236,8 @@ impl Cluster {
                 }
             }
             Kind::PodDisruptionBudget => {
-                let id = self.budgets.named(name);
-                if let Some(id) = id.filter(|id| self.budgets.remove(*id).is_some()) {
+                if self.delete_budget(name, changes) {
                     self.trees.remove(&(kind, name));
-                    changes.push(removed(ObjectKey::Budget(id)));
                 }
             }
             Kind::Service => {

@@ -88,6 +88,13 @@ pub enum Write {
         /// The grace asked for; `None`: the pod's own.
         grace: Option<Duration>,
     },
+    /// Sets or takes back the condition `DisruptionTarget` of a pod, without deleting it.
+    Disruption {
+        /// Which pod.
+        pod: PodRef,
+        /// Why; `None`: the condition turns False.
+        reason: Option<Disruption>,
+    },
     /// Sets the labels of a pod.
     LabelPod {
         /// Which pod.

@@ -62,6 +62,8 @@ pub struct Pod {
     pub nominated: Option<NodeId>,
     /// Condition `DisruptionTarget`, by its reason.
     pub disruption: Option<Disruption>,
+    /// When that condition was set or taken back.
+    pub disruption_changed: SimTime,
     /// Why it could not be placed at the last attempt that failed; kept once it is placed.
     pub unschedulable: Option<Box<str>>,
 }

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use crate::base::{Duration, SimTime};
 use crate::model::{
-    DeploymentId, DeploymentSpec, HpaSpec, Labels, ObjectName, PodId, ReplicaSetId, Selector,
-    ServiceId, ServiceSpec, Template, TemplateId,
+    BudgetId, DeploymentId, DeploymentSpec, HpaSpec, Labels, ObjectName, PodId, ReplicaSetId,
+    Selector, ServiceId, ServiceSpec, Template, TemplateId,
 };
 
 use super::Admitted;
@@ -179,6 +179,8 @@ pub struct TemplateRow {
     pub labels: Labels,
     /// Services that select these labels, in the namespace of the workload.
     pub services: SmallVec<[ServiceId; 2]>,
+    /// PodDisruptionBudgets that select these labels there, in order of creation.
+    pub budgets: SmallVec<[BudgetId; 1]>,
     /// How many pods, ReplicaSets and model objects use it.
     pub users: u32,
     /// What admission makes of its pods; `None` where no rule touches them.

@@ -20,8 +20,8 @@ use crate::cluster::{
     TrafficRole,
 };
 use crate::controllers::{
-    CronJobController, DeploymentController, EndpointSliceController, JobController,
-    ReplicaSetController, TtlAfterFinishedController,
+    CronJobController, DeploymentController, DisruptionController, EndpointSliceController,
+    JobController, ReplicaSetController, TtlAfterFinishedController,
 };
 use crate::event::Event;
 use crate::model::Model;
@@ -88,6 +88,7 @@ impl Roles {
                 Box::new(JobController::new(model, streams)),
                 Box::new(TtlAfterFinishedController::new(model, streams)),
                 Box::new(CronJobController::new(model, streams)),
+                Box::new(DisruptionController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
             ],
         }

@@ -3,7 +3,7 @@
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/{volumebinding, volumerestrictions,
 //! volumezone, nodevolumelimits} (rules S123a to S123d).
 
-use crate::base::{Bytes, Symbol};
+use crate::base::{Bytes, IntOrString, Symbol};
 
 use super::ids::ObjectName;
 use super::labels::{Labels, Selector};
@@ -278,17 +278,39 @@ pub struct VolumeAttachment {
     pub volume: Option<Symbol>,
 }
 
-/// A PodDisruptionBudget, as preemption reads it (rule S179).
+/// A PodDisruptionBudget: what it asks for, and the part of its status that preemption reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisruptionBudget {
     /// Namespace and name.
     pub name: ObjectName,
-    /// Which pods; `None` and an empty one select none here.
+    /// Which pods; `None` selects none. An empty one selects all, but none in preemption (S179).
     pub selector: Option<Selector>,
+    /// `minAvailable`.
+    pub min_available: Option<IntOrString>,
+    /// `maxUnavailable`; without either no pod may be evicted.
+    pub max_unavailable: Option<IntOrString>,
+    /// `unhealthyPodEvictionPolicy: AlwaysAllow` (rule C153).
+    pub evicts_unhealthy: bool,
     /// `status.disruptionsAllowed`.
     pub allowed: i64,
     /// Names of the pods in `status.disruptedPods`.
     pub disrupted: Vec<Symbol>,
+}
+
+impl DisruptionBudget {
+    /// One that asks for nothing yet.
+    #[must_use]
+    pub const fn plain(name: ObjectName, selector: Option<Selector>) -> Self {
+        Self {
+            name,
+            selector,
+            min_available: None,
+            max_unavailable: None,
+            evicts_unhealthy: false,
+            allowed: 0,
+            disrupted: Vec::new(),
+        }
+    }
 }
 
 /// A namespace.

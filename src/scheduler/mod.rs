@@ -177,7 +177,7 @@ impl Scheduler {
                 let delay = updates.draw();
                 pods.not_before(now + delay)
             }
-            Notice::Service(_) | Notice::ReplicaSet(_) => others.ordered(now),
+            Notice::Service(_) | Notice::ReplicaSet(_) | Notice::Budget(_) => others.ordered(now),
         }
     }
 

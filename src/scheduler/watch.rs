@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::base::{IdVec, LookupSet, Symbol};
 use crate::cluster::{Change, Cluster, Disruption, NodeChange, ObjectChange, Pod};
 use crate::model::{
-    Labels, NodeId, NodeOrder, ObjectName, OwnerRef, PodRef, PodSpec, PodVolume, ReplicaSetRef,
-    ServiceId, TemplateId,
+    BudgetId, DisruptionBudget, Labels, NodeId, NodeOrder, ObjectKey, ObjectName, OwnerRef, PodRef,
+    PodSpec, PodVolume, ReplicaSetRef, ServiceId, TemplateId,
 };
 use crate::placement::plugins::volumes::controller;
 use crate::placement::{ClassId, Owner, OwnerKind, PodIdentity, PodInfo};
@@ -34,6 +34,8 @@ pub(super) enum Notice {
     Service(ServiceId),
     /// A ReplicaSet is new or gone.
     ReplicaSet(ReplicaSetRef),
+    /// A PodDisruptionBudget is new, changed or gone.
+    Budget(BudgetId),
 }
 
 impl Notice {
@@ -66,6 +68,7 @@ impl Notice {
                 what: ObjectChange::Added | ObjectChange::Removed,
                 ..
             } => Some(Self::ReplicaSet(*replica_set)),
+            Change::Object { key: ObjectKey::Budget(budget), .. } => Some(Self::Budget(*budget)),
             Change::PodStatus { .. }
             | Change::PodMeta { .. }
             | Change::PodRefused { .. }
@@ -97,6 +100,7 @@ struct Kind {
 pub(super) struct Watch {
     kinds: IdVec<TemplateId, Option<Kind>>,
     services: BTreeMap<ServiceId, ObjectName>,
+    budgets: BTreeMap<BudgetId, ObjectName>,
     owners: BTreeMap<ReplicaSetRef, (Symbol, Owner)>,
     strangers: LookupSet<Symbol>,
     /// The one priority of all pods so far; then those that are of several.
@@ -131,8 +135,10 @@ impl Watch {
     /// finds them if that is left to chance (rules S12, S12a).
     pub(super) fn start(&mut self, core: &mut Core, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let (names, model) = (cluster.names(), cluster.model());
+        for (budget, _) in cluster.budgets().iter() {
+            self.learn_budget(budget, core, cluster);
+        }
         let catalog = core.placer_mut().catalog_mut();
-        catalog.budgets.clone_from(&model.budgets);
         if let Some(key) = names.get("kubernetes.io/metadata.name") {
             for template in model.templates() {
                 let name = template.workload.name.namespace;
@@ -198,6 +204,7 @@ impl Watch {
             }
             Notice::Service(service) => self.learn_service(service, core, cluster),
             Notice::ReplicaSet(replica_set) => self.learn_owner(replica_set, core, cluster),
+            Notice::Budget(budget) => self.learn_budget(budget, core, cluster),
         }
     }
 
@@ -290,6 +297,29 @@ impl Watch {
         if let Some(selector) = &row.spec.selector {
             services.insert(row.spec.name, selector.clone());
             self.services.insert(id, row.spec.name);
+        }
+    }
+
+    /// Preemption reads the status as it is now (rule S179). Pods with generated names are left
+    /// out of `disruptedPods`: their deletion is set at the instant of the eviction.
+    fn learn_budget(&mut self, id: BudgetId, core: &mut Core, cluster: &Cluster) {
+        let budgets = &mut core.placer_mut().catalog_mut().budgets;
+        let row = cluster.budgets().get(id);
+        let known = row.map(|row| row.spec.name).or_else(|| self.budgets.remove(&id));
+        let place = known.and_then(|name| budgets.iter().position(|b| b.name == name));
+        let live = row.map(|row| {
+            self.budgets.insert(id, row.spec.name);
+            let names = row.status.disrupted.iter().filter_map(|(name, _)| match name {
+                PodName::Fixed(name) => Some(*name),
+                PodName::Generated { .. } | PodName::Numbered { .. } => None,
+            });
+            let (allowed, disrupted) = (row.status.allowed, names.collect());
+            DisruptionBudget { allowed, disrupted, ..DisruptionBudget::clone(&row.spec) }
+        });
+        match (place, live) {
+            (Some(place), Some(live)) => budgets[place] = live,
+            (Some(place), None) => drop(budgets.remove(place)),
+            (None, live) => budgets.extend(live),
         }
     }
 

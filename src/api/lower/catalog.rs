@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::node_selector::lower_labels;
-use super::super::read::{entries, is_set, text};
+use super::super::read::{entries, int_or_string, is_set, text};
 use super::{object_name, optional_selector};
 use crate::base::Interner;
 use crate::model::{DisruptionBudget, NamespaceSpec, Selector};
@@ -19,12 +19,15 @@ pub fn lower_namespace(object: &Value, names: &mut Interner) -> NamespaceSpec {
     NamespaceSpec { name, labels }
 }
 
-/// Lowers a PodDisruptionBudget with its status (rule S179).
+/// Lowers a PodDisruptionBudget with its status (rules C144, S179).
 pub fn lower_budget(object: &Value, names: &mut Interner) -> DisruptionBudget {
-    let status = &object["status"];
+    let (spec, status) = (&object["spec"], &object["status"]);
     DisruptionBudget {
         name: object_name(object, names),
-        selector: optional_selector(&object["spec"]["selector"], names),
+        selector: optional_selector(&spec["selector"], names),
+        min_available: int_or_string(&spec["minAvailable"]),
+        max_unavailable: int_or_string(&spec["maxUnavailable"]),
+        evicts_unhealthy: spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow",
         allowed: status["disruptionsAllowed"].as_i64().unwrap_or(0),
         disrupted: entries(&status["disruptedPods"]).map(|(pod, _)| names.intern(pod)).collect(),
     }

@@ -270,7 +270,8 @@ fn budgets_split_as_in_s179() {
         let (key, old) = (bench.names.intern("app"), bench.names.intern("old"));
         let selector = Some(Selector::from_labels(&Labels::new([(key, old)])));
         let name = ObjectName { namespace: name, name };
-        let budget = DisruptionBudget { name, selector, allowed: 1, disrupted };
+        let budget =
+            DisruptionBudget { allowed: 1, disrupted, ..DisruptionBudget::plain(name, selector) };
         bench.placer.catalog_mut().budgets = vec![budget];
     };
     // The first takes the one eviction; the three others are protected and put back first.
