@@ -356,6 +356,12 @@ impl World {
         &self.cluster
     }
 
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> SimTime {
+        self.queue.now()
+    }
+
     /// Starts the run without going on: for tests that step.
     pub fn begin(&mut self) {
         let model = Arc::clone(self.cluster.model());
