@@ -309,10 +309,8 @@ impl Watch {
         let place = known.and_then(|name| budgets.iter().position(|b| b.name == name));
         let live = row.map(|row| {
             self.budgets.insert(id, row.spec.name);
-            let names = row.status.disrupted.iter().filter_map(|(name, _)| match name {
-                PodName::Fixed(name) => Some(*name),
-                PodName::Generated { .. } | PodName::Numbered { .. } => None,
-            });
+            let symbol = |name: PodName| cluster.names().get(&name.text(cluster.names()));
+            let names = row.status.disrupted.iter().filter_map(|(name, _)| symbol(*name));
             let (allowed, disrupted) = (row.status.allowed, names.collect());
             DisruptionBudget { allowed, disrupted, ..DisruptionBudget::clone(&row.spec) }
         });

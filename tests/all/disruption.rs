@@ -92,7 +92,7 @@ impl Bench {
     }
 
     fn apply(&mut self, fill: impl FnOnce(&Cluster, &mut Plan)) {
-        self.world.apply(fill);
+        self.world.apply(|cluster, plan| fill(cluster, plan));
         let now = self.now();
         self.world.step_until(now + Duration::ns(1));
     }
