@@ -126,6 +126,9 @@ impl Cluster {
         let Object { kind, name, tree, declared } = object;
         // Nodes of a pool, and what controllers made, have no tree here.
         let before = self.trees.get_mut(&(kind, name));
+        if before.as_ref().is_some_and(|before| **before == tree) {
+            return;
+        }
         let is_same_spec = before.as_ref().is_some_and(|before| before["spec"] == tree["spec"]);
         match (before, kind) {
             (Some(before), _) => *before = tree,

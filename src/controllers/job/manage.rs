@@ -110,7 +110,6 @@ impl Look<'_> {
         if self.spec.backoff_limit_per_index.is_none() {
             let wait = self.record.remaining(self.now);
             if !wait.is_zero() {
-                self.active_count = 0;
                 return self.again_batched(wait);
             }
         }
@@ -121,10 +120,7 @@ impl Look<'_> {
                 let wanted = self.pending_indexes(count, completions);
                 match self.ready_indexes(&wanted) {
                     Ok(now) => now.into_iter().map(Some).collect(),
-                    Err(wait) => {
-                        self.active_count = 0;
-                        return self.again_batched(wait);
-                    }
+                    Err(wait) => return self.again_batched(wait),
                 }
             }
         };
