@@ -240,6 +240,11 @@ impl Cluster {
         self.deployments[id].as_ref()
     }
 
+    /// All Deployments that are there, in order of creation.
+    pub fn deployments(&self) -> impl Iterator<Item = &Deployment> {
+        self.deployments.iter().flatten()
+    }
+
     /// A Deployment by name.
     #[must_use]
     pub fn deployment_named(&self, name: ObjectName) -> Option<DeploymentId> {

@@ -119,6 +119,8 @@ pub struct ReplicaSet {
 pub struct ReplicaSetStatus {
     /// Active pods.
     pub replicas: u32,
+    /// Those of them that have all labels of the template.
+    pub fully_labeled: u32,
     /// Ready pods.
     pub ready: u32,
     /// Available pods.

@@ -106,6 +106,7 @@ fn status(
 ) -> (ReplicaSetStatus, Option<Duration>) {
     let mut status = ReplicaSetStatus::default();
     let mut next: Option<Duration> = None;
+    let template_labels = &cluster.templates()[set.template].labels;
     for pod in &set.pods {
         let pod = &cluster.pods()[*pod];
         if pod.is_terminal() {
@@ -116,6 +117,9 @@ fn status(
             continue;
         }
         status.replicas += 1;
+        let labels = &cluster.template_of(pod).labels;
+        let is_labeled = pod.template == set.template || labels.has_all(template_labels);
+        status.fully_labeled += u32::from(is_labeled);
         status.ready += u32::from(pod.status.ready);
         if pod.is_available(set.min_ready, now) {
             status.available += 1;

@@ -28,7 +28,9 @@ pub use hpa::lower_hpa;
 pub use job::{lower_cron_job, lower_job};
 pub use node::{lower_node, lower_taints};
 pub use object::{Object, lower_object};
-pub use pod::{lower_generated, lower_pod, lower_pod_spec, lower_tolerations, tagged};
+pub use pod::{
+    deletion_cost, lower_generated, lower_pod, lower_pod_spec, lower_tolerations, tagged,
+};
 pub use service::lower_service;
 pub use storage::{
     lower_attachment, lower_capacity, lower_claim, lower_class, lower_csi_driver, lower_csi_node,

@@ -79,18 +79,23 @@ pub(super) fn lower_template(
     let metadata = &template["metadata"];
     let pod = PodTemplate {
         labels: lower_labels(&metadata["labels"], cx.names),
-        deletion_cost: deletion_cost(&metadata["annotations"]),
+        deletion_cost: deletion_cost(text(&metadata["annotations"][DELETION_COST])).unwrap_or(0),
         spec: Arc::new(spec),
         source: Arc::new(revision(template)),
     };
     Some(Arc::new(cx.behaviors.template(workload, pod, cx.names)))
 }
 
-/// Rule C74.
-fn deletion_cost(annotations: &Value) -> i32 {
-    let cost = text(&annotations["controller.kubernetes.io/pod-deletion-cost"]);
-    let starts = cost == "0" || cost.starts_with(|c: char| c == '-' || ('1'..='9').contains(&c));
-    if starts { cost.parse().unwrap_or(0) } else { 0 }
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// A pod's deletion cost as the annotation has it; `None` for what the API server refuses.
+///
+/// Source: kubernetes v1.36.3 pkg/apis/core/helper/helpers.go `GetDeletionCostFromPodAnnotations`
+/// (rule C74).
+#[must_use]
+pub fn deletion_cost(text: &str) -> Option<i32> {
+    let starts = text == "0" || text.starts_with(|c: char| c == '-' || ('1'..='9').contains(&c));
+    text.parse().ok().filter(|_| starts)
 }
 
 /// The template in a form in which equal templates are equal trees (rule C26): without the hash

@@ -5,6 +5,7 @@ mod hpa;
 mod label_selectors;
 mod node_selectors;
 mod objects;
+mod replica_sets;
 mod requests;
 mod scheduler_decisions;
 mod scheduler_queue;

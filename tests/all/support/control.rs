@@ -17,59 +17,14 @@ use seatrial::event::Event;
 use seatrial::model::{DeploymentId, DeploymentSpec, Model, NodeId, ObjectKey, PodRef, Template};
 use seatrial::recorder::Recorder;
 use seatrial::sim::{Ctx, EventQueue, Streams};
-use serde_json::Value;
 
 use super::model::source;
 
 /// What happens to a pod by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
-    Bind,
-    Run,
     Ready,
-    Crash,
-    Fail,
     Gone,
-}
-
-/// What pods do by image, as the recordings of the controllers have it: lists that are cycled by
-/// a pod's number within its ReplicaSet, in milliseconds.
-#[derive(Clone, Debug)]
-pub(crate) struct Behave {
-    images: Value,
-    /// The recorded names of the ReplicaSets by image: pods are ordered by them.
-    bases: BTreeMap<String, String>,
-    made: BTreeMap<String, usize>,
-    pods: BTreeMap<PodRef, Scripted>,
-}
-
-#[derive(Clone, Debug)]
-struct Scripted {
-    base: String,
-    number: usize,
-    rules: Value,
-    crashes: i64,
-}
-
-impl Behave {
-    pub(crate) fn new(images: Value, bases: BTreeMap<String, String>) -> Self {
-        Self { images, bases, made: BTreeMap::new(), pods: BTreeMap::new() }
-    }
-
-    /// Pods in the order in which the recordings name them by their number.
-    pub(crate) fn place(&self, pod: PodRef) -> (String, usize) {
-        let row = &self.pods[&pod];
-        (row.base.clone(), row.number)
-    }
-}
-
-impl Scripted {
-    /// A delay; `None`: never.
-    fn delay(&self, key: &str) -> Option<Duration> {
-        let list = self.rules[key].as_array()?;
-        let ms = list[self.number % list.len()].as_u64()?;
-        Some(Duration::ms(ms))
-    }
 }
 
 /// The world of the controllers.
@@ -84,10 +39,8 @@ pub(crate) struct Control {
     due: BTreeSet<(SimTime, usize, ObjectKey)>,
     /// Of the keys that wait for a later instant the earliest one (rule C15).
     delayed: BTreeMap<(usize, ObjectKey), SimTime>,
-    /// By (instant, base name, number, step).
-    steps: BTreeSet<(SimTime, String, usize, Step, PodRef)>,
-    /// What pods do, in place of the fields below.
-    pub(crate) behave: Option<Behave>,
+    /// By (instant, order of creation, step).
+    steps: BTreeSet<(SimTime, u64, Step, PodRef)>,
     /// From the creation of a pod to its readiness; `None`: the test says when.
     pub(crate) ready_after: Option<Duration>,
     /// From the deletion of a pod to its end.
@@ -116,7 +69,6 @@ impl Control {
             due: BTreeSet::new(),
             delayed: BTreeMap::new(),
             steps: BTreeSet::new(),
-            behave: None,
             ready_after: None,
             gone_after: Duration::ZERO,
             trace: Vec::new(),
@@ -150,7 +102,7 @@ impl Control {
             };
             let timer = key.is_some_and(|key| fires(&key));
             if !timer && self.steps.first().is_some_and(|step| step.0 == next) {
-                let (_, _, _, step, pod) = self.steps.pop_first().expect("it is there");
+                let (_, _, step, pod) = self.steps.pop_first().expect("it is there");
                 self.take_step(pod, step);
             } else if let Some(key) = key {
                 self.due.remove(&key);
@@ -203,12 +155,9 @@ impl Control {
         }
         for change in changes {
             match change {
-                Change::PodAdded { pod, .. } if self.behave.is_some() => self.script(*pod),
                 Change::PodAdded { pod, .. } => self.start(*pod),
                 Change::PodDeleting { pod, .. } => {
-                    let scripted = self.behave.as_ref().map(|b| b.pods[pod].delay("term_ms"));
-                    let delay = scripted.map_or(Some(self.gone_after), |ms| ms);
-                    self.plan_step(*pod, delay.unwrap_or_default(), Step::Gone);
+                    self.plan_step(*pod, self.gone_after, Step::Gone);
                 }
                 _ => {}
             }
@@ -230,12 +179,8 @@ impl Control {
     }
 
     fn plan_step(&mut self, pod: PodRef, delay: Duration, step: Step) {
-        let at = self.now() + delay;
-        let (base, number) = match &self.behave {
-            Some(behave) => behave.place(pod),
-            None => (String::new(), pod.id.index()),
-        };
-        self.steps.insert((at, base, number, step, pod));
+        let serial = self.cluster.pod(pod).map_or(0, |pod| pod.serial);
+        self.steps.insert((self.now() + delay, serial, step, pod));
     }
 
     fn start(&mut self, pod: PodRef) {
@@ -259,81 +204,14 @@ impl Control {
         self.write(Write::PodStatus { pod, status });
     }
 
-    fn script(&mut self, pod: PodRef) {
-        let row = self.cluster.pod(pod).expect("it was added");
-        let source = &self.cluster.template_of(row).template.source;
-        let image = source["image"].as_str().unwrap_or("");
-        let behave = self.behave.as_mut().expect("pods are scripted");
-        let base = behave.bases.get(image).map_or(image, String::as_str).to_owned();
-        let made = behave.made.entry(base.clone()).or_default();
-        let scripted =
-            Scripted { base, number: *made, rules: behave.images[image].clone(), crashes: 0 };
-        *made += 1;
-        let delay = scripted.delay("bind_ms").unwrap_or_default();
-        behave.pods.insert(pod, scripted);
-        self.plan_step(pod, delay, Step::Bind);
-    }
-
     fn take_step(&mut self, pod: PodRef, step: Step) {
-        let acts = |row: &&Pod| row.is_active() || (step == Step::Fail && !row.is_terminal());
-        let alive = self.cluster.pod(pod).filter(acts);
         match step {
             Step::Gone => self.write(Write::RemovePod { pod }),
-            _ if alive.is_none() => {}
-            Step::Bind => {
-                let node = self.emptiest_node();
-                self.write(Write::BindPod { pod, node });
-                self.follow(pod, "start_ms", Some(Duration::ZERO), Step::Run);
-            }
-            Step::Run => {
-                self.run(pod);
-                let listed = self.rules(pod)["ready_ms"].is_array();
-                let default = (!listed).then_some(Duration::ZERO);
-                self.follow(pod, "ready_ms", default, Step::Ready);
-                self.follow(pod, "fail_ms", None, Step::Fail);
-            }
-            Step::Ready => {
+            Step::Ready if self.cluster.pod(pod).is_some_and(Pod::is_active) => {
                 self.set_ready(pod, true);
-                let rules = self.rules(pod);
-                let (limit, done) = (rules["crashes"].as_i64().unwrap_or(0), self.crashes(pod));
-                if limit == 0 || done < limit {
-                    self.follow(pod, "crash_ms", None, Step::Crash);
-                }
             }
-            Step::Crash => {
-                let behave = self.behave.as_mut().expect("pods are scripted");
-                behave.pods.get_mut(&pod).expect("it is scripted").crashes += 1;
-                self.set_ready(pod, false);
-                self.follow(pod, "restart_ms", None, Step::Ready);
-            }
-            Step::Fail => {
-                let row = alive.expect("it is there");
-                let status = PodStatus { phase: Phase::Failed, ready: false, ..row.status };
-                self.write(Write::PodStatus { pod, status });
-            }
+            Step::Ready => {}
         }
-    }
-
-    fn follow(&mut self, pod: PodRef, key: &str, default: Option<Duration>, step: Step) {
-        let scripted = self.behave.as_ref().and_then(|b| b.pods[&pod].delay(key));
-        if let Some(delay) = scripted.or(default) {
-            self.plan_step(pod, delay, step);
-        }
-    }
-
-    fn rules(&self, pod: PodRef) -> Value {
-        let behave = self.behave.as_ref();
-        behave.map_or(Value::Null, |b| b.pods[&pod].rules.clone())
-    }
-
-    fn crashes(&self, pod: PodRef) -> i64 {
-        self.behave.as_ref().map_or(0, |b| b.pods[&pod].crashes)
-    }
-
-    fn emptiest_node(&self) -> NodeId {
-        let pods = self.cluster.pods();
-        let count = |node: &NodeId| pods.iter().filter(|(_, p)| p.node == Some(*node)).count();
-        self.cluster.nodes().ids().min_by_key(count).expect("a node")
     }
 
     /// Lets the metrics pipeline publish that each pod has used so many millicores since its last

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// The recordings were written with a long window.
 const WINDOW_MAX: u64 = 1 << 27;
-const IDS_SHOWN: usize = 20;
+const IDS_SHOWN: usize = 40;
 
 /// How one case came out.
 #[allow(dead_code, clippy::allow_attributes, reason = "not every area leaves something to chance")]

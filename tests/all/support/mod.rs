@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 pub(crate) mod control;
 pub(crate) mod corpus;
 pub(crate) mod model;
+pub(crate) mod plane;
 mod scenarios;
 pub(crate) mod scheduler_case;
 pub(crate) mod scheduler_driver;

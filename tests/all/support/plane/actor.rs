@@ -1,0 +1,360 @@
+//! The faked scheduler and kubelets: pods do what the case says of their image.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use seatrial::base::{Duration, SimTime};
+use seatrial::cluster::{Change, Cluster, NewPod, Phase, Plan, Pod, PodStatus, Write};
+use seatrial::model::{NodeId, OwnerRef, PodRef, RestartPolicy, TaintEffect};
+use serde_json::Value;
+
+use super::Plane;
+use super::case::{Case, list, ms, text};
+use super::names::{Names, position};
+
+/// Recorded uids by base name and number, as far as they are known.
+pub(crate) type Uids = BTreeMap<(String, usize), u64>;
+
+/// What happens to a pod by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    Bind,
+    Run,
+    Ready,
+    Crash,
+    Fail,
+    Exit,
+    Unready,
+    Gone,
+}
+
+/// A pod and its part.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) base: String,
+    /// Its number within its base name.
+    pub(crate) number: usize,
+    /// What its image's lists are cycled with.
+    index: usize,
+    rules: Value,
+    crashes: i64,
+    /// Runs of a Job's pod that ended and began again.
+    reruns: usize,
+}
+
+/// A step: by time, base name, number.
+type Due = (SimTime, String, usize, Step, PodRef);
+
+#[derive(Debug)]
+pub(crate) struct Actor {
+    behave: Value,
+    is_cron: bool,
+    uids: Uids,
+    made: BTreeMap<String, usize>,
+    made_all: usize,
+    /// How many pods of each completion index of a Job there were.
+    by_index: BTreeMap<(OwnerRef, u32), usize>,
+    pub(crate) parts: BTreeMap<PodRef, Part>,
+    steps: BTreeSet<Due>,
+}
+
+impl Part {
+    fn listed(&self, key: &str) -> Option<&Value> {
+        let all = list(&self.rules[key]);
+        all.get(self.index % all.len().max(1))
+    }
+
+    /// A delay; `None`: never.
+    fn delay(&self, key: &str) -> Option<Duration> {
+        self.listed(key)?.as_u64().map(Duration::ms)
+    }
+
+    /// A delay with a default where none is listed.
+    fn delay_or(&self, key: &str, default: u64) -> Option<Duration> {
+        if list(&self.rules[key]).is_empty() {
+            Some(Duration::ms(default))
+        } else {
+            self.delay(key)
+        }
+    }
+}
+
+impl Actor {
+    pub(super) fn new(case: &Case<'_>, uids: Uids) -> Self {
+        Self {
+            behave: case.value["behave"].clone(),
+            is_cron: case.value["topic"] == "cronjob",
+            uids,
+            made: BTreeMap::new(),
+            made_all: 0,
+            by_index: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            steps: BTreeSet::new(),
+        }
+    }
+
+    /// When something happens next.
+    pub(super) fn next(&self) -> Option<SimTime> {
+        self.steps.first().map(|step| step.0)
+    }
+
+    /// Gives the pods that a plan creates their recorded uids.
+    pub(super) fn name_pods(&self, plan: &mut Plan, cluster: &Cluster, names: &Names) {
+        let mut made: BTreeMap<String, usize> = BTreeMap::new();
+        let writes: Vec<Write> = plan.take().collect();
+        for mut write in writes {
+            if let Write::CreatePod(NewPod { name, uid, .. }) = &mut write {
+                let base = names.base(*name, cluster);
+                let before = self.made.get(&base).copied().unwrap_or(0);
+                let number = made.entry(base.clone()).or_default();
+                *uid = self.uids.get(&(base, before + *number)).copied();
+                *number += 1;
+            }
+            plan.push(write);
+        }
+    }
+
+    fn plan_step(&mut self, pod: PodRef, at: SimTime, step: Step) {
+        let part = &self.parts[&pod];
+        self.steps.insert((at, part.base.clone(), part.number, step, pod));
+    }
+}
+
+impl Plane {
+    /// What follows from a change for scheduler and kubelet.
+    pub(super) fn follow(&mut self, change: &Change) {
+        match change {
+            Change::PodAdded { pod, .. } => self.cast(*pod),
+            Change::PodDeleting { pod, .. } => self.stop(*pod),
+            Change::PodBound { pod, .. } => {
+                self.after(*pod, |part| part.delay_or("start_ms", 0), Step::Run);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives a new pod its part.
+    fn cast(&mut self, pod: PodRef) {
+        let Some(row) = self.cluster.pod(pod) else { return };
+        let (node, owner, index) = (row.pinned, row.owner, row.index);
+        let image = self.cluster.template_of(row).template.spec.containers[0].image;
+        let base = self.names.base(row.name, &self.cluster);
+        let image = self.cluster.names().resolve(image);
+        let actor = &mut self.actor;
+        let number = actor.made.entry(base.clone()).or_default();
+        let mut part = Part {
+            base,
+            number: *number,
+            index: *number,
+            rules: actor.behave[image].clone(),
+            crashes: 0,
+            reruns: 0,
+        };
+        match owner {
+            _ if actor.is_cron => part.index = actor.made_all,
+            Some(OwnerRef::DaemonSet(_)) => part.index = node.map_or(0, position),
+            Some(OwnerRef::StatefulSet(_) | OwnerRef::Job(_)) => {
+                part.index = index.map_or(*number, |index| index as usize);
+            }
+            _ => {}
+        }
+        *number += 1;
+        actor.made_all += 1;
+        if let (Some(owner @ OwnerRef::Job(_)), Some(index)) = (owner, index) {
+            // The code of the k-th pod of an index is fixed when it is made.
+            let made = actor.by_index.entry((owner, index)).or_default();
+            let codes = list(&part.rules["exit_by_index"][index.to_string()]).to_vec();
+            let codes = if codes.is_empty() {
+                list(
+                    &list(&part.rules["exit_by_index"])
+                        .get(index as usize)
+                        .cloned()
+                        .unwrap_or_default(),
+                )
+                .to_vec()
+            } else {
+                codes
+            };
+            if let Some(code) = codes.get(*made % codes.len().max(1)) {
+                part.rules["exit"] = Value::Array(vec![code.clone()]);
+            }
+            *made += 1;
+        }
+        actor.parts.insert(pod, part);
+        if row.node.is_none() {
+            self.after(pod, |part| part.delay_or("bind_ms", 0), Step::Bind);
+        }
+    }
+
+    /// The deletion of a pod on a node was set: its containers stop once.
+    fn stop(&mut self, pod: PodRef) {
+        let is_stopping = |step: &&Due| step.3 == Step::Gone && step.4 == pod;
+        let row = self.cluster.pod(pod);
+        if row.is_none_or(|row| row.is_over) || self.actor.steps.iter().any(|s| is_stopping(&s)) {
+            return;
+        }
+        self.after(pod, |part| part.delay_or("term_ms", 0), Step::Gone);
+        self.after(pod, |part| part.delay("unready_ms"), Step::Unready);
+    }
+
+    fn after(&mut self, pod: PodRef, delay: impl Fn(&Part) -> Option<Duration>, step: Step) {
+        let now = self.now();
+        if let Some(delay) = self.actor.parts.get(&pod).and_then(delay) {
+            self.actor.plan_step(pod, now + delay, step);
+        }
+    }
+
+    /// Takes the first step that is due.
+    pub(super) fn take_step(&mut self) {
+        let (_, _, _, step, pod) = self.actor.steps.pop_first().expect("it is there");
+        let Some(row) = self.cluster.pod(pod) else { return };
+        if row.node.is_some_and(|node| !self.cluster.nodes()[node].is_up) {
+            return;
+        }
+        let (status, terminal, deleting) = (row.status, row.is_terminal(), row.deletion.is_some());
+        match step {
+            Step::Gone => self.end(pod),
+            Step::Unready => self.set_status(pod, PodStatus { ready: false, ..status }),
+            Step::Fail if !terminal => self.set_status(pod, failed(status, "Evicted")),
+            _ if terminal || deleting => {}
+            Step::Fail => {}
+            Step::Bind => self.bind(pod),
+            Step::Run => self.run_pod(pod),
+            Step::Ready => {
+                self.set_status(pod, PodStatus { ready: true, ..status });
+                self.run_on(pod);
+            }
+            Step::Crash => {
+                self.actor.parts.get_mut(&pod).expect("it is cast").crashes += 1;
+                let restarts = status.restarts + 1;
+                self.set_status(pod, PodStatus { ready: false, restarts, ..status });
+                self.after(pod, |part| part.delay_or("restart_ms", 0), Step::Ready);
+            }
+            Step::Exit => self.exit(pod, status),
+        }
+    }
+
+    fn set_status(&mut self, pod: PodRef, status: PodStatus) {
+        self.write(Write::PodStatus { pod, status });
+    }
+
+    /// The containers of a pod run.
+    fn run_pod(&mut self, pod: PodRef) {
+        let now = self.now();
+        let status = PodStatus {
+            phase: Phase::Running,
+            has_ip: true,
+            start_time: Some(now),
+            started: Some(now),
+            ..PodStatus::NEW
+        };
+        self.set_status(pod, status);
+        self.after(pod, |part| part.delay_or("ready_ms", 0), Step::Ready);
+        self.after(pod, |part| part.delay("fail_ms"), Step::Fail);
+        self.after(pod, |part| part.delay("run_ms"), Step::Exit);
+    }
+
+    /// A pod that has become ready crashes some time, if it is to.
+    fn run_on(&mut self, pod: PodRef) {
+        let part = &self.actor.parts[&pod];
+        let limit = part.rules["crashes"].as_i64().unwrap_or(0);
+        if limit == 0 || part.crashes < limit {
+            self.after(pod, |part| part.delay("crash_ms"), Step::Crash);
+        }
+    }
+
+    /// A Job's pod ends: for good, or it runs again.
+    fn exit(&mut self, pod: PodRef, status: PodStatus) {
+        let part = self.actor.parts.get_mut(&pod).expect("it is cast");
+        let codes = list(&part.rules["exit"]);
+        let code = codes.get((part.index + part.reruns) % codes.len().max(1));
+        let code = code.and_then(Value::as_i64).unwrap_or(0);
+        let row = self.cluster.pod(pod).expect("it is there");
+        let policy = self.cluster.template_of(row).template.spec.restart_policy;
+        if code != 0 && policy == RestartPolicy::OnFailure {
+            part.reruns += 1;
+            let restarts = status.restarts + 1;
+            self.set_status(pod, PodStatus { ready: false, restarts, ..status });
+            self.after(pod, |part| part.delay_or("restart_ms", 1000), Step::Ready);
+            self.after(
+                pod,
+                |part| Some(part.delay_or("restart_ms", 1000)? + part.delay("run_ms")?),
+                Step::Exit,
+            );
+            return;
+        }
+        let is_disrupted = part.listed("disrupt").is_some_and(|d| *d == 1);
+        self.finish(pod, code, is_disrupted);
+    }
+
+    /// Sets the terminal status that goes with an exit code.
+    fn finish(&mut self, pod: PodRef, code: i64, _is_disrupted: bool) {
+        let Some(row) = self.cluster.pod(pod) else { return };
+        let phase = if code == 0 { Phase::Succeeded } else { Phase::Failed };
+        let finished = Some(self.now());
+        let status = PodStatus { phase, ready: false, finished, ..row.status };
+        self.set_status(pod, status);
+    }
+
+    /// The containers of a pod that is being deleted are gone.
+    fn end(&mut self, pod: PodRef) {
+        let Some(row) = self.cluster.pod(pod) else { return };
+        if !row.is_terminal() {
+            let part = self.actor.parts.get(&pod);
+            let code = part.and_then(|part| part.listed("term_exit")).and_then(Value::as_i64);
+            let code = code.unwrap_or(143);
+            let phase = if code == 0 { Phase::Succeeded } else { Phase::Failed };
+            let finished = Some(self.now());
+            let status = PodStatus { phase, ready: false, finished, ..row.status };
+            self.plan.push(Write::PodStatus { pod, status });
+        }
+        self.write(Write::RemovePod { pod });
+    }
+
+    /// Binds a pod to the node with the fewest pods, or tries again a second later.
+    fn bind(&mut self, pod: PodRef) {
+        match self.choose_node(pod) {
+            Some(node) => self.write(Write::BindPod { pod, node }),
+            None => self.after(pod, |_| Some(Duration::secs(1)), Step::Bind),
+        }
+    }
+
+    fn choose_node(&self, pod: PodRef) -> Option<NodeId> {
+        let cluster = &self.cluster;
+        let row = cluster.pod(pod)?;
+        if row.pinned.is_some() {
+            return row.pinned;
+        }
+        if let Some(fixed) = self.actor.parts[&pod].listed("node") {
+            let named = |id: &NodeId| {
+                cluster.names().resolve(cluster.nodes()[*id].spec.name) == text(fixed)
+            };
+            let by_name = cluster.nodes().ids().find(named);
+            let nth = usize::try_from(ms(fixed)).expect("a node's number");
+            return by_name.or_else(|| cluster.nodes().ids().nth(nth));
+        }
+        let nodes = cluster.nodes().ids().filter(|node| self.fits(row, *node));
+        let count = |node: &NodeId| {
+            cluster.pods().iter().filter(|(_, other)| other.node == Some(*node)).count()
+        };
+        nodes.min_by_key(count)
+    }
+
+    /// Whether a node may take a pod: not cordoned, selected, its taints tolerated.
+    fn fits(&self, pod: &Pod, node: NodeId) -> bool {
+        let node = &self.cluster.nodes()[node];
+        let spec = &self.cluster.template_of(pod).template.spec;
+        let mut taints = node.spec.taints.iter();
+        !node.is_gone
+            && !node.spec.unschedulable
+            && node.spec.labels.has_all(&spec.node_selector)
+            && taints.all(|taint| {
+                taint.effect == TaintEffect::PreferNoSchedule
+                    || spec.tolerations.iter().any(|toleration| toleration.tolerates(taint))
+            })
+    }
+}
+
+/// The status of a pod that a kubelet has evicted.
+pub(super) fn failed(before: PodStatus, reason: &'static str) -> PodStatus {
+    PodStatus { phase: Phase::Failed, ready: false, reason, ..before }
+}

@@ -1,0 +1,108 @@
+//! The entry for tests: every case of a file, with what may be left to chance.
+
+use serde_json::Value;
+
+use crate::support::corpus::{Verdict, judge_corpus};
+
+use super::Plane;
+use super::actor::Uids;
+use super::case::{Case, list, text};
+use super::compare::{Difference, Outcome, compare};
+
+/// How often a case is run again with the uids that the run before has shown.
+const ROUNDS: usize = 12;
+
+/// Replays every case of `controllers/FILE`. `exempt` says why a case that differs may do so.
+///
+/// With `SEATRIAL_CASE=ID` only that case runs, and what was there around the first difference is
+/// printed.
+pub(crate) fn judge_controllers(
+    file: &str,
+    exempt: impl Fn(&Value, &Difference) -> Option<String>,
+) {
+    let only = only();
+    judge_corpus("controllers", file, |case| {
+        if only.as_deref().is_some_and(|only| case["id"] != only) {
+            return Verdict::Agreed;
+        }
+        let shape = text(&case["shape"]);
+        match replay(&Case::new(case), only.is_some()) {
+            Ok(None) => Verdict::Agreed,
+            Ok(Some(difference)) => match exempt(case, &difference) {
+                Some(why) => Verdict::Exempt(why),
+                None => Verdict::Differs(format!("{shape}: {difference}")),
+            },
+            Err(how) => Verdict::Differs(format!("{shape}: {how}")),
+        }
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "which case whoever debugs wants to see")]
+fn only() -> Option<String> {
+    std::env::var("SEATRIAL_CASE").ok()
+}
+
+/// The first difference of a case from what was recorded, if there is one.
+fn replay(case: &Case<'_>, traces: bool) -> Result<Option<Difference>, String> {
+    let mut uids = Uids::new();
+    let mut tried = Vec::new();
+    loop {
+        let (plane, ours) = Plane::run(case, uids.clone())?;
+        let outcomes = case.timelines().into_iter().map(|theirs| compare(case, &ours, theirs));
+        let time = |outcome: &Outcome| outcome.first.as_ref().map_or(u64::MAX, |first| first.t);
+        let outcome = outcomes.max_by_key(time).ok_or("no timeline")?;
+        let Some(first) = &outcome.first else {
+            return Ok(answers(case, &plane, &outcome));
+        };
+        tried.push(uids);
+        if tried.contains(&outcome.uids) || tried.len() > ROUNDS {
+            if traces {
+                println!("{}", outcome.trace(first.t));
+            }
+            return Ok(outcome.first);
+        }
+        uids = outcome.uids;
+    }
+}
+
+/// The first answer of an operation that is another one.
+fn answers(case: &Case<'_>, plane: &Plane, outcome: &Outcome) -> Option<Difference> {
+    let recorded = case.value.get("op_results");
+    let others = list(&case.value["op_results_alt"]);
+    let ours: Vec<Value> = plane.answers.iter().map(|row| called(row, outcome)).collect();
+    let apart = |theirs: &Value| {
+        let theirs = list(theirs);
+        let at = (0..ours.len().max(theirs.len())).find(|i| !same(ours.get(*i), theirs.get(*i)))?;
+        let show = |all: &[Value]| all.get(at).cloned().unwrap_or_default();
+        let (ours, theirs) = (show(&ours), show(theirs));
+        let t = if ours.is_null() { &theirs["t"] } else { &ours["t"] };
+        Some(Difference {
+            t: t.as_u64().unwrap_or(0),
+            kind: "answer".to_owned(),
+            name: String::new(),
+            field: "op_results".to_owned(),
+            ours,
+            theirs,
+        })
+    };
+    let first = apart(recorded.unwrap_or(&Value::Null))?;
+    others.iter().all(|theirs| apart(theirs).is_some()).then_some(first)
+}
+
+/// Whether two answers are the same; where pods are not recorded they are not named.
+fn same(ours: Option<&Value>, theirs: Option<&Value>) -> bool {
+    let (Some(ours), Some(theirs)) = (ours, theirs) else { return false };
+    let names = theirs["pod"].is_null() || ours["pod"] == theirs["pod"];
+    names && ["op", "t", "res"].iter().all(|key| ours[key] == theirs[key])
+}
+
+/// An answer with the recorded name of its pod.
+fn called(answer: &Value, outcome: &Outcome) -> Value {
+    let mut answer = answer.clone();
+    if let Some(theirs) = outcome.pods.get(text(&answer["pod"])) {
+        let res = text(&answer["res"]).replace(text(&answer["pod"]), theirs);
+        answer["pod"] = theirs.as_str().into();
+        answer["res"] = res.into();
+    }
+    answer
+}

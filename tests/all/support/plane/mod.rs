@@ -1,0 +1,286 @@
+//! A virtual control plane for the recorded cases of the controllers: the real controllers, and a
+//! scheduler, kubelets, a quota and users that follow the script of a case.
+//!
+//! ```text
+//! case ─► Plane::run ─► what was there after each slot (records.rs) ─► compare.rs ─► judge.rs
+//!           │  ops.rs (users)   actor.rs (scheduler and kubelets)
+//!           └─ controllers.rs (who runs)
+//! ```
+//!
+//! At one instant: keys whose delay is over, then what pods do by themselves, then all keys that
+//! wait, one controller after the other in the order of controllers.rs, so that owners read a
+//! fresh status of what they own; then the operations of that instant, each with what follows.
+
+mod actor;
+mod case;
+mod compare;
+mod controllers;
+mod judge;
+mod names;
+mod ops;
+mod ops_disruption;
+mod ops_nodes;
+mod record_deployment;
+mod record_node;
+mod record_pod;
+mod record_replica_set;
+mod records;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use seatrial::api::{self, Lowering};
+use seatrial::base::{Duration, Interner, SimTime};
+use seatrial::cluster::{Change, Cluster, Controller, Plan, Requeue, Write};
+use seatrial::event::Event;
+use seatrial::model::{Model, NodeOrder, ObjectKey};
+use seatrial::recorder::Recorder;
+use seatrial::sim::{Ctx, EventQueue, Streams};
+use serde_json::Value;
+
+pub(crate) use judge::judge_controllers;
+
+use actor::{Actor, Uids};
+use case::{Case, list, ms, text};
+use names::Names;
+use records::Records;
+
+/// Settled states by slot, in milliseconds.
+pub(crate) type Timeline = BTreeMap<u64, Records>;
+
+/// The world of one case.
+pub(crate) struct Plane {
+    pub(crate) cluster: Cluster,
+    controllers: Vec<Box<dyn Controller>>,
+    queue: EventQueue<Event>,
+    streams: Streams,
+    recorder: Recorder,
+    plan: Plan,
+    /// Keys by (instant, place in the order of controllers, key).
+    due: BTreeSet<(SimTime, usize, ObjectKey)>,
+    /// Of the keys that wait for a later instant the earliest one (rule C15).
+    delayed: BTreeMap<(usize, ObjectKey), SimTime>,
+    /// Failed looks in a row (rule C16).
+    failures: BTreeMap<(usize, ObjectKey), u32>,
+    pub(crate) actor: Actor,
+    /// What operations still have to do by themselves (a drain).
+    pub(crate) later: BTreeSet<(SimTime, usize, ops_disruption::Later)>,
+    /// Answers of operations.
+    pub(crate) answers: Vec<Value>,
+    names: Names,
+}
+
+impl Plane {
+    fn new(case: &Case<'_>, uids: Uids) -> Result<Self, String> {
+        let model = model_of(case);
+        let streams = Streams { seed: model.run.seed, replication: 0 };
+        let mut changes = Vec::new();
+        let cluster = Cluster::new(&model, &streams, &mut changes);
+        let mut plane = Self {
+            cluster,
+            controllers: controllers::of_case(case, &model, &streams)?,
+            queue: EventQueue::new(10_000_000),
+            streams,
+            recorder: Recorder::off(),
+            plan: Plan::default(),
+            due: BTreeSet::new(),
+            delayed: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            actor: Actor::new(case, uids),
+            later: BTreeSet::new(),
+            answers: Vec::new(),
+            names: Names::new(case),
+        };
+        let mut begun = Vec::new();
+        for place in 0..plane.controllers.len() {
+            plane.controllers[place].begins(&plane.cluster, &mut begun);
+            for (key, delay) in begun.drain(..) {
+                plane.add(SimTime::ZERO + delay, place, key);
+            }
+        }
+        plane.hear(&changes);
+        Ok(plane)
+    }
+
+    /// Runs a case to its horizon; what was there after each slot, by the recorded names.
+    fn run(case: &Case<'_>, uids: Uids) -> Result<(Self, Timeline), String> {
+        let mut plane = Self::new(case, uids)?;
+        let mut timeline = Timeline::new();
+        let mut ops = case.ops.iter().peekable();
+        loop {
+            let op = ops.peek().map(|(_, op)| ms(&op["t"]));
+            let next = plane.next_due().into_iter().chain(op).min();
+            let Some(next) = next.filter(|t| *t < case.horizon) else { break };
+            plane.run_to(next);
+            while let Some((index, op)) = ops.next_if(|(_, op)| ms(&op["t"]) == next) {
+                plane.operate(case, *index, op)?;
+                plane.settle();
+            }
+            let records = records::records(&plane.cluster, &plane.names, &plane.actor);
+            timeline.insert(next / case.grid * case.grid, records);
+        }
+        Ok((plane, timeline))
+    }
+
+    /// When something happens next, in milliseconds; never in the middle of one.
+    fn next_due(&self) -> Option<u64> {
+        let key = self.due.first().map(|key| key.0);
+        let step = self.actor.next();
+        let later = self.later.first().map(|later| later.0);
+        let next = key.into_iter().chain(step).chain(later).min()?;
+        Some(next.since_start().as_nanos().div_ceil(1_000_000))
+    }
+
+    pub(crate) fn now(&self) -> SimTime {
+        self.queue.now()
+    }
+
+    /// Lets everything happen that is due up to and at that time.
+    fn run_to(&mut self, at: u64) {
+        let at = SimTime::ZERO + Duration::ms(at);
+        loop {
+            let key = self.due.first().copied();
+            let step = self.actor.next();
+            let later = self.later.first().map(|later| later.0);
+            let next = key.map(|key| key.0).into_iter().chain(step).chain(later).min();
+            let Some(next) = next.filter(|next| *next <= at) else {
+                break self.advance(at);
+            };
+            self.advance(next);
+            let fires = |key: (SimTime, usize, ObjectKey)| {
+                key.0 == next && self.delayed.get(&(key.1, key.2)) == Some(&next)
+            };
+            if key.is_some_and(fires) {
+                self.look(key.expect("it is there"));
+            } else if step == Some(next) {
+                self.take_step();
+            } else if later == Some(next) {
+                self.take_later();
+            } else {
+                self.look(key.expect("what else is due"));
+            }
+        }
+    }
+
+    /// Lets everything happen that follows from the present instant.
+    pub(crate) fn settle(&mut self) {
+        self.run_to(self.now().since_start().as_nanos().div_ceil(1_000_000));
+    }
+
+    fn advance(&mut self, to: SimTime) {
+        if to > self.now() {
+            self.queue.push(to, Event::Sample);
+            self.queue.pop();
+        }
+    }
+
+    /// Writes as somebody outside.
+    pub(crate) fn write(&mut self, write: Write) {
+        self.plan.push(write);
+        self.commit();
+    }
+
+    /// Commits what is asked for: pods get their recorded uids.
+    fn commit(&mut self) {
+        let mut plan = std::mem::take(&mut self.plan);
+        self.actor.name_pods(&mut plan, &self.cluster, &self.names);
+        let mut changes = Vec::new();
+        let now = self.now();
+        self.cluster.commit(&mut plan, now, &mut changes, &mut self.recorder);
+        self.cluster.check_invariants();
+        self.plan = plan;
+        self.hear(&changes);
+    }
+
+    fn hear(&mut self, changes: &[Change]) {
+        let now = self.now();
+        let mut keys = Vec::new();
+        self.names.learn(&self.cluster);
+        for change in changes {
+            for place in 0..self.controllers.len() {
+                let controller = &self.controllers[place];
+                controller.wakes(change, &self.cluster, &mut keys);
+                let at = now + controller.wake_delay();
+                for key in keys.drain(..) {
+                    self.add(at, place, key);
+                }
+            }
+        }
+        for change in changes {
+            self.follow(change);
+        }
+    }
+
+    /// Puts a key into its queue: once for now, and once for the earliest later instant.
+    fn add(&mut self, at: SimTime, place: usize, key: ObjectKey) {
+        if at > self.now() {
+            let waiting = self.delayed.get(&(place, key)).copied();
+            if waiting.is_some_and(|earlier| earlier <= at) {
+                return;
+            }
+            if let Some(later) = waiting {
+                self.due.remove(&(later, place, key));
+            }
+            self.delayed.insert((place, key), at);
+        }
+        self.due.insert((at, place, key));
+    }
+
+    /// A controller looks at an object.
+    fn look(&mut self, (at, place, key): (SimTime, usize, ObjectKey)) {
+        self.due.remove(&(at, place, key));
+        if self.delayed.get(&(place, key)) == Some(&at) {
+            self.delayed.remove(&(place, key));
+        }
+        let ctx = &mut Ctx {
+            queue: &mut self.queue,
+            streams: &self.streams,
+            recorder: &mut self.recorder,
+        };
+        let requeue = self.controllers[place].reconcile(key, &self.cluster, &mut self.plan, ctx);
+        self.commit();
+        if requeue != Requeue::Failed {
+            self.failures.remove(&(place, key));
+        }
+        let delay = match requeue {
+            Requeue::Never => None,
+            Requeue::After(delay) => Some(delay),
+            Requeue::Failed => self.back_off(place, key),
+        };
+        if let Some(delay) = delay {
+            self.add(self.now() + delay, place, key);
+        }
+    }
+
+    /// How long a key waits whose look failed once more.
+    fn back_off(&mut self, place: usize, key: ObjectKey) -> Option<Duration> {
+        let failures = self.failures.entry((place, key)).or_default();
+        *failures += 1;
+        let delay = self.controllers[place].backoff().after(*failures);
+        if delay.is_none() {
+            self.failures.remove(&(place, key));
+        }
+        delay
+    }
+
+    /// Lowers objects as the API server and the scenario do it.
+    pub(crate) fn lowering<T>(&mut self, lower: impl FnOnce(&mut Lowering<'_>) -> T) -> T {
+        let model = Arc::clone(self.cluster.model());
+        let (behaviors, classes) = (&model.behaviors, &model.priorities);
+        lower(&mut Lowering { behaviors, classes, names: self.cluster.names_mut() })
+    }
+}
+
+/// The cluster at the start of a case: its nodes.
+fn model_of(case: &Case<'_>) -> Arc<Model> {
+    let mut names = Interner::new();
+    names.intern("");
+    let nodes = list(&case.value["nodes"]);
+    let nodes = nodes.iter().map(|node| api::lower_node(node, &mut names)).collect();
+    let trees = list(&case.value["nodes"]).iter().map(|node| Arc::new(node.clone())).collect();
+    let empty = Model::empty(text(&case.value["id"]), Interner::new());
+    let mut model = Model { nodes, trees, node_order: NodeOrder::Given, ..empty };
+    model.run.start_unix = case.value["start_unix"].as_i64().unwrap_or(0);
+    model.names = Arc::new(names);
+    Arc::new(model)
+}
