@@ -66,6 +66,9 @@ impl Names {
             PodName::Generated { prefix, .. } => {
                 self.theirs(cluster.names().resolve(prefix)).to_owned()
             }
+            PodName::Indexed { prefix, index, .. } => {
+                format!("{}-{index}", cluster.names().resolve(prefix))
+            }
             PodName::Fixed(_) | PodName::Numbered { .. } => name.text(cluster.names()),
         }
     }

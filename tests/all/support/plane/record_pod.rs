@@ -12,7 +12,9 @@ pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
         let part = &view.actor.parts[&pods.refer(id)];
         let name = match pod.name {
             PodName::Fixed(_) | PodName::Numbered { .. } => part.base.clone(),
-            PodName::Generated { .. } => format!("{}#{}", part.base, part.number),
+            PodName::Generated { .. } | PodName::Indexed { .. } => {
+                format!("{}#{}", part.base, part.number)
+            }
         };
         let record = json!({
             "owner": view.names.owner(pod, view.cluster),
