@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 const ROWS: [&[&str]; 11] = [
     &["base", "tree"],
     &["model"],
-    &["api", "event", "record", "manifest", "kubectl"],
-    &["recorder", "scenario"],
-    &["sim", "report"],
+    &["api", "event", "record", "manifest"],
+    &["recorder", "kubectl"],
+    &["scenario", "sim", "report"],
     &["cluster"],
     &["placement"],
     &["scheduler", "kubelet", "controllers", "autoscalers", "traffic", "faults", "generators"],
