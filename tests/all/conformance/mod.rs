@@ -2,6 +2,7 @@
 
 mod deployments;
 mod hpa;
+mod jobs;
 mod label_selectors;
 mod node_selectors;
 mod objects;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use seatrial::base::{Duration, SimTime};
-use seatrial::cluster::{Change, Cluster, NewPod, Phase, Plan, Pod, PodStatus, Write};
+use seatrial::cluster::{
+    Change, Cluster, ContainerExit, Disruption, Exits, NewPod, Phase, Plan, Pod, PodStatus, Write,
+};
 use seatrial::model::{NodeId, OwnerRef, PodRef, RestartPolicy, TaintEffect};
 use serde_json::Value;
 
@@ -210,13 +212,14 @@ impl Plane {
         if row.node.is_some_and(|node| !self.cluster.nodes()[node].is_up) {
             return;
         }
-        let (status, terminal, deleting) = (row.status, row.is_terminal(), row.deletion.is_some());
+        let (status, terminal, deletion) = (row.status, row.is_terminal(), row.deletion);
+        // What is due at the instant of a deletion still happens.
+        let deleting = deletion.is_some_and(|deletion| deletion.requested < self.now());
         match step {
             Step::Gone => self.end(pod),
             Step::Unready => self.set_status(pod, PodStatus { ready: false, ..status }),
             Step::Fail if !terminal => self.set_status(pod, failed(status, "Evicted")),
             _ if terminal || deleting => {}
-            Step::Fail => {}
             Step::Bind => self.bind(pod),
             Step::Run => self.run_pod(pod),
             Step::Ready => {
@@ -230,6 +233,7 @@ impl Plane {
                 self.after(pod, |part| part.delay_or("restart_ms", 0), Step::Ready);
             }
             Step::Exit => self.exit(pod, status),
+            Step::Fail => {}
         }
     }
 
@@ -287,12 +291,13 @@ impl Plane {
     }
 
     /// Sets the terminal status that goes with an exit code.
-    fn finish(&mut self, pod: PodRef, code: i64, _is_disrupted: bool) {
+    fn finish(&mut self, pod: PodRef, code: i64, is_disrupted: bool) {
+        if code != 0 && is_disrupted {
+            let reason = Disruption::EvictionByEvictionApi;
+            self.plan.push(Write::Disruption { pod, reason: Some(reason) });
+        }
         let Some(row) = self.cluster.pod(pod) else { return };
-        let phase = if code == 0 { Phase::Succeeded } else { Phase::Failed };
-        let finished = Some(self.now());
-        let status = PodStatus { phase, ready: false, finished, ..row.status };
-        self.set_status(pod, status);
+        self.set_status(pod, ended(row.status, code, self.now()));
     }
 
     /// The containers of a pod that is being deleted are gone.
@@ -302,9 +307,7 @@ impl Plane {
             let part = self.actor.parts.get(&pod);
             let code = part.and_then(|part| part.listed("term_exit")).and_then(Value::as_i64);
             let code = code.unwrap_or(143);
-            let phase = if code == 0 { Phase::Succeeded } else { Phase::Failed };
-            let finished = Some(self.now());
-            let status = PodStatus { phase, ready: false, finished, ..row.status };
+            let status = ended(row.status, code, self.now());
             self.plan.push(Write::PodStatus { pod, status });
         }
         self.write(Write::RemovePod { pod });
@@ -352,6 +355,14 @@ impl Plane {
                     || spec.tolerations.iter().any(|toleration| toleration.tolerates(taint))
             })
     }
+}
+
+/// The status of a pod whose container has ended.
+fn ended(before: PodStatus, code: i64, now: SimTime) -> PodStatus {
+    let phase = if code == 0 { Phase::Succeeded } else { Phase::Failed };
+    let code = i32::try_from(code).expect("an exit code");
+    let exits = Exits::of([ContainerExit { container: 0, code }]);
+    PodStatus { phase, ready: false, finished: Some(now), exits, ..before }
 }
 
 /// The status of a pod that a kubelet has evicted.

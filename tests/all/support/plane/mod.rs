@@ -20,7 +20,9 @@ mod names;
 mod ops;
 mod ops_disruption;
 mod ops_nodes;
+mod record_cron_job;
 mod record_deployment;
+mod record_job;
 mod record_node;
 mod record_pod;
 mod record_replica_set;
@@ -110,7 +112,7 @@ impl Plane {
         loop {
             let op = ops.peek().map(|(_, op)| ms(&op["t"]));
             let next = plane.next_due().into_iter().chain(op).min();
-            let Some(next) = next.filter(|t| *t < case.horizon) else { break };
+            let Some(next) = next.filter(|t| *t <= case.horizon) else { break };
             plane.run_to(next);
             while let Some((index, op)) = ops.next_if(|(_, op)| ms(&op["t"]) == next) {
                 plane.operate(case, *index, op)?;
@@ -198,10 +200,9 @@ impl Plane {
         self.names.learn(&self.cluster);
         for change in changes {
             for place in 0..self.controllers.len() {
-                let controller = &self.controllers[place];
-                controller.wakes(change, &self.cluster, &mut keys);
-                let at = now + controller.wake_delay();
+                self.controllers[place].wakes(change, &self.cluster, &mut keys);
                 for key in keys.drain(..) {
+                    let at = now + self.controllers[place].wake_delay_of(change, key);
                     self.add(at, place, key);
                 }
             }

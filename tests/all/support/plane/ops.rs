@@ -22,8 +22,8 @@ impl Plane {
     ) -> Result<(), String> {
         match text(&op["op"]) {
             "create" => self.create(&op["obj"]),
-            "patch" => self.patch(op),
-            "delete" => self.delete(op),
+            "patch" => self.patch(index, op),
+            "delete" => self.delete(index, op),
             "undo" => {
                 let answer = self.undo(op);
                 self.answer(index, "", &answer);
@@ -109,9 +109,12 @@ impl Plane {
         Some(tree)
     }
 
-    fn patch(&mut self, op: &Value) -> Result<(), String> {
+    fn patch(&mut self, index: usize, op: &Value) -> Result<(), String> {
         let (kind, name) = self.target(op)?;
-        let Some(mut tree) = self.live_tree(kind, name) else { return Ok(()) };
+        let Some(mut tree) = self.live_tree(kind, name) else {
+            self.answer(index, "", "404 NotFound");
+            return Ok(());
+        };
         merge(&mut tree, &op["patch"]);
         let object = self.prepared(kind, &mut tree)?;
         self.write(Write::Replace(object));
@@ -134,11 +137,16 @@ impl Plane {
         self.cluster.names_mut().intern(name)
     }
 
-    fn delete(&mut self, op: &Value) -> Result<(), String> {
+    fn delete(&mut self, index: usize, op: &Value) -> Result<(), String> {
         let (kind, name) = self.target(op)?;
+        if self.cluster.tree(kind, name).is_none() {
+            self.answer(index, "", "404 NotFound");
+            return Ok(());
+        }
         let propagation = match text(&op["propagation"]) {
             "Foreground" => Propagation::Foreground,
             "Orphan" => Propagation::Orphan,
+            "" if kind == Kind::Job => Propagation::Orphan,
             _ => Propagation::Background,
         };
         self.write(Write::Delete { kind, name, propagation, grace: None });

@@ -22,6 +22,7 @@ pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
             "node": pod.node.map(|node| view.text(view.cluster.nodes()[node].spec.name)),
             "ready": pod.status.ready,
             "deleting": pod.deletion.is_some(),
+            "index": pod.index.map(|index| index.to_string()),
             "disruption": pod.disruption.map(seatrial::cluster::Disruption::as_str),
             "restarts": pod.status.restarts,
         });

@@ -27,6 +27,8 @@ type Render = fn(&View<'_>, &mut Vec<(String, Value)>);
 const KINDS: &[(&str, Render)] = &[
     ("Deployment", super::record_deployment::render),
     ("ReplicaSet", super::record_replica_set::render),
+    ("Job", super::record_job::render),
+    ("CronJob", super::record_cron_job::render),
     ("Pod", super::record_pod::render),
     ("Node", super::record_node::render),
 ];
