@@ -26,6 +26,7 @@ impl Cluster {
     pub fn new(model: &Arc<Model>, streams: &Streams, changes: &mut Vec<Change>) -> Self {
         let mut names = Interner::layered(Arc::clone(&model.names));
         let hash_label = names.intern("pod-template-hash");
+        let revision_label = names.intern("controller-revision-hash");
         let unreachable_key = names.intern("node.kubernetes.io/unreachable");
         let cordoned_key = names.intern("node.kubernetes.io/unschedulable");
         let no_value = names.intern("");
@@ -53,6 +54,7 @@ impl Cluster {
             budgets: Registry::new(),
             trees: BTreeMap::new(),
             admission: Default::default(),
+            claims: BTreeMap::new(),
             priorities: model.priorities.clone(),
             services: IdVec::new(),
             hpas: IdVec::new(),
@@ -64,6 +66,7 @@ impl Cluster {
             pods_created: 0,
             replica_sets_created: 0,
             hash_label,
+            revision_label,
             unreachable_key,
             cordoned_key,
             no_value,
@@ -189,6 +192,9 @@ impl Cluster {
                 self.delete_object((kind, name), propagation, grace, changes, recorder);
             }
             Write::StatefulSet(id, write) => self.write_stateful_set(id, write, changes),
+            Write::Claim { namespace, name, owner } => {
+                self.set_claim(namespace, &name, owner, changes);
+            }
             Write::DaemonSet(id, write) => self.write_daemon_set(id, write, changes),
             Write::Job(id, write) => self.write_job(id, write, changes),
             Write::CreateJob { cron_job, spec, name } => {

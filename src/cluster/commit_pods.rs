@@ -11,8 +11,8 @@ use crate::recorder::Recorder;
 use super::admission;
 use super::commit::cover;
 use super::{
-    Change, Charged, Cluster, Deletion, Disruption, NewPod, NodeChange, Phase, Pod, PodChange,
-    PodMetrics, PodStatus, Serving,
+    Change, Charged, ClaimOwner, Cluster, Deletion, Disruption, NewPod, NodeChange, Phase, Pod,
+    PodChange, PodMetrics, PodStatus, Serving,
 };
 
 impl Cluster {
@@ -104,12 +104,18 @@ impl Cluster {
         let (row, names) = (&self.pods[pod], &mut self.names);
         let spec = &self.templates[row.template].template.spec;
         for volume in &spec.volumes {
-            if let PodVolume::Ephemeral { volume, .. } = volume {
-                let name = row.name.text(names);
-                let claim = format!("{name}-{}", names.resolve(*volume));
-                names.intern(&name);
-                names.intern(&claim);
-            }
+            let name = row.name.text(names);
+            let claim = match volume {
+                PodVolume::Ephemeral { volume, .. } => {
+                    format!("{name}-{}", names.resolve(*volume))
+                }
+                PodVolume::Templated { template, .. } => {
+                    format!("{}-{name}", names.resolve(*template))
+                }
+                PodVolume::Claim(_) | PodVolume::Disk(_) | PodVolume::Csi(_) => continue,
+            };
+            names.intern(&name);
+            names.intern(&claim);
         }
     }
 
@@ -417,6 +423,7 @@ impl Cluster {
         }
         self.drop_template(row.template);
         let (node, owner, template) = (row.node, row.owner, row.template);
+        self.drop_claims(ClaimOwner::Pod(pod), changes);
         changes.push(Change::PodRemoved { pod, node, owner, template, freed });
     }
 

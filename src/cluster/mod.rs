@@ -9,6 +9,7 @@
 
 mod admission;
 mod budget;
+mod claims;
 mod commit;
 mod commit_pods;
 mod commit_workloads;
@@ -25,6 +26,7 @@ mod plan;
 mod pod;
 mod proxies;
 mod registry;
+mod revision;
 mod roles;
 mod scale;
 mod stateful_set;
@@ -48,6 +50,7 @@ use crate::sim::Streams;
 
 pub use admission::{Admitted, Charged};
 pub use budget::{Budget, BudgetStatus, BudgetWrite, DisruptionAllowed};
+pub use claims::ClaimOwner;
 pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{PodMetrics, Serving};
@@ -63,6 +66,7 @@ pub use pod::{
 };
 pub use proxies::ProxyView;
 pub use registry::Registry;
+pub use revision::{Revision, RevisionWrite};
 pub use roles::{
     Backoff, Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole,
     Off, Requeue, SchedulerRole, TrafficRole,
@@ -102,6 +106,8 @@ pub struct Cluster {
     /// The trees of declared objects, by kind and name.
     trees: BTreeMap<(Kind, ObjectName), Arc<Value>>,
     admission: admission::Admission,
+    /// Claims that StatefulSets have made.
+    claims: BTreeMap<ObjectName, ClaimOwner>,
     priorities: PriorityClasses,
     services: IdVec<ServiceId, Option<Service>>,
     hpas: IdVec<HpaId, Option<Hpa>>,
@@ -113,6 +119,7 @@ pub struct Cluster {
     pods_created: u64,
     replica_sets_created: u64,
     hash_label: Symbol,
+    revision_label: Symbol,
     unreachable_key: Symbol,
     cordoned_key: Symbol,
     no_value: Symbol,

@@ -14,7 +14,9 @@ use crate::model::{
 };
 use crate::recorder::Recorder;
 
-use super::{Budget, Change, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, StatefulSet};
+use super::{
+    Budget, Change, ClaimOwner, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, StatefulSet,
+};
 
 impl Cluster {
     /// Adds the model's StatefulSets and so on, and the trees of all its objects.
@@ -204,7 +206,9 @@ impl Cluster {
                 };
                 self.trees.remove(&(kind, name));
                 changes.push(removed(ObjectKey::StatefulSet(id)));
+                self.drop_revisions(row.revisions);
                 self.leave_or_delete(row.pods, propagation, changes, recorder);
+                self.drop_claims(ClaimOwner::StatefulSet(id), changes);
             }
             Kind::DaemonSet => {
                 let id = self.daemon_sets.named(name);

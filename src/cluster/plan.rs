@@ -12,8 +12,8 @@ use crate::model::{
 use crate::record::PodName;
 
 use super::{
-    BudgetWrite, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption, Endpoint,
-    HpaStatus, JobWrite, PodStatus, ReplicaSetStatus, Serving, StatefulSetWrite,
+    BudgetWrite, ClaimOwner, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption,
+    Endpoint, HpaStatus, JobWrite, PodStatus, ReplicaSetStatus, Serving, StatefulSetWrite,
 };
 
 /// Changes that a component asks for, carried out in order by `Cluster::commit`.
@@ -138,6 +138,15 @@ pub enum Write {
     },
     /// Something about a StatefulSet.
     StatefulSet(StatefulSetId, StatefulSetWrite),
+    /// Makes a claim of a StatefulSet's pod, or gives it another owner.
+    Claim {
+        /// Its namespace.
+        namespace: Symbol,
+        /// Its name.
+        name: Box<str>,
+        /// Its owner.
+        owner: ClaimOwner,
+    },
     /// Something about a DaemonSet.
     DaemonSet(DaemonSetId, DaemonSetWrite),
     /// Something about a Job.
@@ -463,6 +472,13 @@ pub enum Change {
         /// What of it.
         what: ObjectChange,
     },
+    /// A claim of a StatefulSet's pod was made, has another owner or is gone.
+    Claim {
+        /// Which.
+        name: ObjectName,
+        /// What of it.
+        what: ObjectChange,
+    },
     /// An object that is kept as a tree alone was created, changed or deleted.
     Tree {
         /// Its kind.
@@ -565,6 +581,8 @@ pub enum ObjectChange {
     Status,
     /// One of its dependents is gone.
     Dependents,
+    /// Its ControllerRevisions.
+    Revisions,
     /// It is gone.
     Removed,
 }

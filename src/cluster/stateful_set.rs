@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::base::SimTime;
+use crate::base::{SimTime, Symbol};
 use crate::model::{ObjectKey, PodId, StatefulSetId, StatefulSetSpec};
 
-use super::{Change, Cluster, ObjectChange};
+use super::{Change, Cluster, ObjectChange, Revision, RevisionWrite};
 
 /// A StatefulSet.
 #[derive(Clone, Debug)]
@@ -20,15 +20,31 @@ pub struct StatefulSet {
     pub is_deleting: bool,
     /// All its pods, those being deleted and terminal ones too, in order of creation.
     pub pods: Vec<PodId>,
+    /// Its ControllerRevisions, in order of creation (rule C83).
+    pub revisions: Vec<Revision>,
     /// Status.
     pub status: StatefulSetStatus,
 }
 
-/// Status of a StatefulSet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Status of a StatefulSet (rule C93).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatefulSetStatus {
     /// The generation that the controller has seen.
     pub observed_generation: u64,
+    /// Pods, those being deleted too.
+    pub replicas: u32,
+    /// Pods that run and are ready.
+    pub ready: u32,
+    /// Pods that are available.
+    pub available: u32,
+    /// Pods of the current revision.
+    pub current: u32,
+    /// Pods of the update revision.
+    pub updated: u32,
+    /// `currentRevision`, by its hash.
+    pub current_revision: Option<Symbol>,
+    /// `updateRevision`, by its hash.
+    pub update_revision: Option<Symbol>,
 }
 
 /// A write about a StatefulSet.
@@ -36,6 +52,8 @@ pub struct StatefulSetStatus {
 pub enum StatefulSetWrite {
     /// All of its status.
     Status(StatefulSetStatus),
+    /// About one of its revisions.
+    Revision(RevisionWrite),
 }
 
 impl StatefulSet {
@@ -47,6 +65,7 @@ impl StatefulSet {
             generation: 1,
             is_deleting: false,
             pods: Vec::new(),
+            revisions: Vec::new(),
             status: StatefulSetStatus::default(),
         }
     }
@@ -66,6 +85,13 @@ impl Cluster {
             StatefulSetWrite::Status(status) => {
                 row.status = status;
                 ObjectChange::Status
+            }
+            StatefulSetWrite::Revision(write) => {
+                let mut revisions = std::mem::take(&mut row.revisions);
+                self.write_revision(&mut revisions, write);
+                let row = self.stateful_sets.get_mut(id).expect("it was there");
+                row.revisions = revisions;
+                ObjectChange::Revisions
             }
         };
         changes.push(Change::Object { key: ObjectKey::StatefulSet(id), what });

@@ -18,7 +18,9 @@ mod endpointslice;
 mod job;
 mod pod_names;
 mod replicaset;
+mod revisions;
 pub mod rolling;
+mod stateful_set;
 mod template_hash;
 mod ttl_after_finished;
 
@@ -29,5 +31,6 @@ pub use disruption::{DisruptionController, evictions_allowed};
 pub use endpointslice::EndpointSliceController;
 pub use job::JobController;
 pub use replicaset::ReplicaSetController;
+pub use stateful_set::StatefulSetController;
 pub use template_hash::template_hash;
 pub use ttl_after_finished::TtlAfterFinishedController;

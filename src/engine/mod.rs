@@ -21,7 +21,7 @@ use crate::cluster::{
 };
 use crate::controllers::{
     CronJobController, DeploymentController, DisruptionController, EndpointSliceController,
-    JobController, ReplicaSetController, TtlAfterFinishedController,
+    JobController, ReplicaSetController, StatefulSetController, TtlAfterFinishedController,
 };
 use crate::event::Event;
 use crate::model::Model;
@@ -84,6 +84,7 @@ impl Roles {
             controllers: vec![
                 Box::new(DeploymentController::new(model, streams)),
                 Box::new(ReplicaSetController::new(model, streams)),
+                Box::new(StatefulSetController::new(model, streams)),
                 Box::new(EndpointSliceController::new(model, streams)),
                 Box::new(JobController::new(model, streams)),
                 Box::new(TtlAfterFinishedController::new(model, streams)),

@@ -149,6 +149,7 @@ impl Component<KubeletEvent> for Kubelet {
             | Change::PodMeta { .. }
             | Change::PodRefused { .. }
             | Change::Object { .. }
+            | Change::Claim { .. }
             | Change::Tree { .. }
             | Change::PodNominated { .. }
             | Change::PodStatus { .. }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::base::{Duration, Symbol};
+
 use super::ids::ObjectName;
 use super::labels::Selector;
 use super::pod::Template;
@@ -17,10 +19,42 @@ pub struct StatefulSetSpec {
     pub source: Arc<Value>,
     /// How many pods are wanted.
     pub replicas: u32,
+    /// `ordinals.start`: the number of the first pod.
+    pub start: u32,
     /// Which pods are its own.
     pub selector: Selector,
-    /// The pods' template.
+    /// The pods' template; its volumes that are claims of each pod are among them.
     pub template: Arc<Template>,
+    /// `podManagementPolicy: Parallel`: pods do not wait for each other.
+    pub is_parallel: bool,
+    /// `updateStrategy.type: OnDelete`: nothing is replaced.
+    pub on_delete: bool,
+    /// `updateStrategy.rollingUpdate`; without it and with partition 0 are not the same (rule C84).
+    pub rolling: Option<RollingUpdate>,
+    /// `minReadySeconds`.
+    pub min_ready: Duration,
+    /// `revisionHistoryLimit`.
+    pub history_limit: u32,
+    /// Names of the claim templates, in order.
+    pub claims: Vec<Symbol>,
+    /// What becomes of the claims.
+    pub retention: ClaimRetention,
+}
+
+/// `rollingUpdate` of a StatefulSet. `maxUnavailable` is behind a gate that is off (rule C91).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RollingUpdate {
+    /// Slots below it keep the current revision.
+    pub partition: u32,
+}
+
+/// `persistentVolumeClaimRetentionPolicy` of a StatefulSet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClaimRetention {
+    /// `whenDeleted: Delete`.
+    pub deletes_with_set: bool,
+    /// `whenScaled: Delete`.
+    pub deletes_with_scale: bool,
 }
 
 /// A DaemonSet as it is declared.

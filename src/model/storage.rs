@@ -40,6 +40,14 @@ pub enum PodVolume {
         /// What the claim asks for.
         claim: ClaimTemplate,
     },
+    /// A claim template of a StatefulSet: each pod has a claim of its own, called after template
+    /// and pod, which outlives the pod.
+    Templated {
+        /// The template's name.
+        template: Symbol,
+        /// What the claim asks for.
+        claim: ClaimTemplate,
+    },
     /// A disk that is named in the pod itself.
     Disk(InlineDisk),
     /// An inline CSI volume: its driver.

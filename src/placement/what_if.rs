@@ -464,6 +464,9 @@ fn other_demands<'a>(draft: &Draft<'a>, all: &mut Vec<Draft<'a>>) {
             PodVolume::Ephemeral { volume, .. } => {
                 format!("ephemeral volume {}", names.resolve(*volume))
             }
+            PodVolume::Templated { template, .. } => {
+                format!("claim template {}", names.resolve(*template))
+            }
             PodVolume::Disk(disk) => format!("disk {}", names.resolve(disk.id)),
             PodVolume::Csi(driver) => format!("volume of driver {}", names.resolve(*driver)),
         };

@@ -177,7 +177,10 @@ impl Scheduler {
                 let delay = updates.draw();
                 pods.not_before(now + delay)
             }
-            Notice::Service(_) | Notice::ReplicaSet(_) | Notice::Budget(_) => others.ordered(now),
+            Notice::Service(_)
+            | Notice::ReplicaSet(_)
+            | Notice::Budget(_)
+            | Notice::ClaimGone(_) => others.ordered(now),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{IdVec, LookupSet, Symbol};
+use crate::base::{IdVec, Interner, LookupSet, Symbol};
 use crate::cluster::{Change, Cluster, Disruption, NodeChange, ObjectChange, Pod};
 use crate::model::{
     BudgetId, DisruptionBudget, Labels, NodeId, NodeOrder, ObjectKey, ObjectName, OwnerRef, PodRef,
@@ -34,6 +34,8 @@ pub(super) enum Notice {
     Service(ServiceId),
     /// A ReplicaSet is new or gone.
     ReplicaSet(ReplicaSetRef),
+    /// A claim of a StatefulSet's pod is gone.
+    ClaimGone(ObjectName),
     /// A PodDisruptionBudget is new, changed or gone.
     Budget(BudgetId),
 }
@@ -59,6 +61,7 @@ impl Notice {
                     | NodeChange::Labels
                     | NodeChange::Taints,
             } => Some(Self::Node(*node)),
+            Change::Claim { name, what: ObjectChange::Removed } => Some(Self::ClaimGone(*name)),
             Change::Service {
                 service,
                 what: ObjectChange::Added | ObjectChange::Spec | ObjectChange::Removed,
@@ -73,6 +76,7 @@ impl Notice {
             | Change::PodMeta { .. }
             | Change::PodRefused { .. }
             | Change::Object { .. }
+            | Change::Claim { .. }
             | Change::Tree { .. }
             | Change::Serving { .. }
             | Change::ServerIdle { .. }
@@ -119,15 +123,48 @@ enum Priorities {
 /// Class and description of a pod: those of its kind, unless it has generic ephemeral volumes,
 /// whose claims are its own.
 fn of_pod(kind: &Kind, row: &Pod, core: &mut Core, cluster: &Cluster) -> (ClassId, Arc<PodInfo>) {
-    let is_own = |volume: &PodVolume| matches!(volume, PodVolume::Ephemeral { .. });
+    let is_own = |volume: &PodVolume| {
+        matches!(volume, PodVolume::Ephemeral { .. } | PodVolume::Templated { .. })
+    };
     let names = cluster.names();
     if !kind.spec.volumes.iter().any(is_own) {
         return (kind.class, Arc::clone(&kind.info));
     }
     let name = names.get(&row.name.text(names)).expect("interned when the pod was created");
     let identity = Some(PodIdentity { name, uid: name });
-    let info = Arc::new(PodInfo { identity, ..(*kind.info).clone() });
+    let spec = with_own_claims(&kind.spec, row, core, names);
+    let info = Arc::new(PodInfo { identity, spec, ..(*kind.info).clone() });
     (core.placer_mut().class(&info, names), info)
+}
+
+/// The specification of a StatefulSet's pod: its claim templates are claims of its own, which are
+/// in the catalogue from now on.
+fn with_own_claims(
+    spec: &Arc<PodSpec>,
+    row: &Pod,
+    core: &mut Core,
+    names: &Interner,
+) -> Arc<PodSpec> {
+    let is_template = |volume: &PodVolume| matches!(volume, PodVolume::Templated { .. });
+    if !spec.volumes.iter().any(is_template) {
+        return Arc::clone(spec);
+    }
+    let mut own = (**spec).clone();
+    let pod = row.name.text(names);
+    let storage = &mut core.placer_mut().catalog_mut().storage;
+    for volume in &mut own.volumes {
+        let PodVolume::Templated { template, claim } = volume else { continue };
+        let text = format!("{}-{pod}", names.resolve(*template));
+        let name = names.get(&text).expect("interned when the pod was created");
+        controller::make_claim(
+            ObjectName { namespace: row.namespace, name },
+            claim,
+            storage,
+            names,
+        );
+        *volume = PodVolume::Claim(name);
+    }
+    Arc::new(own)
 }
 
 impl Watch {
@@ -203,6 +240,9 @@ impl Watch {
                 core.update_node(node, &cluster.nodes()[node].spec, names, now);
             }
             Notice::Service(service) => self.learn_service(service, core, cluster),
+            Notice::ClaimGone(claim) => {
+                controller::remove_claim(claim, &mut core.placer_mut().catalog_mut().storage);
+            }
             Notice::ReplicaSet(replica_set) => self.learn_owner(replica_set, core, cluster),
             Notice::Budget(budget) => self.learn_budget(budget, core, cluster),
         }

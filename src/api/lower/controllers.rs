@@ -5,10 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::problem::{At, Found, Problem};
-use super::super::read::count;
+use super::super::read::{count, items, seconds, text};
+use super::storage::lower_claim_template;
 use super::{Lowering, errors, lower_selector, object_name, pod};
+use crate::base::{Duration, Symbol};
 use crate::model::{
-    DaemonSetSpec, ObjectName, Selector, StatefulSetSpec, Template, Workload, WorkloadKind,
+    ClaimRetention, DaemonSetSpec, ObjectName, PodVolume, RollingUpdate, Selector, StatefulSetSpec,
+    Template, Workload, WorkloadKind,
 };
 
 /// What every owner of pods has: its name, which pods are its own, and their template.
@@ -39,13 +42,51 @@ pub fn lower_stateful_set(
 ) -> Result<StatefulSetSpec, Vec<Problem>> {
     let (name, selector, template) = parts(WorkloadKind::StatefulSet, object, cx)?;
     let spec = &object["spec"];
+    let strategy = &spec["updateStrategy"];
+    let rolling = &strategy["rollingUpdate"];
+    let partition = count(&rolling["partition"]).unwrap_or(0);
+    let retention = &spec["persistentVolumeClaimRetentionPolicy"];
+    let (claims, template) = with_claims(template, &spec["volumeClaimTemplates"], cx);
     Ok(StatefulSetSpec {
         name,
         source: Arc::clone(object),
         replicas: count(&spec["replicas"]).unwrap_or(1),
+        start: count(&spec["ordinals"]["start"]).unwrap_or(0),
         selector,
         template,
+        is_parallel: spec["podManagementPolicy"] == "Parallel",
+        on_delete: strategy["type"] == "OnDelete",
+        rolling: rolling.is_object().then_some(RollingUpdate { partition }),
+        min_ready: seconds(&spec["minReadySeconds"]).unwrap_or(Duration::ZERO),
+        history_limit: count(&spec["revisionHistoryLimit"]).unwrap_or(10),
+        claims,
+        retention: ClaimRetention {
+            deletes_with_set: retention["whenDeleted"] == "Delete",
+            deletes_with_scale: retention["whenScaled"] == "Delete",
+        },
     })
+}
+
+/// The names of the claim templates, and the template with a volume for each; a volume of the pod
+/// with that name gives way (rule C82).
+fn with_claims(
+    template: Arc<Template>,
+    list: &Value,
+    cx: &mut Lowering<'_>,
+) -> (Vec<Symbol>, Arc<Template>) {
+    let all = items(list);
+    if all.is_empty() {
+        return (Vec::new(), template);
+    }
+    let mut spec = (*template.spec).clone();
+    let mut names = Vec::new();
+    for claim in all {
+        let name = cx.names.intern(text(&claim["metadata"]["name"]));
+        let claim = lower_claim_template(&claim["spec"], cx.names);
+        names.push(name);
+        spec.volumes.push(PodVolume::Templated { template: name, claim });
+    }
+    (names, Arc::new(Template { spec: Arc::new(spec), ..(*template).clone() }))
 }
 
 /// Lowers a DaemonSet.

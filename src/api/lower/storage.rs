@@ -32,9 +32,7 @@ fn lower_pod_volume(volume: &Value, names: &mut Interner) -> Option<PodVolume> {
     }
     if volume["ephemeral"].is_object() {
         let spec = &volume["ephemeral"]["volumeClaimTemplate"]["spec"];
-        let class = spec["storageClassName"].as_str();
-        let class = class.map(|class| names.intern(class));
-        let claim = lower_claim_spec(spec, class, names);
+        let claim = lower_claim_template(spec, names);
         return Some(PodVolume::Ephemeral { volume: names.intern(text(&volume["name"])), claim });
     }
     if volume["csi"].is_object() {
@@ -108,6 +106,12 @@ pub fn lower_claim(object: &Value, names: &mut Interner) -> Claim {
         uid: names.intern(text(&metadata["uid"])),
         new_volume: names.intern(&new_volume),
     }
+}
+
+/// Lowers the specification of a claim template.
+pub(super) fn lower_claim_template(spec: &Value, names: &mut Interner) -> ClaimTemplate {
+    let class = spec["storageClassName"].as_str().map(|class| names.intern(class));
+    lower_claim_spec(spec, class, names)
 }
 
 fn lower_claim_spec(spec: &Value, class: Option<Symbol>, names: &mut Interner) -> ClaimTemplate {

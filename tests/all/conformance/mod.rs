@@ -11,5 +11,6 @@ mod requests;
 mod scheduler_decisions;
 mod scheduler_queue;
 mod scheduler_sequences;
+mod stateful_sets;
 mod timelines;
 mod tolerations;

@@ -84,7 +84,7 @@ fn why_missing(volume: &crate::model::PodVolume, pod: &PodInfo, names: &Interner
             ephemeral_name(*volume, pod, names)
         ),
         PodVolume::Claim(name) => not_found(names.resolve(*name)),
-        PodVolume::Disk(_) | PodVolume::Csi(_) => String::new(),
+        PodVolume::Templated { .. } | PodVolume::Disk(_) | PodVolume::Csi(_) => String::new(),
     }
 }
 

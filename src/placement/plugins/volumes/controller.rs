@@ -6,7 +6,7 @@
 //! reached wherever the class allows it.
 
 use crate::base::Interner;
-use crate::model::{Claim, ObjectName, PodVolume, Storage, StorageClass, Volume};
+use crate::model::{Claim, ClaimTemplate, ObjectName, PodVolume, Storage, StorageClass, Volume};
 
 use super::super::super::pod_info::PodInfo;
 use super::super::super::storage::StorageCatalog;
@@ -43,16 +43,42 @@ pub fn make_claims(pod: &PodInfo, storage: &mut StorageCatalog, names: &Interner
     }
 }
 
+/// Makes a claim of a StatefulSet's pod, unless it is there; one of a class that does not wait is
+/// bound at once.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/statefulset/stateful_set_utils.go
+/// `getPersistentVolumeClaims` (rule C82).
+pub fn make_claim(
+    name: ObjectName,
+    template: &ClaimTemplate,
+    storage: &mut StorageCatalog,
+    names: &Interner,
+) {
+    if storage.claim(name).is_some() {
+        return;
+    }
+    let mut claim = Claim { owner_uid: None, ..Claim::of_template(name, template, name.name) };
+    claim.class = claim.class.or(storage.default_class());
+    storage.set_claim(claim);
+    settle(name, storage, names);
+}
+
+/// Removes a claim, and the volume that was made for it.
+pub fn remove_claim(name: ObjectName, storage: &mut StorageCatalog) {
+    if let Some(claim) = storage.remove_claim(name)
+        && claim.volume == Some(claim.new_volume)
+    {
+        storage.remove_volume(claim.new_volume);
+    }
+}
+
 /// Removes the claims of a pod that has ended or is gone, and the volumes that were made for them.
 pub fn remove_claims(pod: &PodInfo, storage: &mut StorageCatalog, names: &Interner) {
     for volume in &pod.spec.volumes {
         let used = claim_name(volume, pod, names).filter(|used| used.is_ephemeral);
         let Some(name) = used.and_then(|used| used.name) else { continue };
-        if storage.claim(name).is_some_and(|claim| owns(pod, claim))
-            && let Some(claim) = storage.remove_claim(name)
-            && claim.volume == Some(claim.new_volume)
-        {
-            storage.remove_volume(claim.new_volume);
+        if storage.claim(name).is_some_and(|claim| owns(pod, claim)) {
+            remove_claim(name, storage);
         }
     }
 }

@@ -82,7 +82,7 @@ fn helps_limits(change: StorageChange<'_>, pod: &PodInfo, names: &Interner) -> b
         StorageChange::AttachmentDeleted(gone) => pod.spec.volumes.iter().any(|v| match v {
             PodVolume::Claim(_) => true,
             PodVolume::Disk(disk) => disk.csi.is_some_and(|(driver, _)| driver == gone.driver),
-            PodVolume::Ephemeral { .. } | PodVolume::Csi(_) => false,
+            PodVolume::Ephemeral { .. } | PodVolume::Templated { .. } | PodVolume::Csi(_) => false,
         }),
         _ => false,
     }
@@ -123,7 +123,7 @@ pub fn helps_freed(plugin: Plugin, pod: &PodInfo, gone: &PodInfo) -> bool {
         Plugin::NodeVolumeLimits => gone.spec.volumes.iter().any(|volume| match volume {
             PodVolume::Claim(_) | PodVolume::Ephemeral { .. } => true,
             PodVolume::Disk(disk) => !matches!(disk.kind, DiskKind::Iscsi | DiskKind::Rbd),
-            PodVolume::Csi(_) => false,
+            PodVolume::Templated { .. } | PodVolume::Csi(_) => false,
         }),
         _ => false,
     }

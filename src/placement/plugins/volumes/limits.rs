@@ -41,7 +41,7 @@ pub fn pre_filter(pod: &PodInfo, world: &World<'_>) -> Option<State> {
     let may_count = |volume: &PodVolume| match volume {
         PodVolume::Claim(_) | PodVolume::Ephemeral { .. } => true,
         PodVolume::Disk(disk) => !matches!(disk.kind, DiskKind::Iscsi | DiskKind::Rbd),
-        PodVolume::Csi(_) => false,
+        PodVolume::Templated { .. } | PodVolume::Csi(_) => false,
     };
     if !pod.spec.volumes.iter().any(may_count) {
         return None;
@@ -61,7 +61,7 @@ fn missing(volume: &PodVolume, pod: &PodInfo, world: &World<'_>) -> Option<Strin
     let text = match volume {
         PodVolume::Ephemeral { volume, .. } => ephemeral_name(*volume, pod, world.names),
         PodVolume::Claim(name) => world.names.resolve(*name).to_owned(),
-        PodVolume::Disk(_) | PodVolume::Csi(_) => return None,
+        PodVolume::Templated { .. } | PodVolume::Disk(_) | PodVolume::Csi(_) => return None,
     };
     let namespace = world.names.resolve(pod.namespace);
     Some(format!("looking up PVC {namespace}/{text}: {}", not_found(&text)))

@@ -119,7 +119,7 @@ fn claim_name(volume: &PodVolume, pod: &PodInfo, names: &Interner) -> Option<Cla
             let name = names.get(&ephemeral_name(*volume, pod, names)).map(in_namespace);
             Some(ClaimName { name, is_ephemeral: true })
         }
-        PodVolume::Disk(_) | PodVolume::Csi(_) => None,
+        PodVolume::Templated { .. } | PodVolume::Disk(_) | PodVolume::Csi(_) => None,
     }
 }
 

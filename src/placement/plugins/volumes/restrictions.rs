@@ -35,7 +35,10 @@ impl State {
 fn claim_names(pod: &PodInfo) -> impl Iterator<Item = Symbol> {
     pod.spec.volumes.iter().filter_map(|volume| match volume {
         PodVolume::Claim(name) => Some(*name),
-        PodVolume::Ephemeral { .. } | PodVolume::Disk(_) | PodVolume::Csi(_) => None,
+        PodVolume::Ephemeral { .. }
+        | PodVolume::Templated { .. }
+        | PodVolume::Disk(_)
+        | PodVolume::Csi(_) => None,
     })
 }
 

@@ -7,6 +7,7 @@ use seatrial::cluster::{
     Change, Cluster, ContainerExit, Disruption, Exits, NewPod, Phase, Plan, Pod, PodStatus, Write,
 };
 use seatrial::model::{NodeId, OwnerRef, PodRef, RestartPolicy, TaintEffect};
+use seatrial::record::PodName;
 use serde_json::Value;
 
 use super::Plane;
@@ -33,6 +34,10 @@ pub(crate) enum Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) base: String,
+    /// Its first owner, by recorded name: a reference outlives the owner.
+    pub(crate) owner: Option<String>,
+    /// Its place among pods of one instant: base name and number; of a StatefulSet name and ordinal.
+    pub(crate) order: (String, usize),
     /// Its number within its base name.
     pub(crate) number: usize,
     /// What its image's lists are cycled with.
@@ -117,7 +122,8 @@ impl Actor {
 
     fn plan_step(&mut self, pod: PodRef, at: SimTime, step: Step) {
         let part = &self.parts[&pod];
-        self.steps.insert((at, part.base.clone(), part.number, step, pod));
+        let (base, number) = part.order.clone();
+        self.steps.insert((at, base, number, step, pod));
     }
 }
 
@@ -137,13 +143,23 @@ impl Plane {
     /// Gives a new pod its part.
     fn cast(&mut self, pod: PodRef) {
         let Some(row) = self.cluster.pod(pod) else { return };
-        let (node, owner, index) = (row.pinned, row.owner, row.index);
+        let (node, owner, index, row_name) = (row.pinned, row.owner, row.index, row.name);
         let image = self.cluster.template_of(row).template.spec.containers[0].image;
         let base = self.names.base(row.name, &self.cluster);
         let image = self.cluster.names().resolve(image);
         let actor = &mut self.actor;
         let number = actor.made.entry(base.clone()).or_default();
+        let order = match row_name {
+            PodName::Numbered { prefix, .. } => {
+                let set = self.cluster.names().resolve(prefix).to_owned();
+                (set, index.map_or(0, |index| index as usize))
+            }
+            _ => (base.clone(), *number),
+        };
+        let owner_name = self.names.owner(row, &self.cluster);
         let mut part = Part {
+            owner: owner_name,
+            order,
             base,
             number: *number,
             index: *number,

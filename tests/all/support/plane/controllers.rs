@@ -5,7 +5,7 @@ use std::sync::Arc;
 use seatrial::cluster::Controller;
 use seatrial::controllers::{
     CronJobController, DeploymentController, EndpointSliceController, JobController,
-    ReplicaSetController, TtlAfterFinishedController,
+    ReplicaSetController, StatefulSetController, TtlAfterFinishedController,
 };
 use seatrial::model::Model;
 use seatrial::sim::Streams;
@@ -19,6 +19,7 @@ type Make = fn(&Arc<Model>, &Streams) -> Box<dyn Controller>;
 const CONTROLLERS: &[(&str, Make)] = &[
     ("replicaset", |model, streams| Box::new(ReplicaSetController::new(model, streams))),
     ("deployment", |model, streams| Box::new(DeploymentController::new(model, streams))),
+    ("statefulset", |model, streams| Box::new(StatefulSetController::new(model, streams))),
     ("job", |model, streams| Box::new(JobController::new(model, streams))),
     ("ttl", |model, streams| Box::new(TtlAfterFinishedController::new(model, streams))),
     ("cronjob", |model, streams| Box::new(CronJobController::new(model, streams))),

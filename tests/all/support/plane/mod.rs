@@ -20,12 +20,14 @@ mod names;
 mod ops;
 mod ops_disruption;
 mod ops_nodes;
+mod record_claim;
 mod record_cron_job;
 mod record_deployment;
 mod record_job;
 mod record_node;
 mod record_pod;
 mod record_replica_set;
+mod record_stateful_set;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};

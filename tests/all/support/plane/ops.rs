@@ -6,6 +6,7 @@ use seatrial::api::{self, Kind, KindClass};
 use seatrial::base::{Duration, Symbol};
 use seatrial::cluster::{PodStatus, Write};
 use seatrial::model::{ObjectName, PodRef, Propagation};
+use seatrial::record::PodName;
 use serde_json::{Value, json};
 
 use super::Plane;
@@ -199,12 +200,12 @@ impl Plane {
             .filter(|(_, pod)| pod.deletion.is_none())
             .map(|(id, pod)| {
                 let part = &self.actor.parts[&pods.refer(id)];
-                (pod.created, part.base.as_str(), part.number, pods.refer(id))
+                (pod.created, part.order.clone(), pods.refer(id))
             })
             .collect();
         there.sort();
         if let Some(number) = name.strip_prefix('@').and_then(|n| n.parse::<usize>().ok()) {
-            return there.get(number % there.len().max(1)).map(|row| row.3);
+            return there.get(number % there.len().max(1)).map(|row| row.2);
         }
         let all = pods.iter().map(|(id, pod)| (pods.refer(id), pod));
         let mut named = all.filter(|(_, pod)| pod.name.text(self.cluster.names()) == name);
@@ -216,7 +217,9 @@ impl Plane {
         let part = &self.actor.parts[&pod];
         let row = self.cluster.pod(pod);
         match row.map(|row| row.name) {
-            Some(name @ seatrial::record::PodName::Fixed(_)) => name.text(self.cluster.names()),
+            Some(name @ (PodName::Fixed(_) | PodName::Numbered { .. })) => {
+                name.text(self.cluster.names())
+            }
             _ => format!("{}#{}", part.base, part.number),
         }
     }

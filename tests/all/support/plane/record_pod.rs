@@ -1,5 +1,7 @@
 //! Pods.
 
+use seatrial::cluster::Pod;
+use seatrial::model::OwnerRef;
 use seatrial::record::PodName;
 use serde_json::{Value, json};
 
@@ -16,16 +18,27 @@ pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
                 format!("{}#{}", part.base, part.number)
             }
         };
+        let index = pod.index.filter(|_| matches!(pod.owner, Some(OwnerRef::Job(_))));
+        let owner = view.names.owner(pod, view.cluster);
+        let owner = owner.or_else(|| pod.owner.and(part.owner.clone()));
         let record = json!({
-            "owner": view.names.owner(pod, view.cluster),
+            "owner": owner,
             "phase": format!("{:?}", pod.status.phase),
             "node": pod.node.map(|node| view.text(view.cluster.nodes()[node].spec.name)),
             "ready": pod.status.ready,
             "deleting": pod.deletion.is_some(),
-            "index": pod.index.map(|index| index.to_string()),
+            "index": index.map(|index| index.to_string()),
+            "rev": revision(pod, owner.as_deref(), view),
             "disruption": pod.disruption.map(seatrial::cluster::Disruption::as_str),
             "restarts": pod.status.restarts,
         });
         out.push((name, record));
     }
+}
+
+/// The revision of a StatefulSet's pod, a generated name.
+fn revision(pod: &Pod, owner: Option<&str>, view: &View<'_>) -> Option<String> {
+    let Some(OwnerRef::StatefulSet(_)) = pod.owner else { return None };
+    let hash = view.cluster.template_of(pod).labels.get(view.cluster.revision_label())?;
+    Some(format!("~{}-{}", owner?, view.text(hash)))
 }

@@ -29,6 +29,8 @@ const KINDS: &[(&str, Render)] = &[
     ("ReplicaSet", super::record_replica_set::render),
     ("Job", super::record_job::render),
     ("CronJob", super::record_cron_job::render),
+    ("StatefulSet", super::record_stateful_set::render),
+    ("PVC", super::record_claim::render),
     ("Pod", super::record_pod::render),
     ("Node", super::record_node::render),
 ];

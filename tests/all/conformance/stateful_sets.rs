@@ -1,0 +1,9 @@
+//! StatefulSets, slot by slot (rules C80 to C96).
+
+use crate::support::plane::judge_controllers;
+
+#[test]
+#[ignore = "until StatefulSets get their defaults"]
+fn conformance_stateful_sets() {
+    judge_controllers("statefulset", |_, _| None);
+}
