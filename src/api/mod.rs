@@ -35,7 +35,9 @@ pub use kinds::{Kind, KindClass, classify, suggested_version};
 pub use locate::{plain, report};
 pub use lower::*;
 pub use node_selector::NodeRules;
-pub use patch::{restart, set_image};
+pub use patch::{
+    PatchError, PatchType, apply_patch, merge_diff, restart, set_image, three_way, two_way,
+};
 pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
 pub use scheduler::{SCHEDULER_GROUP, SCHEDULER_KIND, lower_scheduler};

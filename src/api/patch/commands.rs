@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::read::{deep_mut, map_mut, maps_mut, text};
+use super::super::read::{deep_mut, map_mut, maps_mut, text};
 
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
