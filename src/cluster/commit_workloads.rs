@@ -384,6 +384,10 @@ impl Cluster {
         if before.labels != row.spec.labels {
             changes.push(Change::Node { node, what: NodeChange::Labels });
         }
+        let offer = |of: &NodeSpec| (of.allocatable.clone(), of.pods_max, Arc::clone(&of.images));
+        if offer(&before) != offer(&row.spec) {
+            changes.push(Change::Node { node, what: NodeChange::Offer });
+        }
         if before.taints != row.spec.taints {
             changes.push(Change::Node { node, what: NodeChange::Taints });
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::SimTime;
 use crate::model::{DaemonSetId, DaemonSetSpec, ObjectKey, PodId};
 
-use super::{Change, Cluster, ObjectChange};
+use super::{Change, Cluster, ObjectChange, Revision, RevisionWrite};
 
 /// A DaemonSet.
 #[derive(Clone, Debug)]
@@ -20,15 +20,31 @@ pub struct DaemonSet {
     pub is_deleting: bool,
     /// All its pods, those being deleted and terminal ones too, in order of creation.
     pub pods: Vec<PodId>,
+    /// Its ControllerRevisions, in order of creation (rule C113).
+    pub revisions: Vec<Revision>,
     /// Status.
     pub status: DaemonSetStatus,
 }
 
-/// Status of a DaemonSet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Status of a DaemonSet (rule C109).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DaemonSetStatus {
     /// The generation that the controller has seen.
     pub observed_generation: u64,
+    /// `desiredNumberScheduled`: nodes that should run a pod.
+    pub desired: u32,
+    /// `currentNumberScheduled`: those of them that have one.
+    pub current: u32,
+    /// `numberMisscheduled`: nodes that have a pod and should not.
+    pub misscheduled: u32,
+    /// `numberReady`.
+    pub ready: u32,
+    /// `numberAvailable`.
+    pub available: u32,
+    /// `numberUnavailable`.
+    pub unavailable: u32,
+    /// `updatedNumberScheduled`: nodes whose pod is of the newest revision.
+    pub updated: u32,
 }
 
 /// A write about a DaemonSet.
@@ -36,6 +52,8 @@ pub struct DaemonSetStatus {
 pub enum DaemonSetWrite {
     /// All of its status.
     Status(DaemonSetStatus),
+    /// About one of its revisions.
+    Revision(RevisionWrite),
 }
 
 impl DaemonSet {
@@ -47,6 +65,7 @@ impl DaemonSet {
             generation: 1,
             is_deleting: false,
             pods: Vec::new(),
+            revisions: Vec::new(),
             status: DaemonSetStatus::default(),
         }
     }
@@ -66,6 +85,13 @@ impl Cluster {
             DaemonSetWrite::Status(status) => {
                 row.status = status;
                 ObjectChange::Status
+            }
+            DaemonSetWrite::Revision(write) => {
+                let mut revisions = std::mem::take(&mut row.revisions);
+                self.write_revision(&mut revisions, write);
+                let row = self.daemon_sets.get_mut(id).expect("it was there");
+                row.revisions = revisions;
+                ObjectChange::Revisions
             }
         };
         changes.push(Change::Object { key: ObjectKey::DaemonSet(id), what });

@@ -218,6 +218,7 @@ impl Cluster {
                 };
                 self.trees.remove(&(kind, name));
                 changes.push(removed(ObjectKey::DaemonSet(id)));
+                self.drop_revisions(row.revisions);
                 self.leave_or_delete(row.pods, propagation, changes, recorder);
             }
             Kind::Job => {

@@ -606,6 +606,8 @@ pub enum NodeChange {
     Up,
     /// Its labels.
     Labels,
+    /// What pods can have of it, or its images.
+    Offer,
     /// It is gone.
     Removed,
 }

@@ -1,4 +1,4 @@
-//! The control loops of the controller manager: Deployment, ReplicaSet, EndpointSlice.
+//! The control loops of the controller manager: Deployment, ReplicaSet, DaemonSet, EndpointSlice.
 //!
 //! Each looks at the cluster and answers with a plan; running one twice is harmless. The heart of
 //! each is a pure function in a file of its own. Work queues, watch delays, retries and the
@@ -10,6 +10,7 @@
 //! ```
 
 mod cron_job;
+mod daemon_set;
 mod deletion_order;
 mod deployment;
 mod deployment_progress;
@@ -25,6 +26,7 @@ mod template_hash;
 mod ttl_after_finished;
 
 pub use cron_job::CronJobController;
+pub use daemon_set::DaemonSetController;
 pub use deletion_order::{Candidate, first_to_go};
 pub use deployment::DeploymentController;
 pub use disruption::{DisruptionController, evictions_allowed};

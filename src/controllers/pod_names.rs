@@ -11,6 +11,8 @@ use crate::sim::Streams;
 #[derive(Debug)]
 pub(super) struct PodNames<I> {
     streams: Streams,
+    /// The name of the streams: owners of different kinds may be called the same.
+    stream: &'static str,
     rows: IdVec<I, Row>,
 }
 
@@ -24,8 +26,8 @@ struct Row {
 }
 
 impl<I: Id> PodNames<I> {
-    pub(super) fn new(streams: &Streams) -> Self {
-        Self { streams: *streams, rows: IdVec::new() }
+    pub(super) fn new(stream: &'static str, streams: &Streams) -> Self {
+        Self { streams: *streams, stream, rows: IdVec::new() }
     }
 
     /// The name of an owner's next pod.
@@ -43,7 +45,7 @@ impl<I: Id> PodNames<I> {
         if row.life != Some(of.life) {
             let text = |symbol| names.resolve(symbol);
             let thing = format!("{}/{}", text(name.namespace), text(name.name));
-            *row = Row::open(&self.streams, &thing, of.life);
+            *row = Row::open(self.streams.open(self.stream, &thing), of.life);
         }
         let suffix = row.next;
         row.next = (suffix + row.stride) % PodName::SUFFIXES;
@@ -52,8 +54,7 @@ impl<I: Id> PodNames<I> {
 }
 
 impl Row {
-    fn open(streams: &Streams, thing: &str, life: u32) -> Self {
-        let mut rng = streams.open("pod-names", thing);
+    fn open(mut rng: impl Rng, life: u32) -> Self {
         let mut draw = || rng.next_u32() % PodName::SUFFIXES;
         let next = draw();
         let stride = draw();
@@ -77,10 +78,10 @@ mod tests {
         let name = |names: &mut Interner, text| ObjectName { namespace, name: names.intern(text) };
         let (web, api) = (name(&mut names, "web"), name(&mut names, "api"));
         let of = |slot, life| Ref { id: ReplicaSetId::from_index(slot), life };
-        let mut first = PodNames::new(&streams);
+        let mut first = PodNames::new("pod-names", &streams);
         let mut drawn: Vec<PodName> =
             (0..2000).map(|_| first.next(of(0, 0), web, &names)).collect();
-        let mut again = PodNames::new(&streams);
+        let mut again = PodNames::new("pod-names", &streams);
         again.next(of(3, 0), api, &names);
         assert_eq!(again.next(of(3, 1), web, &names), drawn[0]);
         drawn.sort_unstable();

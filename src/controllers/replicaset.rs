@@ -35,7 +35,7 @@ impl ReplicaSetController {
     /// For a run of this model.
     #[must_use]
     pub fn new(_model: &Model, streams: &Streams) -> Self {
-        Self { names: PodNames::new(streams) }
+        Self { names: PodNames::new("pod-names", streams) }
     }
 }
 

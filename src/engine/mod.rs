@@ -20,8 +20,9 @@ use crate::cluster::{
     TrafficRole,
 };
 use crate::controllers::{
-    CronJobController, DeploymentController, DisruptionController, EndpointSliceController,
-    JobController, ReplicaSetController, StatefulSetController, TtlAfterFinishedController,
+    CronJobController, DaemonSetController, DeploymentController, DisruptionController,
+    EndpointSliceController, JobController, ReplicaSetController, StatefulSetController,
+    TtlAfterFinishedController,
 };
 use crate::event::Event;
 use crate::model::Model;
@@ -85,6 +86,7 @@ impl Roles {
                 Box::new(DeploymentController::new(model, streams)),
                 Box::new(ReplicaSetController::new(model, streams)),
                 Box::new(StatefulSetController::new(model, streams)),
+                Box::new(DaemonSetController::new(model, streams)),
                 Box::new(EndpointSliceController::new(model, streams)),
                 Box::new(JobController::new(model, streams)),
                 Box::new(TtlAfterFinishedController::new(model, streams)),

@@ -64,7 +64,7 @@ fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
     let (mut memory, mut memory_requested) = (0, 0);
     let (mut low, mut high) = (1.0_f64, 0.0_f64);
     let mut cost = 0.0;
-    for node in cluster.nodes() {
+    for node in cluster.nodes().iter().filter(|node| !node.is_gone) {
         cost += node.spec.price_per_hour.as_usd();
         requested += node.requested.cpu.0;
         memory_requested += node.requested.memory.0;

@@ -174,6 +174,7 @@ impl Component<NodeEvent> for NodeWatch {
             | NodeChange::Uncordoned
             | NodeChange::Taints
             | NodeChange::Labels
+            | NodeChange::Offer
             | NodeChange::Removed
             | NodeChange::Ready => return,
         };

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::base::{Duration, Symbol};
+use crate::base::{Duration, IntOrString, Symbol};
 
 use super::ids::ObjectName;
 use super::labels::Selector;
-use super::pod::Template;
+use super::pod::{NodeAffinity, Template};
 
 /// A StatefulSet as it is declared.
 #[derive(Clone, Debug)]
@@ -66,8 +66,31 @@ pub struct DaemonSetSpec {
     pub source: Arc<Value>,
     /// Which pods are its own.
     pub selector: Selector,
-    /// The pods' template.
+    /// What its pods are made of: with the tolerations that each gets (rule C100), and without
+    /// required node affinity, in whose place each pod gets its node's name (rule C102).
     pub template: Arc<Template>,
+    /// The template's node affinity as it is declared: it says which nodes want a pod (rule C99).
+    pub affinity: NodeAffinity,
+    /// `minReadySeconds`.
+    pub min_ready: Duration,
+    /// `revisionHistoryLimit`.
+    pub history_limit: u32,
+    /// `updateStrategy`.
+    pub strategy: DaemonSetStrategy,
+}
+
+/// How pods of a new template replace old ones on their nodes (rule C97).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DaemonSetStrategy {
+    /// When somebody deletes the old ones.
+    OnDelete,
+    /// Some at a time. One of the two is zero.
+    RollingUpdate {
+        /// `maxUnavailable`: on so many nodes the old one goes first.
+        max_unavailable: IntOrString,
+        /// `maxSurge`: on so many nodes the new one comes first.
+        max_surge: IntOrString,
+    },
 }
 
 /// What becomes of an object's dependents when it is deleted (rule C191).

@@ -112,6 +112,22 @@ impl FitError {
         error
     }
 
+    /// Of a search among so many nodes that was narrowed by NodeAffinity to one that is there, or
+    /// to none (rule S18).
+    pub(super) fn narrowed(nodes: usize, why: Option<&Rejection>) -> Self {
+        let mut error = Self::of(nodes);
+        error.plugins.insert(super::verdict::Plugin::NodeAffinity);
+        let mut others = error.nodes;
+        if let Some(why) = why {
+            error.count(why, 1);
+            others -= 1;
+        }
+        if others > 0 {
+            error.reasons.insert(Reason::NotNamedByAffinity, others);
+        }
+        error
+    }
+
     /// Adds the verdict of `nodes` nodes.
     pub fn count(&mut self, rejection: &Rejection, nodes: u32) {
         for reason in &rejection.reasons {

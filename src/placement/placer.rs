@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{IdVec, Interner, cast};
+use crate::base::{IdVec, Interner, Symbol, cast};
 use crate::model::{NodeId, NodeSpec, Plugin, PodRef, Profile, SchedulerSettings, Scoring};
 
 use super::catalog::Catalog;
 use super::classes::{Class, ClassId, Classes};
 use super::columns::{Choice, Columns, Reader, Weights, filter};
-use super::failure::Failure;
+use super::failure::{Failure, FitError};
 use super::fellows::Fellows;
 use super::nodes::Nodes;
 use super::nominator::Nominator;
 use super::plain;
 use super::pod_info::{Applicant, PlacedPod, PodInfo};
-use super::select::feasible_max;
+use super::select::{feasible_max, next_start};
 use super::social::{self, Asked, Judge, Plan, Room};
 use super::verdict::Rejection;
 use super::walk;
@@ -243,7 +243,7 @@ impl Placer {
     #[must_use]
     pub fn applicant(&self, pod: PodRef, class: ClassId) -> Applicant {
         let nominated = self.nominator.node_of(pod);
-        Applicant { pod, info: Arc::clone(self.info(class)), nominated }
+        Applicant { pod, info: Arc::clone(self.info(class)), nominated, pinned: None }
     }
 
     /// Counts a pod on a node.
@@ -382,6 +382,78 @@ impl Placer {
         }))
     }
 
+    /// Whether a pod goes to the only node that it can go to: that of this name (rule C102).
+    pub fn decide_pinned(
+        &mut self,
+        pod: PodRef,
+        class: ClassId,
+        name: Symbol,
+        profile: usize,
+        names: &Interner,
+    ) -> Decision {
+        self.nodes.begin_attempt();
+        if !self.needs_plain(class, profile)
+            && let Some(decision) = self.decide_pinned_fast(pod, class, name, profile, names)
+        {
+            return decision;
+        }
+        self.decide_pinned_plain(pod, class, name, profile, names)
+    }
+
+    /// By a look at that node; `None` where only the plain evaluation knows.
+    fn decide_pinned_fast(
+        &mut self,
+        pod: PodRef,
+        class: ClassId,
+        name: Symbol,
+        profile: usize,
+        names: &Interner,
+    ) -> Option<Decision> {
+        self.fellows.limit(&self.nodes, names);
+        let world = world!(self, profile, names);
+        let row = &self.classes.classes[class];
+        let (spec, node) = (&row.info.spec, self.nodes.named(name));
+        let is_counted = |node| self.nominator.counted(node, pod, spec.priority).next().is_some();
+        if self.nominator.node_of(pod).is_some() || node.is_some_and(is_counted) {
+            return None;
+        }
+        let plan = self.plans.grow_to(class);
+        plan.refresh(&row.info, self.catalog_version, &mut self.fellows, &world);
+        let (statics, weights) = (self.classes.statics_of(row), &self.weights[profile]);
+        let with = Reader { class: row, statics, nodes: &self.nodes, weights, world: &world };
+        let judge = plan.has_filters().then(|| Judge::new(plan, &self.fellows, with));
+        let verdict = node.map(|node| {
+            filter(spec, self.nodes.state(node), &world)?;
+            judge.as_ref().map_or(Ok(()), |judge| judge.verdict(node))
+        });
+        let looked_at = usize::from(node.is_some());
+        let next = next_start(self.start, looked_at, self.nodes.len());
+        if let (Some(node), Some(Ok(()))) = (node, &verdict) {
+            self.start = next;
+            return Some(Decision::Placed { node, feasible: 1 });
+        }
+        if self.priorities.keys().next().is_some_and(|lowest| *lowest < spec.priority) {
+            return None;
+        }
+        let error = FitError::narrowed(self.nodes.len(), verdict.and_then(Result::err).as_ref());
+        let failure = Failure::without_victims(&error, spec, &world);
+        self.start = next;
+        Some(Decision::Failed(failure))
+    }
+
+    /// The same by the plain evaluation.
+    pub fn decide_pinned_plain(
+        &mut self,
+        pod: PodRef,
+        class: ClassId,
+        name: Symbol,
+        profile: usize,
+        names: &Interner,
+    ) -> Decision {
+        let of = Applicant { pinned: Some(name), ..self.applicant(pod, class) };
+        self.evaluate(&of, profile, names)
+    }
+
     /// Whether the columns do not know all that a decision reads.
     fn needs_plain(&self, class: ClassId, profile: usize) -> bool {
         let row: &Class = &self.classes.classes[class];
@@ -402,12 +474,16 @@ impl Placer {
         names: &Interner,
     ) -> Decision {
         let of = self.applicant(pod, class);
+        self.evaluate(&of, profile, names)
+    }
+
+    fn evaluate(&mut self, of: &Applicant, profile: usize, names: &Interner) -> Decision {
         let world = world!(self, profile, names);
-        let attempt = plain::attempt(&of, &world, self.start);
+        let attempt = plain::attempt(of, &world, self.start);
         self.start = attempt.next_start;
         match attempt.chosen {
             Some(node) => Decision::Placed { node, feasible: cast::u32_of(attempt.feasible.len()) },
-            None => Decision::Failed(Failure::of(&attempt, &of, &world)),
+            None => Decision::Failed(Failure::of(&attempt, of, &world)),
         }
     }
 }

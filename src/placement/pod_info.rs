@@ -70,6 +70,9 @@ pub struct Applicant {
     pub info: Arc<PodInfo>,
     /// `status.nominatedNodeName`.
     pub nominated: Option<NodeId>,
+    /// The name of the only node that it can go to: its required affinity asks for just that field
+    /// (rule C102).
+    pub pinned: Option<Symbol>,
 }
 
 /// A pod that is counted on a node: bound, or assumed to be.

@@ -481,7 +481,7 @@ fn add_scores(asked: &Asked<'_, '_>, room: &mut Room, totals: &mut [i64], with: 
     if with.weights.images != 0 && plan.has_images {
         let nodes: Vec<_> = room.nodes.iter().map(|id| (*id, with.nodes.state(*id))).collect();
         let (info, nominated) = (Arc::clone(asked.info), None);
-        let of = Applicant { pod: NOBODY, info, nominated };
+        let of = Applicant { pod: NOBODY, info, nominated, pinned: None };
         let scores = image_locality::scores(&of, &nodes, with.world);
         for (total, score) in totals.iter_mut().zip(scores) {
             *total += with.weights.images * score;

@@ -21,6 +21,12 @@ impl PluginSet {
         self.0 |= 1 << plugin.index();
     }
 
+    /// All but one.
+    #[must_use]
+    pub fn without(self, plugin: Plugin) -> Self {
+        Self(self.0 & !(1 << plugin.index()))
+    }
+
     /// Whether one is in it.
     #[must_use]
     pub fn contains(self, plugin: Plugin) -> bool {

@@ -48,6 +48,8 @@ pub struct PodFacts {
     pub is_preempted: bool,
     /// Its name, if budgets may name it (rule S179).
     pub name: Option<Symbol>,
+    /// The name of the only node that it can go to (rule C102).
+    pub pinned: Option<Symbol>,
 }
 
 impl PodFacts {
@@ -63,6 +65,7 @@ impl PodFacts {
             is_terminating: false,
             is_preempted: false,
             name: None,
+            pinned: None,
         }
     }
 }
@@ -130,6 +133,19 @@ pub struct Core {
     strays: BTreeMap<NodeId, Vec<PlacedPod>>,
     /// Pods whose victims are being evicted, with the last of them (rule S186).
     preempting: BTreeMap<PodRef, PodRef>,
+}
+
+/// Those plugins that what happened may concern, of those that rejected a pod that is pinned to a
+/// node, or say that it may help: NodeAffinity asks for the node's name (rule C102).
+fn heard(happened: Happened<'_>, pinned: Option<Symbol>, plugins: PluginSet) -> PluginSet {
+    let (Happened::NodeAdded(node) | Happened::NodeUpdated(NodeAspect::Labels, _, node)) = happened
+    else {
+        return plugins;
+    };
+    match pinned {
+        Some(name) if name != node.spec.name => plugins.without(Plugin::NodeAffinity),
+        _ => plugins,
+    }
 }
 
 /// Which PreEnqueue plugin holds a pod back (rule S155).
@@ -352,7 +368,8 @@ impl Core {
                     && info.spec.priority <= priority_max
                     && (kin.rejectors.is_empty() || {
                         let world = placer.world(usize::from(kin.profile), names);
-                        may_help(happened, info, kin.rejectors, &world)
+                        let rejectors = heard(happened, kin.pinned, kin.rejectors);
+                        may_help(happened, info, rejectors, &world)
                     })
             },
             gate,
@@ -363,6 +380,7 @@ impl Core {
             let Some(waiting) = queue.get(pod) else { continue };
             let world = placer.world(usize::from(waiting.profile), names);
             let helped = helpers(happened, placer.info(waiting.class), &world);
+            let helped = heard(happened, waiting.pinned, helped);
             queue.note(pod, helped);
         }
     }
@@ -402,12 +420,12 @@ impl Core {
         let Some(row) = self.row(pod) else { return };
         let facts = &row.facts;
         let Some(profile) = row.profile else { return };
-        let (class, priority) = (facts.class, facts.info.spec.priority);
+        let (class, priority, pinned) = (facts.class, facts.info.spec.priority, facts.pinned);
         if let (Some(node), None) = (facts.nominated, gate) {
             let info = Arc::clone(&facts.info);
             self.placer.nominator_mut().add(pod, info, node);
         }
-        self.queue.add(pod, (class, profile, priority), gate, now);
+        self.queue.add(pod, (class, profile, priority), pinned, gate, now);
     }
 
     fn count_bound(&mut self, pod: PodRef, node: NodeId, names: &Interner, now: SimTime) {
@@ -667,12 +685,17 @@ impl Core {
         let known = self.row(pod).filter(|row| {
             row.stage == Stage::Waiting && !row.facts.is_terminating && row.profile.is_some()
         });
-        let Some((class, profile)) = known.map(|row| (row.facts.class, row.profile)) else {
+        let known = known.map(|row| (row.facts.class, row.profile, row.facts.pinned));
+        let Some((class, profile, pinned)) = known else {
             self.queue.forget(pod);
             return Outcome::Skipped;
         };
         let profile = profile.map_or(0, usize::from);
-        match self.placer.decide(pod, class, profile, names) {
+        let decision = match pinned {
+            None => self.placer.decide(pod, class, profile, names),
+            Some(name) => self.placer.decide_pinned(pod, class, name, profile, names),
+        };
+        match decision {
             Decision::Placed { node, feasible } => {
                 let volumes = self.assume(pod, node, profile, names);
                 Outcome::Assumed { node, feasible, volumes }

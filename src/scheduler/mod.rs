@@ -31,7 +31,7 @@ use crate::base::{Duration, SimTime};
 use crate::cluster::{Change, Cluster, Component, Disruption, Plan, Pod, Write};
 use crate::event::{Event, SchedulerEvent};
 use crate::model::{Model, NodeId, PodRef};
-use crate::placement::{Failure, Placer, Policy};
+use crate::placement::{Applicant, Failure, Placer, Policy};
 use crate::sim::{Ctx, Streams};
 
 use lag::{Client, Lag};
@@ -236,7 +236,8 @@ impl Scheduler {
         let Some(probe) = &mut self.probe else { return };
         let Some(waiting) = self.core.queue().get(pod) else { return };
         let placer = self.core.placer();
-        let (of, start) = (&placer.applicant(pod, waiting.class), placer.start());
+        let of = &Applicant { pinned: waiting.pinned, ..placer.applicant(pod, waiting.class) };
+        let start = placer.start();
         let world = placer.world(usize::from(waiting.profile), cluster.names());
         probe.attempt(Look { at: ctx.now(), pod: row, cluster, of, world, start });
     }

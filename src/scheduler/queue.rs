@@ -17,7 +17,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use crate::base::{Duration, IdVec, SimTime};
+use crate::base::{Duration, IdVec, SimTime, Symbol};
 use crate::model::{PodId, PodRef};
 use crate::placement::{ClassId, Plugin, PluginSet};
 
@@ -71,6 +71,8 @@ pub struct Waiting {
     pub rejectors: PluginSet,
     /// The PreEnqueue plugin that holds it back (rule S155).
     pub gate: Option<Plugin>,
+    /// The name of the only node that it can go to.
+    pub pinned: Option<Symbol>,
     /// Plugins that say that something since the pod was taken may help it (rules S132, S133).
     helped: PluginSet,
     /// Whether it is to be tried again whatever the plugins say (rule S149).
@@ -89,6 +91,8 @@ pub struct Kin {
     pub rejectors: PluginSet,
     /// Who holds back.
     pub gate: Option<Plugin>,
+    /// The name of the only node that they can go to.
+    pub pinned: Option<Symbol>,
 }
 
 /// What becomes of a pod that nothing takes at once (rules S133, S134).
@@ -165,6 +169,7 @@ impl SchedulingQueue {
         &mut self,
         pod: PodRef,
         (class, profile, priority): (ClassId, u8, i32),
+        pinned: Option<Symbol>,
         gate: Option<Plugin>,
         now: SimTime,
     ) {
@@ -180,6 +185,7 @@ impl SchedulingQueue {
             error_count: 0,
             rejectors: PluginSet::EMPTY,
             gate: None,
+            pinned,
             helped: PluginSet::EMPTY,
             forced: false,
             ticket: 0,
@@ -519,8 +525,8 @@ impl SchedulingQueue {
 
 impl Waiting {
     const fn kin(&self) -> Kin {
-        let Self { class, profile, rejectors, gate, .. } = *self;
-        Kin { class, profile, rejectors, gate }
+        let Self { class, profile, rejectors, gate, pinned, .. } = *self;
+        Kin { class, profile, rejectors, gate, pinned }
     }
 }
 
@@ -545,7 +551,7 @@ mod tests {
     }
 
     fn add(queue: &mut SchedulingQueue, number: u32, priority: i32, ms: u64) {
-        queue.add(pod(number), (ClassId::new(0), 0, priority), None, at(ms));
+        queue.add(pod(number), (ClassId::new(0), 0, priority), None, None, at(ms));
     }
 
     fn popped(queue: &mut SchedulingQueue) -> Option<u32> {
@@ -614,7 +620,8 @@ mod tests {
     fn after_more_than_five_minutes_a_pod_is_tried_again() {
         let mut queue = queue();
         add(&mut queue, 0, 0, 0);
-        queue.add(pod(1), (ClassId::new(0), 0, 0), Some(Plugin::SchedulingGates), at(0));
+        let gate = Some(Plugin::SchedulingGates);
+        queue.add(pod(1), (ClassId::new(0), 0, 0), None, gate, at(0));
         popped(&mut queue);
         queue.requeue(pod(0), fit(), free, at(0));
         // At 300 s it has waited for exactly five minutes: not yet.

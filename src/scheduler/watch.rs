@@ -28,7 +28,7 @@ pub(super) enum Notice {
     Updated(PodRef),
     /// A pod has ended or is gone.
     Freed(PodRef),
-    /// A node is new or declares something else.
+    /// A node is new, declares something else or is gone.
     Node(NodeId),
     /// A Service is new, changed or gone.
     Service(ServiceId),
@@ -59,7 +59,9 @@ impl Notice {
                     | NodeChange::Cordoned
                     | NodeChange::Uncordoned
                     | NodeChange::Labels
-                    | NodeChange::Taints,
+                    | NodeChange::Offer
+                    | NodeChange::Taints
+                    | NodeChange::Removed,
             } => Some(Self::Node(*node)),
             Change::Claim { name, what: ObjectChange::Removed } => Some(Self::ClaimGone(*name)),
             Change::Service {
@@ -236,6 +238,9 @@ impl Watch {
                     controller::remove_claims(&info, storage, names);
                 }
             }
+            Notice::Node(node) if cluster.nodes()[node].is_gone => {
+                core.delete_node(node, names, now);
+            }
             Notice::Node(node) => {
                 core.update_node(node, &cluster.nodes()[node].spec, names, now);
             }
@@ -300,6 +305,7 @@ impl Watch {
         let (class, info) = of_pod(kind, row, core, cluster);
         PodFacts {
             nominated: row.nominated,
+            pinned: row.pinned.map(|node| cluster.nodes()[node].spec.name),
             start: row.status.start_time,
             is_terminating: row.deletion.is_some(),
             is_preempted: row.disruption == Some(Disruption::PreemptionByScheduler),

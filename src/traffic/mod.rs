@@ -146,6 +146,7 @@ impl Component<TrafficEvent> for Traffic {
                     | NodeChange::Uncordoned
                     | NodeChange::Taints
                     | NodeChange::Labels
+                    | NodeChange::Offer
                     | NodeChange::Removed
                     | NodeChange::Ready => {}
                 }

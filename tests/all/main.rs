@@ -9,6 +9,7 @@ mod bad_input;
 mod command_line;
 mod conformance;
 mod controllers;
+mod daemon_sets;
 mod disruption;
 mod experiment;
 mod explain;

@@ -401,8 +401,25 @@ impl Draw {
     }
 }
 
+/// The same of a pod that can go to one node alone (rule C102): one that is there, or none.
+fn decide_pinned(placer: &mut Placer, class: ClassId, names: &Interner, of: &str) {
+    let start = placer.start();
+    let order = placer.nodes().order();
+    let some = order.get(start * 7 % order.len().max(1)).filter(|_| start % 8 != 3);
+    let name = match some {
+        Some(node) => placer.nodes().state(*node).spec.name,
+        None => placer.info(class).namespace,
+    };
+    let fast = (placer.decide_pinned(PROBE, class, name, 0, names), placer.start());
+    placer.set_start(start);
+    let slow = (placer.decide_pinned_plain(PROBE, class, name, 0, names), placer.start());
+    assert_eq!(fast, slow, "{of}, pinned, search from {start}");
+    placer.set_start(start);
+}
+
 /// Decides twice, the second time plainly, and demands the same.
 fn decide(placer: &mut Placer, class: ClassId, names: &Interner, of: &str) -> Decision {
+    decide_pinned(placer, class, names, of);
     let start = placer.start();
     let fast = (placer.decide(PROBE, class, 0, names), placer.start());
     placer.set_start(start);

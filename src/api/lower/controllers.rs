@@ -1,4 +1,4 @@
-//! StatefulSets and DaemonSets.
+//! StatefulSets, and what all owners of pods have.
 
 use std::sync::Arc;
 
@@ -10,15 +10,19 @@ use super::storage::lower_claim_template;
 use super::{Lowering, errors, lower_selector, object_name, pod};
 use crate::base::{Duration, Symbol};
 use crate::model::{
-    ClaimRetention, DaemonSetSpec, ObjectName, PodVolume, RollingUpdate, Selector, StatefulSetSpec,
+    ClaimRetention, ObjectName, PodVolume, RollingUpdate, Selector, StatefulSetSpec,
     Template, Workload, WorkloadKind,
 };
 
 /// What every owner of pods has: its name, which pods are its own, and their template.
-type Parts = (ObjectName, Selector, Arc<Template>);
+pub(super) type Parts = (ObjectName, Selector, Arc<Template>);
 
 /// Name, selector and template of an object with `spec.template`.
-fn parts(kind: WorkloadKind, object: &Value, cx: &mut Lowering<'_>) -> Result<Parts, Vec<Problem>> {
+pub(super) fn parts(
+    kind: WorkloadKind,
+    object: &Value,
+    cx: &mut Lowering<'_>,
+) -> Result<Parts, Vec<Problem>> {
     let spec = &object["spec"];
     let name = object_name(object, cx.names);
     let mut found = Found::default();
@@ -87,16 +91,4 @@ fn with_claims(
         spec.volumes.push(PodVolume::Templated { template: name, claim });
     }
     (names, Arc::new(Template { spec: Arc::new(spec), ..(*template).clone() }))
-}
-
-/// Lowers a DaemonSet.
-///
-/// # Errors
-/// What keeps it from being lowered: a priority class that is not there, no containers.
-pub fn lower_daemon_set(
-    object: &Arc<Value>,
-    cx: &mut Lowering<'_>,
-) -> Result<DaemonSetSpec, Vec<Problem>> {
-    let (name, selector, template) = parts(WorkloadKind::DaemonSet, object, cx)?;
-    Ok(DaemonSetSpec { name, source: Arc::clone(object), selector, template })
 }

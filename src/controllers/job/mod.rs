@@ -49,7 +49,7 @@ impl JobController {
     /// For a run of this model.
     #[must_use]
     pub fn new(_model: &Model, streams: &Streams) -> Self {
-        Self { names: PodNames::new(streams), records: IdVec::new() }
+        Self { names: PodNames::new("pod-names-job", streams), records: IdVec::new() }
     }
 
     fn sync(

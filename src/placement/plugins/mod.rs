@@ -132,7 +132,7 @@ fn pre_filter_of(
 ) -> PreFilterResult {
     use PreFilterResult::{Skip, Success};
     match plugin {
-        Plugin::NodeAffinity => node_affinity::pre_filter(&of.info.spec, world),
+        Plugin::NodeAffinity => node_affinity::pre_filter(&of.info.spec, of.pinned, world),
         Plugin::NodePorts if of.info.spec.host_ports.is_empty() => Skip,
         Plugin::VolumeRestrictions
         | Plugin::NodeVolumeLimits

@@ -41,9 +41,12 @@ fn named_by_term(term: &NodeSelectorTerm) -> Option<Vec<Symbol>> {
     Some(names)
 }
 
-/// The PreFilter (rule S99).
+/// The PreFilter (rule S99). A pod that is `pinned` has that node's name for required affinity.
 #[must_use]
-pub fn pre_filter(pod: &PodSpec, world: &World<'_>) -> PreFilterResult {
+pub fn pre_filter(pod: &PodSpec, pinned: Option<Symbol>, world: &World<'_>) -> PreFilterResult {
+    if let Some(name) = pinned {
+        return PreFilterResult::Names(vec![name]);
+    }
     let added = world.profile.args.added_affinity.as_ref();
     if pod.node_selector.is_empty()
         && pod.node_affinity.required.is_none()

@@ -115,7 +115,7 @@ impl Bench {
         ask: impl FnOnce(&Attempt, &Applicant, &World<'_>) -> T,
     ) -> T {
         let nominated = self.placer.world(0, &self.names).nominator.node_of(ASKING);
-        let of = Applicant { pod: ASKING, info, nominated };
+        let of = Applicant { pod: ASKING, info, nominated, pinned: None };
         let world = self.placer.world(0, &self.names);
         let found = attempt(&of, &world, 0);
         assert_eq!(found.chosen, None, "the pod fits");
@@ -321,7 +321,7 @@ fn offset_of(pod: PodRef) -> usize {
     let mut bench = Bench { names, placer: Placer::new(&SchedulerSettings::default()), pods: 0 };
     let spec = bench.spec(0, 0);
     let info = bench.info(spec, "new");
-    offset(250, 100, &Applicant { pod, info, nominated: None })
+    offset(250, 100, &Applicant { pod, info, nominated: None, pinned: None })
 }
 
 /// A row of small numbers without order.

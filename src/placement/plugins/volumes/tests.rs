@@ -76,7 +76,7 @@ impl World {
             placer.place(NodeId::new(0), placed, &self.names);
         }
         let info = self.info(volumes);
-        let of = Applicant { pod: pod(1), info, nominated: None };
+        let of = Applicant { pod: pod(1), info, nominated: None, pinned: None };
         let world = placer.world(0, &self.names);
         let found = attempt(&of, &world, 0);
         if let Some(rejected) = found.pre_filter {

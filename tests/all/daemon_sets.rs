@@ -1,0 +1,269 @@
+//! DaemonSets in whole runs: the real controllers, scheduler and kubelets, and nodes that come, go
+//! and change.
+
+use std::sync::Arc;
+
+use seatrial::api::{Kind, Lowering, Object, lower_object};
+use seatrial::base::{Duration, SimTime};
+use seatrial::cluster::{Cluster, DaemonSet, Pod, Write};
+use seatrial::engine::World;
+use seatrial::model::{NodeId, ObjectName, Propagation};
+use seatrial::recorder::{Recorder, Wants};
+use serde_json::{Value, json};
+
+use crate::support::load_memory;
+
+const SCENARIO: &str = "
+apiVersion: seatrial/v1
+kind: Scenario
+name: agents
+cluster:
+  nodes:
+    - { pool: small, count: 3, allocatable: { cpu: 2, memory: 4Gi } }
+    - { pool: big, count: 2, allocatable: { cpu: 8, memory: 32Gi }, labels: { disk: ssd } }
+  latencies: LATENCIES
+apply: [agent.yaml]
+behaviors:
+  - { for: daemonset/agent, start: 3s }
+run: { until: 10m }
+";
+
+const AGENT: &str = "
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: { name: agent }
+spec:
+  selector: { matchLabels: { app: agent } }
+  template:
+    metadata: { labels: { app: agent } }
+    spec:
+      containers:
+        - name: agent
+          image: agent:v1
+          ports: [{ containerPort: 80 }]
+          resources: { requests: { cpu: 1500m, memory: 1Gi } }
+          readinessProbe: { httpGet: { path: /, port: 80 }, periodSeconds: 1 }
+";
+
+fn world_of(latencies: &str, agent: &str) -> World {
+    let scenario = SCENARIO.replace("LATENCIES", latencies);
+    let model = load_memory(&[("scenario.yaml", &scenario), ("agent.yaml", agent)]).model;
+    let recorder = Recorder::new(&model, Wants::default());
+    let mut world = World::new(&model, 0, recorder).with_checks();
+    world.begin();
+    world
+}
+
+fn at(seconds: u64) -> SimTime {
+    SimTime::ZERO + Duration::secs(seconds)
+}
+
+fn only(cluster: &Cluster) -> &DaemonSet {
+    cluster.daemon_sets().iter().next().expect("the scenario has one").1
+}
+
+/// Of the status: desired, current, misscheduled, ready, updated.
+fn counts(world: &World) -> [u32; 5] {
+    let status = only(world.cluster()).status;
+    [status.desired, status.current, status.misscheduled, status.ready, status.updated]
+}
+
+fn pods(cluster: &Cluster) -> impl Iterator<Item = &Pod> {
+    only(cluster).pods.iter().map(|id| &cluster.pods()[*id])
+}
+
+/// The nodes of the set's pods, in order.
+fn nodes_of(world: &World) -> Vec<Option<NodeId>> {
+    let mut nodes: Vec<_> = pods(world.cluster()).map(|pod| pod.node).collect();
+    nodes.sort_unstable();
+    nodes
+}
+
+/// Does what a user does with an object.
+fn write(world: &mut World, kind: Kind, tree: Value, what: fn(Box<Object>) -> Write) {
+    world.apply(|cluster, plan| {
+        let model = Arc::clone(cluster.model());
+        let (behaviors, classes) = (&model.behaviors, &model.priorities);
+        let mut cx = Lowering { behaviors, classes, names: cluster.names_mut() };
+        let object = lower_object(kind, &Arc::new(tree), &mut cx).expect("it is right");
+        plan.push(what(Box::new(object)));
+    });
+}
+
+fn delete_node(world: &mut World, name: &str) {
+    world.apply(|cluster, plan| {
+        let mut intern = |text: &str| cluster.names_mut().intern(text);
+        let name = ObjectName { namespace: intern("default"), name: intern(name) };
+        let propagation = Propagation::Background;
+        plan.push(Write::Delete { kind: Kind::Node, name, propagation, grace: None });
+    });
+}
+
+fn node(name: &str, disk: &str, taints: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name, "disk": disk } },
+        "spec": { "taints": taints },
+        "status": { "allocatable": { "cpu": "4", "memory": "8Gi", "pods": "110" } },
+    })
+}
+
+/// The set's tree with another image.
+fn with_image(world: &World, image: &str) -> Value {
+    let mut tree = (*only(world.cluster()).spec.source).clone();
+    tree["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+    tree
+}
+
+/// Rules C99, C102, C103, C109: a pod on every node, put there by the scheduler.
+#[test]
+fn every_node_gets_its_pod() {
+    for latencies in ["ideal", "measured"] {
+        let mut world = world_of(latencies, AGENT);
+        world.step_until(at(60));
+        let all: Vec<_> = world.cluster().nodes().ids().map(Some).collect();
+        assert_eq!(nodes_of(&world), all, "{latencies}");
+        assert_eq!(counts(&world), [5, 5, 0, 5, 5], "{latencies}");
+    }
+}
+
+/// Rule C99: the template's node selector says which nodes; a label that comes later counts too
+/// (rule C110), and one that goes takes the pod along.
+#[test]
+fn labels_say_which_nodes() {
+    let agent = format!("{AGENT}      nodeSelector: {{ disk: ssd }}\n");
+    let mut world = world_of("ideal", &agent);
+    world.step_until(at(30));
+    assert_eq!(counts(&world), [2, 2, 0, 2, 2]);
+    write(&mut world, Kind::Node, node("late", "hdd", &json!([])), Write::Create);
+    world.step_until(at(40));
+    assert_eq!(counts(&world), [2, 2, 0, 2, 2]);
+    write(&mut world, Kind::Node, node("late", "ssd", &json!([])), Write::Replace);
+    world.step_until(at(50));
+    assert_eq!(counts(&world), [3, 3, 0, 3, 3]);
+    write(&mut world, Kind::Node, node("late", "hdd", &json!([])), Write::Replace);
+    world.step_until(at(100));
+    assert_eq!(counts(&world), [2, 2, 0, 2, 2]);
+    assert_eq!(only(world.cluster()).pods.len(), 2);
+}
+
+/// A node that comes gets its pod, one whose taint nobody tolerates does not (rules C100, C110); of
+/// one that goes the pod's object stays for the pod garbage collector (rule C175).
+#[test]
+fn nodes_come_and_go() {
+    let mut world = world_of("ideal", AGENT);
+    world.step_until(at(30));
+    let taint = |key: &str, effect: &str| json!([{ "key": key, "value": "", "effect": effect }]);
+    let tainted = taint("dedicated", "NoSchedule");
+    write(&mut world, Kind::Node, node("tainted", "hdd", &tainted), Write::Create);
+    let full = taint("node.kubernetes.io/disk-pressure", "NoSchedule");
+    write(&mut world, Kind::Node, node("full", "hdd", &full), Write::Create);
+    world.step_until(at(40));
+    assert_eq!(counts(&world), [6, 6, 0, 6, 6]);
+    delete_node(&mut world, "full");
+    world.step_until(at(50));
+    assert_eq!(only(world.cluster()).pods.len(), 6);
+    // NoExecute that nobody tolerates: the pod goes by the controller's hand.
+    let lost = taint("dedicated", "NoExecute");
+    let name = |world: &World, id: usize| {
+        let (_, node) = world.cluster().nodes().enumerate().nth(id).expect("it is there");
+        world.cluster().names().resolve(node.spec.name).to_owned()
+    };
+    let first = name(&world, 0);
+    write(&mut world, Kind::Node, node(&first, "hdd", &lost), Write::Replace);
+    world.step_until(at(120));
+    assert_eq!(counts(&world)[..3], [4, 4, 0]);
+}
+
+/// Rule C112: a pod that waits for a node that is gone goes.
+#[test]
+fn a_pod_that_waits_for_a_node_that_is_gone_goes() {
+    let agent = AGENT.replace("1500m", "3");
+    let mut world = world_of("ideal", &agent);
+    world.step_until(at(30));
+    // Three nodes have too little: their pods wait, counted as current (rule C109).
+    assert_eq!(counts(&world), [5, 5, 0, 2, 5]);
+    let waiting = pods(world.cluster()).find(|pod| pod.node.is_none()).expect("three wait");
+    let message = waiting.unschedulable.as_deref().expect("it was tried").to_owned();
+    assert!(
+        message.starts_with(
+            "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) \
+             [NodeAffinity]."
+        ),
+        "{message}"
+    );
+    let cluster = world.cluster();
+    let name = cluster.nodes()[waiting.pinned.expect("a daemon's pod")].spec.name;
+    let name = cluster.names().resolve(name).to_owned();
+    delete_node(&mut world, &name);
+    // Nobody tells the controller (rule C110): it sees it when it looks for another reason.
+    write(&mut world, Kind::Node, node("late", "hdd", &json!([])), Write::Create);
+    world.step_until(at(40));
+    assert_eq!(counts(&world), [5, 5, 0, 3, 5]);
+    assert_eq!(only(world.cluster()).pods.len(), 5);
+}
+
+/// Rule C106: one node after another by default; C113: both revisions are kept, and going back
+/// numbers the first one anew.
+#[test]
+fn an_update_goes_from_node_to_node() {
+    let mut world = world_of("ideal", AGENT);
+    world.step_until(at(30));
+    let tree = with_image(&world, "agent:v2");
+    write(&mut world, Kind::DaemonSet, tree, Write::Replace);
+    let mut fewest = 5;
+    for second in 31..200 {
+        world.step_until(at(second));
+        fewest = fewest.min(counts(&world)[3]);
+    }
+    assert_eq!((fewest, counts(&world)), (4, [5, 5, 0, 5, 5]));
+    let numbers = |world: &World| -> Vec<u32> {
+        only(world.cluster()).revisions.iter().map(|revision| revision.number).collect()
+    };
+    assert_eq!(numbers(&world), [1, 2]);
+    let tree = with_image(&world, "agent:v1");
+    write(&mut world, Kind::DaemonSet, tree, Write::Replace);
+    world.step_until(at(400));
+    assert_eq!((numbers(&world), counts(&world)), (vec![3, 2], [5, 5, 0, 5, 5]));
+}
+
+/// Rule C108: with surge the new pod is there before the old one goes.
+#[test]
+fn with_surge_no_node_is_without() {
+    let agent = AGENT.replace("1500m", "500m").replace(
+        "  selector:",
+        "  updateStrategy: { type: RollingUpdate, rollingUpdate: { maxSurge: 40%, maxUnavailable: 0 } }
+  selector:",
+    );
+    let mut world = world_of("ideal", &agent);
+    world.step_until(at(30));
+    let tree = with_image(&world, "agent:v2");
+    write(&mut world, Kind::DaemonSet, tree, Write::Replace);
+    let (mut fewest, mut most) = (5, 5);
+    for second in 31..200 {
+        world.step_until(at(second));
+        fewest = fewest.min(counts(&world)[3]);
+        let alive = pods(world.cluster()).filter(|pod| pod.deletion.is_none()).count();
+        most = most.max(alive);
+    }
+    assert_eq!((fewest, most, counts(&world)), (5, 7, [5, 5, 0, 5, 5]));
+}
+
+/// A critical daemon makes room on its node, and on no other (rule S172).
+#[test]
+fn a_daemon_preempts_on_its_own_node() {
+    let agent = AGENT.replace(
+        "      containers:",
+        "      priorityClassName: system-node-critical\n      containers:",
+    );
+    let scenario =
+        SCENARIO.replace("LATENCIES", "ideal").replace("[agent.yaml]", "[web.yaml, agent.yaml]");
+    let web = crate::support::WEB.replace("REPLICAS", "4").replace("500m", "1500m");
+    let files = [("scenario.yaml", &scenario), ("agent.yaml", &agent), ("web.yaml", &web)];
+    let model = load_memory(&files.map(|(path, text)| (path, text.as_str()))).model;
+    let recorder = Recorder::new(&model, Wants::default());
+    let mut world = World::new(&model, 0, recorder).with_checks();
+    world.begin();
+    world.step_until(at(120));
+    assert_eq!(counts(&world), [5, 5, 0, 5, 5]);
+}
