@@ -10,8 +10,8 @@ use super::storage::lower_claim_template;
 use super::{Lowering, errors, lower_selector, object_name, pod};
 use crate::base::{Duration, Symbol};
 use crate::model::{
-    ClaimRetention, ObjectName, PodVolume, RollingUpdate, Selector, StatefulSetSpec,
-    Template, Workload, WorkloadKind,
+    ClaimRetention, ObjectName, PodVolume, RollingUpdate, Selector, StatefulSetSpec, Template,
+    Workload, WorkloadKind,
 };
 
 /// What every owner of pods has: its name, which pods are its own, and their template.
