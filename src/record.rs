@@ -331,6 +331,47 @@ pub enum RolloutStep {
     DeadlineExceeded,
 }
 
+/// Something that happened to a Job, or to a CronJob at a point of its schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobRecord {
+    /// When.
+    pub at: SimTime,
+    /// Which Job; of a CronJob's Jobs the CronJob.
+    pub workload: Workload,
+    /// What.
+    pub step: JobStep,
+}
+
+/// What happened to a Job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobStep {
+    /// It started.
+    Started,
+    /// It was complete.
+    Complete(JobEnd),
+    /// It failed.
+    Failed(JobEnd),
+    /// It was deleted to make way for the next one (rule C140).
+    Replaced,
+    /// None started, as an earlier one ran (rule C139).
+    Blocked,
+    /// None started, as it would have been too late (rule C138).
+    Missed,
+}
+
+/// How a Job stood at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobEnd {
+    /// From its start to its end.
+    pub duration: Duration,
+    /// Pods that succeeded; of an indexed Job the indexes.
+    pub succeeded: u32,
+    /// Pods that failed.
+    pub failed: u32,
+    /// Indexes that failed.
+    pub failed_indexes: u32,
+}
+
 /// A command of the timeline, and what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRecord {

@@ -18,7 +18,7 @@ use crate::cluster::{
     JobConditionKind, ObjectChange, Plan, Requeue, Write,
 };
 use crate::model::{Concurrency, CronJobId, CronJobSpec, JobId, Model, ObjectKey, Propagation};
-use crate::record::{About, EventRecord};
+use crate::record::{About, EventRecord, JobRecord, JobStep};
 use crate::sim::{Ctx, Streams};
 
 /// It looks so long after a due point.
@@ -34,13 +34,15 @@ pub struct CronJobController {
     start_unix: i64,
     /// Schedule and zone at the last look.
     seen: IdVec<CronJobId, Option<(String, Option<String>)>>,
+    /// The last point at which nothing was started: each is told once.
+    skipped: IdVec<CronJobId, Option<i64>>,
 }
 
 impl CronJobController {
     /// For a run of this model.
     #[must_use]
     pub const fn new(model: &Model, _streams: &Streams) -> Self {
-        Self { start_unix: model.run.start_unix, seen: IdVec::new() }
+        Self { start_unix: model.run.start_unix, seen: IdVec::new(), skipped: IdVec::new() }
     }
 
     /// Whether the schedule is another one than at the last look: then nothing is started now, only
@@ -87,9 +89,16 @@ impl Controller for CronJobController {
         }
         let jobs = row.jobs.iter().map(|job| (*job, &cluster.jobs()[*job])).collect();
         let status = row.status.clone();
-        let mut look = Look { id, row, jobs, status, clock, cluster, has_trouble: false };
+        let mut look =
+            Look { id, row, jobs, status, clock, cluster, skips: None, has_trouble: false };
         look.clean_up(plan, ctx);
         let next = look.sync(plan, ctx);
+        if let Some((due, step)) = look.skips {
+            let told = self.skipped.grow_to(id).replace(due) == Some(due);
+            if !told {
+                look.record(step, ctx);
+            }
+        }
         if look.status != row.status {
             plan.push(Write::CronJob(id, CronJobWrite::Status(look.status)));
         }
@@ -184,6 +193,8 @@ struct Look<'a> {
     status: CronJobStatus,
     clock: Clock,
     cluster: &'a Cluster,
+    /// A due point at which nothing is started.
+    skips: Option<(i64, JobStep)>,
     /// Whether it must look again soon.
     has_trouble: bool,
 }
@@ -306,12 +317,13 @@ impl Look<'_> {
     }
 
     /// Rules C138 and C139.
-    fn may_start(&self, due: i64, ctx: &mut Ctx<'_>) -> bool {
+    fn may_start(&mut self, due: i64, ctx: &mut Ctx<'_>) -> bool {
         if let Some(deadline) = self.row.spec.starting_deadline {
             let latest = i128::from(due) * SECOND + i128::from(deadline.as_nanos());
             if latest < self.clock.nanos() {
                 let message = format!("Missed scheduled time to start a job: {due}");
                 self.tell(true, "MissSchedule", message, ctx);
+                self.skips = Some((due, JobStep::Missed));
                 return false;
             }
         }
@@ -323,6 +335,7 @@ impl Look<'_> {
             let message = "Not starting job because prior execution is running and concurrency \
                            policy is Forbid";
             self.tell(false, "JobAlreadyActive", message.to_owned(), ctx);
+            self.skips = Some((due, JobStep::Blocked));
             return false;
         }
         true
@@ -344,6 +357,7 @@ impl Look<'_> {
                     return;
                 };
                 self.delete(*job, plan, ctx);
+                self.record(JobStep::Replaced, ctx);
             }
         }
         let name = self.job_name(due);
@@ -369,6 +383,11 @@ impl Look<'_> {
         let name = self.cluster.names().get(name);
         let named = name.map(|name| crate::model::ObjectName { namespace, name });
         named.is_some_and(|name| self.cluster.tree(crate::api::Kind::Job, name).is_some())
+    }
+
+    fn record(&self, step: JobStep, ctx: &mut Ctx<'_>) {
+        let workload = self.row.spec.job.template.workload;
+        ctx.recorder.job(&JobRecord { at: self.clock.now, workload, step });
     }
 
     fn tell(&self, is_warning: bool, reason: &'static str, message: String, ctx: &mut Ctx<'_>) {

@@ -1,12 +1,13 @@
 //! What a run leaves in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime};
-use crate::model::{DeploymentId, Model, ServiceId};
+use crate::model::{DeploymentId, Model, ServiceId, Workload};
 use crate::record::{CallRecord, CommandRecord, Fate, RolloutRecord, ScaleRecord};
 
-use super::{PodFacts, Samples, ServiceCalls};
+use super::{JobTally, PodFacts, Samples, ServiceCalls};
 
 /// What a run leaves in memory: bounded by its length and the number of workloads.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Facts {
     pub scales: Vec<ScaleRecord>,
     /// Rollouts in the order of their starts; the first revision of a Deployment is one too.
     pub rollouts: Vec<Rollout>,
+    /// Jobs, and CronJobs with all of theirs.
+    pub jobs: BTreeMap<Workload, JobTally>,
     /// Commands of the timeline.
     pub commands: Vec<CommandRecord>,
     /// The series of the whole cluster.

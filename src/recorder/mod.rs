@@ -11,6 +11,7 @@
 
 mod calls;
 mod facts;
+mod jobs;
 mod pods;
 mod rows;
 mod samples;
@@ -19,14 +20,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::base::{IdVec, Interner, SimTime};
-use crate::model::{DeploymentId, Model, ObjectName, ServiceId, WorkloadKind};
+use crate::model::{DeploymentId, Model, ObjectName, ServiceId, Workload, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, EventRecord, Fate, PodRecord, RolloutRecord, RolloutStep, Sample,
-    ScaleRecord,
+    CallRecord, CommandRecord, EventRecord, Fate, JobRecord, PodRecord, RolloutRecord, RolloutStep,
+    Sample, ScaleRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
 pub use facts::{Facts, Rollout};
+pub use jobs::JobTally;
 pub use pods::{PodFacts, PodTally};
 pub use rows::{RowSinks, secs};
 pub use samples::{Gauge, ReplicaPoint, SamplePoint, Samples, Spread};
@@ -70,6 +72,7 @@ struct Kept {
     pods: PodFacts,
     scales: Vec<ScaleRecord>,
     rollouts: Vec<Rollout>,
+    jobs: BTreeMap<Workload, JobTally>,
     commands: Vec<CommandRecord>,
     samples: Samples,
 }
@@ -146,6 +149,13 @@ impl Recorder {
         }
     }
 
+    /// Something happened to a Job or CronJob.
+    pub fn job(&mut self, row: &JobRecord) {
+        if let Some(kept) = &mut self.kept {
+            kept.jobs.entry(row.workload).or_default().add(row);
+        }
+    }
+
     /// A command of the timeline was carried out or refused.
     pub fn command(&mut self, row: CommandRecord) {
         if let Some(kept) = &mut self.kept {
@@ -193,6 +203,7 @@ impl Kept {
             pods: PodFacts::default(),
             scales: Vec::new(),
             rollouts: Vec::new(),
+            jobs: BTreeMap::new(),
             commands: Vec::new(),
             samples: Samples::default(),
         }
@@ -214,6 +225,7 @@ impl Kept {
             pods: self.pods,
             scales: self.scales,
             rollouts: self.rollouts,
+            jobs: self.jobs,
             commands: self.commands,
             samples: self.samples,
             trouble: self.rows.finish(),

@@ -5,6 +5,7 @@ use crate::model::{Model, Workload};
 use crate::record::{CallRecord, Cause, Fate};
 use crate::recorder::{Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 
+use super::metrics_jobs::put_jobs;
 use super::metrics_scaling::put_hpa;
 use super::summary::{Metrics, Unit};
 use super::{names, rollouts};
@@ -26,6 +27,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
     for (index, name) in names::hpas(&facts.model).iter().enumerate() {
         put_hpa(name, index, facts, &mut out);
     }
+    put_jobs(facts, &mut out);
     put_pods(facts, &mut out);
     put_workloads(facts, &mut out);
     put_cluster(facts, &mut out);
@@ -207,11 +209,13 @@ fn put_workloads(facts: &Facts, out: &mut Metrics) {
     }
 }
 
-/// Deployments, ReplicaSets and generators.
+/// Deployments, ReplicaSets, Jobs, CronJobs and generators.
 fn workloads(model: &Model) -> Vec<Workload> {
     let generators = model.generators.iter().filter_map(|g| g.mix.first());
     (model.deployments.iter().map(|d| d.template.workload))
         .chain(model.replica_sets.iter().map(|r| r.template.workload))
+        .chain(model.jobs.iter().map(|j| j.template.workload))
+        .chain(model.cron_jobs.iter().map(|c| c.job.template.workload))
         .chain(generators.map(|(_, template)| template.0.workload))
         .take(WORKLOADS_MAX)
         .collect()

@@ -22,6 +22,7 @@ pub mod files;
 mod font;
 mod html;
 mod metrics;
+mod metrics_jobs;
 mod metrics_scaling;
 mod names;
 pub mod rollouts;

@@ -3,13 +3,14 @@
 
 use crate::base::cast;
 use crate::base::text::{counted, thousands};
+use crate::model::Workload;
 use crate::record::Cause;
 use crate::recorder::Facts;
 
 use super::expect::Verdict;
 use super::summary::{Number, Summary, Unit};
 use super::table::{Align, text_table};
-use super::{advice, names, rollouts, words};
+use super::{advice, metrics_jobs, names, rollouts, words};
 
 /// Width of the words at the left.
 const MARGIN: usize = 9;
@@ -27,6 +28,7 @@ pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     let page = Page { summary, facts };
     let mut middle = page.scaling();
     middle.extend(page.calls());
+    middle.extend(page.jobs());
     middle.extend(page.pods());
     middle.extend(page.pending());
     middle.extend(page.cost());
@@ -53,6 +55,8 @@ impl Page<'_> {
         let model = &self.facts.model;
         let workloads = model.deployments.len()
             + model.replica_sets.len()
+            + model.jobs.len()
+            + model.cron_jobs.len()
             + model.pods.len()
             + model.generators.len();
         let runs = counted(cast::u64_of(self.summary.replications), "run");
@@ -347,6 +351,32 @@ impl Page<'_> {
             latency("p50", "latency_p50"),
             latency("p99", "latency_p99"),
         ]
+    }
+
+    /// A line a Job or CronJob, those with most failures first.
+    fn jobs(&self) -> Vec<String> {
+        let mut all = metrics_jobs::jobs(&self.facts.model);
+        let failed = |name: &str| self.value(&["jobs", name, "failed"]);
+        all.sort_by(|(_, a), (_, b)| failed(b).total_cmp(&failed(a)));
+        let line = |(workload, name): &(Workload, String)| {
+            let shown = |last: &str| self.number(&["jobs", name, last]).map(words::with_interval);
+            let some = |last: &str, said: &str| {
+                let there = self.value(&["jobs", name, last]) > 0.0;
+                shown(last).filter(|_| there).map(|number| format!("{number} {said}"))
+            };
+            let ends = [("complete", "complete"), ("failed", "failed"), ("replaced", "replaced")];
+            let points = [("blocked", "blocked"), ("missed", "missed")];
+            let started = format!("{} started", shown("started").unwrap_or_default());
+            let more = ends.iter().chain(&points).filter_map(|(last, said)| some(last, said));
+            let mut text: Vec<String> = [started].into_iter().chain(more).collect();
+            text.extend(shown("duration_max").map(|longest| format!("longest {longest}")));
+            let pods = [("pods_failed", "pods failed"), ("indexes_failed", "indexes failed")];
+            text.extend(pods.iter().filter_map(|(last, said)| some(last, said)));
+            let name = name.rsplit('/').next().unwrap_or(name);
+            format!("{}/{name}  {}", workload.kind.as_str(), text.join(", "))
+        };
+        let lines: Vec<String> = all.iter().take(ROWS_MAX).map(line).collect();
+        labelled("JOBS", lines, more(all.len(), ROWS_MAX, "job"))
     }
 
     /// For runs of pods that come without a controller.

@@ -12,6 +12,7 @@
 use crate::base::cast;
 use crate::cluster::{JobConditionKind, JobWrite, Plan, Pod, Uncounted, Write};
 use crate::model::{Intervals, PodId, PodRef};
+use crate::record::{JobEnd, JobRecord, JobStep};
 use crate::sim::Ctx;
 
 use super::look::{Look, Verdict};
@@ -34,6 +35,11 @@ impl Look<'_> {
     /// Counts what has ended and writes the status. Says whether the failures of pods are to be
     /// remembered: they are if the status had something new.
     pub(super) fn track(&mut self, plan: &mut Plan, ctx: &mut Ctx<'_>) -> bool {
+        if self.begins() {
+            let workload = self.spec.template.workload;
+            let step = JobStep::Started;
+            ctx.recorder.job(&JobRecord { at: self.now, workload, step });
+        }
         self.note_counts();
         let ended = self.ended();
         self.note_indexes(&ended);
@@ -62,6 +68,13 @@ impl Look<'_> {
     fn write(&self, plan: &mut Plan) {
         let status = Box::new(self.status.clone());
         plan.push(Write::Job(self.job, JobWrite::Status(status)));
+    }
+
+    /// Whether the Job starts now for the first time.
+    fn begins(&self) -> bool {
+        let before = &self.row.status;
+        let was_resumed = before.condition(JobConditionKind::Suspended).is_some_and(|c| !c.holds);
+        before.start_time.is_none() && self.status.start_time.is_some() && !was_resumed
     }
 
     fn note_counts(&mut self) {
@@ -152,10 +165,25 @@ impl Look<'_> {
         }
     }
 
+    fn record(&self, is_success: bool, ctx: &mut Ctx<'_>) {
+        let status = &self.status;
+        let started = status.start_time.unwrap_or(self.now).max(self.row.created);
+        let end = JobEnd {
+            duration: self.now.saturating_since(started),
+            succeeded: status.succeeded,
+            failed: status.failed,
+            failed_indexes: status.failed_indexes.as_ref().map_or(0, Intervals::total),
+        };
+        let step = if is_success { JobStep::Complete(end) } else { JobStep::Failed(end) };
+        let workload = self.spec.template.workload;
+        ctx.recorder.job(&JobRecord { at: self.now, workload, step });
+    }
+
     /// Ends the Job if it has a verdict.
     fn finish(&mut self, ctx: &mut Ctx<'_>) {
         let Some(Verdict { is_success, reason, message }) = self.verdict.clone() else { return };
         self.flush = true;
+        self.record(is_success, ctx);
         let text = message.to_string();
         if is_success {
             self.set_condition(JobConditionKind::Complete, true, (reason, message));
