@@ -224,6 +224,11 @@ impl Worker<'_, '_> {
     pub(super) fn finalize(&mut self) {
         self.state.stage = Stage::Ended;
         self.is_removed = true;
+        if self.row.is_tracked && self.row.status != self.state.status {
+            // The phase is written before the object goes, whatever a write takes.
+            let (pod, status) = (self.pod, self.state.status);
+            self.plan.push(Write::PodStatus { pod, status });
+        }
         self.plan.push(Write::RemovePod { pod: self.pod });
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::base::Interner;
 use crate::model::{
-    Action, BehaviorRule, Command, Model, ObjectName, ServiceSpec, Template, matches_pattern,
+    Action, BehaviorRule, Command, JobSpec, Model, ObjectName, ServiceSpec, Template,
+    matches_pattern,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
@@ -20,10 +21,10 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
     if gaps.run {
         return;
     }
-    let endless = !model.traffic.is_empty() || !model.hpas.is_empty();
+    let endless =
+        !model.traffic.is_empty() || !model.hpas.is_empty() || !model.cron_jobs.is_empty();
     if endless && model.run.until.is_none() {
-        let message =
-            "a run with calls or autoscalers never ends by itself: `run.until` is missing";
+        let message = "a run with calls, autoscalers or CronJobs never ends by itself: `run.until` is missing";
         let place = if file.run.span.is_none() { file.name.span } else { file.run.span };
         found.push(Diagnostic::error(place, message).with_hint("run: { until: 10m }"));
     }
@@ -35,6 +36,31 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
             let warning = Diagnostic::warning(entry.span, message);
             found.push(warning.with_hint("it does not happen: raise run.until"));
         }
+    }
+}
+
+/// Jobs, and what CronJobs start.
+fn jobs(model: &Model) -> impl Iterator<Item = (&'static str, &JobSpec)> {
+    let crons = model.cron_jobs.iter().map(|cron| ("cronjob", &*cron.job));
+    model.jobs.iter().map(|job| ("job", job)).chain(crons)
+}
+
+/// A Job's pods must end some time.
+fn check_job(
+    kind: &str,
+    job: &JobSpec,
+    file: &ScenarioFile,
+    names: &Interner,
+    found: &mut Diagnostics,
+) {
+    let template = &job.template;
+    let containers = 0..template.spec.containers.len();
+    let mut endless = containers.filter(|index| template.behavior(*index).run.is_none());
+    if template.spec.lifetime.is_none() && endless.next().is_some() {
+        let name = super::behaviors::shown(kind, job.name, names);
+        let message = format!("the pods of {name} never end: nothing says how long they run");
+        let warning = Diagnostic::warning(file.name.span, message);
+        found.push(warning.with_hint(format!("behaviors: [{{ for: {name}, run: 1m }}]")));
     }
 }
 
@@ -74,6 +100,9 @@ pub(super) fn whole(
     }
     for (entry, rule) in file.behaviors.iter().zip(&model.behaviors.rules) {
         check_behavior(entry, rule, model, names, found);
+    }
+    for (kind, job) in jobs(model) {
+        check_job(kind, job, file, names, found);
     }
     let called: Vec<usize> =
         file.traffic.iter().filter_map(|t| target(t, &model.services, names)).collect();

@@ -93,3 +93,13 @@ fn zonal_volumes_is_what_it_was() {
 fn two_profiles_is_what_it_was() {
     check("two-profiles", &["run.until=15m"]);
 }
+
+#[test]
+fn job_failing_indexes_is_what_it_was() {
+    check("job-failing-indexes", &[]);
+}
+
+#[test]
+fn cronjob_dst_is_what_it_was() {
+    check("cronjob-dst", &["run.until=16h"]);
+}

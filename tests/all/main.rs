@@ -16,6 +16,7 @@ mod explain;
 mod generators;
 mod golden;
 mod house;
+mod jobs;
 mod kubesbs;
 mod manifest_files;
 mod placement;
