@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::dist::mix;
-use crate::base::{Duration, SimTime, cast};
+use crate::base::{Duration, SimTime, Symbol, cast};
 use crate::model::{Labels, NodeId, OwnerRef, PodId, PodObject, PodRef, PodVolume, TemplateId};
 use crate::record::{PodName, PodRecord};
 use crate::recorder::Recorder;
@@ -36,7 +36,7 @@ impl Cluster {
     pub(super) fn create_pod(&mut self, new: &NewPod, changes: &mut Vec<Change>) {
         let serial = self.pods_created;
         self.pods_created += 1;
-        let template = self.admitted(new.template);
+        let template = self.admitted(new);
         let pod = self.pods.insert(Pod {
             serial,
             uid: new.uid.unwrap_or_else(|| mix(self.seed ^ mix(serial))),
@@ -85,17 +85,41 @@ impl Cluster {
         self.bind_by_hand(pod, changes);
     }
 
-    /// The row of pods of a template: the template itself, or as admission fills it in. Taken into
-    /// use once more.
-    fn admitted(&mut self, id: TemplateId) -> TemplateId {
-        let row = &mut self.templates[id];
+    /// The row of a pod's template: the template itself, or as admission fills it in, or with
+    /// labels of the pod's own. Taken into use once more.
+    fn admitted(&mut self, new: &NewPod) -> TemplateId {
+        let own = self.own_labels(new);
+        let row = &mut self.templates[new.template];
         let filled = row.admission.as_ref().and_then(|admitted| admitted.template.clone());
-        let Some(filled) = filled else {
+        if filled.is_none() && own.is_empty() {
             row.users += 1;
-            return id;
+            return new.template;
+        }
+        let labels = Labels::new(row.labels.iter().chain(own));
+        let template = filled.unwrap_or_else(|| Arc::clone(&row.template));
+        self.use_template(&template, labels)
+    }
+
+    /// The labels by which pods of a StatefulSet differ, where a Service selects by one (rule C82).
+    ///
+    /// Differs: where no Service asks for them pods do not carry them.
+    fn own_labels(&mut self, new: &NewPod) -> Vec<(Symbol, Symbol)> {
+        let (Some(OwnerRef::StatefulSet(_)), Some(ordinal)) = (new.owner, new.index) else {
+            return Vec::new();
         };
-        let labels = row.labels.clone();
-        self.use_template(&filled, labels)
+        let keys = ["statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"];
+        let keys = keys.map(|key| self.names.get(key));
+        let asks = |service: &super::Service| {
+            let selector = service.spec.selector.as_ref();
+            service.spec.name.namespace == new.namespace
+                && selector.is_some_and(|s| s.iter().any(|(key, _)| keys.contains(&Some(key))))
+        };
+        if !self.services.iter().flatten().any(asks) {
+            return Vec::new();
+        }
+        let name = new.name.text(&self.names);
+        let values = [name, ordinal.to_string()].map(|value| self.names.intern(&value));
+        keys.into_iter().zip(values).filter_map(|(key, value)| Some((key?, value))).collect()
     }
 
     /// The claims of a pod's generic ephemeral volumes are called after pod and volume; whoever

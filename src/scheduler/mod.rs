@@ -177,10 +177,9 @@ impl Scheduler {
                 let delay = updates.draw();
                 pods.not_before(now + delay)
             }
-            Notice::Service(_)
-            | Notice::ReplicaSet(_)
-            | Notice::Budget(_)
-            | Notice::ClaimGone(_) => others.ordered(now),
+            Notice::Service(_) | Notice::Owner(_) | Notice::Budget(_) | Notice::ClaimGone(_) => {
+                others.ordered(now)
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::base::{IdVec, Interner, LookupSet, Symbol};
 use crate::cluster::{Change, Cluster, Disruption, NodeChange, ObjectChange, Pod};
 use crate::model::{
     BudgetId, DisruptionBudget, Labels, NodeId, NodeOrder, ObjectKey, ObjectName, OwnerRef, PodRef,
-    PodSpec, PodVolume, ReplicaSetRef, ServiceId, TemplateId,
+    PodSpec, PodVolume, Selector, ServiceId, TemplateId, WorkloadKind,
 };
 use crate::placement::plugins::volumes::controller;
 use crate::placement::{ClassId, Owner, OwnerKind, PodIdentity, PodInfo};
@@ -32,8 +32,8 @@ pub(super) enum Notice {
     Node(NodeId),
     /// A Service is new, changed or gone.
     Service(ServiceId),
-    /// A ReplicaSet is new or gone.
-    ReplicaSet(ReplicaSetRef),
+    /// A ReplicaSet or StatefulSet is new or gone.
+    Owner(OwnerRef),
     /// A claim of a StatefulSet's pod is gone.
     ClaimGone(ObjectName),
     /// A PodDisruptionBudget is new, changed or gone.
@@ -72,7 +72,11 @@ impl Notice {
                 replica_set,
                 what: ObjectChange::Added | ObjectChange::Removed,
                 ..
-            } => Some(Self::ReplicaSet(*replica_set)),
+            } => Some(Self::Owner(OwnerRef::ReplicaSet(*replica_set))),
+            Change::Object {
+                key: ObjectKey::StatefulSet(set),
+                what: ObjectChange::Added | ObjectChange::Removed,
+            } => Some(Self::Owner(OwnerRef::StatefulSet(*set))),
             Change::Object { key: ObjectKey::Budget(budget), .. } => Some(Self::Budget(*budget)),
             Change::PodStatus { .. }
             | Change::PodMeta { .. }
@@ -107,7 +111,7 @@ pub(super) struct Watch {
     kinds: IdVec<TemplateId, Option<Kind>>,
     services: BTreeMap<ServiceId, ObjectName>,
     budgets: BTreeMap<BudgetId, ObjectName>,
-    owners: BTreeMap<ReplicaSetRef, (Symbol, Owner)>,
+    owners: BTreeMap<OwnerRef, (Symbol, Owner)>,
     strangers: LookupSet<Symbol>,
     /// The one priority of all pods so far; then those that are of several.
     priorities: Priorities,
@@ -137,6 +141,27 @@ fn of_pod(kind: &Kind, row: &Pod, core: &mut Core, cluster: &Cluster) -> (ClassI
     let spec = with_own_claims(&kind.spec, row, core, names);
     let info = Arc::new(PodInfo { identity, spec, ..(*kind.info).clone() });
     (core.placer_mut().class(&info, names), info)
+}
+
+/// Namespace, name and selector of an owner that default spreading knows (rule S104).
+fn owner_of(of: OwnerRef, cluster: &Cluster) -> Option<(Symbol, Owner, &Selector)> {
+    let (kind, name, selector) = match of {
+        OwnerRef::ReplicaSet(set) => {
+            let row = cluster.replica_sets().get(set)?;
+            let workload = cluster.templates()[row.template].template.workload.kind;
+            let kind = match workload {
+                WorkloadKind::ReplicationController => OwnerKind::ReplicationController,
+                _ => OwnerKind::ReplicaSet,
+            };
+            (kind, row.name, &row.selector)
+        }
+        OwnerRef::StatefulSet(set) => {
+            let spec = &cluster.stateful_sets().get(set)?.spec;
+            (OwnerKind::StatefulSet, spec.name, &spec.selector)
+        }
+        OwnerRef::DaemonSet(_) | OwnerRef::Job(_) => return None,
+    };
+    Some((name.namespace, Owner { kind, name: name.name }, selector))
 }
 
 /// The specification of a StatefulSet's pod: its claim templates are claims of its own, which are
@@ -191,7 +216,11 @@ impl Watch {
             self.learn_service(service, core, cluster);
         }
         for (id, _) in cluster.replica_sets().iter() {
-            self.learn_owner(cluster.replica_sets().refer(id), core, cluster);
+            let set = OwnerRef::ReplicaSet(cluster.replica_sets().refer(id));
+            self.learn_owner(set, core, cluster);
+        }
+        for (id, _) in cluster.stateful_sets().iter() {
+            self.learn_owner(OwnerRef::StatefulSet(id), core, cluster);
         }
         if model.node_order == NodeOrder::Seeded {
             for pod in pods_by_chance(cluster, ctx.streams) {
@@ -248,7 +277,7 @@ impl Watch {
             Notice::ClaimGone(claim) => {
                 controller::remove_claim(claim, &mut core.placer_mut().catalog_mut().storage);
             }
-            Notice::ReplicaSet(replica_set) => self.learn_owner(replica_set, core, cluster),
+            Notice::Owner(owner) => self.learn_owner(owner, core, cluster),
             Notice::Budget(budget) => self.learn_budget(budget, core, cluster),
         }
     }
@@ -291,9 +320,8 @@ impl Watch {
         let slot = self.kinds.grow_to(row.template);
         let is_known = |kind: &Kind| Arc::ptr_eq(&kind.spec, spec) && kind.owner == row.owner;
         if !slot.as_ref().is_some_and(is_known) {
-            let owner = row.owner.and_then(OwnerRef::replica_set);
-            let owner = owner.and_then(|owner| cluster.replica_sets().get(owner));
-            let owner = owner.map(|rs| Owner { kind: OwnerKind::ReplicaSet, name: rs.name.name });
+            let owner = row.owner.and_then(|owner| owner_of(owner, cluster));
+            let owner = owner.map(|(_, owner, _)| owner);
             let labels = template.labels.clone();
             let info = PodInfo::plain(row.namespace, labels, Arc::clone(spec));
             let info = Arc::new(PodInfo { owner, ..info });
@@ -367,16 +395,14 @@ impl Watch {
         }
     }
 
-    fn learn_owner(&mut self, of: ReplicaSetRef, core: &mut Core, cluster: &Cluster) {
+    fn learn_owner(&mut self, of: OwnerRef, core: &mut Core, cluster: &Cluster) {
         let owners = &mut core.placer_mut().catalog_mut().owners;
         if let Some(known) = self.owners.remove(&of) {
             owners.remove(&known);
         }
-        if let Some(row) = cluster.replica_sets().get(of) {
-            let owner = Owner { kind: OwnerKind::ReplicaSet, name: row.name.name };
-            let key = (row.name.namespace, owner);
-            owners.insert(key, row.selector.clone());
-            self.owners.insert(of, key);
+        if let Some((namespace, owner, selector)) = owner_of(of, cluster) {
+            owners.insert((namespace, owner), selector.clone());
+            self.owners.insert(of, (namespace, owner));
         }
     }
 }

@@ -25,6 +25,7 @@ mod rules;
 mod scheduler;
 mod scheduler_config;
 mod scripted;
+mod stateful_sets;
 mod support;
 mod swarm;
 mod theory;
