@@ -10,6 +10,7 @@ use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef, SourceId};
 
 id_type!(ControllerId, "A controller, by its place in the registry.");
 id_type!(WriteId, "A write on its way to the API server.");
+id_type!(DrainId, "A `kubectl drain`, in order of their starts.");
 id_type!(CallId, "A slot in the table of calls under way.");
 
 /// A call that may be over.
@@ -51,8 +52,30 @@ pub enum Event {
     },
     /// Something with the scheduler.
     Scheduler(SchedulerEvent),
+    /// Something of a `kubectl drain`.
+    Drain {
+        /// Which.
+        drain: DrainId,
+        /// What.
+        step: DrainStep,
+    },
     /// A sample of the series.
     Sample,
+}
+
+/// What happens in a drain; pods are counted within the node that has its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainStep {
+    /// The next node has its turn.
+    Node,
+    /// A pod is to be evicted.
+    Ask(u32),
+    /// The request for that reaches the API server.
+    Answer(u32),
+    /// It is to be looked whether a pod is gone.
+    Look(u32),
+    /// The request for that reaches the API server.
+    Seen(u32),
 }
 
 /// What happens to a pod on its node.
@@ -172,7 +195,7 @@ pub const fn rank(event: &Event) -> u8 {
             TrafficEvent::Arrive(_) => 5,
             TrafficEvent::Start(_) | TrafficEvent::Retry(_) => 6,
         },
-        Event::Timeline(_) => 7,
+        Event::Timeline(_) | Event::Drain { .. } => 7,
         Event::Generator(_) => 8,
         Event::Metrics => 9,
         Event::Reconcile { .. } => 10,

@@ -11,6 +11,7 @@ pub mod base;
 pub mod cli;
 pub mod cluster;
 pub mod controllers;
+pub mod drain;
 pub mod engine;
 pub mod event;
 pub mod experiment;

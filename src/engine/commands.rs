@@ -14,6 +14,8 @@ use crate::model::{
 };
 use crate::record::CommandRecord;
 
+use crate::sim::Ctx;
+
 use super::World;
 
 /// Carries out one entry of the timeline. Each write of a command is committed before its next
@@ -22,8 +24,12 @@ pub(super) fn run(index: u32, world: &mut World) {
     let model = Arc::clone(world.cluster.model());
     let entry = &model.timeline[index as usize];
     let at = world.queue.now();
-    let World { cluster, plan, .. } = world;
+    let World { cluster, plan, queue, streams, recorder, drains, .. } = world;
     let result = match &entry.action {
+        Action::Command(Command::Drain(options)) => {
+            let ctx = &mut Ctx { queue, streams, recorder };
+            drains.start(&entry.text, options, cluster, plan, ctx).map(|_| ())
+        }
         Action::Command(command) => carry_out(command, cluster, plan, at),
         Action::Fault(Fault::CrashNode { node }) => {
             find_node(*node, cluster).map(|node| plan.push(Write::NodeUp { node, is_up: false }))
@@ -52,6 +58,7 @@ fn carry_out(command: &Command, cluster: &mut Cluster, plan: &mut Plan, now: Sim
             scale(*target, *replicas, *current, cluster, plan)
         }
         Command::Delete { target, grace } => delete(*target, *grace, cluster, plan),
+        Command::Drain(_) => Ok(()), // an actor of its own: see above
         Command::Cordon { node } => cordon(*node, true, cluster, plan),
         Command::Uncordon { node } => cordon(*node, false, cluster, plan),
     }

@@ -24,6 +24,7 @@ use crate::controllers::{
     EndpointSliceController, JobController, ReplicaSetController, StatefulSetController,
     TtlAfterFinishedController,
 };
+use crate::drain::Drains;
 use crate::event::Event;
 use crate::model::Model;
 use crate::placement::Policy;
@@ -156,6 +157,7 @@ pub struct World {
     work: WorkQueues,
     plan: Plan,
     changes: Vec<Change>,
+    drains: Drains,
     sampler: sampling::Sampler,
     is_idle: bool,
     checks: bool,
@@ -208,6 +210,7 @@ impl World {
             work,
             plan: Plan::default(),
             changes,
+            drains: Drains::new(model, &streams),
             sampler: sampling::Sampler::default(),
             is_idle: false,
             checks: false,
@@ -276,8 +279,7 @@ impl World {
         if let Event::Timeline(index) = event {
             return commands::run(index, self);
         }
-        let Self { cluster, queue, streams, recorder, plan, roles, work, sampler, is_idle, .. } =
-            self;
+        let Self { cluster, queue, streams, recorder, plan, roles, work, .. } = self;
         let ctx = &mut Ctx { queue, streams, recorder };
         match event {
             Event::Write(id) => work.land(id, plan, ctx),
@@ -291,7 +293,13 @@ impl World {
                 work.reconcile((controller, key), &mut roles.controllers, cluster, plan, ctx);
             }
             Event::Scheduler(event) => roles.scheduler.handle(event, cluster, plan, ctx),
-            Event::Sample => *is_idle = !sampler.sample(cluster, ctx),
+            Event::Drain { drain, step } => {
+                self.drains.handle((drain, step), cluster, plan, ctx);
+            }
+            Event::Sample => {
+                let retries = self.drains.refused_pods();
+                self.is_idle = !self.sampler.sample(cluster, retries, ctx);
+            }
         }
     }
 
@@ -336,8 +344,10 @@ impl World {
 
     /// Records the pods that are still there, in order of their creation.
     fn finish(self, until: Option<SimTime>) -> Outcome {
-        let Self { cluster, queue, mut recorder, .. } = self;
+        let Self { cluster, mut queue, mut recorder, streams, mut drains, .. } = self;
         let ended = until.unwrap_or_else(|| queue.now());
+        let ctx = &mut Ctx { queue: &mut queue, streams: &streams, recorder: &mut recorder };
+        drains.finish(ctx);
         let mut left: Vec<_> = cluster.pods().iter().map(|(id, p)| (p.serial, id)).collect();
         left.sort_unstable();
         for (_, id) in left {

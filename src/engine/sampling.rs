@@ -22,9 +22,9 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// Takes one, and arms the next unless the run has no horizon and is idle:
-    /// false then.
-    pub(super) fn sample(&mut self, cluster: &Cluster, ctx: &mut Ctx<'_>) -> bool {
+    /// Takes one, and arms the next unless the run has no horizon and is idle but for so many
+    /// `retries` of evictions: false then.
+    pub(super) fn sample(&mut self, cluster: &Cluster, retries: usize, ctx: &mut Ctx<'_>) -> bool {
         let model = cluster.model();
         let sample = &mut self.sample;
         sample.at = ctx.now();
@@ -36,7 +36,7 @@ impl Sampler {
         }
         ctx.recorder.sample(sample);
         ctx.recorder.write_rows(cluster.names());
-        let goes_on = model.run.until.is_some() || !is_idle(cluster, ctx);
+        let goes_on = model.run.until.is_some() || !is_idle(cluster, retries, ctx);
         if goes_on {
             ctx.after(model.run.sample, Event::Sample);
         }
@@ -44,11 +44,12 @@ impl Sampler {
     }
 }
 
-/// Whether nothing will happen any more but retries of pods that fit nowhere.
-fn is_idle(cluster: &Cluster, ctx: &Ctx<'_>) -> bool {
+/// Whether nothing will happen any more but retries: of pods that fit nowhere, and so many of
+/// evictions that were refused.
+fn is_idle(cluster: &Cluster, retries: usize, ctx: &Ctx<'_>) -> bool {
     let waiting = usize::try_from(cluster.pod_counts().unbound).unwrap_or(usize::MAX);
     let only_waits = waiting > 0 && cluster.pods().len() == waiting;
-    ctx.queue.is_empty() || (only_waits && ctx.queue.len() <= 1)
+    ctx.queue.len() <= retries || (only_waits && ctx.queue.len() <= 1)
 }
 
 fn count_pods(cluster: &Cluster, sample: &mut Sample) {

@@ -6,8 +6,9 @@ mod words;
 
 use std::ops::Range;
 
+use crate::base::go_time::parse_go_duration;
 use crate::base::{Duration, Interner, Symbol};
-use crate::model::{Command, ObjectName, Target, TargetKind, WorkloadKind};
+use crate::model::{Command, DrainOptions, ObjectName, Target, TargetKind, WorkloadKind};
 
 use words::{Words, split};
 
@@ -36,7 +37,7 @@ impl CommandError {
 type Result<T> = std::result::Result<T, CommandError>;
 
 /// The verbs that are carried out.
-const VERBS: [&str; 6] = ["set", "scale", "rollout", "delete", "cordon", "uncordon"];
+const VERBS: [&str; 7] = ["set", "scale", "rollout", "delete", "cordon", "uncordon", "drain"];
 
 /// Reads one line. `namespace` is that of objects without `-n`.
 ///
@@ -58,6 +59,7 @@ pub fn parse(line: &str, namespace: &str, names: &mut Interner) -> Result<Comman
         "delete" => delete(&mut words, &context, names),
         "cordon" => node(&mut words, names).map(|node| Command::Cordon { node }),
         "uncordon" => node(&mut words, names).map(|node| Command::Uncordon { node }),
+        "drain" => drain(&mut words, names),
         other => return Err(unknown_verb(other, at, is_kubectl)),
     }?;
     words.done()?;
@@ -175,6 +177,68 @@ fn node(words: &mut Words<'_>, names: &mut Interner) -> Result<Symbol> {
     Ok(names.intern(name))
 }
 
+/// Flags of `drain` that take a value, and those that do not.
+const DRAIN_FLAGS: [&str; 10] = [
+    "--selector",
+    "--pod-selector",
+    "--grace-period",
+    "--timeout",
+    "--skip-wait-for-delete-timeout",
+    "--force",
+    "--ignore-daemonsets",
+    "--delete-emptydir-data",
+    "--disable-eviction",
+    "--chunk-size",
+];
+
+fn drain(words: &mut Words<'_>, names: &mut Interner) -> Result<Command> {
+    let selector = words.take_flag("--selector")?.or(words.take_flag("-l")?);
+    let pod_selector = words.take_flag("--pod-selector")?;
+    let grace = words.take_flag("--grace-period")?;
+    let timeout = words.take_flag("--timeout")?;
+    let skip_wait = words.take_flag("--skip-wait-for-delete-timeout")?;
+    words.take_flag("--chunk-size")?;
+    let number = |(value, at): (String, Range<usize>)| {
+        let error = || CommandError::new(at, format!("\"{value}\" is not a number of seconds"));
+        value.parse::<i64>().map_err(|_| error())
+    };
+    let span = |(value, at): (String, Range<usize>)| {
+        let error = || CommandError::new(at, format!("\"{value}\" is not a length of time"));
+        let nanos = parse_go_duration(&value).ok().and_then(|nanos| u64::try_from(nanos).ok());
+        nanos.map(Duration::ns).ok_or_else(|| error().hint("for example --timeout=5m"))
+    };
+    let mut options = DrainOptions {
+        nodes: Vec::new(),
+        selector: selector.map(|(text, _)| text),
+        pod_selector: pod_selector.map(|(text, _)| text),
+        force: words.take_switch("--force"),
+        ignore_daemon_sets: words.take_switch("--ignore-daemonsets"),
+        delete_empty_dir_data: words.take_switch("--delete-emptydir-data")
+            | words.take_switch("--delete-local-data"),
+        disable_eviction: words.take_switch("--disable-eviction"),
+        grace: None,
+        timeout: timeout.map(span).transpose()?.unwrap_or(Duration::ZERO),
+        skip_wait: 0,
+    };
+    let grace = grace.map(number).transpose()?;
+    options.grace = grace.and_then(|secs| u64::try_from(secs).ok()).map(Duration::secs);
+    let skip_wait = skip_wait.map(number).transpose()?;
+    options.skip_wait = skip_wait.and_then(|secs| u64::try_from(secs).ok()).unwrap_or(0);
+    words.no_other_flag(&DRAIN_FLAGS)?;
+    match (&options.selector, words.is_empty()) {
+        (None, _) => options.nodes.push(node(words, names)?),
+        (Some(_), true) => {}
+        (Some(_), false) => {
+            let message = "a node and --selector exclude each other";
+            return Err(CommandError::new(words.end(), message));
+        }
+    }
+    while !words.is_empty() {
+        options.nodes.push(node(words, names)?);
+    }
+    Ok(Command::Drain(Box::new(options)))
+}
+
 /// Kinds by all the words that kubectl takes for them.
 const KINDS: [(&str, TargetKind); 20] = [
     ("deployment", TargetKind::Workload(WorkloadKind::Deployment)),
@@ -268,6 +332,12 @@ mod tests {
         let delete = check("kubectl delete pod web-1 --grace-period 0 --force");
         assert!(matches!(delete, Ok(Command::Delete { grace: Some(Duration::ZERO), .. })));
         assert!(check("kubectl cordon node/workers-1").is_ok());
+        let drain = "kubectl drain n1 node/n2 --ignore-daemonsets --timeout=5m --grace-period=-1";
+        let Ok(Command::Drain(options)) = check(drain) else { panic!("no drain") };
+        assert_eq!((options.nodes.len(), options.grace), (2, None));
+        assert_eq!(options.timeout, Duration::secs(300));
+        assert!(options.ignore_daemon_sets && !options.force);
+        assert!(check("kubectl drain -l pool=old --force").is_ok());
     }
 
     #[test]
@@ -282,6 +352,10 @@ mod tests {
         assert_eq!(error.message, "expected CONTAINER=IMAGE, found \"app\"");
         let error = check("kubectl cordon a b").expect_err("one too many");
         assert_eq!(error.message, "unexpected \"b\"");
+        let error = check("kubectl drain n1 --ignore-daemonset").expect_err("misspelt");
+        assert_eq!(error.hint.as_deref(), Some("did you mean \"--ignore-daemonsets\"?"));
+        let error = check("kubectl drain n1 --timeout=5").expect_err("no unit");
+        assert_eq!(error.message, "\"5\" is not a length of time");
         let error = check("kubectl delete pod 'x").expect_err("open quote");
         assert_eq!(error.message, "a quote is not closed");
     }

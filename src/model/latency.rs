@@ -15,6 +15,8 @@ pub struct Latencies {
     pub watch: Distribution,
     /// One mutating call to the API server.
     pub api_write: Distribution,
+    /// One call of the eviction API (rule C154).
+    pub eviction: Distribution,
     /// From the start of a scheduling cycle to the binding in the API.
     pub schedule: Distribution,
     /// What one scheduling cycle occupies the scheduler's loop.
@@ -71,6 +73,7 @@ impl Latencies {
             limited_clients: false,
             watch: zero.clone(),
             api_write: zero.clone(),
+            eviction: zero.clone(),
             schedule: zero.clone(),
             schedule_cycle: Duration::ZERO,
             kubelet_sync: zero.clone(),

@@ -7,6 +7,7 @@
 mod affinity;
 mod behavior;
 mod controllers;
+mod drain;
 mod ids;
 mod intervals;
 mod jobs;
@@ -28,6 +29,7 @@ mod workload;
 pub use affinity::*;
 pub use behavior::*;
 pub use controllers::*;
+pub use drain::*;
 pub use ids::*;
 pub use intervals::*;
 pub use jobs::*;

@@ -2,6 +2,7 @@
 
 use crate::base::{Duration, SimTime, Symbol};
 
+use super::drain::DrainOptions;
 use super::ids::{ObjectName, WorkloadKind};
 
 /// One entry of the timeline.
@@ -65,6 +66,8 @@ pub enum Command {
         /// Which node.
         node: Symbol,
     },
+    /// `kubectl drain NODE…`.
+    Drain(Box<DrainOptions>),
 }
 
 /// The object of a command.

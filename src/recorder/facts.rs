@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{DeploymentId, Model, ServiceId, Workload};
-use crate::record::{CallRecord, CommandRecord, Fate, RolloutRecord, ScaleRecord};
+use crate::record::{CallRecord, CommandRecord, DrainRecord, Fate, RolloutRecord, ScaleRecord};
 
 use super::{JobTally, PodFacts, Samples, ServiceCalls};
 
@@ -36,6 +36,8 @@ pub struct Facts {
     pub jobs: BTreeMap<Workload, JobTally>,
     /// Commands of the timeline.
     pub commands: Vec<CommandRecord>,
+    /// Drains of nodes, in the order of their ends.
+    pub drains: Vec<DrainRecord>,
     /// The series of the whole cluster.
     pub samples: Samples,
     /// What could not be written.

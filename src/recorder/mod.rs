@@ -22,8 +22,8 @@ use std::sync::Arc;
 use crate::base::{IdVec, Interner, SimTime};
 use crate::model::{DeploymentId, Model, ObjectName, ServiceId, Workload, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, EventRecord, Fate, JobRecord, PodRecord, RolloutRecord, RolloutStep,
-    Sample, ScaleRecord,
+    CallRecord, CommandRecord, DrainRecord, EventRecord, Fate, JobRecord, PodRecord, RolloutRecord,
+    RolloutStep, Sample, ScaleRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
@@ -74,6 +74,7 @@ struct Kept {
     rollouts: Vec<Rollout>,
     jobs: BTreeMap<Workload, JobTally>,
     commands: Vec<CommandRecord>,
+    drains: Vec<DrainRecord>,
     samples: Samples,
 }
 
@@ -163,6 +164,13 @@ impl Recorder {
         }
     }
 
+    /// A drain has ended, or the run has before it.
+    pub fn drain(&mut self, row: DrainRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.drains, row);
+        }
+    }
+
     /// A sample of the cluster.
     pub fn sample(&mut self, row: &Sample) {
         if let Some(kept) = &mut self.kept {
@@ -205,6 +213,7 @@ impl Kept {
             rollouts: Vec::new(),
             jobs: BTreeMap::new(),
             commands: Vec::new(),
+            drains: Vec::new(),
             samples: Samples::default(),
         }
     }
@@ -227,6 +236,7 @@ impl Kept {
             rollouts: self.rollouts,
             jobs: self.jobs,
             commands: self.commands,
+            drains: self.drains,
             samples: self.samples,
             trouble: self.rows.finish(),
         }

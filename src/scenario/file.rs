@@ -206,6 +206,8 @@ pub struct LatencyTable {
     pub watch: Option<Law>,
     /// One mutating call to the API server.
     pub api_write: Option<Law>,
+    /// One call of the eviction API.
+    pub eviction: Option<Law>,
     /// From the start of a scheduling cycle to the binding.
     pub schedule: Option<Law>,
     /// What one cycle occupies the scheduler.

@@ -116,6 +116,8 @@ fn small() -> Latencies {
         limited_clients: true,
         watch: log_normal(0.005, 0.1),
         api_write: log_normal(0.006, 0.05),
+        // Rule C154: about 100 ms in a quiet namespace, 30 ms while budgets are written.
+        eviction: log_normal(0.1, 0.2),
         schedule: log_normal(0.005, 0.025),
         schedule_cycle: Duration::ms(1),
         kubelet_sync: log_normal(0.013, 0.05),
@@ -175,9 +177,10 @@ fn large() -> Latencies {
 }
 
 fn lay_over(table: &LatencyTable, to: &mut Latencies) {
-    let laws: [(&Option<Law>, &mut Distribution); 15] = [
+    let laws: [(&Option<Law>, &mut Distribution); 16] = [
         (&table.watch, &mut to.watch),
         (&table.api_write, &mut to.api_write),
+        (&table.eviction, &mut to.eviction),
         (&table.schedule, &mut to.schedule),
         (&table.kubelet_sync, &mut to.kubelet_sync),
         (&table.provision, &mut to.provision),

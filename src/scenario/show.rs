@@ -179,6 +179,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
     let laws = [
         ("watch", &latencies.watch),
         ("apiWrite", &latencies.api_write),
+        ("eviction", &latencies.eviction),
         ("schedule", &latencies.schedule),
         ("kubeletSync", &latencies.kubelet_sync),
         ("provision", &latencies.provision),

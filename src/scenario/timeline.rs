@@ -109,6 +109,13 @@ fn command(
         let place = word(run, &name);
         node(&Spanned::new(name, place), known, names, found)?;
     }
+    if let Command::Drain(options) = &command {
+        for name in &options.nodes {
+            let name = names.resolve(*name).to_owned();
+            let place = word(run, &name);
+            node(&Spanned::new(name, place), known, names, found)?;
+        }
+    }
     if let Some(target) = target(&command) {
         check_target(target, run, known, names, found)?;
     }
@@ -136,7 +143,7 @@ const fn target(command: &Command) -> Option<Target> {
         | Command::Scale { target, .. }
         | Command::RolloutRestart { target }
         | Command::Delete { target, .. } => Some(*target),
-        Command::Cordon { .. } | Command::Uncordon { .. } => None,
+        Command::Cordon { .. } | Command::Uncordon { .. } | Command::Drain(_) => None,
     }
 }
 

@@ -11,6 +11,7 @@ mod conformance;
 mod controllers;
 mod daemon_sets;
 mod disruption;
+mod drain;
 mod experiment;
 mod explain;
 mod generators;
