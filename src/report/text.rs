@@ -376,7 +376,9 @@ impl Page<'_> {
             format!("{}/{name}  {}", workload.kind.as_str(), text.join(", "))
         };
         let lines: Vec<String> = all.iter().take(ROWS_MAX).map(line).collect();
-        labelled("JOBS", lines, more(all.len(), ROWS_MAX, "job"))
+        let model = &self.facts.model;
+        let count = model.jobs.len() + model.cron_jobs.len();
+        labelled("JOBS", lines, more(count, ROWS_MAX, "job"))
     }
 
     /// For runs of pods that come without a controller.
