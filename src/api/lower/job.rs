@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::super::defaults::default_object;
+use super::super::kinds::Kind;
 use super::super::problem::{At, Found, Problem};
 use super::super::read::{count, is_set, items, seconds, text};
 use super::{Lowering, errors, lower_selector, object_name, pod};
@@ -62,7 +64,7 @@ fn schedule(text: &str, zone: Option<&str>) -> Result<Schedule, CronError> {
     Schedule::parse(text, &zone)
 }
 
-/// A Job of a CronJob as a tree, but for its name.
+/// A Job of a CronJob as the API server stores it, but for its name.
 fn job_tree(cron_job: &Value) -> Value {
     let template = &cron_job["spec"]["jobTemplate"];
     let mut metadata = Map::new();
@@ -76,12 +78,14 @@ fn job_tree(cron_job: &Value) -> Value {
             metadata.insert(key.to_owned(), cron_job["metadata"][key].clone());
         }
     }
-    json!({
+    let mut job = json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": metadata,
         "spec": template["spec"],
-    })
+    });
+    default_object(Kind::Job, &mut job);
+    job
 }
 
 /// What is absent is as the API server fills it in.
