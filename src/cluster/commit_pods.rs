@@ -100,14 +100,19 @@ impl Cluster {
         self.use_template(&template, labels)
     }
 
-    /// The labels by which pods of a StatefulSet differ, where a Service selects by one (rule C82).
+    /// The labels by which pods of a StatefulSet or of an indexed Job differ, where a Service
+    /// selects by one (rules C82, C127).
     ///
     /// Differs: where no Service asks for them pods do not carry them.
     fn own_labels(&mut self, new: &NewPod) -> Vec<(Symbol, Symbol)> {
-        let (Some(OwnerRef::StatefulSet(_)), Some(ordinal)) = (new.owner, new.index) else {
-            return Vec::new();
+        let keys = match new.owner {
+            Some(OwnerRef::StatefulSet(_)) => {
+                ["apps.kubernetes.io/pod-index", "statefulset.kubernetes.io/pod-name"]
+            }
+            Some(OwnerRef::Job(_)) => ["batch.kubernetes.io/job-completion-index", ""],
+            Some(OwnerRef::ReplicaSet(_) | OwnerRef::DaemonSet(_)) | None => return Vec::new(),
         };
-        let keys = ["statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"];
+        let Some(number) = new.index else { return Vec::new() };
         let keys = keys.map(|key| self.names.get(key));
         let asks = |service: &super::Service| {
             let selector = service.spec.selector.as_ref();
@@ -118,8 +123,9 @@ impl Cluster {
             return Vec::new();
         }
         let name = new.name.text(&self.names);
-        let values = [name, ordinal.to_string()].map(|value| self.names.intern(&value));
-        keys.into_iter().zip(values).filter_map(|(key, value)| Some((key?, value))).collect()
+        let values = [number.to_string(), name].map(|value| self.names.intern(&value));
+        let pairs = keys.into_iter().zip(values).filter_map(|(key, value)| Some((key?, value)));
+        pairs.filter(|(key, _)| !self.names.resolve(*key).is_empty()).collect()
     }
 
     /// The claims of a pod's generic ephemeral volumes are called after pod and volume; whoever

@@ -145,7 +145,8 @@ impl Cluster {
     /// Adds a Job; its pods carry its name as a label.
     ///
     /// Source: kubernetes v1.36.3 pkg/registry/batch/job/strategy.go `generateSelector`. Differs:
-    /// the labels with the uid and with the completion index are left out.
+    /// the labels with the uid are left out, and pods have one with the completion index only where
+    /// a Service asks for it.
     pub(super) fn insert_job(
         &mut self,
         spec: Arc<JobSpec>,

@@ -385,6 +385,22 @@ fn active_pods_are_told_while_new_ones_wait() {
     assert_eq!(run.to(5).job().status.active, 1);
 }
 
+/// Rule C127: a Service can select one index.
+#[test]
+fn a_service_finds_the_pod_of_an_index() {
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: { name: first }\nspec: { ports: \
+                   [{ port: 80 }], selector: { job-name: own, \
+                   batch.kubernetes.io/job-completion-index: \"0\" } }\n";
+    let spec = "completions: 3, parallelism: 3, completionMode: Indexed";
+    let manifests = format!("{}{service}", job(spec, "Never"));
+    let mut run = Run::new(&manifests, MINUTE);
+    run.to(2);
+    let id = run.cluster().service_ids().next().expect("a Service");
+    let pods = &run.cluster().service(id).expect("it is there").pods;
+    let indexes: Vec<_> = pods.iter().map(|pod| run.cluster().pods()[*pod].index).collect();
+    assert_eq!(indexes, [Some(0)]);
+}
+
 /// Looks at a Job are linear in its pods, and at most one a second.
 #[test]
 fn a_job_of_many_pods() {
