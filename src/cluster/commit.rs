@@ -47,6 +47,8 @@ impl Cluster {
             unused_templates: Vec::new(),
             deployments: IdVec::new(),
             replica_sets: Slots::new(),
+            free_replica_sets: Vec::new(),
+            selecting: super::selecting::Selecting::default(),
             stateful_sets: Registry::new(),
             daemon_sets: Registry::new(),
             jobs: Slots::new(),
@@ -135,11 +137,17 @@ impl Cluster {
         let row = ReplicaSet {
             name: spec.name,
             owner: None,
+            foreign_owner: spec.controller,
+            labels: spec.labels.clone(),
+            annotations: spec.annotations.clone(),
+            generation: 1,
+            is_deleting: false,
             template,
             selector: spec.selector.clone(),
             replicas: spec.replicas,
             min_ready: spec.min_ready,
             revision: 0,
+            revision_history: Vec::new(),
             desired: None,
             max: None,
             created: self.now,
@@ -149,6 +157,10 @@ impl Cluster {
         };
         self.replica_sets_created += 1;
         let replica_set = self.replica_sets.insert(row);
+        self.select_with(replica_set, spec.name.namespace);
+        if spec.controller.is_none() {
+            self.free_replica_sets.push(replica_set.id);
+        }
         changes.push(Change::ReplicaSet { replica_set, owner: None, what: ObjectChange::Added });
     }
 
@@ -218,8 +230,15 @@ impl Cluster {
             Write::ScaleReplicaSet { replica_set, replicas, desired, max } => {
                 self.scale_replica_set(replica_set, replicas, (desired, max), changes);
             }
-            Write::ReviseReplicaSet { replica_set, revision, min_ready } => {
-                self.revise_replica_set(replica_set, revision, min_ready, changes);
+            Write::ReviseReplicaSet { replica_set, revision, min_ready, annotations } => {
+                let rest = (min_ready, &annotations);
+                self.revise_replica_set(replica_set, revision, rest, changes);
+            }
+            Write::ReplicaSetOwner { replica_set, owner } => {
+                self.set_replica_set_owner(replica_set, owner, changes);
+            }
+            Write::RollBack { deployment, replica_set } => {
+                self.roll_back(deployment, replica_set, changes);
             }
             Write::ReplicaSetStatus { replica_set, status } => {
                 self.set_replica_set_status(replica_set, status, changes);
@@ -297,7 +316,8 @@ impl Cluster {
         };
         let admission = self.admission.of_template(template, &mut cx);
         let template = Arc::clone(template);
-        let row = TemplateRow { template, labels, services, budgets, users: 1, admission };
+        let row =
+            TemplateRow { template, labels, services, budgets, users: 1, orphans: 0, admission };
         let id = self.templates.insert(row).id;
         self.template_rows.insert(key, id);
         id

@@ -70,8 +70,9 @@ impl Cluster {
         cover(&mut self.metrics, pod.id);
         self.serving[pod.id] = Serving::Absent;
         self.metrics[pod.id] = PodMetrics::default();
-        if let Some(pods) = new.owner.and_then(|owner| self.pods_of_mut(owner)) {
-            pods.push(pod.id);
+        match new.owner {
+            None => self.count_orphan(template, 1),
+            Some(owner) => self.pods_of_mut(owner).into_iter().for_each(|pods| pods.push(pod.id)),
         }
         for service in &self.templates[template].services {
             if let Some(row) = &mut self.services[*service] {
@@ -285,6 +286,8 @@ impl Cluster {
         if before == owner {
             return;
         }
+        let template = row.template;
+        self.count_orphan(template, i32::from(owner.is_none()) - i32::from(before.is_none()));
         if let Some(pods) = before.and_then(|owner| self.pods_of_mut(owner)) {
             pods.retain(|p| *p != pod.id);
         }
@@ -292,6 +295,9 @@ impl Cluster {
             pods.push(pod.id);
         }
         changes.push(Change::PodMeta { pod, owner: before });
+        if let Some(before) = before.filter(|owner| self.pods_of(*owner).is_some()) {
+            self.settle_owner(before.key(), changes);
+        }
     }
 
     /// Takes the Job's finalizer off a pod.
@@ -448,13 +454,20 @@ impl Cluster {
         if before != Serving::Gone {
             changes.push(Change::Serving { pod, from: before, to: Serving::Gone });
         }
-        if let Some(pods) = row.owner.and_then(|owner| self.pods_of_mut(owner)) {
-            pods.retain(|p| *p != pod.id);
-        }
-        self.drop_template(row.template);
         let (node, owner, template) = (row.node, row.owner, row.template);
+        match owner {
+            None => self.count_orphan(template, -1),
+            Some(owner) => {
+                let pods = self.pods_of_mut(owner).into_iter();
+                pods.for_each(|pods| pods.retain(|p| *p != pod.id));
+            }
+        }
+        self.drop_template(template);
         self.drop_claims(ClaimOwner::Pod(pod), changes);
         changes.push(Change::PodRemoved { pod, node, owner, template, freed });
+        if let Some(owner) = owner.filter(|owner| self.pods_of(*owner).is_some()) {
+            self.settle_owner(owner.key(), changes);
+        }
     }
 
     /// All is done for a pod but its finalizer: the object stays.

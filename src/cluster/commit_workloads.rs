@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::api::Kind;
-use crate::base::Duration;
+use serde_json::Value;
+
+use crate::api::{self, Kind};
+use crate::base::{Duration, Symbol};
 use crate::model::{
-    DeploymentId, DeploymentSpec, HpaId, HpaSpec, NodeId, NodeSpec, Propagation, ReplicaSetRef,
-    ReplicaSetSpec, Requirement, Selector, ServiceId, ServiceSpec,
+    DeploymentId, DeploymentSpec, HpaId, HpaSpec, Labels, NodeId, NodeSpec, ObjectKey, Propagation,
+    ReplicaSetRef, ReplicaSetSpec, Requirement, Selector, ServiceId, ServiceSpec,
 };
 use crate::recorder::Recorder;
 
@@ -28,21 +30,28 @@ impl Cluster {
         let hash = self.names.intern(&new.hash);
         let mut labels = new.template.labels.clone();
         labels.set(self.hash_label, hash);
-        let template = self.use_template(&new.template, labels);
+        let template = self.use_template(&new.template, labels.clone());
         let mut selector: Selector = spec.selector.clone();
         selector.0.push(Requirement {
             key: self.hash_label,
             operator: crate::model::Operator::In,
             values: smallvec::smallvec![hash],
         });
+        let namespace = name.namespace;
         let replica_set = self.replica_sets.insert(ReplicaSet {
             name,
             owner: Some(new.deployment),
+            foreign_owner: None,
+            labels,
+            annotations: spec.annotations.clone(),
+            generation: 1,
+            is_deleting: false,
             template,
             selector,
             replicas: new.replicas,
             min_ready: new.min_ready,
             revision: new.revision,
+            revision_history: Vec::new(),
             desired: Some(new.desired),
             max: Some(new.max),
             created: self.now,
@@ -54,11 +63,47 @@ impl Cluster {
         if let Some(row) = &mut self.deployments[new.deployment] {
             row.replica_sets.push(replica_set.id);
         }
+        self.select_with(replica_set, namespace);
         let owner = Some(new.deployment);
         changes.push(Change::ReplicaSet { replica_set, owner, what: ObjectChange::Added });
     }
 
-    fn told(&self, replica_set: ReplicaSetRef, what: ObjectChange) -> Change {
+    /// From now on a ReplicaSet is known by what it selects.
+    pub(super) fn select_with(&mut self, replica_set: ReplicaSetRef, namespace: Symbol) {
+        let selector = self.replica_sets[replica_set.id].selector.clone();
+        self.add_selector(ObjectKey::ReplicaSet(replica_set.id), namespace, &selector);
+    }
+
+    /// Gives a ReplicaSet another owner, or none (rule C8).
+    pub(super) fn set_replica_set_owner(
+        &mut self,
+        replica_set: ReplicaSetRef,
+        owner: Option<DeploymentId>,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(row) = self.replica_sets.get_mut(replica_set) else { return };
+        let owner = owner.filter(|owner| self.deployments[*owner].is_some());
+        let before = std::mem::replace(&mut row.owner, owner);
+        if before == owner {
+            return;
+        }
+        changes.push(Change::ReplicaSet { replica_set, owner: before, what: ObjectChange::Spec });
+        match before {
+            Some(before) => {
+                if let Some(row) = &mut self.deployments[before] {
+                    row.replica_sets.retain(|set| *set != replica_set.id);
+                }
+            }
+            None => self.free_replica_sets.retain(|set| *set != replica_set.id),
+        }
+        match owner.and_then(|owner| self.deployments[owner].as_mut()) {
+            Some(row) => row.replica_sets.push(replica_set.id),
+            None => self.free_replica_sets.push(replica_set.id),
+        }
+        changes.push(self.told(replica_set, ObjectChange::Spec));
+    }
+
+    pub(super) fn told(&self, replica_set: ReplicaSetRef, what: ObjectChange) -> Change {
         let owner = self.replica_sets[replica_set.id].owner;
         Change::ReplicaSet { replica_set, owner, what }
     }
@@ -77,22 +122,34 @@ impl Cluster {
         if (row.replicas, row.desired, row.max) == (replicas, desired, max) {
             return;
         }
+        row.generation += u64::from(row.replicas != replicas);
         (row.replicas, row.desired, row.max) = (replicas, desired, max);
         changes.push(self.told(replica_set, ObjectChange::Spec));
     }
 
-    /// Sets revision and `minReadySeconds` of a ReplicaSet.
+    /// Brings a Deployment's ReplicaSet up to date: revision, annotations, `minReadySeconds`. The
+    /// revision that it had goes into its history.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/util/deployment_util.go
+    /// `SetNewReplicaSetAnnotations` (rule C28).
     pub(super) fn revise_replica_set(
         &mut self,
         replica_set: ReplicaSetRef,
         revision: u32,
-        min_ready: Duration,
+        (min_ready, annotations): (Duration, &Labels),
         changes: &mut Vec<Change>,
     ) {
         let Some(row) = self.replica_sets.get_mut(replica_set) else {
             return;
         };
+        if row.revision > 0 && row.revision < revision {
+            note_revision(&mut row.revision_history, row.revision);
+        }
+        row.generation += u64::from(row.min_ready != min_ready);
         (row.revision, row.min_ready) = (revision, min_ready);
+        for (key, value) in annotations.iter() {
+            row.annotations.set(key, value);
+        }
         changes.push(self.told(replica_set, ObjectChange::Spec));
     }
 
@@ -120,17 +177,10 @@ impl Cluster {
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
-        if !self.replica_sets.contains(replica_set) {
-            return;
+        if self.replica_sets.contains(replica_set) {
+            let key = ObjectKey::ReplicaSet(replica_set.id);
+            self.delete_owner(key, propagation, changes, recorder);
         }
-        changes.push(self.told(replica_set, ObjectChange::Removed));
-        let row = self.replica_sets.remove(replica_set.id);
-        if let Some(owner) = row.owner.and_then(|id| self.deployments[id].as_mut()) {
-            owner.replica_sets.retain(|id| *id != replica_set.id);
-        }
-        self.trees.remove(&(Kind::ReplicaSet, row.name));
-        self.leave_or_delete(row.pods, propagation, changes, recorder);
-        self.drop_template(row.template);
     }
 
     /// Puts another specification in place.
@@ -185,6 +235,46 @@ impl Cluster {
         }
     }
 
+    /// Takes the template of one of its ReplicaSets back, with its annotations, and takes off the
+    /// annotation that asked for it; without a ReplicaSet it does only that.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/rollback.go `rollbackToTemplate`,
+    /// `updateDeploymentAndClearRollbackTo` (rule C64).
+    pub(super) fn roll_back(
+        &mut self,
+        deployment: DeploymentId,
+        replica_set: Option<ReplicaSetRef>,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(row) = &self.deployments[deployment] else { return };
+        let mut spec = (*row.spec).clone();
+        let mut source = (*spec.source).clone();
+        if let Some(annotations) = source["metadata"]["annotations"].as_object_mut() {
+            annotations.remove(api::ROLLBACK_TO);
+        }
+        spec.rollback_to = None;
+        if let Some(set) = replica_set.and_then(|set| self.replica_sets.get(set)) {
+            spec.template = Arc::clone(&self.templates[set.template].template);
+            source["spec"]["template"] = (*spec.template.source).clone();
+            spec.annotations.clone_from(&set.annotations);
+            self.put_annotations(&mut source, &set.annotations);
+        }
+        spec.source = Arc::new(source);
+        self.trees.insert((Kind::Deployment, spec.name), Arc::clone(&spec.source));
+        self.update_deployment(deployment, Arc::new(spec), changes);
+    }
+
+    /// Puts these annotations in place of those of a tree that are not its own.
+    fn put_annotations(&self, tree: &mut Value, annotations: &Labels) {
+        let text = |symbol| self.names.resolve(symbol);
+        let own = tree["metadata"]["annotations"].as_object().into_iter().flatten();
+        let own = own.filter(|(key, _)| api::OWN_ANNOTATIONS.contains(&key.as_str()));
+        let own = own.map(|(key, value)| (key.clone(), value.clone()));
+        let others = annotations.iter().map(|(k, v)| (text(k).to_owned(), text(v).into()));
+        let all: serde_json::Map<String, Value> = own.chain(others).collect();
+        tree["metadata"]["annotations"] = all.into();
+    }
+
     /// Deletes a Deployment.
     pub(super) fn delete_deployment(
         &mut self,
@@ -193,22 +283,9 @@ impl Cluster {
         changes: &mut Vec<Change>,
         recorder: &mut Recorder,
     ) {
-        let Some(row) = self.deployments[deployment].take() else {
-            return;
-        };
-        changes.push(Change::Deployment { deployment, what: ObjectChange::Removed });
-        self.trees.remove(&(Kind::Deployment, row.spec.name));
-        for id in row.replica_sets {
-            if propagation == Propagation::Orphan {
-                self.replica_sets[id].owner = None;
-            } else {
-                self.delete_replica_set(
-                    self.replica_sets.refer(id),
-                    propagation,
-                    changes,
-                    recorder,
-                );
-            }
+        if self.deployments[deployment].is_some() {
+            let key = ObjectKey::Deployment(deployment);
+            self.delete_owner(key, propagation, changes, recorder);
         }
     }
 
@@ -275,6 +352,7 @@ impl Cluster {
             spec,
             created: self.now,
             generation: 1,
+            is_deleting: false,
             revision: 0,
             replica_sets: Vec::new(),
             status: DeploymentStatus::default(),
@@ -291,21 +369,31 @@ impl Cluster {
     ) {
         let Some(id) = self.deployment_named(spec.name) else { return };
         let row = self.deployments[id].as_mut().expect("it was found by name");
-        if *row.spec.source == *spec.source && row.replicas == spec.replicas {
-            return;
-        }
+        let is_same = is_same_generation(&row.spec, spec) && row.replicas == spec.replicas;
         row.spec = Arc::clone(spec);
         row.replicas = spec.replicas;
-        row.generation += 1;
+        row.generation += u64::from(!is_same);
         changes.push(Change::Deployment { deployment: id, what: ObjectChange::Spec });
     }
 
-    /// Puts another version of a ReplicaSet in place: its size and `minReadySeconds`.
+    /// Puts another version of a ReplicaSet in place.
     pub(super) fn replace_replica_set(&mut self, spec: &ReplicaSetSpec, changes: &mut Vec<Change>) {
-        let found = self.replica_sets.iter().find(|(_, row)| row.name == spec.name);
-        let Some(id) = found.map(|(id, _)| self.replica_sets.refer(id)) else { return };
+        let Some(id) = self.replica_set_named(spec.name) else { return };
+        let before = self.replica_sets[id.id].template;
+        let is_same = self.templates[before].template.source == spec.template.source;
+        let template = match is_same {
+            true => before,
+            false => self.use_template(&spec.template, spec.template.labels.clone()),
+        };
         let row = self.replica_sets.get_mut(id).expect("it was found by name");
-        (row.replicas, row.min_ready) = (spec.replicas, spec.min_ready);
+        let is_same = (row.replicas, row.min_ready) == (spec.replicas, spec.min_ready);
+        row.generation += u64::from(!is_same || template != before);
+        (row.replicas, row.min_ready, row.template) = (spec.replicas, spec.min_ready, template);
+        row.labels.clone_from(&spec.labels);
+        row.annotations.clone_from(&spec.annotations);
+        if template != before {
+            self.drop_template(before);
+        }
         changes.push(self.told(id, ObjectChange::Spec));
     }
 
@@ -412,5 +500,28 @@ impl Cluster {
             changes.push(Change::Node { node, what: NodeChange::Down });
         }
         changes.push(Change::Node { node, what: NodeChange::Removed });
+    }
+}
+
+/// Whether two versions of a Deployment have one generation, their sizes aside (rule C4).
+fn is_same_generation(one: &DeploymentSpec, other: &DeploymentSpec) -> bool {
+    let (one, other) = (&one.source, &other.source);
+    let spec = |tree: &Value| {
+        let mut spec = tree["spec"].clone();
+        spec["replicas"] = Value::Null;
+        spec
+    };
+    let annotations = |tree: &Value| tree["metadata"]["annotations"].clone();
+    Arc::ptr_eq(one, other) || (spec(one) == spec(other) && annotations(one) == annotations(other))
+}
+
+/// Adds a revision to a history that keeps 2000 characters.
+fn note_revision(history: &mut Vec<u32>, revision: u32) {
+    const LIMIT: usize = 2000;
+    let chars = |revision: &u32| revision.to_string().len() + 1;
+    history.push(revision);
+    let mut all: usize = history.iter().map(chars).sum();
+    while all > LIMIT + 1 && history.len() > 1 {
+        all -= chars(&history.remove(0));
     }
 }

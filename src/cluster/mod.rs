@@ -18,6 +18,7 @@ mod daemon_set;
 mod dataplane;
 mod endpoints;
 mod eviction;
+mod garbage;
 mod invariants;
 mod job;
 mod node;
@@ -25,10 +26,12 @@ mod objects;
 mod plan;
 mod pod;
 mod proxies;
+mod rate_limiter;
 mod registry;
 mod revision;
 mod roles;
 mod scale;
+mod selecting;
 mod stateful_set;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -65,17 +68,18 @@ pub use pod::{
     ContainerExit, Deletion, Disruption, Exits, IndexFailures, Phase, Pod, PodCounts, PodStatus,
 };
 pub use proxies::ProxyView;
+pub use rate_limiter::{Backoff, RateLimiter};
 pub use registry::Registry;
 pub use revision::{Revision, RevisionWrite};
 pub use roles::{
-    Backoff, Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole,
-    Off, Requeue, SchedulerRole, TrafficRole,
+    Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole, Off,
+    Requeue, SchedulerRole, TrafficRole,
 };
 pub use scale::Expected;
 pub use stateful_set::{StatefulSet, StatefulSetStatus, StatefulSetWrite};
 pub use workload::{
-    Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaSet,
-    ReplicaSetStatus, Service, TemplateRow,
+    Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaFailure,
+    ReplicaSet, ReplicaSetStatus, Service, TemplateRow,
 };
 
 /// The state of the cluster.
@@ -98,6 +102,9 @@ pub struct Cluster {
     unused_templates: Vec<TemplateId>,
     deployments: IdVec<DeploymentId, Option<Deployment>>,
     replica_sets: Slots<ReplicaSetId, ReplicaSet>,
+    /// Those without owner, in order.
+    free_replica_sets: Vec<ReplicaSetId>,
+    selecting: selecting::Selecting,
     stateful_sets: Registry<StatefulSetId, StatefulSet>,
     daemon_sets: Registry<DaemonSetId, DaemonSet>,
     jobs: Slots<JobId, Job>,
@@ -247,6 +254,11 @@ impl Cluster {
         self.deployments[id].as_ref()
     }
 
+    /// The ids of all Deployments, deleted ones too.
+    pub fn deployment_ids(&self) -> impl Iterator<Item = DeploymentId> + use<> {
+        self.deployments.ids()
+    }
+
     /// All Deployments that are there, in order of creation.
     pub fn deployments(&self) -> impl Iterator<Item = &Deployment> {
         self.deployments.iter().flatten()
@@ -263,6 +275,12 @@ impl Cluster {
     #[must_use]
     pub const fn replica_sets(&self) -> &Slots<ReplicaSetId, ReplicaSet> {
         &self.replica_sets
+    }
+
+    /// ReplicaSets without owner.
+    #[must_use]
+    pub fn free_replica_sets(&self) -> &[ReplicaSetId] {
+        &self.free_replica_sets
     }
 
     /// All StatefulSets.

@@ -11,12 +11,11 @@ use crate::api::{self, Kind, KindClass, Object};
 use crate::base::Duration;
 use crate::model::{
     Declared, JobRef, Model, ObjectKey, ObjectName, OwnerRef, PodId, PriorityClasses, Propagation,
+    ReplicaSetRef,
 };
 use crate::recorder::Recorder;
 
-use super::{
-    Budget, Change, ClaimOwner, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, StatefulSet,
-};
+use super::{Budget, Change, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, StatefulSet};
 
 impl Cluster {
     /// Adds the model's StatefulSets and so on, and the trees of all its objects.
@@ -26,11 +25,15 @@ impl Cluster {
         for spec in &model.stateful_sets {
             let row = StatefulSet::new(Arc::new(spec.clone()), now);
             let id = self.stateful_sets.insert(spec.name, row);
+            let key = ObjectKey::StatefulSet(id);
+            self.add_selector(key, spec.name.namespace, &spec.selector);
             changes.push(added(ObjectKey::StatefulSet(id)));
         }
         for spec in &model.daemon_sets {
             let row = DaemonSet::new(Arc::new(spec.clone()), now);
             let id = self.daemon_sets.insert(spec.name, row);
+            let key = ObjectKey::DaemonSet(id);
+            self.add_selector(key, spec.name.namespace, &spec.selector);
             changes.push(added(ObjectKey::DaemonSet(id)));
         }
         for spec in &model.jobs {
@@ -85,11 +88,15 @@ impl Cluster {
             Declared::Deployment(spec) => self.add_deployment(spec, changes),
             Declared::ReplicaSet(spec) => self.add_bare_replica_set(&spec, changes),
             Declared::StatefulSet(spec) => {
+                let selector = spec.selector.clone();
                 let id = self.stateful_sets.insert(name, StatefulSet::new(spec, now));
+                self.add_selector(ObjectKey::StatefulSet(id), name.namespace, &selector);
                 changes.push(added(ObjectKey::StatefulSet(id)));
             }
             Declared::DaemonSet(spec) => {
+                let selector = spec.selector.clone();
                 let id = self.daemon_sets.insert(name, DaemonSet::new(spec, now));
+                self.add_selector(ObjectKey::DaemonSet(id), name.namespace, &selector);
                 changes.push(added(ObjectKey::DaemonSet(id)));
             }
             Declared::Job(spec) => {
@@ -187,60 +194,14 @@ impl Cluster {
                     self.delete_pod(pod, grace, changes, recorder);
                 }
             }
-            Kind::Deployment => {
-                if let Some(id) = self.deployment_named(name) {
-                    self.delete_deployment(id, propagation, changes, recorder);
-                }
-            }
-            Kind::ReplicaSet => {
-                let found = self.replica_sets.iter().find(|(_, row)| row.name == name);
-                if let Some(id) = found.map(|(id, _)| self.replica_sets.refer(id)) {
-                    self.delete_replica_set(id, propagation, changes, recorder);
-                }
-            }
-            Kind::StatefulSet => {
-                let id = self.stateful_sets.named(name);
-                let Some((id, row)) = id.and_then(|id| Some((id, self.stateful_sets.remove(id)?)))
-                else {
-                    return;
-                };
-                self.trees.remove(&(kind, name));
-                changes.push(removed(ObjectKey::StatefulSet(id)));
-                self.drop_revisions(row.revisions);
-                self.leave_or_delete(row.pods, propagation, changes, recorder);
-                self.drop_claims(ClaimOwner::StatefulSet(id), changes);
-            }
-            Kind::DaemonSet => {
-                let id = self.daemon_sets.named(name);
-                let Some((id, row)) = id.and_then(|id| Some((id, self.daemon_sets.remove(id)?)))
-                else {
-                    return;
-                };
-                self.trees.remove(&(kind, name));
-                changes.push(removed(ObjectKey::DaemonSet(id)));
-                self.drop_revisions(row.revisions);
-                self.leave_or_delete(row.pods, propagation, changes, recorder);
-            }
-            Kind::Job => {
-                if let Some(job) = self.job_named(name) {
-                    self.delete_job(job, propagation, changes, recorder);
-                }
-            }
-            Kind::CronJob => {
-                let id = self.cron_jobs.named(name);
-                let Some((id, row)) = id.and_then(|id| Some((id, self.cron_jobs.remove(id)?)))
-                else {
-                    return;
-                };
-                self.trees.remove(&(kind, name));
-                changes.push(removed(ObjectKey::CronJob(id)));
-                for job in row.jobs {
-                    let job = self.jobs.refer(job);
-                    if propagation == Propagation::Orphan {
-                        self.jobs[job.id].owner = None;
-                    } else {
-                        self.delete_job(job, propagation, changes, recorder);
-                    }
+            Kind::Deployment
+            | Kind::ReplicaSet
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::Job
+            | Kind::CronJob => {
+                if let Some(key) = self.owner_named(kind, name) {
+                    self.delete_owner(key, propagation, changes, recorder);
                 }
             }
             Kind::PodDisruptionBudget => {
@@ -283,39 +244,29 @@ impl Cluster {
         if !self.jobs.contains(job) {
             return;
         }
-        changes.push(removed(ObjectKey::Job(job.id)));
-        let row = self.jobs.remove(job.id);
-        self.drop_template(row.template);
-        self.trees.remove(&(Kind::Job, row.spec.name));
-        if let Some(owner) = row.owner {
-            if let Some(owner) = self.cron_jobs.get_mut(owner) {
-                owner.jobs.retain(|id| *id != job.id);
-            }
-            changes.push(Change::Object {
-                key: ObjectKey::CronJob(owner),
-                what: ObjectChange::Dependents,
-            });
-        }
-        self.leave_or_delete(row.pods, propagation, changes, recorder);
+        self.delete_owner(ObjectKey::Job(job.id), propagation, changes, recorder);
     }
 
-    /// What becomes of the pods of an owner that is gone.
-    pub(super) fn leave_or_delete(
-        &mut self,
-        pods: Vec<PodId>,
-        propagation: Propagation,
-        changes: &mut Vec<Change>,
-        recorder: &mut Recorder,
-    ) {
-        for id in pods {
-            let pod = self.pods.refer(id);
-            if propagation == Propagation::Orphan {
-                self.pods[id].owner = None;
-                changes.push(Change::PodMeta { pod, owner: None });
-            } else {
-                self.delete_pod(pod, None, changes, recorder);
+    /// An owner of pods, ReplicaSets or Jobs by its name.
+    fn owner_named(&self, kind: Kind, name: ObjectName) -> Option<ObjectKey> {
+        match kind {
+            Kind::Deployment => self.deployment_named(name).map(ObjectKey::Deployment),
+            Kind::ReplicaSet => {
+                self.replica_set_named(name).map(|set| ObjectKey::ReplicaSet(set.id))
             }
+            Kind::StatefulSet => self.stateful_sets.named(name).map(ObjectKey::StatefulSet),
+            Kind::DaemonSet => self.daemon_sets.named(name).map(ObjectKey::DaemonSet),
+            Kind::Job => self.job_named(name).map(|job| ObjectKey::Job(job.id)),
+            Kind::CronJob => self.cron_jobs.named(name).map(ObjectKey::CronJob),
+            _ => None,
         }
+    }
+
+    /// A ReplicaSet by name.
+    #[must_use]
+    pub fn replica_set_named(&self, name: ObjectName) -> Option<ReplicaSetRef> {
+        let found = self.replica_sets.iter().find(|(_, row)| row.name == name);
+        found.map(|(id, _)| self.replica_sets.refer(id))
     }
 
     /// The list of an owner's pods, if the owner is there.
@@ -346,8 +297,4 @@ impl Cluster {
         let found = self.jobs.iter().find(|(_, row)| row.spec.name == name);
         found.map(|(id, _)| self.jobs.refer(id))
     }
-}
-
-const fn removed(key: ObjectKey) -> Change {
-    Change::Object { key, what: ObjectChange::Removed }
 }

@@ -216,7 +216,7 @@ pub enum Write {
         /// Annotation `max-replicas`.
         max: Option<u32>,
     },
-    /// Sets revision and `minReadySeconds` of a ReplicaSet.
+    /// Brings a Deployment's ReplicaSet up to date (rule C28).
     ReviseReplicaSet {
         /// Which.
         replica_set: ReplicaSetRef,
@@ -224,6 +224,23 @@ pub enum Write {
         revision: u32,
         /// `minReadySeconds`.
         min_ready: Duration,
+        /// The Deployment's annotations.
+        annotations: Labels,
+    },
+    /// Sets the owner of a ReplicaSet: adopted, or released (rule C8).
+    ReplicaSetOwner {
+        /// Which.
+        replica_set: ReplicaSetRef,
+        /// Whose it is now.
+        owner: Option<DeploymentId>,
+    },
+    /// Takes the template of an earlier revision back, or only the annotation that asked for it
+    /// off (rule C64).
+    RollBack {
+        /// Which.
+        deployment: DeploymentId,
+        /// The revision's ReplicaSet.
+        replica_set: Option<ReplicaSetRef>,
     },
     /// Status of a ReplicaSet.
     ReplicaSetStatus {

@@ -6,7 +6,7 @@ use crate::event::{KubeletStep, NodeStep, SchedulerEvent, TrafficEvent};
 use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef};
 use crate::sim::Ctx;
 
-use super::{Change, Cluster, Plan};
+use super::{Backoff, Change, Cluster, Plan};
 
 /// A component of the world that handles events of the kind `E`.
 ///
@@ -75,33 +75,8 @@ pub enum Requeue {
     After(Duration),
     /// The look failed (a write was refused): again after the back-off of its queue (rule C16).
     Failed,
-}
-
-/// How long a key waits after failed looks: doubled each time (rule C16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// After the first failure.
-    pub base: Duration,
-    /// At most.
-    pub max: Duration,
-    /// After so many failures a key is given up until something wakes it (rule C17).
-    pub tries: Option<u32>,
-}
-
-impl Backoff {
-    /// The default of work queues.
-    pub const DEFAULT: Self =
-        Self { base: Duration::ms(5), max: Duration::secs(1000), tries: None };
-
-    /// How long to wait after so many failures in a row, 1 at least; `None`: the key is given up.
-    #[must_use]
-    pub fn after(&self, failures: u32) -> Option<Duration> {
-        if self.tries.is_some_and(|tries| failures > tries) {
-            return None;
-        }
-        let doubled = failures.saturating_sub(1).min(40);
-        Some(Duration::ns(self.base.as_nanos().saturating_mul(1 << doubled)).min(self.max))
-    }
+    /// It went well and is to be repeated as soon as a first failure would be.
+    Limited,
 }
 
 /// A control loop. Looks at the cluster, asks for changes; running it twice is harmless.

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use crate::base::{Duration, SimTime};
 use crate::model::{
-    BudgetId, DeploymentId, DeploymentSpec, HpaSpec, Labels, ObjectName, PodId, ReplicaSetId,
-    Selector, ServiceId, ServiceSpec, Template, TemplateId,
+    BudgetId, DeploymentId, DeploymentSpec, ForeignOwner, HpaSpec, Labels, ObjectName, PodId,
+    ReplicaSetId, Selector, ServiceId, ServiceSpec, Template, TemplateId,
 };
 
 use super::Admitted;
@@ -24,6 +24,8 @@ pub struct Deployment {
     pub created: SimTime,
     /// `metadata.generation` (rule C4).
     pub generation: u64,
+    /// Whether it is being deleted and waits for its ReplicaSets (foreground, rule C191).
+    pub is_deleting: bool,
     /// Its revision (the annotation); 0 before the first ReplicaSet.
     pub revision: u32,
     /// Its ReplicaSets in order of creation.
@@ -53,6 +55,19 @@ pub struct DeploymentStatus {
     pub is_available: bool,
     /// Condition Progressing.
     pub progressing: Option<Progressing>,
+    /// Condition `ReplicaFailure`, by its reason (rule C61).
+    pub failure: Option<ReplicaFailure>,
+    /// How often two templates had one hash (rule C29).
+    pub collisions: u32,
+}
+
+/// Reasons of the condition `ReplicaFailure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaFailure {
+    /// A pod could not be created.
+    FailedCreate,
+    /// A pod could not be deleted.
+    FailedDelete,
 }
 
 /// Condition Progressing of a Deployment.
@@ -90,6 +105,16 @@ pub struct ReplicaSet {
     pub name: ObjectName,
     /// The Deployment that owns it.
     pub owner: Option<DeploymentId>,
+    /// An owner that is not in the cluster.
+    pub foreign_owner: Option<ForeignOwner>,
+    /// Its own labels.
+    pub labels: Labels,
+    /// Its annotations but for those of revision and size.
+    pub annotations: Labels,
+    /// `metadata.generation` (rule C4).
+    pub generation: u64,
+    /// Whether it is being deleted and waits for its pods (foreground, rule C191).
+    pub is_deleting: bool,
     /// Its template, the hash label included.
     pub template: TemplateId,
     /// Which pods are its own.
@@ -100,6 +125,8 @@ pub struct ReplicaSet {
     pub min_ready: Duration,
     /// Revision (the annotation); 0 without a Deployment.
     pub revision: u32,
+    /// Its earlier revisions (annotation `revision-history`, rule C28).
+    pub revision_history: Vec<u32>,
     /// Annotation `desired-replicas`.
     pub desired: Option<u32>,
     /// Annotation `max-replicas`.
@@ -117,6 +144,8 @@ pub struct ReplicaSet {
 /// Status of a ReplicaSet (rule C76).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplicaSetStatus {
+    /// The generation that the controller has seen.
+    pub observed_generation: u64,
     /// Active pods.
     pub replicas: u32,
     /// Those of them that have all labels of the template.
@@ -127,6 +156,8 @@ pub struct ReplicaSetStatus {
     pub available: u32,
     /// Pods being deleted that are not terminal.
     pub terminating: u32,
+    /// Condition `ReplicaFailure`, by its reason.
+    pub failure: Option<ReplicaFailure>,
 }
 
 /// A Service.
@@ -185,6 +216,8 @@ pub struct TemplateRow {
     pub budgets: SmallVec<[BudgetId; 1]>,
     /// How many pods, ReplicaSets and model objects use it.
     pub users: u32,
+    /// How many of its pods have no owner.
+    pub orphans: u32,
     /// What admission makes of its pods; `None` where no rule touches them.
     pub admission: Option<Box<Admitted>>,
 }

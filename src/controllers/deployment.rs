@@ -12,17 +12,19 @@
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/deployment/deployment_controller.go `syncDeployment`
 //! (rule C25). Differs: the status is written once a look, at its end; the original writes it
-//! twice and repeats the look after the conflict (rule C30). Annotations other than those of
-//! revision and size are not modelled; nor are adoption, quota and rollback by annotation.
+//! twice and repeats the look after the conflict (rule C30).
 
 use std::sync::Arc;
 
 use crate::base::{IdVec, cast};
 use crate::cluster::{
-    Change, Cluster, Controller, Deployment, DeploymentStatus, NewReplicaSet, ObjectChange, Plan,
-    ProgressReason, ReplicaSet, ReplicaSetStatus, Requeue, Write,
+    Backoff, Change, Cluster, Controller, Deployment, DeploymentStatus, NewReplicaSet,
+    ObjectChange, Plan, ProgressReason, ReplicaFailure, ReplicaSet, ReplicaSetStatus, Requeue,
+    Write,
 };
-use crate::model::{DeploymentId, Model, ObjectKey, OwnerRef, ReplicaSetRef, Strategy, Template};
+use crate::model::{
+    DeploymentId, Model, ObjectKey, ObjectName, OwnerRef, ReplicaSetRef, Strategy, Template,
+};
 use crate::record::{About, EventRecord, RolloutRecord, RolloutStep};
 use crate::sim::{Ctx, Streams};
 
@@ -60,6 +62,11 @@ impl Controller for DeploymentController {
             Change::ReplicaSet { owner: Some(owner), .. } => {
                 out.push(ObjectKey::Deployment(*owner));
             }
+            Change::ReplicaSet { replica_set, what, .. } if *what != ObjectChange::Status => {
+                if let Some(set) = cluster.replica_sets().get(*replica_set) {
+                    out.extend(adopters(cluster, set).map(ObjectKey::Deployment));
+                }
+            }
             Change::PodRemoved { owner: Some(OwnerRef::ReplicaSet(owner)), .. } => {
                 out.extend(emptied(cluster, *owner).map(ObjectKey::Deployment));
             }
@@ -80,22 +87,87 @@ impl Controller for DeploymentController {
         let Some(row) = cluster.deployment(id) else {
             return Requeue::Never;
         };
+        if claim(id, row, cluster, plan) {
+            return Requeue::Never;
+        }
         let mut look = Look::new(id, row, cluster, ctx);
-        let status = look.sync();
+        let end = look.sync();
         let Look { progress, revision, writes, .. } = look;
         for write in writes {
             plan.push(write);
         }
-        let Some(status) = status else {
-            return Requeue::Never;
+        let (status, requeue) = match end {
+            End::Unwritten => return Requeue::Never,
+            End::Rollout(status) => (status, progress.look_again(&status)),
+            End::Plain(status) => (status, Requeue::Never),
+            End::Collision(status) => (status, Requeue::Failed),
         };
         self.record(id, &progress, revision, (&row.status, &status), ctx);
         if (status, revision) == (row.status, row.revision) {
-            return progress.look_again(&status);
+            return requeue;
         }
         plan.push(Write::DeploymentStatus { deployment: id, status, revision });
-        Requeue::Never
+        if requeue == Requeue::Failed { requeue } else { Requeue::Never }
     }
+
+    /// Rule C17.
+    fn backoff(&self) -> Backoff {
+        Backoff { tries: Some(15), ..Backoff::DEFAULT }
+    }
+}
+
+/// How a look ends.
+enum End {
+    /// Without a status: another look follows from its writes.
+    Unwritten,
+    /// With a status, on the way of the strategy.
+    Rollout(DeploymentStatus),
+    /// With a status, without judging progress.
+    Plain(DeploymentStatus),
+    /// The new ReplicaSet's name is taken: it is tried again with another hash.
+    Collision(DeploymentStatus),
+}
+
+/// Adopts ReplicaSets without owner that are selected, and releases those that no longer are; true
+/// if there were any.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/controller_ref_manager.go `ClaimReplicaSets`
+/// (rule C8).
+fn claim(id: DeploymentId, row: &Deployment, cluster: &Cluster, plan: &mut Plan) -> bool {
+    if row.is_deleting {
+        return false;
+    }
+    let (sets, names) = (cluster.replica_sets(), cluster.names());
+    let selector = &row.spec.selector;
+    let before = plan.is_empty();
+    for set in &row.replica_sets {
+        if !selector.matches(&sets[*set].labels, names) {
+            let replica_set = sets.refer(*set);
+            plan.push(Write::ReplicaSetOwner { replica_set, owner: None });
+        }
+    }
+    for set in cluster.free_replica_sets() {
+        let other = &sets[*set];
+        let is_here = other.name.namespace == row.spec.name.namespace && !other.is_deleting;
+        if is_here && selector.matches(&other.labels, names) {
+            let replica_set = sets.refer(*set);
+            plan.push(Write::ReplicaSetOwner { replica_set, owner: Some(id) });
+        }
+    }
+    before && !plan.is_empty()
+}
+
+/// The Deployments that select a ReplicaSet.
+fn adopters(cluster: &Cluster, set: &ReplicaSet) -> impl Iterator<Item = DeploymentId> {
+    let names = cluster.names();
+    let selects = move |id: &DeploymentId| {
+        let row = cluster.deployment(*id);
+        row.is_some_and(|row| {
+            row.spec.name.namespace == set.name.namespace
+                && row.spec.selector.matches(&set.labels, names)
+        })
+    };
+    cluster.deployment_ids().filter(selects)
 }
 
 impl DeploymentController {
@@ -135,6 +207,9 @@ fn emptied(cluster: &Cluster, replica_set: ReplicaSetRef) -> Option<DeploymentId
     let is_empty = || row.replica_sets.iter().all(|set| sets[*set].pods.is_empty());
     (row.spec.strategy == Strategy::Recreate && is_empty()).then_some(id)
 }
+
+/// The name of the new ReplicaSet is another one's.
+struct Taken;
 
 /// A ReplicaSet as this look sees it.
 #[derive(Clone, Copy, Debug)]
@@ -210,32 +285,88 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// The look itself; `None` if it ends without a status.
-    fn sync(&mut self) -> Option<DeploymentStatus> {
+    /// The look itself.
+    fn sync(&mut self) -> End {
+        if self.row.is_deleting {
+            self.revise_new();
+            return End::Plain(self.sum_up());
+        }
         let paused = self.row.spec.paused;
         self.progress.note_pause(&mut self.status, paused);
         if self.revise_new() {
-            return None;
+            return End::Unwritten;
+        }
+        if let Some(to) = self.row.spec.rollback_to.filter(|_| !paused) {
+            return self.roll_back(to);
         }
         let sizes: Vec<Size> = self.sets.iter().map(|set| set.size).collect();
         if paused || rolling::is_scaling(&self.limits, &sizes) {
             self.scale(&sizes);
-            if paused {
+            if paused && self.row.spec.rollback_to.is_none() {
                 self.clean_up();
             }
-            return Some(self.sum_up());
+            return End::Plain(self.sum_up());
         }
-        match self.row.spec.strategy {
+        let goes_on = match self.row.spec.strategy {
             Strategy::Recreate => self.recreate(),
             Strategy::RollingUpdate { .. } => self.roll(),
+        };
+        if goes_on.is_err() {
+            return self.collide();
         }
         let mut status = self.sum_up();
         self.progress.estimate(&self.row.status, &mut status);
-        Some(status)
+        status.failure = self.failure();
+        End::Rollout(status)
     }
 
-    /// Brings revision and `minReadySeconds` of the new ReplicaSet up to date; true if that took a
-    /// write, which ends the look.
+    /// What keeps pods from coming or going: the new ReplicaSet's word, else that of any other.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/progress.go `getReplicaFailures`
+    /// (rule C61).
+    fn failure(&self) -> Option<ReplicaFailure> {
+        let new = self.new.and_then(|i| self.sets[i].status.failure);
+        new.or_else(|| self.sets.iter().find_map(|set| set.status.failure))
+    }
+
+    /// Another hash next time.
+    fn collide(&self) -> End {
+        let collisions = self.row.status.collisions + 1;
+        End::Collision(DeploymentStatus { collisions, ..self.row.status })
+    }
+
+    /// Takes the template of the revision asked for back.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/rollback.go `rollback` (rule C64).
+    fn roll_back(&mut self, to: u64) -> End {
+        if self.new.is_none() {
+            return match self.create_new() {
+                Ok(()) => End::Plain(self.status),
+                Err(Taken) => self.collide(),
+            };
+        }
+        let mut revisions: Vec<u32> = self.sets.iter().map(|set| set.revision).collect();
+        revisions.sort_unstable();
+        let last = revisions.len().checked_sub(2).map_or(0, |i| revisions[i]);
+        let wanted = if to == 0 { u64::from(last) } else { to };
+        let is_it = |set: &&Set| set.revision > 0 && u64::from(set.revision) == wanted;
+        let found = self.sets.iter().find(is_it).and_then(|set| set.at);
+        let template = |at: ReplicaSetRef| {
+            let set = &self.cluster.replica_sets()[at.id];
+            &self.cluster.templates()[set.template].template
+        };
+        let found = found.filter(|at| !is_same(&self.row.spec.template, template(*at)));
+        if found.is_some() {
+            let name = self.cluster.names().resolve(self.row.spec.name.name);
+            let message = format!("Rolled back deployment \"{name}\" to revision {wanted}");
+            self.tell("DeploymentRollback", Some(message).filter(|_| self.wants_events()));
+        }
+        self.writes.push(Write::RollBack { deployment: self.id, replica_set: found });
+        End::Unwritten
+    }
+
+    /// Brings revision, annotations and `minReadySeconds` of the new ReplicaSet up to date; true if
+    /// that took a write, which ends the look.
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `getNewReplicaSet` (rule C28).
     fn revise_new(&mut self) -> bool {
@@ -244,7 +375,10 @@ impl<'a> Look<'a> {
         };
         let revision = new.revision.max(self.next_revision());
         let min_ready = self.row.spec.min_ready;
-        if revision == new.revision && self.cluster.replica_sets()[at.id].min_ready == min_ready {
+        let annotations = &self.row.spec.annotations;
+        let set = &self.cluster.replica_sets()[at.id];
+        let is_there = set.min_ready == min_ready && set.annotations.has_all(annotations);
+        if revision == new.revision && is_there {
             self.revision = revision;
             if self.progress.deadline.is_some() && self.status.progressing.is_none() {
                 let found = ProgressReason::FoundNewReplicaSet;
@@ -252,7 +386,13 @@ impl<'a> Look<'a> {
             }
             return false;
         }
-        self.writes.push(Write::ReviseReplicaSet { replica_set: at, revision, min_ready });
+        let annotations = annotations.clone();
+        self.writes.push(Write::ReviseReplicaSet {
+            replica_set: at,
+            revision,
+            min_ready,
+            annotations,
+        });
         if revision != new.revision {
             self.tell_start(revision);
         }
@@ -277,22 +417,21 @@ impl<'a> Look<'a> {
     /// Makes the new ReplicaSet if there is none.
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `getNewReplicaSet` (rules C29,
-    /// C33). Differs: two templates with the same hash get different names at once, without a
-    /// round over `status.collisionCount`.
-    fn create_new(&mut self) {
+    /// C33).
+    fn create_new(&mut self) -> Result<(), Taken> {
         if self.new.is_some() {
-            return;
+            return Ok(());
         }
         let total = self.sets.iter().map(|set| set.size.spec).sum();
         let spec = rolling::new_size(&self.limits, total, 0);
         let revision = self.next_revision();
-        let hash = self.free_hash();
+        let hash = self.free_hash()?;
         let event = self.wants_events().then(|| {
             let names = self.cluster.names();
             let name = names.resolve(self.row.spec.name.name);
             format!("Scaled up replica set {name}-{hash} from 0 to {spec}")
         });
-        self.tell_scaled(event.filter(|_| spec > 0));
+        self.tell("ScalingReplicaSet", event.filter(|_| spec > 0));
         self.writes.push(Write::CreateReplicaSet(NewReplicaSet {
             deployment: self.id,
             hash,
@@ -321,38 +460,32 @@ impl<'a> Look<'a> {
             set_reason(&mut self.status, created, self.progress.now);
         }
         self.tell_start(revision);
+        Ok(())
     }
 
-    /// The hash of the template, or of one of its collisions.
-    fn free_hash(&self) -> String {
+    /// The hash of the template for so many collisions as were counted, if the name that it gives
+    /// is free.
+    fn free_hash(&self) -> Result<String, Taken> {
+        let collisions = Some(self.row.status.collisions).filter(|count| *count > 0);
+        let hash = template_hash(&self.row.spec.template.source, collisions);
         let names = self.cluster.names();
-        let prefix = names.resolve(self.row.spec.name.name);
-        let sets = self.cluster.replica_sets();
-        let is_free = |hash: &String| {
-            let is_it = |name: &str| {
-                let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
-                rest == Some(hash)
-            };
-            let mut taken = self.row.replica_sets.iter().map(|set| sets[*set].name.name);
-            !taken.any(|name| is_it(names.resolve(name)))
-        };
-        let source = &self.row.spec.template.source;
-        let others = (1..).map(|n| template_hash(source, Some(n)));
-        std::iter::once(template_hash(source, None))
-            .chain(others)
-            .find(is_free)
-            .expect("some hash is free")
+        let of = self.row.spec.name;
+        let name = names.get(&format!("{}-{hash}", names.resolve(of.name)));
+        let name = name.map(|name| ObjectName { name, ..of });
+        let taken = name.and_then(|name| self.cluster.replica_set_named(name));
+        if taken.is_some() { Err(Taken) } else { Ok(hash) }
     }
 
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/rolling.go `rolloutRolling` (rule C32).
-    fn roll(&mut self) {
-        self.create_new();
-        let Some(new) = self.new else { return };
+    fn roll(&mut self) -> Result<(), Taken> {
+        self.create_new()?;
+        let Some(new) = self.new else { return Ok(()) };
         let total = self.sets.iter().map(|set| set.size.spec).sum();
         let spec = self.sets[new].size.spec;
         let size = rolling::new_size(&self.limits, total, spec);
         if size != spec {
-            return self.resize(new, size);
+            self.resize(new, size);
+            return Ok(());
         }
         let old: Vec<usize> = self.active_old().collect();
         let sizes: Vec<Size> = old.iter().map(|i| self.sets[*i].size).collect();
@@ -363,25 +496,28 @@ impl<'a> Look<'a> {
         if !step.scaled && self.progress.is_complete(&self.row.status) {
             self.clean_up();
         }
+        Ok(())
     }
 
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/recreate.go `rolloutRecreate`
-    /// (rule C43).
-    fn recreate(&mut self) {
+    /// (rules C43, C46).
+    fn recreate(&mut self) -> Result<(), Taken> {
         let old: Vec<usize> = self.active_old().collect();
         if !old.is_empty() {
-            return old.into_iter().for_each(|i| self.resize(i, 0));
+            old.into_iter().for_each(|i| self.resize(i, 0));
+            return Ok(());
         }
         if self.old_pods_run() {
-            return;
+            return Ok(());
         }
-        self.create_new();
+        self.create_new()?;
         if let Some(new) = self.new {
             self.resize(new, self.limits.replicas);
         }
         if self.progress.is_complete(&self.row.status) {
             self.clean_up();
         }
+        Ok(())
     }
 
     /// Whether a pod of an old template may still run, terminating ones included.
@@ -433,7 +569,7 @@ impl<'a> Look<'a> {
             let name = self.cluster.names().resolve(row.name.name);
             let way = if size > before { "up" } else { "down" };
             let text = format!("Scaled {way} replica set {name} from {before} to {size}");
-            self.tell_scaled(Some(text));
+            self.tell("ScalingReplicaSet", Some(text));
         }
         self.writes.push(Write::ScaleReplicaSet {
             replica_set: at,
@@ -447,12 +583,12 @@ impl<'a> Look<'a> {
         self.recorder.wants_events()
     }
 
-    fn tell_scaled(&mut self, message: Option<String>) {
+    fn tell(&mut self, reason: &'static str, message: Option<String>) {
         let Some(message) = message else { return };
         self.recorder.event(EventRecord {
             at: self.progress.now,
             is_warning: false,
-            reason: "ScalingReplicaSet",
+            reason,
             about: About::Object("Deployment", self.row.spec.name),
             message,
         });
@@ -462,14 +598,16 @@ impl<'a> Look<'a> {
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `cleanupDeployment` (rule C62).
     fn clean_up(&mut self) {
-        let mut old: Vec<usize> = self.old().collect();
+        let rows = self.cluster.replica_sets();
+        let old = self.old().filter_map(|i| self.sets[i].at);
+        let mut old: Vec<ReplicaSetRef> = old.filter(|at| !rows[at.id].is_deleting).collect();
         let limit = cast::usize_of(self.row.spec.history_limit);
         let excess = old.len().saturating_sub(limit);
-        old.sort_by_key(|i| self.sets[*i].revision);
-        for i in old.into_iter().take(excess) {
-            let set = &self.sets[i];
-            let empty = set.status.replicas == 0 && set.size.spec == 0;
-            if let Some(replica_set) = set.at.filter(|_| empty) {
+        old.sort_by_key(|at| rows[at.id].revision);
+        for replica_set in old.into_iter().take(excess) {
+            let row = &rows[replica_set.id];
+            let is_seen = row.status.observed_generation >= row.generation;
+            if row.status.replicas == 0 && row.replicas == 0 && is_seen {
                 self.writes.push(Write::DeleteReplicaSet { replica_set });
             }
         }

@@ -48,6 +48,8 @@ pub(super) fn sum_up(
         terminating: sums.all.terminating,
         is_available: i64::from(sums.all.available) >= limits.available_min(),
         progressing: before.progressing,
+        failure: before.failure,
+        collisions: before.collisions,
     }
 }
 
@@ -136,9 +138,8 @@ impl Progress {
     /// When to look again at a rollout that may be stuck, after a look that wrote no status.
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/progress.go `requeueStuckDeployment`
-    /// (rule C60). Differs: less than a second before the deadline the original asks again and
-    /// again from 5 ms on; here it is asked once, just after the deadline. With the reason
-    /// NewReplicaSetAvailable nothing can come of it and nothing is asked.
+    /// (rule C60). Differs: with the reason NewReplicaSetAvailable nothing can come of it and nothing
+    /// is asked.
     pub(super) fn look_again(&self, status: &DeploymentStatus) -> Requeue {
         let (Some(deadline), Some(last)) = (self.deadline, status.progressing) else {
             return Requeue::Never;
@@ -150,8 +151,7 @@ impl Progress {
         }
         let left = (last.updated + deadline).saturating_since(self.now);
         let second = Duration::secs(1);
-        let extra = if left < second { Duration::ms(5) } else { second };
-        Requeue::After(left + extra)
+        if left < second { Requeue::Limited } else { Requeue::After(left + second) }
     }
 }
 

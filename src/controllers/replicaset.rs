@@ -1,21 +1,22 @@
-//! ReplicaSet: as many pods as asked for.
+//! ReplicaSet: as many pods as asked for; a ReplicationController is one too.
 //!
 //! Terminal pods and those being deleted do not count: they are replaced at once and, if terminal,
-//! left where they are (rule C67). Pods are made and deleted up to 500 a look; the growing batches
-//! of the original (rule C69) cannot be seen while no creation fails.
+//! left where they are (rule C67). Pods are made and deleted up to 500 a look.
 //!
 //! Expectations (rule C19) are the engine's: a key whose own writes are under way is not looked at.
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/replicaset/replica_set.go `syncReplicaSet`,
-//! `manageReplicas` (rules C66 to C79). Differs: nothing is adopted or released, creations never
-//! fail, and `restarts` in the order of deletion is the sum over a pod's containers.
+//! `manageReplicas` (rules C66 to C79). Differs: `restarts` in the order of deletion is the sum
+//! over a pod's containers, and only a set's own pods count for ranks.
 
 use crate::base::{Duration, SimTime};
 use crate::cluster::{
-    Change, Cluster, Controller, NewPod, ObjectChange, Plan, Pod, ReplicaSet, ReplicaSetStatus,
-    Requeue, Write,
+    Change, Cluster, Controller, NewPod, ObjectChange, Plan, Pod, ReplicaFailure, ReplicaSet,
+    ReplicaSetStatus, Requeue, Write,
 };
-use crate::model::{Model, ObjectKey, OwnerRef, PodId, ReplicaSetId, ReplicaSetRef};
+use crate::model::{
+    Model, ObjectKey, OwnerRef, PodId, PodRef, ReplicaSetId, ReplicaSetRef, Template, WorkloadKind,
+};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
@@ -45,27 +46,44 @@ impl Controller for ReplicaSetController {
     }
 
     /// Source: kubernetes v1.36.3 pkg/controller/replicaset/replica_set.go `addPod`, `updatePod`,
-    /// `deletePod` (rule C68). Differs: a pod's binding and IP wake nobody: nothing follows.
+    /// `deletePod`, `updateRS` (rule C68). Differs: what nothing can follow from wakes nobody, such
+    /// as a pod's binding; but each of these lets a set try again that could not create a pod.
     fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
+        let sets = cluster.replica_sets();
+        let has_failed =
+            |set: &ReplicaSetRef| sets.get(*set).is_some_and(|set| set.status.failure.is_some());
+        let of = |owner: &Option<OwnerRef>| owner.and_then(OwnerRef::replica_set);
         let whose = match change {
-            Change::ReplicaSet {
-                replica_set,
-                what: ObjectChange::Added | ObjectChange::Spec,
-                ..
-            } => Some(*replica_set),
-            Change::PodStatus { owner, what, .. } if what.ready || what.phase => {
-                owner.and_then(OwnerRef::replica_set)
+            Change::ReplicaSet { replica_set, what, .. } => match what {
+                ObjectChange::Added | ObjectChange::Spec => Some(*replica_set),
+                ObjectChange::Status => Some(*replica_set).filter(has_failed),
+                _ => None,
+            },
+            Change::PodStatus { owner, what, .. } if what.ready || what.phase => of(owner),
+            Change::PodBound { owner, .. } | Change::PodStatus { owner, .. } => {
+                of(owner).filter(has_failed)
+            }
+            Change::PodMeta { pod, owner } => {
+                meta_wakes(*pod, *owner, cluster, out);
+                None
+            }
+            Change::PodAdded { pod, owner: None } => {
+                adopters(*pod, cluster, out);
+                None
             }
             Change::PodAdded { owner, .. }
+            | Change::PodRefused { owner }
             | Change::PodDeleting { owner, .. }
-            | Change::PodRemoved { owner, .. } => owner.and_then(OwnerRef::replica_set),
+            | Change::PodRemoved { owner, .. } => of(owner),
             _ => None,
         };
-        if let Some(whose) = whose.filter(|whose| cluster.replica_sets().contains(*whose)) {
+        if let Some(whose) = whose.filter(|whose| sets.contains(*whose)) {
             out.push(ObjectKey::ReplicaSet(whose.id));
         }
     }
 
+    /// Source: kubernetes v1.36.3 pkg/controller/replicaset/replica_set.go `syncReplicaSet`
+    /// (rule C66). While the set is being deleted only its status is kept up (rule C194).
     fn reconcile(
         &mut self,
         key: ObjectKey,
@@ -80,18 +98,77 @@ impl Controller for ReplicaSetController {
             return Requeue::Never;
         };
         let at = cluster.replica_sets().refer(id);
-        let (status, next) = status(set, cluster, ctx.now());
+        let claimed = claim(at, set, cluster, plan);
+        let (mut status, next) = status(set, &claimed, cluster, ctx.now());
         let (active, wanted) = (status.replicas as usize, set.replicas as usize);
-        if active < wanted {
-            self.create(at, (wanted - active).min(BURST), cluster, plan, ctx);
+        if set.is_deleting {
+            status.failure = None;
+        } else if active < wanted {
+            status.failure = self.create(at, (wanted - active).min(BURST), cluster, plan, ctx);
         } else if active > wanted {
-            delete(at, active - wanted, cluster, plan, ctx);
+            delete(at, (&claimed, active - wanted), cluster, plan, ctx);
         }
         if status != set.status {
             plan.push(Write::ReplicaSetStatus { replica_set: at, status });
         }
-        next.map_or(Requeue::Never, Requeue::After)
+        match status.failure {
+            Some(_) => Requeue::Failed,
+            None => next.map_or(Requeue::Never, Requeue::After),
+        }
     }
+}
+
+/// A pod's labels or owner changed: its owners before and now look, and who might adopt it.
+fn meta_wakes(pod: PodRef, before: Option<OwnerRef>, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
+    let now = cluster.pod(pod).and_then(|row| row.owner);
+    for set in [before, now].into_iter().flatten().filter_map(OwnerRef::replica_set) {
+        if cluster.replica_sets().contains(set) {
+            out.push(ObjectKey::ReplicaSet(set.id));
+        }
+    }
+    if now.is_none() {
+        adopters(pod, cluster, out);
+    }
+}
+
+/// The ReplicaSets that select a pod without owner.
+fn adopters(pod: PodRef, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
+    if let Some(row) = cluster.pod(pod) {
+        let from = out.len();
+        cluster.owners_selecting(row.namespace, &cluster.template_of(row).labels, out);
+        let mut others = out.split_off(from);
+        others.retain(|key| matches!(key, ObjectKey::ReplicaSet(_)));
+        out.append(&mut others);
+    }
+}
+
+/// The pods that count as the set's own: of those that it owns the selected ones (an active one
+/// that is not is released), and those without owner that it selects and so adopts.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/controller_ref_manager.go `ClaimPods` (rule C8).
+fn claim(at: ReplicaSetRef, set: &ReplicaSet, cluster: &Cluster, plan: &mut Plan) -> Vec<PodId> {
+    let pods = cluster.pods();
+    let is_own = |pod: &Pod| {
+        pod.template == set.template
+            || set.selector.matches(&cluster.template_of(pod).labels, cluster.names())
+    };
+    let mut claimed = Vec::with_capacity(set.pods.len());
+    for id in &set.pods {
+        if is_own(&pods[*id]) {
+            claimed.push(*id);
+        } else if pods[*id].is_active() && !set.is_deleting {
+            plan.push(Write::PodOwner { pod: pods.refer(*id), owner: None });
+        }
+    }
+    if !set.is_deleting {
+        let orphans = cluster.orphans(set.name.namespace, &set.selector).into_iter();
+        for id in orphans.filter(|id| pods[*id].is_active()) {
+            let owner = Some(OwnerRef::ReplicaSet(at));
+            plan.push(Write::PodOwner { pod: pods.refer(id), owner });
+            claimed.push(id);
+        }
+    }
+    claimed
 }
 
 /// The status of the pods as they are, before anything is made or deleted; and how long until the
@@ -101,13 +178,15 @@ impl Controller for ReplicaSetController {
 /// pkg/controller/controller_utils.go `FindMinNextPodAvailabilityCheck` (rules C76, C77).
 fn status(
     set: &ReplicaSet,
+    claimed: &[PodId],
     cluster: &Cluster,
     now: SimTime,
 ) -> (ReplicaSetStatus, Option<Duration>) {
-    let mut status = ReplicaSetStatus::default();
+    let mut status =
+        ReplicaSetStatus { observed_generation: set.generation, ..ReplicaSetStatus::default() };
     let mut next: Option<Duration> = None;
     let template_labels = &cluster.templates()[set.template].labels;
-    for pod in &set.pods {
+    for pod in claimed {
         let pod = &cluster.pods()[*pod];
         if pod.is_terminal() {
             continue;
@@ -132,6 +211,11 @@ fn status(
 }
 
 impl ReplicaSetController {
+    /// Makes pods in batches of 1, 2, 4 and so on: the batch in which one is refused is the last,
+    /// and the look has failed then.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/replicaset/replica_set.go `manageReplicas`,
+    /// pkg/controller/controller_utils.go `slowStartBatch` (rules C69, C78, C79).
     fn create(
         &mut self,
         at: ReplicaSetRef,
@@ -139,31 +223,62 @@ impl ReplicaSetController {
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
-    ) {
+    ) -> Option<ReplicaFailure> {
+        let (mut left, mut batch) = (count, 1);
+        while left > 0 {
+            let size = batch.min(left);
+            let made = (0..size).filter(|_| self.create_one(at, cluster, plan, ctx)).count();
+            if made < size {
+                return Some(ReplicaFailure::FailedCreate);
+            }
+            (left, batch) = (left - size, batch * 2);
+        }
+        None
+    }
+
+    /// Makes a pod; false if it is refused.
+    fn create_one(
+        &mut self,
+        at: ReplicaSetRef,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) -> bool {
         let set = &cluster.replica_sets()[at.id];
         let template = &cluster.templates()[set.template].template;
-        for _ in 0..count {
-            let name = self.names.next(at, set.name, cluster.names());
-            let namespace = set.name.namespace;
-            plan.push(Write::CreatePod(NewPod {
-                owner: Some(OwnerRef::ReplicaSet(at)),
-                revision: set.revision,
-                lifetime: template.spec.lifetime,
-                ..NewPod::new(namespace, name, set.template, template.workload.kind)
-            }));
-            if ctx.recorder.wants_events() {
-                let message = format!("Created pod: {}", name.text(cluster.names()));
-                tell(set, "SuccessfulCreate", message, ctx);
-            }
+        let name = self.names.next(at, set.name, cluster.names());
+        let new = NewPod {
+            owner: Some(OwnerRef::ReplicaSet(at)),
+            revision: set.revision,
+            lifetime: template.spec.lifetime,
+            ..NewPod::new(set.name.namespace, name, set.template, template.workload.kind)
+        };
+        let made = plan.create_pod(new, cluster);
+        if ctx.recorder.wants_events() {
+            let (reason, message) = match &made {
+                Ok(()) => {
+                    ("SuccessfulCreate", format!("Created pod: {}", name.text(cluster.names())))
+                }
+                Err(refusal) => ("FailedCreate", format!("Error creating: {}", refusal.message)),
+            };
+            tell((set, template), reason, message, ctx);
         }
+        made.is_ok()
     }
 }
 
-/// Deletes `excess` pods, at most [`BURST`]. If all go, no order is made (rule C71).
-fn delete(at: ReplicaSetRef, excess: usize, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+/// Deletes so many of the claimed pods, at most [`BURST`]. If all go, no order is made (rule C71).
+fn delete(
+    at: ReplicaSetRef,
+    (claimed, excess): (&[PodId], usize),
+    cluster: &Cluster,
+    plan: &mut Plan,
+    ctx: &mut Ctx<'_>,
+) {
     let set = &cluster.replica_sets()[at.id];
+    let template = &cluster.templates()[set.template].template;
     let pods = cluster.pods();
-    let active = set.pods.iter().copied().filter(|pod| pods[*pod].is_active());
+    let active = claimed.iter().copied().filter(|pod| pods[*pod].is_active());
     let goes: Vec<PodId> = if set.replicas == 0 {
         active.collect()
     } else {
@@ -177,7 +292,7 @@ fn delete(at: ReplicaSetRef, excess: usize, cluster: &Cluster, plan: &mut Plan, 
         plan.push(Write::DeletePod { pod: pods.refer(pod), grace: None });
         if ctx.recorder.wants_events() {
             let message = format!("Deleted pod: {}", pods[pod].name.text(cluster.names()));
-            tell(set, "SuccessfulDelete", message, ctx);
+            tell((set, template), "SuccessfulDelete", message, ctx);
         }
     }
 }
@@ -196,27 +311,45 @@ fn candidate(id: PodId, pod: &Pod, ranks: &RankTable) -> Candidate {
     }
 }
 
-/// How many active pods of all revisions of the Deployment stand on each node; nothing for a
-/// ReplicaSet without a Deployment.
+/// How many active pods of all ReplicaSets of the same owner stand on each node; nothing for a
+/// ReplicaSet without owner.
 ///
 /// Source: kubernetes v1.36.3 pkg/controller/replicaset/replica_set.go
-/// `getPodsRankedByRelatedPodsOnSameNode` (rule C75).
+/// `getPodsRankedByRelatedPodsOnSameNode`, `getReplicaSetsWithSameController` (rule C75).
 fn ranks(set: &ReplicaSet, cluster: &Cluster) -> RankTable {
-    let Some(owner) = set.owner.and_then(|owner| cluster.deployment(owner)) else {
-        return RankTable::default();
+    let rows = cluster.replica_sets();
+    let owner = set.owner.and_then(|owner| cluster.deployment(owner));
+    let related: Vec<&ReplicaSet> = match (owner, set.foreign_owner) {
+        (Some(owner), _) => owner.replica_sets.iter().map(|id| &rows[*id]).collect(),
+        (None, Some(foreign)) => {
+            let is_kin = |row: &&ReplicaSet| {
+                row.name.namespace == set.name.namespace
+                    && row.foreign_owner.is_some_and(|other| other.uid == foreign.uid)
+            };
+            rows.iter().map(|(_, row)| row).filter(is_kin).collect()
+        }
+        (None, None) => return RankTable::default(),
     };
-    let sets = owner.replica_sets.iter().map(|id| &cluster.replica_sets()[*id]);
-    let pods = sets.flat_map(|set| &set.pods).map(|pod| &cluster.pods()[*pod]);
+    let pods = related.iter().flat_map(|set| &set.pods).map(|pod| &cluster.pods()[*pod]);
     RankTable::of(pods.filter(|pod| pod.is_active()).map(|pod| pod.node).collect())
 }
 
-fn tell(set: &ReplicaSet, reason: &'static str, message: String, ctx: &mut Ctx<'_>) {
+fn tell(
+    (set, template): (&ReplicaSet, &Template),
+    reason: &'static str,
+    message: String,
+    ctx: &mut Ctx<'_>,
+) {
     let at = ctx.now();
+    let kind = match template.workload.kind {
+        WorkloadKind::ReplicationController => "ReplicationController",
+        _ => "ReplicaSet",
+    };
     ctx.recorder.event(EventRecord {
         at,
-        is_warning: false,
+        is_warning: reason == "FailedCreate",
         reason,
-        about: About::Object("ReplicaSet", set.name),
+        about: About::Object(kind, set.name),
         message,
     });
 }

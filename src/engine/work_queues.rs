@@ -4,8 +4,8 @@
 //! the earlier deadline counts (rule C15). A key whose own
 //! writes are still under way is looked at again only when they have landed (rule C20).
 
-use crate::base::{Duration, Id, LookupMap, SimTime};
-use crate::cluster::{Backoff, Change, Cluster, Controller, Plan, Requeue, Write};
+use crate::base::{Id, LookupMap, SimTime};
+use crate::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Requeue, Write};
 use crate::event::{ControllerId, Event, WriteId};
 use crate::model::{Model, ObjectKey};
 use crate::sim::{Ctx, Streams};
@@ -19,8 +19,7 @@ type Key = (ControllerId, ObjectKey);
 pub(super) struct WorkQueues {
     clients: Vec<Client>,
     due: LookupMap<Key, Due>,
-    /// Looks in a row that failed.
-    failures: LookupMap<Key, u32>,
+    limiters: Vec<RateLimiter>,
     in_flight: LookupMap<Key, InFlight>,
     writes: Vec<Option<(Key, Write)>>,
     free: Vec<WriteId>,
@@ -59,7 +58,7 @@ impl WorkQueues {
         Self {
             clients: controllers.iter().map(|c| client(&**c)).collect(),
             due: LookupMap::new(),
-            failures: LookupMap::new(),
+            limiters: controllers.iter().map(|c| RateLimiter::new(c.backoff())).collect(),
             in_flight: LookupMap::new(),
             writes: Vec::new(),
             free: Vec::new(),
@@ -122,14 +121,15 @@ impl WorkQueues {
         if !self.clients[key.0.index()].is_inline() && !plan.is_empty() {
             self.send(key, plan, ctx);
         }
-        if requeue != Requeue::Failed {
-            self.failures.remove(&key);
-        }
+        let limiter = &mut self.limiters[key.0.index()];
         let delay = match requeue {
             Requeue::Never => None,
             Requeue::After(delay) => Some(delay),
-            Requeue::Failed => self.back_off(key, controllers[key.0.index()].backoff()),
+            Requeue::Failed | Requeue::Limited => limiter.fail(key.1, ctx.now()),
         };
+        if requeue != Requeue::Failed {
+            limiter.forget(key.1);
+        }
         if let Some(delay) = delay {
             self.add(key, Lane::Later, ctx.now() + delay, ctx);
         }
@@ -146,17 +146,6 @@ impl WorkQueues {
             self.due.remove(&key);
         }
         before != after
-    }
-
-    /// How long a key waits whose look failed once more.
-    fn back_off(&mut self, key: Key, law: Backoff) -> Option<Duration> {
-        let failures = self.failures.get(&key).copied().unwrap_or(0) + 1;
-        let delay = law.after(failures);
-        match delay {
-            Some(_) => self.failures.insert(key, failures),
-            None => self.failures.remove(&key),
-        };
-        delay
     }
 
     /// Puts what controllers look at by themselves into their queues.

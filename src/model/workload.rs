@@ -31,6 +31,11 @@ pub struct DeploymentSpec {
     pub history_limit: u32,
     /// Whether it is paused.
     pub paused: bool,
+    /// Annotations that its ReplicaSets get too (rule C28).
+    pub annotations: Labels,
+    /// Annotation `deprecated.deployment.rollback.to`: to which revision, 0 for the last but one
+    /// (rule C64).
+    pub rollback_to: Option<u64>,
 }
 
 /// How a new template replaces an old one.
@@ -60,6 +65,22 @@ pub struct ReplicaSetSpec {
     pub template: Arc<Template>,
     /// `minReadySeconds`.
     pub min_ready: Duration,
+    /// Its own labels.
+    pub labels: Labels,
+    /// Its annotations.
+    pub annotations: Labels,
+    /// The controller that it names as its owner and that is not in the cluster: what tells which
+    /// ReplicaSets belong together (rule C75).
+    pub controller: Option<ForeignOwner>,
+}
+
+/// An owner that is not in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignOwner {
+    /// Its name.
+    pub name: Symbol,
+    /// Its uid.
+    pub uid: Symbol,
 }
 
 /// A pod that stands alone in a manifest.

@@ -101,6 +101,8 @@ fn deployment(name: &str, names: &mut Interner) -> DeploymentSpec {
         min_ready: Duration::ZERO,
         progress_deadline: None,
         history_limit: 10,
+        annotations: Labels::default(),
+        rollback_to: None,
         paused: false,
     }
 }

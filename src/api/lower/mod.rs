@@ -16,8 +16,7 @@ mod object;
 mod pod;
 mod service;
 mod storage;
-
-use std::sync::Arc;
+mod workload;
 
 use serde_json::Value;
 
@@ -39,14 +38,13 @@ pub use storage::{
     lower_volume,
 };
 
+pub use workload::{OWN_ANNOTATIONS, ROLLBACK_TO, lower_deployment, lower_replica_set};
+
 use super::problem::{At, Found, Problem};
-use super::read::{count, int_or_string, seconds, text};
+use super::read::text;
 use super::selector::TextSelector;
-use crate::base::{Duration, IntOrString, Interner};
-use crate::model::{
-    Behaviors, DeploymentSpec, ObjectName, PriorityClasses, ReplicaSetSpec, Selector, Strategy,
-    Workload, WorkloadKind,
-};
+use crate::base::Interner;
+use crate::model::{Behaviors, ObjectName, PriorityClasses, Selector};
 
 /// What lowering needs besides the object.
 pub struct Lowering<'a> {
@@ -69,68 +67,6 @@ pub fn object_name(object: &Value, names: &mut Interner) -> ObjectName {
     ObjectName { namespace: names.intern(namespace), name: names.intern(name) }
 }
 
-/// Lowers a Deployment.
-///
-/// # Errors
-/// What keeps it from being lowered: a priority class that is not there, no containers.
-pub fn lower_deployment(
-    object: &Arc<Value>,
-    cx: &mut Lowering<'_>,
-) -> Result<DeploymentSpec, Vec<Problem>> {
-    let spec = &object["spec"];
-    let name = object_name(object, cx.names);
-    let mut found = Found::default();
-    let at = At::ROOT.field("spec.template");
-    let workload = Workload { kind: WorkloadKind::Deployment, name };
-    let template = pod::lower_template(workload, &spec["template"], &at, cx, &mut found);
-    let selector = lower_selector(&spec["selector"], cx.names, &mut found);
-    let (Some(template), []) = (template, errors(&found).as_slice()) else {
-        return Err(found.0);
-    };
-    // The largest value means "never".
-    let progress = spec["progressDeadlineSeconds"].as_i64();
-    let progress = progress.filter(|seconds| *seconds != i64::from(i32::MAX));
-    Ok(DeploymentSpec {
-        name,
-        source: Arc::clone(object),
-        replicas: count(&spec["replicas"]).unwrap_or(1),
-        selector,
-        template,
-        strategy: lower_strategy(&spec["strategy"]),
-        min_ready: seconds(&spec["minReadySeconds"]).unwrap_or(Duration::ZERO),
-        progress_deadline: progress.and_then(|_| seconds(&spec["progressDeadlineSeconds"])),
-        history_limit: count(&spec["revisionHistoryLimit"]).unwrap_or(10),
-        paused: spec["paused"] == true,
-    })
-}
-
-/// Lowers a ReplicaSet that was written by hand.
-///
-/// # Errors
-/// What keeps it from being lowered: a priority class that is not there, no containers.
-pub fn lower_replica_set(
-    object: &Arc<Value>,
-    cx: &mut Lowering<'_>,
-) -> Result<ReplicaSetSpec, Vec<Problem>> {
-    let spec = &object["spec"];
-    let name = object_name(object, cx.names);
-    let mut found = Found::default();
-    let at = At::ROOT.field("spec.template");
-    let workload = Workload { kind: WorkloadKind::ReplicaSet, name };
-    let template = pod::lower_template(workload, &spec["template"], &at, cx, &mut found);
-    let selector = lower_selector(&spec["selector"], cx.names, &mut found);
-    let (Some(template), []) = (template, errors(&found).as_slice()) else {
-        return Err(found.0);
-    };
-    Ok(ReplicaSetSpec {
-        name,
-        replicas: count(&spec["replicas"]).unwrap_or(1),
-        selector,
-        template,
-        min_ready: seconds(&spec["minReadySeconds"]).unwrap_or(Duration::ZERO),
-    })
-}
-
 fn errors(found: &Found) -> Vec<&Problem> {
     found.0.iter().filter(|problem| problem.is_error).collect()
 }
@@ -147,17 +83,5 @@ fn lower_selector(object: &Value, names: &mut Interner, found: &mut Found) -> Se
             found.invalid(&At::ROOT.field("spec.selector"), object, &why);
             Selector::default()
         }
-    }
-}
-
-fn lower_strategy(strategy: &Value) -> Strategy {
-    if strategy["type"] == "Recreate" {
-        return Strategy::Recreate;
-    }
-    let quarter = || IntOrString::Text("25%".into());
-    let rolling = &strategy["rollingUpdate"];
-    Strategy::RollingUpdate {
-        max_surge: int_or_string(&rolling["maxSurge"]).unwrap_or_else(quarter),
-        max_unavailable: int_or_string(&rolling["maxUnavailable"]).unwrap_or_else(quarter),
     }
 }

@@ -124,7 +124,7 @@ impl Controller for JobController {
 
     /// Rule C16.
     fn backoff(&self) -> Backoff {
-        Backoff { base: BATCH, max: Duration::secs(60), tries: None }
+        Backoff { base: BATCH, max: Duration::secs(60), tries: None, has_bucket: false }
     }
 
     fn reconcile(

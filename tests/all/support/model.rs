@@ -90,6 +90,8 @@ impl ModelBuilder {
             min_ready: Duration::ZERO,
             progress_deadline: Some(Duration::secs(600)),
             history_limit: 10,
+            annotations: Labels::default(),
+            rollback_to: None,
             paused: false,
         };
         spec.source = source(&spec);

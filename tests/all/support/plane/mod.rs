@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use seatrial::api::{self, Lowering};
 use seatrial::base::{Duration, Interner, SimTime};
-use seatrial::cluster::{Change, Cluster, Controller, Plan, Requeue, Write};
+use seatrial::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Requeue, Write};
 use seatrial::event::Event;
 use seatrial::model::{Model, NodeOrder, ObjectKey};
 use seatrial::recorder::Recorder;
@@ -64,8 +64,8 @@ pub(crate) struct Plane {
     due: BTreeSet<(SimTime, usize, ObjectKey)>,
     /// Of the keys that wait for a later instant the earliest one (rule C15).
     delayed: BTreeMap<(usize, ObjectKey), SimTime>,
-    /// Failed looks in a row (rule C16).
-    failures: BTreeMap<(usize, ObjectKey), u32>,
+    /// How long keys wait whose look failed, by controller.
+    limiters: Vec<RateLimiter>,
     pub(crate) actor: Actor,
     /// What operations still have to do by themselves (a drain).
     pub(crate) later: BTreeSet<(SimTime, usize, ops_disruption::Later)>,
@@ -89,12 +89,14 @@ impl Plane {
             plan: Plan::default(),
             due: BTreeSet::new(),
             delayed: BTreeMap::new(),
-            failures: BTreeMap::new(),
+            limiters: Vec::new(),
             actor: Actor::new(case, uids),
             later: BTreeSet::new(),
             answers: Vec::new(),
             names: Names::new(case),
         };
+        let limiters = plane.controllers.iter().map(|c| RateLimiter::new(c.backoff()));
+        plane.limiters = limiters.collect();
         let mut begun = Vec::new();
         for place in 0..plane.controllers.len() {
             plane.controllers[place].begins(&plane.cluster, &mut begun);
@@ -242,28 +244,19 @@ impl Plane {
         };
         let requeue = self.controllers[place].reconcile(key, &self.cluster, &mut self.plan, ctx);
         self.commit();
-        if requeue != Requeue::Failed {
-            self.failures.remove(&(place, key));
-        }
+        let now = self.now();
+        let limiter = &mut self.limiters[place];
         let delay = match requeue {
             Requeue::Never => None,
             Requeue::After(delay) => Some(delay),
-            Requeue::Failed => self.back_off(place, key),
+            Requeue::Failed | Requeue::Limited => limiter.fail(key, now),
         };
+        if requeue != Requeue::Failed {
+            limiter.forget(key);
+        }
         if let Some(delay) = delay {
             self.add(self.now() + delay, place, key);
         }
-    }
-
-    /// How long a key waits whose look failed once more.
-    fn back_off(&mut self, place: usize, key: ObjectKey) -> Option<Duration> {
-        let failures = self.failures.entry((place, key)).or_default();
-        *failures += 1;
-        let delay = self.controllers[place].backoff().after(*failures);
-        if delay.is_none() {
-            self.failures.remove(&(place, key));
-        }
-        delay
     }
 
     /// Lowers objects as the API server and the scenario do it.

@@ -7,7 +7,7 @@ use seatrial::base::{Duration, Symbol};
 use seatrial::cluster::{PodStatus, Write};
 use seatrial::model::{ObjectName, PodRef, Propagation};
 use seatrial::record::PodName;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Plane;
 use super::actor::failed;
@@ -166,20 +166,21 @@ impl Plane {
             return format!("error: deployments.apps {name:?} is paused, run rollout resume first");
         }
         let sets = row.replica_sets.iter().map(|id| &self.cluster.replica_sets()[*id]);
-        let mut sets: Vec<_> = sets.map(|set| (set.revision, set.template)).collect();
-        sets.sort_unstable();
+        let mut sets: Vec<_> = sets.map(|set| (set.revision, set)).collect();
+        sets.sort_by_key(|(revision, _)| *revision);
         let found = match ms(&op["to"]) {
             0 => sets.len().checked_sub(2).map(|i| sets[i]),
             to => sets.iter().copied().find(|(revision, _)| u64::from(*revision) == to),
         };
-        let Some((revision, template)) = found else {
+        let Some((revision, set)) = found else {
             let name = text(&op["name"]);
             return match ms(&op["to"]) {
                 0 => format!("error: no rollout history found for deployment {name:?}"),
                 to => format!("error: unable to find specified revision {to} in history"),
             };
         };
-        let source = Arc::clone(&self.cluster.templates()[template].template.source);
+        let source = Arc::clone(&self.cluster.templates()[set.template].template.source);
+        let annotations = set.annotations.clone();
         if source == row.spec.template.source {
             return format!(
                 "skipped rollback (current template already matches revision {revision})"
@@ -187,6 +188,13 @@ impl Plane {
         }
         let mut tree = self.live_tree(Kind::Deployment, name).expect("it has a tree");
         tree["spec"]["template"] = (*source).clone();
+        let own = tree["metadata"]["annotations"].as_object().into_iter().flatten();
+        let own = own.filter(|(key, _)| api::OWN_ANNOTATIONS.contains(&key.as_str()));
+        let text = |symbol| self.cluster.names().resolve(symbol).to_owned();
+        let others = annotations.iter().map(|(key, value)| (text(key), text(value).into()));
+        let all: Map<String, Value> =
+            own.map(|(key, value)| (key.clone(), value.clone())).chain(others).collect();
+        tree["metadata"]["annotations"] = all.into();
         let object = self.prepared(Kind::Deployment, &mut tree).expect("it was valid before");
         self.write(Write::Replace(object));
         "rolled back".to_owned()

@@ -19,6 +19,9 @@ pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
         if let Some(progressing) = status.progressing {
             cond.push(reason(progressing.reason));
         }
+        if let Some(failure) = status.failure {
+            cond.push(json!(["ReplicaFailure", "True", format!("{failure:?}")]));
+        }
         let image = row.spec.template.spec.containers[0].image;
         let record = json!({
             "spec": row.replicas,
@@ -33,6 +36,8 @@ pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
             "available": status.available,
             "unavailable": status.unavailable,
             "terminating": status.terminating,
+            "collisions": status.collisions,
+            "deleting": row.is_deleting,
             "cond": cond,
         });
         out.push((view.name(row.spec.name), record));
