@@ -59,6 +59,59 @@ pub enum Kind {
     PodDisruptionBudget,
 }
 
+impl Kind {
+    /// As manifests write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::CronJob => "CronJob",
+            Self::ReplicationController => "ReplicationController",
+            Self::ResourceQuota => "ResourceQuota",
+            Self::LimitRange => "LimitRange",
+            Self::RuntimeClass => "RuntimeClass",
+            Self::Service => "Service",
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+            Self::Namespace => "Namespace",
+            Self::Node => "Node",
+            Self::PriorityClass => "PriorityClass",
+            Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Self::PersistentVolume => "PersistentVolume",
+            Self::StorageClass => "StorageClass",
+            Self::CsiNode => "CSINode",
+            Self::CsiDriver => "CSIDriver",
+            Self::CsiStorageCapacity => "CSIStorageCapacity",
+            Self::VolumeAttachment => "VolumeAttachment",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
+        }
+    }
+
+    /// Whether objects of the kind are in a namespace.
+    #[must_use]
+    pub const fn is_namespaced(self) -> bool {
+        !matches!(
+            self,
+            Self::Node
+                | Self::Namespace
+                | Self::PriorityClass
+                | Self::PersistentVolume
+                | Self::StorageClass
+                | Self::CsiNode
+                | Self::CsiDriver
+                | Self::VolumeAttachment
+                | Self::RuntimeClass
+        )
+    }
+}
+
 /// What a simulation makes of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindClass {
@@ -101,7 +154,8 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("", &["ResourceQuota"], Modelled(Kind::ResourceQuota)),
     ("", &["LimitRange"], Modelled(Kind::LimitRange)),
     ("node.k8s.io", &["RuntimeClass"], Modelled(Kind::RuntimeClass)),
-    ("", &["ReplicationController", "Endpoints", "PodTemplate"], NotModelled),
+    ("", &["ReplicationController"], Modelled(Kind::ReplicationController)),
+    ("", &["Endpoints", "PodTemplate"], NotModelled),
     ("apps", &["StatefulSet"], Modelled(Kind::StatefulSet)),
     ("apps", &["DaemonSet"], Modelled(Kind::DaemonSet)),
     ("batch", &["Job"], Modelled(Kind::Job)),

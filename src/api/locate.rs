@@ -20,7 +20,7 @@ pub fn report(problems: &[Problem], document: Value<'_>, found: &mut Diagnostics
         let siblings =
             placed.iter().filter(|other| at.absent.is_some() && other.absent == at.absent);
         match at.absent {
-            Some(parent) if parent.len() < problem.path.len() && siblings.count() > 1 => {
+            Some(parent) if parent.len() < problem.location().len() && siblings.count() > 1 => {
                 if absent.insert(parent) {
                     let message = format!("{parent}: required value");
                     found.push(Diagnostic::error(at.span, message));
@@ -98,7 +98,7 @@ fn place<'p, 'd>(problem: &'p Problem, document: Value<'d>) -> Placed<'p, 'd> {
     let mut value = document;
     let mut parent = document.span();
     let mut last = "";
-    for (step, end) in steps(&problem.path) {
+    for (step, end) in steps(problem.location()) {
         parent = value.span();
         if let Step::Key(key) = step {
             last = key;
@@ -111,7 +111,7 @@ fn place<'p, 'd>(problem: &'p Problem, document: Value<'d>) -> Placed<'p, 'd> {
         match next {
             Some(next) => value = next,
             None => {
-                let absent = Some(&problem.path[..end]);
+                let absent = Some(&problem.location()[..end]);
                 return Placed { span: value.span(), value: None, parent, absent };
             }
         }

@@ -11,6 +11,8 @@
 //! time: whether the things that it names are there is asked by `scenario`.
 
 pub mod admission;
+mod canonical;
+mod decode;
 mod defaults;
 mod kinds;
 mod locate;
@@ -42,7 +44,8 @@ pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
 pub use scheduler::{SCHEDULER_GROUP, SCHEDULER_KIND, lower_scheduler};
 pub use selector::TextSelector;
-pub use strategy::{Refused, create, update};
+pub use strategy::{Decoded, Refused, before_create, before_update, create, decode, update};
+pub use validate::Allowed;
 
 /// Checks the fields of an object, fills in its defaults and validates it.
 ///
@@ -53,9 +56,13 @@ pub fn prepare(kind: Kind, object: &mut Value) -> Vec<Problem> {
     schema::check(kind, object, &mut found);
     default_object(kind, object);
     let mut refused = problem::Found::default();
-    validate::validate(kind, object, &mut refused);
+    let mut new = object.clone();
+    if kind == Kind::Service {
+        strategy::first_address(&Value::Null, &mut new);
+    }
+    strategy::check_new(kind, new, Allowed::default(), &mut refused);
     let of_wrong_type = |problem: &Problem| {
-        found.0.iter().any(|p| p.reason == Reason::Type && is_within(&problem.path, &p.path))
+        found.0.iter().any(|p| p.reason == Reason::Type && is_within(problem.location(), &p.path))
     };
     refused.0.retain(|problem| !of_wrong_type(problem));
     found.0.extend(refused.0);

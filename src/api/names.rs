@@ -121,6 +121,84 @@ pub(super) fn port_name(text: &str) -> Vec<String> {
     against
 }
 
+/// A name as a part of a path: what no object may have, whatever its kind allows.
+pub(super) fn path_segment(text: &str) -> Vec<String> {
+    match text {
+        "." | ".." => return vec![format!("may not be '{text}'")],
+        _ => {}
+    }
+    let bad = ["/", "%"].into_iter().filter(|bad| text.contains(bad));
+    bad.map(|bad| format!("may not contain '{bad}'")).collect()
+}
+
+/// The key of a value in a ConfigMap or a Secret.
+pub(super) fn config_key(text: &str) -> Vec<String> {
+    let mut against: Vec<String> = too_many_characters(text, 253).into_iter().collect();
+    let fine = text.bytes().all(|b| is_any(b) || b"-_.".contains(&b));
+    if text.is_empty() || !fine {
+        against.push(
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
+             (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is \
+             '[-._a-zA-Z0-9]+')"
+                .to_owned(),
+        );
+    }
+    match text {
+        "." => against.push("must not be '.'".to_owned()),
+        ".." => against.push("must not be '..'".to_owned()),
+        _ if text.starts_with("..") => against.push("must not start with '..'".to_owned()),
+        _ => {}
+    }
+    against
+}
+
+/// `acme.io/foo`: a domain and a path.
+pub(super) fn domain_prefixed_path(text: &str) -> Vec<String> {
+    let Some((domain, path)) = text.split_once('/') else {
+        return vec!["must be a domain-prefixed path (such as \"acme.io/foo\")".to_owned()];
+    };
+    let mut against: Vec<String> = match domain {
+        "" => vec!["must be a domain-prefixed path (such as \"acme.io/foo\")".to_owned()],
+        domain => dns_subdomain(domain),
+    };
+    let fine = |b: u8| is_any(b) || b"-_.~!$&'()*+,;=:@%/".contains(&b);
+    if path.is_empty() || !path.bytes().all(fine) {
+        against.push(
+            "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')".to_owned(),
+        );
+    }
+    against
+}
+
+/// An address.
+pub(super) fn ip(text: &str) -> Vec<String> {
+    let fine = text.parse::<std::net::IpAddr>().is_ok() || is_old_ipv4(text);
+    let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+    if fine { Vec::new() } else { vec![why.to_owned()] }
+}
+
+/// Older fields take leading zeros.
+fn is_old_ipv4(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    parts.len() == 4
+        && parts.iter().all(|part| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_digit())
+                && part.parse::<u32>().is_ok_and(|number| number < 256)
+        })
+}
+
+/// A range of addresses.
+pub(super) fn cidr(text: &str) -> Vec<String> {
+    let fine = text.split_once('/').is_some_and(|(address, bits)| {
+        let max = if address.contains(':') { 128 } else { 32 };
+        let plain = !bits.is_empty() && bits.bytes().all(|b| b.is_ascii_digit());
+        ip(address).is_empty() && plain && bits.parse::<u32>().is_ok_and(|bits| bits <= max)
+    });
+    let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+    if fine { Vec::new() } else { vec![why.to_owned()] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +216,15 @@ mod tests {
         assert_eq!(label_value(""), [""; 0]);
         assert_eq!(label_value("-x").len(), 1);
         assert_eq!(port_name("http"), [""; 0]);
+        assert_eq!(path_segment(".."), ["may not be '..'"]);
+        assert_eq!(path_segment("a%/").len(), 2);
+        assert_eq!(config_key("tls.crt"), [""; 0]);
+        assert_eq!(config_key("a/b").len(), 1);
+        assert_eq!(domain_prefixed_path("acme.io/foo"), [""; 0]);
+        assert_eq!(domain_prefixed_path("foo").len(), 1);
+        assert_eq!(cidr("10.0.0.0/8"), [""; 0]);
+        assert_eq!(cidr("10.0.0.0/33").len(), 1);
+        assert_eq!(ip("10.0.0.999").len(), 1);
         assert_eq!(port_name("80"), ["must contain at least one letter (a-z)"]);
     }
 }

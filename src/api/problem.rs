@@ -5,9 +5,12 @@ use std::fmt;
 /// One finding about an object, located by a path into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Path into the object, as Kubernetes writes it: `spec.template.spec.containers[0].image`,
-    /// `metadata.labels[app.kubernetes.io/name]`; empty for the object itself.
+    /// The field as the API server names it: `spec.template.spec.containers[0].image`,
+    /// `metadata.labels`; empty for the object itself.
     pub path: String,
+    /// Where that is in the object, if the field's name does not lead there:
+    /// `metadata.labels[app.kubernetes.io/name]`, or `spec.taints[0]` for `metadata.taints[0]`.
+    pub place: Option<String>,
     /// What kind of finding.
     pub reason: Reason,
     /// A lower-case fragment, worded like the API server's field errors.
@@ -33,8 +36,10 @@ pub enum Reason {
     Forbidden,
     /// It names something that is not there.
     NotFound,
-    /// A text or list beyond its limit.
+    /// A text beyond its limit.
     TooLong,
+    /// A list beyond its limit.
+    TooMany,
     /// A value of the wrong type.
     Type,
     /// A field that Kubernetes does not know.
@@ -44,6 +49,11 @@ pub enum Reason {
 }
 
 impl Problem {
+    /// Where it is in the object.
+    pub(super) fn location(&self) -> &str {
+        self.place.as_deref().unwrap_or(&self.path)
+    }
+
     /// As the API server words it: the message starts with a capital letter.
     #[must_use]
     pub fn api_message(&self) -> String {
@@ -71,6 +81,7 @@ impl Reason {
             Self::Forbidden => "FieldValueForbidden",
             Self::NotFound => "FieldValueNotFound",
             Self::TooLong => "FieldValueTooLong",
+            Self::TooMany => "FieldValueTooMany",
             Self::Type | Self::UnknownField | Self::NotModelled => "",
         }
     }
@@ -98,6 +109,10 @@ enum Step<'a> {
     Field(&'a str),
     Index(usize),
     Key(&'a str),
+    /// A key or field that the API server does not name.
+    Silent(&'a str),
+    /// A field (or several joined with dots) that it names otherwise, or that is not there.
+    Alias(&'a str, &'a str),
 }
 
 impl<'a> At<'a> {
@@ -117,26 +132,55 @@ impl<'a> At<'a> {
         At { parent: Some(self), step: Step::Key(key) }
     }
 
-    fn write(&self, out: &mut String) {
+    /// A key that leads to the place and that the API server does not name.
+    pub(super) const fn silent(&'a self, key: &'a str) -> Self {
+        At { parent: Some(self), step: Step::Silent(key) }
+    }
+
+    /// A field that leads to the place and that the API server does not name.
+    pub(super) const fn silent_field(&'a self, name: &'a str) -> Self {
+        self.alias("", name)
+    }
+
+    /// A field that the API server calls `shown` and that is called `real`, empty if it leads
+    /// nowhere.
+    pub(super) const fn alias(&'a self, shown: &'a str, real: &'a str) -> Self {
+        At { parent: Some(self), step: Step::Alias(shown, real) }
+    }
+
+    /// Writes the steps; those to the place when `real`. Gives whether the two differ.
+    fn write(&self, real: bool, out: &mut String) -> bool {
         use fmt::Write as _;
-        if let Some(parent) = self.parent {
-            parent.write(out);
-        }
+        let differs = self.parent.is_some_and(|parent| parent.write(real, out));
+        let dot = if out.is_empty() { "" } else { "." };
         let written = match self.step {
             Step::Root => Ok(()),
-            Step::Field(name) if out.is_empty() => out.write_str(name),
-            Step::Field(name) => write!(out, ".{name}"),
+            Step::Field(name) => write!(out, "{dot}{name}"),
             Step::Index(index) => write!(out, "[{index}]"),
             Step::Key(key) => write!(out, "[{key}]"),
+            Step::Silent(key) if real => write!(out, "[{key}]"),
+            Step::Silent(_) => Ok(()),
+            Step::Alias(shown, name) => {
+                let name = if real { name } else { shown };
+                let dot = if name.is_empty() || name.starts_with('[') { "" } else { dot };
+                write!(out, "{dot}{name}")
+            }
         };
         written.expect("a string takes any text");
+        differs || matches!(self.step, Step::Silent(_) | Step::Alias(..))
+    }
+
+    /// The place in the object, if the field's name does not lead there.
+    fn place(&self) -> Option<String> {
+        let mut place = String::new();
+        self.write(true, &mut place).then_some(place)
     }
 }
 
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut path = String::new();
-        self.write(&mut path);
+        self.write(false, &mut path);
         f.write_str(&path)
     }
 }
@@ -149,7 +193,8 @@ impl Found {
     pub(super) fn add(&mut self, at: &At<'_>, reason: Reason, message: String) -> &mut Problem {
         let is_error = reason != Reason::NotModelled;
         let path = at.to_string();
-        self.0.push(Problem { path, reason, message, hint: None, is_error });
+        let place = at.place();
+        self.0.push(Problem { path, place, reason, message, hint: None, is_error });
         self.0.last_mut().expect("just pushed")
     }
 
@@ -168,10 +213,20 @@ impl Found {
     }
 
     pub(super) fn not_supported(&mut self, at: &At<'_>, value: &str, known: &[&str]) {
+        self.unsupported(at, &format!("{value:?}"), known);
+    }
+
+    /// `value` as JSON.
+    pub(super) fn unsupported(&mut self, at: &At<'_>, value: &str, known: &[&str]) {
         let known: Vec<String> = known.iter().map(|word| format!("{word:?}")).collect();
         let known = known.join(", ");
-        let message = format!("unsupported value: {value:?}: supported values: {known}");
+        let message = format!("unsupported value: {value}: supported values: {known}");
         self.add(at, Reason::NotSupported, message);
+    }
+
+    /// A value that is not shown.
+    pub(super) fn invalid_rule(&mut self, at: &At<'_>, detail: &str) {
+        self.add(at, Reason::Invalid, format!("invalid value: {detail}"));
     }
 
     /// `value` as JSON.
@@ -185,6 +240,20 @@ impl Found {
 
     pub(super) fn not_found(&mut self, at: &At<'_>, value: &str) {
         self.add(at, Reason::NotFound, format!("not found: {value:?}"));
+    }
+
+    pub(super) fn not_found_because(&mut self, at: &At<'_>, value: &str, why: &str) {
+        self.add(at, Reason::NotFound, format!("not found: {value:?}: {why}"));
+    }
+
+    pub(super) fn too_many(&mut self, at: &At<'_>, count: usize, max: usize) {
+        let message = format!("too many: {count}: must have at most {max} items");
+        self.add(at, Reason::TooMany, message);
+    }
+
+    pub(super) fn too_long(&mut self, at: &At<'_>, max: usize) {
+        let message = format!("too long: may not be more than {max} bytes");
+        self.add(at, Reason::TooLong, message);
     }
 }
 
@@ -203,6 +272,17 @@ mod tests {
         let labels = At::ROOT.field("metadata.labels");
         assert_eq!(labels.key("a.b/c").to_string(), "metadata.labels[a.b/c]");
         assert_eq!(At::ROOT.to_string(), "");
+    }
+
+    #[test]
+    fn names_and_places_may_differ() {
+        let labels = At::ROOT.field("metadata.labels");
+        let label = labels.silent("a/b");
+        assert_eq!((label.to_string().as_str(), label.place()), ("metadata.labels", Some("metadata.labels[a/b]".to_owned())));
+        let taints = At::ROOT.alias("metadata.taints", "spec.taints");
+        assert_eq!(taints.index(1).place().as_deref(), Some("spec.taints[1]"));
+        assert_eq!(taints.index(1).to_string(), "metadata.taints[1]");
+        assert_eq!(labels.place(), None);
     }
 
     #[test]

@@ -10,21 +10,22 @@ use serde_json::Value;
 
 use super::kinds::Kind;
 use super::problem::{At, Found, Reason};
-use super::read::{entries, is_set, text};
+use super::read::{is_set, text};
 use crate::base::{Quantity, Timestamp};
 use crate::tree::closest;
 
 /// What a simulation makes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FieldClass {
+pub(super) enum FieldClass {
     Modelled,
     Irrelevant,
     NotModelled,
 }
 
-struct Field {
-    name: &'static str,
-    shape: Shape,
+#[derive(Clone)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
     class: FieldClass,
     /// Of a field that is not modelled: the only value that matters.
     value: Option<&'static str>,
@@ -33,8 +34,11 @@ struct Field {
 }
 
 #[derive(Clone, Debug)]
-enum Shape {
-    Text,
+pub(super) enum Shape {
+    /// A text, with the name of its type in Go where it has one.
+    Text(&'static str),
+    /// Bytes in base 64.
+    Bytes,
     Time,
     Int,
     Long,
@@ -45,12 +49,34 @@ enum Shape {
     List(Box<Self>),
     Map(Box<Self>),
     Type(&'static str),
+    /// An object with `apiVersion`, `kind` and `metadata` of its own.
+    Object(&'static str),
 }
 
-type Types = BTreeMap<&'static str, Vec<Field>>;
+/// A type of the table.
+#[derive(Clone, Default)]
+pub(super) struct Type {
+    /// The package of Go, such as `v1`.
+    pub(super) package: &'static str,
+    pub(super) fields: Vec<Field>,
+}
+
+impl Type {
+    pub(super) fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+type Types = BTreeMap<&'static str, Type>;
 
 /// Parsed once; it never changes.
 static TYPES: OnceLock<Types> = OnceLock::new();
+
+/// The type of a name; of an unknown name one without fields.
+pub(super) fn type_of(name: &str) -> &'static Type {
+    static NONE: Type = Type { package: "v1", fields: Vec::new() };
+    types().get(name).unwrap_or(&NONE)
+}
 
 fn types() -> &'static Types {
     TYPES.get_or_init(|| parse(include_str!("fields.txt")))
@@ -59,10 +85,19 @@ fn types() -> &'static Types {
 fn parse(table: &'static str) -> Types {
     let mut types = Types::new();
     let mut current: &'static str = "";
+    let (mut package, mut same) = ("v1", Vec::new());
     for line in table.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('@') {
+            package = name.trim();
+            continue;
+        }
+        if let Some((name, other)) = line.split_once(" = ").filter(|_| !line.starts_with(' ')) {
+            same.push((name, other.trim()));
+            continue;
+        }
         if !line.starts_with(' ') {
             current = line.trim();
-            types.insert(current, Vec::new());
+            types.insert(current, Type { package, fields: Vec::new() });
             continue;
         }
         let (sign, rest) = line.trim().split_at(1);
@@ -80,7 +115,11 @@ fn parse(table: &'static str) -> Types {
             };
             Field { name, shape: Shape::parse(shape), class, value, instead: instead.trim() }
         });
-        types.get_mut(current).expect("fields stand below a type").extend(fields);
+        types.get_mut(current).expect("fields stand below a type").fields.extend(fields);
+    }
+    for (name, other) in same {
+        let other = types.get(other).cloned().unwrap_or_default();
+        types.insert(name, other);
     }
     types
 }
@@ -94,8 +133,15 @@ impl Shape {
         if let Some(value) = inner('{', '}') {
             return Self::Map(Box::new(Self::parse(value)));
         }
+        if let Some(name) = text.strip_prefix("str/") {
+            return Self::Text(name);
+        }
+        if let Some(name) = text.strip_prefix("obj/") {
+            return Self::Object(name);
+        }
         match text {
-            "str" => Self::Text,
+            "str" => Self::Text(""),
+            "bytes" => Self::Bytes,
             "time" => Self::Time,
             "int" => Self::Int,
             "long" => Self::Long,
@@ -109,7 +155,7 @@ impl Shape {
 
     const fn wanted(&self) -> &'static str {
         match self {
-            Self::Text => "a string",
+            Self::Text(_) | Self::Bytes => "a string",
             Self::Time => "a time such as 2026-01-05T00:00:00Z",
             Self::Int | Self::Long => "an integer",
             Self::Bool => "true or false",
@@ -117,59 +163,31 @@ impl Shape {
             Self::IntOrText => "an integer or a string",
             Self::Any => "anything",
             Self::List(_) => "a list",
-            Self::Map(_) | Self::Type(_) => "a mapping",
+            Self::Map(_) | Self::Type(_) | Self::Object(_) => "a mapping",
         }
     }
 }
 
 /// Checks the fields of an object as it is written: names, types, and what is not modelled.
 pub(super) fn check(kind: Kind, object: &Value, found: &mut Found) {
+    walk(&Shape::Object(type_name(kind, object)), object, &At::ROOT, found);
+}
+
+/// The type of an object of a kind.
+pub(super) fn type_name(kind: Kind, object: &Value) -> &'static str {
     let first_version = text(&object["apiVersion"]) == "autoscaling/v1";
-    let name = match kind {
-        Kind::Pod => "Pod",
-        Kind::Deployment => "Deployment",
-        Kind::ReplicaSet => "ReplicaSet",
-        Kind::Service => "Service",
-        Kind::ConfigMap => "ConfigMap",
-        Kind::Secret => "Secret",
-        Kind::Namespace => "Namespace",
-        Kind::Node => "Node",
-        Kind::PriorityClass => "PriorityClass",
+    match kind {
         Kind::HorizontalPodAutoscaler if first_version => "HorizontalPodAutoscalerV1",
-        Kind::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
-        Kind::ServiceAccount => "ServiceAccount",
-        Kind::PersistentVolumeClaim => "PersistentVolumeClaim",
-        Kind::PersistentVolume => "PersistentVolume",
-        Kind::StorageClass => "StorageClass",
-        Kind::CsiNode => "CSINode",
-        Kind::CsiDriver => "CSIDriver",
-        Kind::CsiStorageCapacity => "CSIStorageCapacity",
-        Kind::VolumeAttachment => "VolumeAttachment",
-        Kind::PodDisruptionBudget => "PodDisruptionBudget",
-        Kind::StatefulSet
-        | Kind::DaemonSet
-        | Kind::Job
-        | Kind::CronJob
-        | Kind::ReplicationController
-        | Kind::ResourceQuota
-        | Kind::LimitRange
-        | Kind::RuntimeClass => return,
-    };
-    if !object.is_object() {
-        wrong_type(&Shape::Type(name), object, &At::ROOT, found);
-        return;
+        _ => kind.name(),
     }
-    let fields = &types()[name];
-    for (key, value) in entries(object) {
-        let at = At::ROOT.field(key);
-        match key {
-            "apiVersion" | "kind" => walk(&Shape::Text, value, &at, found),
-            "metadata" => walk(&Shape::Type("ObjectMeta"), value, &at, found),
-            _ => {
-                let common = ["apiVersion", "kind", "metadata"];
-                check_field(key, value, fields, &common, &at, found);
-            }
-        }
+}
+
+/// The fields that every object has.
+pub(super) fn common_field(key: &str) -> Option<Shape> {
+    match key {
+        "apiVersion" | "kind" => Some(Shape::Text("")),
+        "metadata" => Some(Shape::Type("ObjectMeta")),
+        _ => None,
     }
 }
 
@@ -229,7 +247,7 @@ fn unknown(key: &str, known: &[&str], at: &At<'_>, found: &mut Found) {
 fn walk(shape: &Shape, value: &Value, at: &At<'_>, found: &mut Found) {
     let fits = match (shape, value) {
         (_, Value::Null) | (Shape::Any, _) => true,
-        (Shape::Text, value) => value.is_string(),
+        (Shape::Text(_) | Shape::Bytes, value) => value.is_string(),
         (Shape::Time, value) => value.as_str().is_some_and(|text| Timestamp::parse(text).is_ok()),
         (Shape::Int, value) => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
         (Shape::Long, value) => value.is_i64(),
@@ -251,9 +269,23 @@ fn walk(shape: &Shape, value: &Value, at: &At<'_>, found: &mut Found) {
             true
         }
         (Shape::Type(name), Value::Object(map)) => {
-            let fields = types().get(name).map_or(&[][..], Vec::as_slice);
+            let fields = &type_of(name).fields;
             for (key, value) in map {
                 check_field(key, value, fields, &[], &at.field(key), found);
+            }
+            true
+        }
+        (Shape::Object(name), Value::Object(map)) => {
+            let fields = &type_of(name).fields;
+            for (key, value) in map {
+                let at = at.field(key);
+                match common_field(key) {
+                    Some(shape) => walk(&shape, value, &at, found),
+                    None => {
+                        let common = ["apiVersion", "kind", "metadata"];
+                        check_field(key, value, fields, &common, &at, found);
+                    }
+                }
             }
             true
         }
@@ -305,7 +337,7 @@ fn wrong_type(shape: &Shape, value: &Value, at: &At<'_>, found: &mut Found) {
     let problem = found.add(at, Reason::Type, format!("expected {wanted}, found {given}"));
     let scalar = value.is_number() || value.is_boolean();
     problem.hint = match (shape, value) {
-        (Shape::Text, _) if scalar => Some(format!("write it in quotes: \"{value}\"")),
+        (Shape::Text(_), _) if scalar => Some(format!("write it in quotes: \"{value}\"")),
         (Shape::Int | Shape::Long, Value::String(text)) if text.trim().parse::<i64>().is_ok() => {
             Some(format!("write it without quotes: {}", text.trim()))
         }
@@ -354,11 +386,11 @@ mod tests {
         fn named(shape: &Shape) -> Option<&'static str> {
             match shape {
                 Shape::List(inner) | Shape::Map(inner) => named(inner),
-                Shape::Type(name) => Some(name),
+                Shape::Type(name) | Shape::Object(name) => Some(name),
                 _ => None,
             }
         }
-        for (owner, fields) in types() {
+        for (owner, Type { fields, .. }) in types() {
             for field in fields {
                 let name = named(&field.shape);
                 let there = name.is_none_or(|name| types().contains_key(name));

@@ -145,7 +145,10 @@ pub(super) fn lower(
         let left_out = match class(document) {
             KindClass::Modelled(kind) => {
                 prepared.extend(prepare(kind, document, input).map(|tree| (kind, document, tree)));
-                continue;
+                if kind != Kind::ReplicationController {
+                    continue;
+                }
+                &mut not_modelled
             }
             KindClass::Irrelevant => continue,
             KindClass::NotModelled => &mut not_modelled,

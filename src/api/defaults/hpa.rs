@@ -19,6 +19,7 @@ pub(super) fn default_hpa(object: &mut Value) {
         return;
     };
     default(spec, "minReplicas", 1);
+    default(spec, "maxReplicas", 0); // no pointer in Go
     let none = spec.get("metrics").is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
     if none {
         spec.insert("metrics".to_owned(), json!([cpu_metric(&80.into())]));

@@ -1,14 +1,17 @@
 //! What the API server fills in.
 //!
 //! Source: kubernetes v1.36.3 pkg/apis/{core/v1,apps/v1,autoscaling/v1,autoscaling/v2}/defaults.go
-//! (recorded). Differs: null values are taken out (they mean "not set"); status is not filled; an
-//! autoscaler of an older version becomes one of `autoscaling/v2`.
+//! (recorded). Differs: status is not filled but for claims and volumes; an autoscaler of an older
+//! version becomes one of `autoscaling/v2`.
 
 mod hpa;
+mod image;
 mod pod;
+mod workload;
 
 use serde_json::{Map, Value, json};
 
+use super::canonical::canonical;
 use super::kinds::Kind;
 use super::read::{deep_mut, default, map_mut, maps_mut, text};
 
@@ -16,11 +19,16 @@ pub(super) use pod::{default_bare_pod, default_pod_spec, pod_view};
 
 /// Fills in what the API server fills in. Never fails: what has the wrong type stays as it is.
 pub fn default_object(kind: Kind, object: &mut Value) {
-    prune_nulls(object);
+    canonical(kind, object);
     match kind {
         Kind::Pod => default_bare_pod(object),
-        Kind::Deployment => default_deployment(object),
-        Kind::ReplicaSet => default_replica_set(object),
+        Kind::Deployment => workload::default_deployment(object),
+        Kind::ReplicaSet => workload::default_replica_set(object),
+        Kind::StatefulSet => workload::default_stateful_set(object),
+        Kind::DaemonSet => workload::default_daemon_set(object),
+        Kind::Job => workload::default_job(object),
+        Kind::CronJob => workload::default_cron_job(object),
+        Kind::ReplicationController => workload::default_replication_controller(object),
         Kind::Service => default_service(object),
         Kind::HorizontalPodAutoscaler => hpa::default_hpa(object),
         Kind::LimitRange => super::admission::default_limit_range(object),
@@ -38,6 +46,12 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         Kind::PersistentVolumeClaim | Kind::PersistentVolume => {
             if let Some(spec) = deep_mut(object, &["spec"]) {
                 default(spec, "volumeMode", "Filesystem");
+                if kind == Kind::PersistentVolume {
+                    fill_text(spec, "persistentVolumeReclaimPolicy", "Retain");
+                }
+            }
+            if let Some(claim) = object.as_object_mut() {
+                workload::default_claim_status(claim);
             }
         }
         Kind::StorageClass => {
@@ -53,26 +67,9 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         | Kind::CsiDriver
         | Kind::CsiStorageCapacity
         | Kind::VolumeAttachment
-        | Kind::StatefulSet
-        | Kind::DaemonSet
-        | Kind::Job
-        | Kind::CronJob
-        | Kind::ReplicationController
         | Kind::ResourceQuota
         | Kind::RuntimeClass
         | Kind::PodDisruptionBudget => {}
-    }
-}
-
-/// Takes out entries that are null.
-fn prune_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(prune_nulls);
-        }
-        Value::Array(list) => list.iter_mut().for_each(prune_nulls),
-        _ => {}
     }
 }
 
@@ -84,44 +81,6 @@ fn default_template(spec: &mut Map<String, Value>) {
     if let Some(pod) = map_mut(spec, "template").and_then(|template| map_mut(template, "spec")) {
         default_pod_spec(pod);
     }
-}
-
-/// Rule C22.
-fn default_deployment(object: &mut Value) {
-    if let Some(object) = object.as_object_mut() {
-        default(object, "spec", Map::new());
-    }
-    let Some(spec) = deep_mut(object, &["spec"]) else {
-        return;
-    };
-    default(spec, "replicas", 1);
-    default(spec, "revisionHistoryLimit", 10);
-    default(spec, "progressDeadlineSeconds", 600);
-    default(spec, "strategy", Map::new());
-    if let Some(strategy) = map_mut(spec, "strategy") {
-        if text(strategy.get("type").unwrap_or(&Value::Null)).is_empty() {
-            strategy.insert("type".to_owned(), "RollingUpdate".into());
-        }
-        if strategy.get("type").is_some_and(|kind| kind == "RollingUpdate") {
-            default(strategy, "rollingUpdate", Map::new());
-            if let Some(rolling) = map_mut(strategy, "rollingUpdate") {
-                default(rolling, "maxSurge", "25%");
-                default(rolling, "maxUnavailable", "25%");
-            }
-        }
-    }
-    default_template(spec);
-}
-
-fn default_replica_set(object: &mut Value) {
-    if let Some(object) = object.as_object_mut() {
-        default(object, "spec", Map::new());
-    }
-    let Some(spec) = deep_mut(object, &["spec"]) else {
-        return;
-    };
-    default(spec, "replicas", 1);
-    default_template(spec);
 }
 
 /// Rule C183.

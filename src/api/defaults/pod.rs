@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::read::{deep_mut, default, map_mut, maps_mut, text};
 use super::super::requests::fill_requests;
+use super::image::pull_policy;
 use super::{fill_number, fill_text};
 
 /// Fills in a pod that stands alone: its specification, and what templates get only once a pod is
@@ -102,20 +103,6 @@ fn default_container(container: &mut Map<String, Value>) {
         && context.get("procMount").is_some_and(Value::is_null)
     {
         context.remove("procMount");
-    }
-}
-
-/// Rule N61: an image without a tag, or with `latest`, is asked for at each start.
-fn pull_policy(image: &str) -> &'static str {
-    if image.is_empty() {
-        return "IfNotPresent";
-    }
-    let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
-    let last = name.rsplit('/').next().unwrap_or(name);
-    let tag = last.split_once(':').map(|(_, tag)| tag);
-    match (tag, digest) {
-        (Some("latest"), _) | (None, None) => "Always",
-        _ => "IfNotPresent",
     }
 }
 

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::super::names;
 use super::super::problem::{At, Found};
 use super::super::read::{is_set, items, text};
-use super::{against, not_negative, one_of, pod, port_number, port_or_name, resources};
+use super::{
+    against, not_negative, one_of, pod, port_number, port_or_name, resources, security,
+};
 
 /// All containers of a pod; `volumes` are the names of its volumes.
 pub(super) fn validate_all(spec: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, found: &mut Found) {
@@ -87,13 +89,10 @@ fn common(
     } else {
         against(&at.field("name"), name, &names::dns_label(name), found);
     }
-    let image = text(&container["image"]);
-    if image.is_empty() {
+    if text(&container["image"]).is_empty() {
         found.required(&at.field("image"), "");
-    } else if image.trim() != image {
-        let why = "must not have leading or trailing whitespace";
-        found.invalid_text(&at.field("image"), image, why);
     }
+    security::of_container(container, spec, at, found);
     const MESSAGES: [&str; 2] = ["File", "FallbackToLogsOnError"];
     let place = at.field("terminationMessagePolicy");
     one_of(&place, &container["terminationMessagePolicy"], &MESSAGES, found);
@@ -162,12 +161,120 @@ fn environment(container: &Value, at: &At<'_>, found: &mut Found) {
         } else if given.len() > 1 {
             found.invalid_text(&place, "", "may not have more than one field specified at a time");
         }
+        field_ref(&source["fieldRef"], &ENV_FIELDS, &place.field("fieldRef"), found);
+        resource_ref(&source["resourceFieldRef"], &place.field("resourceFieldRef"), found);
         for kind in ["configMapKeyRef", "secretKeyRef"] {
             if is_set(&source[kind]) && text(&source[kind]["key"]).is_empty() {
                 let place = place.field(kind);
                 found.required(&place.field("key"), "");
             }
         }
+    }
+}
+
+/// What a variable may read of its pod.
+const ENV_FIELDS: [&str; 9] = [
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+];
+
+/// A field of the pod. Source: `validateObjectFieldSelector`.
+pub(super) fn field_ref(source: &Value, known: &[&str], at: &At<'_>, found: &mut Found) {
+    if !is_set(source) {
+        return;
+    }
+    const LABELS: [&str; 7] = [
+        "metadata.annotations",
+        "metadata.labels",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "status.phase",
+        "spec.host",
+        "status.nominatedNodeName",
+    ];
+    let (path, place) = (text(&source["fieldPath"]), at.field("fieldPath"));
+    if text(&source["apiVersion"]).is_empty() {
+        found.required(&at.field("apiVersion"), "");
+        return;
+    }
+    if path.is_empty() {
+        found.required(&place, "");
+        return;
+    }
+    let subscript = path.strip_suffix("']").and_then(|rest| rest.split_once("['"));
+    match subscript {
+        Some((map @ ("metadata.annotations" | "metadata.labels"), key)) => {
+            let key = if map == "metadata.annotations" { key.to_lowercase() } else { key.to_owned() };
+            against(at, &key, &names::qualified_name(&key), found);
+        }
+        Some((other, _)) => {
+            let why = format!("error converting fieldPath: field label not supported: {other}");
+            found.invalid_text(&place, path, &why);
+        }
+        None if known.contains(&path) => {}
+        None if ENV_FIELDS.contains(&path) || LABELS[..6].contains(&path) => {
+            found.not_supported(&place, path, known);
+        }
+        None => {
+            let why = format!("error converting fieldPath: field label not supported: {path}");
+            found.invalid_text(&place, path, &why);
+        }
+    }
+}
+
+/// A resource of a container. Source: `validateContainerResourceFieldSelector`.
+pub(super) fn resource_ref(source: &Value, at: &At<'_>, found: &mut Found) {
+    const KNOWN: [&str; 6] = [
+        "limits.cpu",
+        "limits.ephemeral-storage",
+        "limits.memory",
+        "requests.cpu",
+        "requests.ephemeral-storage",
+        "requests.memory",
+    ];
+    if !is_set(source) {
+        return;
+    }
+    let (resource, place) = (text(&source["resource"]), at.field("resource"));
+    let huge = ["limits.hugepages-", "requests.hugepages-"].iter().any(|p| resource.starts_with(p));
+    if resource.is_empty() {
+        found.required(&place, "");
+    } else if !KNOWN.contains(&resource) && !huge {
+        found.not_supported(&place, resource, &KNOWN);
+    }
+    divisor(source, resource, &at.field("divisor"), found);
+}
+
+fn divisor(source: &Value, resource: &str, at: &At<'_>, found: &mut Found) {
+    let name = resource.split_once('.').map_or("", |(_, name)| name);
+    let fine: &[&str] = match name {
+        "cpu" => &["1m", "1"],
+        "memory" | "ephemeral-storage" => {
+            &["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"]
+        }
+        _ => return,
+    };
+    let given = super::super::read::quantity(&source["divisor"]).unwrap_or_default();
+    let shown = given.canonical();
+    if given.sign() != 0 && !fine.contains(&shown.as_str()) {
+        let what = if name == "cpu" {
+            "only divisor's values 1m and 1 are supported with the cpu resource".to_owned()
+        } else {
+            let what = if name == "memory" { "memory" } else { "local ephemeral storage" };
+            format!(
+                "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are \
+                 supported with the {what} resource"
+            )
+        };
+        let (place, _) = (at, ());
+        found.invalid_text(place, name, &what);
     }
 }
 
@@ -290,8 +397,14 @@ pub(super) fn validate_claims(container: &Value, spec: &Value, at: &At<'_>, foun
     let list = at.field("claims");
     for (index, claim) in items(&container["resources"]["claims"]).iter().enumerate() {
         let name = text(&claim["name"]);
-        if !known.contains(name) {
-            found.not_found(&list.index(index), name);
+        if name.is_empty() {
+            found.required(&list.index(index), "");
+        } else if !known.contains(name) {
+            let why = match known.is_empty() {
+                true => "must be one of the names in pod.spec.resourceClaims which is empty",
+                false => "must be one of the names in pod.spec.resourceClaims",
+            };
+            found.not_found_because(&list.index(index), name, why);
         }
     }
 }

@@ -23,6 +23,12 @@ pub(super) fn validate_hpa(object: &Value, found: &mut Found) {
     }
     target_ref(&spec["scaleTargetRef"], &at.field("scaleTargetRef"), found);
     let list = at.field("metrics");
+    let outside = |metric: &Value| matches!(text(&metric["type"]), "Object" | "External");
+    if least == Some(0) && !items(&spec["metrics"]).iter().any(outside) {
+        let why = "must specify at least one Object or External metric to support scaling to zero \
+                   replicas";
+        found.forbidden(&list, why);
+    }
     for (index, metric) in items(&spec["metrics"]).iter().enumerate() {
         validate_metric(metric, &list.index(index), found);
     }

@@ -2,20 +2,29 @@
 //!
 //! Source: kubernetes v1.36.3 pkg/apis/{core,apps,autoscaling}/validation/validation.go,
 //! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go (recorded). Objects are looked
-//! at with their defaults. Differs: places are those of the field in the manifest (the API server
-//! says `metadata.taints` for `spec.taints`), labels are located to the label; what an object names
-//! elsewhere is not asked for; amounts beyond 2^50 are refused.
+//! at with their defaults. Differs: what an object names elsewhere is not asked for; amounts beyond
+//! 2^50 are refused.
 
 mod affinity;
+mod config;
 mod container;
 mod hpa;
+mod job;
+mod metadata;
 mod node;
 mod pod;
 mod resources;
+mod security;
 mod service;
+mod sets;
 mod storage;
+mod update;
 mod volumes;
 mod workload;
+
+pub(super) use job::JOB_LABELS;
+pub(super) use metadata::generic as generic_metadata;
+pub(super) use update::{validate_generic_update, validate_update};
 
 use serde_json::Value;
 
@@ -24,29 +33,48 @@ use super::names;
 use super::problem::{At, Found};
 use super::read::{entries, items, text};
 
-/// Validates an object with its defaults.
-pub(super) fn validate(kind: Kind, object: &Value, found: &mut Found) {
-    let name_rule = match kind {
-        Kind::Service | Kind::Namespace => names::dns_label,
-        _ => names::dns_subdomain,
-    };
-    let namespaced = !matches!(
-        kind,
-        Kind::Node
-            | Kind::Namespace
-            | Kind::PriorityClass
-            | Kind::PersistentVolume
-            | Kind::StorageClass
-            | Kind::CsiNode
-            | Kind::CsiDriver
-            | Kind::VolumeAttachment
-            | Kind::RuntimeClass
-    );
-    metadata(&object["metadata"], name_rule, namespaced, found);
+/// What a control plane was told to allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Privileged containers (`kube-apiserver --allow-privileged`).
+    pub privileged: bool,
+}
+
+impl Default for Allowed {
+    /// What clusters of people have.
+    fn default() -> Self {
+        Self { privileged: true }
+    }
+}
+
+/// What a new object is held to by its kind, with its defaults.
+pub(super) fn validate(kind: Kind, object: &Value, allowed: Allowed, found: &mut Found) {
+    let before = found.0.len();
+    metadata::of_kind(kind, &object["metadata"], found);
+    of_kind(kind, object, None, found);
+    if !allowed.privileged {
+        security::privileged(kind, object, found);
+    }
+    if kind == Kind::Pod {
+        pod::only_new(object, found);
+    }
+    if kind == Kind::CronJob {
+        metadata::short_name(object, found);
+    }
+    debug_assert!(found.0.len() >= before, "findings are only added");
+}
+
+/// What an object is held to by its kind, new or changed.
+fn of_kind(kind: Kind, object: &Value, old: Option<&Value>, found: &mut Found) {
     match kind {
         Kind::Pod => pod::validate_pod(object, found),
         Kind::Deployment => workload::validate_deployment(object, found),
         Kind::ReplicaSet => workload::validate_replica_set(object, found),
+        Kind::StatefulSet => sets::validate_stateful_set(object, found),
+        Kind::DaemonSet => sets::validate_daemon_set(object, found),
+        Kind::ReplicationController => sets::validate_replication_controller(object, found),
+        Kind::Job => job::validate_job(object, found),
+        Kind::CronJob => job::validate_cron_job(object, old, found),
         Kind::Service => service::validate_service(object, found),
         Kind::HorizontalPodAutoscaler => hpa::validate_hpa(object, found),
         Kind::Node => node::validate_node(object, found),
@@ -57,69 +85,19 @@ pub(super) fn validate(kind: Kind, object: &Value, found: &mut Found) {
         Kind::CsiStorageCapacity => storage::validate_capacity(object, found),
         Kind::VolumeAttachment => storage::validate_attachment(object, found),
         Kind::PodDisruptionBudget => storage::validate_budget(object, found),
-        Kind::StatefulSet | Kind::DaemonSet | Kind::Job | Kind::CronJob => {}
-        Kind::ReplicationController
-        | Kind::ResourceQuota
-        | Kind::LimitRange
-        | Kind::RuntimeClass => {}
-        Kind::CsiNode | Kind::CsiDriver => {}
-        Kind::ConfigMap | Kind::Secret | Kind::Namespace | Kind::ServiceAccount => {}
+        Kind::ConfigMap => config::validate_config_map(object, found),
+        Kind::Secret => config::validate_secret(object, found),
+        Kind::ResourceQuota => config::validate_quota(object, found),
+        Kind::LimitRange => config::validate_limit_range(object, found),
+        Kind::RuntimeClass => config::validate_runtime_class(object, found),
+        Kind::CsiNode | Kind::CsiDriver | Kind::Namespace | Kind::ServiceAccount => {}
     }
 }
 
-fn metadata(metadata: &Value, rule: fn(&str) -> Vec<String>, namespaced: bool, found: &mut Found) {
-    let at = At::ROOT.field("metadata");
-    let (name, prefix) = (text(&metadata["name"]), text(&metadata["generateName"]));
-    if name.is_empty() && prefix.is_empty() {
-        found.required(&at.field("name"), "name or generateName is required");
-    }
-    if !name.is_empty() {
-        against(&at.field("name"), name, &rule(name), found);
-    }
-    if !prefix.is_empty() {
-        // What follows the prefix is a letter or a digit.
-        let complete = format!("{}a", prefix.strip_suffix('-').unwrap_or(prefix));
-        against(&at.field("generateName"), prefix, &rule(&complete), found);
-    }
-    let namespace = text(&metadata["namespace"]);
-    if namespaced && !namespace.is_empty() {
-        against(&at.field("namespace"), namespace, &names::dns_label(namespace), found);
-    }
-    labels(&at.field("labels"), &metadata["labels"], found);
-    annotations(&at.field("annotations"), &metadata["annotations"], found);
-    owners(&metadata["ownerReferences"], &at.field("ownerReferences"), found);
-    for (index, finalizer) in items(&metadata["finalizers"]).iter().enumerate() {
-        let name = text(finalizer);
-        let list = at.field("finalizers");
-        let here = list.index(index);
-        let faults = names::qualified_name(name);
-        against(&here, name, &faults, found);
-        let standard = matches!(name, "kubernetes" | "orphan" | "foregroundDeletion");
-        if faults.is_empty() && !standard && !name.contains('/') {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            found.invalid_text(&here, name, why);
-        }
-    }
-}
-
-fn owners(list: &Value, at: &At<'_>, found: &mut Found) {
-    let mut controllers = 0;
-    for owner in items(list) {
-        let version = text(&owner["apiVersion"]);
-        if version.rsplit('/').next().unwrap_or("").is_empty() {
-            found.invalid_text(&at.field("apiVersion"), version, "version must not be empty");
-        }
-        for field in ["kind", "name", "uid"] {
-            if text(&owner[field]).is_empty() {
-                found.invalid_text(&at.field(field), "", "must not be empty");
-            }
-        }
-        controllers += usize::from(owner["controller"] == true);
-    }
-    if controllers > 1 {
-        let why = "only one reference can have controller set to true";
-        found.invalid(at, list, why);
-    }
+/// A mapping as Go prints it: its keys in this order, without spaces.
+fn show(value: &Value, keys: &[&str]) -> String {
+    let pairs: Vec<String> = keys.iter().map(|key| format!("{key:?}:{}", value[*key])).collect();
+    format!("{{{}}}", pairs.join(","))
 }
 
 /// Says each reason against a text.
@@ -129,9 +107,12 @@ fn against(at: &At<'_>, value: &str, why: &[String], found: &mut Found) {
     }
 }
 
+/// All annotations of an object, in bytes.
+const ANNOTATIONS_MAX: usize = 256 << 10;
+
 fn labels(at: &At<'_>, labels: &Value, found: &mut Found) {
     for (key, value) in entries(labels) {
-        let here = at.key(key);
+        let here = at.silent(key);
         against(&here, key, &names::qualified_name(key), found);
         against(&here, text(value), &names::label_value(text(value)), found);
     }
@@ -140,7 +121,11 @@ fn labels(at: &At<'_>, labels: &Value, found: &mut Found) {
 fn annotations(at: &At<'_>, annotations: &Value, found: &mut Found) {
     for (key, _) in entries(annotations) {
         let lower = key.to_lowercase();
-        against(&at.key(key), key, &names::qualified_name(&lower), found);
+        against(&at.silent(key), key, &names::qualified_name(&lower), found);
+    }
+    let size: usize = entries(annotations).map(|(key, value)| key.len() + text(value).len()).sum();
+    if size > ANNOTATIONS_MAX {
+        found.too_long(at, ANNOTATIONS_MAX);
     }
 }
 

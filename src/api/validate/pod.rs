@@ -7,14 +7,52 @@ use serde_json::Value;
 use super::super::names;
 use super::super::problem::{At, Found};
 use super::super::read::{entries, is_set, items, text};
-use super::{affinity, against, container, labels, one_of, resources, volumes};
+use super::{affinity, against, container, labels, one_of, resources, security, show, volumes};
 
 pub(super) fn validate_pod(object: &Value, found: &mut Found) {
     let (spec, at) = (&object["spec"], At::ROOT.field("spec"));
+    annotated(&object["metadata"], spec, &At::ROOT.field("metadata.annotations"), found);
     validate_spec(spec, &at, found);
+    for list in ["containers", "initContainers"] {
+        let here = at.field(list);
+        for (index, container) in items(&spec[list]).iter().enumerate() {
+            image(container, &here.index(index), found);
+        }
+    }
     if !text(&spec["nodeName"]).is_empty() && !items(&spec["schedulingGates"]).is_empty() {
         let why = "cannot be set until all schedulingGates have been cleared";
         found.forbidden(&at.field("nodeName"), why);
+    }
+}
+
+/// The image of a pod that stands alone.
+pub(super) fn image(container: &Value, at: &At<'_>, found: &mut Found) {
+    let image = text(&container["image"]);
+    if image.is_empty() {
+        found.required(&at.field("image"), "");
+    } else if image.trim() != image {
+        let why = "must not have leading or trailing whitespace";
+        found.invalid_text(&at.field("image"), image, why);
+    }
+}
+
+/// A pod that is created, not a template.
+pub(super) fn only_new(object: &Value, found: &mut Found) {
+    let (spec, at) = (&object["spec"], At::ROOT.field("spec"));
+    if !items(&spec["ephemeralContainers"]).is_empty() {
+        found.forbidden(&at.field("ephemeralContainers"), "cannot be set on create");
+    }
+}
+
+/// Annotations of a pod that mean something.
+pub(super) fn annotated(metadata: &Value, _spec: &Value, at: &At<'_>, found: &mut Found) {
+    const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+    let cost = &metadata["annotations"][COST];
+    if let Some(text) = cost.as_str() {
+        let odd = text.starts_with('+') || text.starts_with('0') && text != "0";
+        if odd || text.parse::<i32>().is_err() {
+            found.invalid_text(&at.silent(COST), COST, "must be a 32bit integer");
+        }
     }
 }
 
@@ -48,12 +86,10 @@ pub(super) fn validate_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
     if let Some(os) = spec["os"]["name"].as_str()
         && !matches!(os, "linux" | "windows")
     {
-        found.not_supported(&at.field("os"), os, &["linux", "windows"]);
+        found.not_supported(&at.field("os").silent_field("name"), os, &["linux", "windows"]);
     }
-    if spec["shareProcessNamespace"] == true && spec["hostPID"] == true {
-        let why = "ShareProcessNamespace and HostPID cannot both be enabled";
-        found.invalid(&at.field("securityContext.shareProcessNamespace"), &true, why);
-    }
+    security::of_pod(spec, at, found);
+    host_aliases(spec, at, found);
     affinity::validate(&spec["affinity"], &at.field("affinity"), found);
     tolerations(&spec["tolerations"], &at.field("tolerations"), found);
     let (spread, here) =
@@ -61,6 +97,21 @@ pub(super) fn validate_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
     affinity::topology_spread(spread, &here, found);
     gates(spec, at, found);
     resources::pod_level(spec, at, found);
+}
+
+fn host_aliases(spec: &Value, at: &At<'_>, found: &mut Found) {
+    let list = at.field("hostAliases");
+    for (index, alias) in items(&spec["hostAliases"]).iter().enumerate() {
+        let here = list.index(index);
+        let address = text(&alias["ip"]);
+        against(&here.field("ip"), address, &names::ip(address), found);
+        let list = here.field("hostnames");
+        for (index, name) in items(&alias["hostnames"]).iter().map(text).enumerate() {
+            let why = names::dns_subdomain(name);
+            let index = format!("[{index}]");
+            against(&list.alias("", &index), name, &why, found);
+        }
+    }
 }
 
 /// Fields that hold a name.
@@ -94,7 +145,13 @@ fn gates(spec: &Value, at: &At<'_>, found: &mut Found) {
         let given = ["resourceClaimName", "resourceClaimTemplateName"].map(|f| is_set(&claim[f]));
         if given[0] == given[1] {
             let why = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`";
-            found.invalid(&list.index(index), claim, why);
+            let shown = serde_json::json!({
+                "Name": claim["name"],
+                "ResourceClaimName": claim["resourceClaimName"],
+                "ResourceClaimTemplateName": claim["resourceClaimTemplateName"],
+            });
+            let keys = ["Name", "ResourceClaimName", "ResourceClaimTemplateName"];
+            found.invalid(&list.index(index), &show(&shown, &keys), why);
         }
     }
     let list = at.field("schedulingGates");
@@ -110,7 +167,7 @@ fn gates(spec: &Value, at: &At<'_>, found: &mut Found) {
 }
 
 /// Source: kubernetes v1.36.3 validation.go `ValidateTolerations`.
-fn tolerations(list: &Value, at: &At<'_>, found: &mut Found) {
+pub(super) fn tolerations(list: &Value, at: &At<'_>, found: &mut Found) {
     for (index, toleration) in items(list).iter().enumerate() {
         let here = at.index(index);
         let (key, effect) = (text(&toleration["key"]), text(&toleration["effect"]));

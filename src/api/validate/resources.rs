@@ -114,7 +114,7 @@ fn requests_within_limits(own: &Value, at: &At<'_>, found: &mut Found) {
 ///
 /// Source: kubernetes v1.36.3 validation.go `validatePodResources`.
 pub(super) fn pod_level(spec: &Value, at: &At<'_>, found: &mut Found) {
-    let overhead = at.field("overhead");
+    let overhead = at.alias("overhead.limits", "overhead");
     for (name, value) in entries(&spec["overhead"]) {
         amount(&overhead.key(name), name, value, found);
     }
@@ -142,14 +142,13 @@ pub(super) fn pod_level(spec: &Value, at: &At<'_>, found: &mut Found) {
         }
     }
     let limits = list(&own["limits"]);
-    let containers = at.field("containers");
     for (index, container) in items(&spec["containers"]).iter().enumerate() {
         for (name, limit) in list(&container["resources"]["limits"]) {
             if let Some(most) = limits.get(&name).filter(|most| limit > **most) {
-                let here = containers.index(index);
-                let here = here.field("resources.limits");
+                let shown = format!("resources.containers[{index}][{name}].limits");
+                let real = format!("containers[{index}].resources.limits[{name}]");
                 let why = format!("must be less than or equal to pod limits of {most}");
-                found.invalid(&here.key(&name), &format!("{:?}", limit.to_string()), &why);
+                found.invalid(&at.alias(&shown, &real), &format!("{:?}", limit.to_string()), &why);
             }
         }
     }

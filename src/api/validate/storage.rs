@@ -20,8 +20,8 @@ pub(super) fn validate_claim(object: &Value, found: &mut Found) {
 pub(super) fn claim_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
     access_modes(spec, at, "at least 1 access mode is required", found);
     label_selector(&at.field("selector"), &spec["selector"], found);
-    let requests = at.field("resources.requests");
-    amount(&spec["resources"]["requests"]["storage"], &requests.key("storage"), found);
+    let requests = at.alias("resources[storage]", "resources.requests[storage]");
+    amount(&spec["resources"]["requests"]["storage"], &requests, found);
     for field in ["storageClassName", "volumeName"] {
         let name = text(&spec[field]);
         if !name.is_empty() {
@@ -34,7 +34,10 @@ pub(super) fn claim_spec(spec: &Value, at: &At<'_>, found: &mut Found) {
 pub(super) fn validate_volume(object: &Value, found: &mut Found) {
     let (spec, at) = (&object["spec"], At::ROOT.field("spec"));
     access_modes(spec, &at, "", found);
-    amount(&spec["capacity"]["storage"], &at.field("capacity").key("storage"), found);
+    capacity(&spec["capacity"], &at.field("capacity"), found);
+    const KEPT: [&str; 3] = ["Delete", "Recycle", "Retain"];
+    let policy = &spec["persistentVolumeReclaimPolicy"];
+    one_of(&at.field("persistentVolumeReclaimPolicy"), policy, &KEPT, found);
     one_of(&at.field("volumeMode"), &spec["volumeMode"], &["Block", "Filesystem"], found);
     const NOT_SOURCES: [&str; 9] = [
         "capacity",
@@ -62,6 +65,8 @@ pub(super) fn validate_class(object: &Value, found: &mut Found) {
     if text(&object["provisioner"]).is_empty() {
         found.required(&At::ROOT.field("provisioner"), "");
     }
+    const KEPT: [&str; 3] = ["Delete", "Recycle", "Retain"];
+    one_of(&At::ROOT.field("reclaimPolicy"), &object["reclaimPolicy"], &KEPT[..], found);
     let mode = At::ROOT.field("volumeBindingMode");
     one_of(&mode, &object["volumeBindingMode"], &["Immediate", "WaitForFirstConsumer"], found);
 }
@@ -85,12 +90,37 @@ pub(super) fn validate_attachment(object: &Value, found: &mut Found) {
 pub(super) fn validate_budget(object: &Value, found: &mut Found) {
     let (spec, at) = (&object["spec"], At::ROOT.field("spec"));
     if is_set(&spec["minAvailable"]) && is_set(&spec["maxUnavailable"]) {
-        found.invalid(&at, spec, "minAvailable and maxUnavailable cannot be both set");
+        let shown = serde_json::json!({
+            "MinAvailable": spec["minAvailable"],
+            "Selector": spec["selector"],
+            "MaxUnavailable": spec["maxUnavailable"],
+            "UnhealthyPodEvictionPolicy": spec["unhealthyPodEvictionPolicy"],
+        });
+        let keys = ["MinAvailable", "Selector", "MaxUnavailable", "UnhealthyPodEvictionPolicy"];
+        let why = "minAvailable and maxUnavailable cannot be both set";
+        found.invalid(&at, &super::show(&shown, &keys), why);
     }
     for field in ["minAvailable", "maxUnavailable"] {
-        super::not_negative(&at.field(field), &spec[field], found);
+        super::workload::int_or_percent(&at.field(field), &spec[field], found);
+        super::workload::no_more_than_all(&at.field(field), &spec[field], found);
     }
+    const POLICIES: [&str; 2] = ["AlwaysAllow", "IfHealthyBudget"];
+    let policy = &spec["unhealthyPodEvictionPolicy"];
+    one_of(&at.field("unhealthyPodEvictionPolicy"), policy, &POLICIES, found);
     label_selector(&at.field("selector"), &spec["selector"], found);
+}
+
+fn capacity(capacity: &Value, at: &At<'_>, found: &mut Found) {
+    if entries(capacity).next().is_none() {
+        found.required(at, "");
+    }
+    if !is_set(&capacity["storage"]) || entries(capacity).count() > 1 {
+        let shown = if capacity.is_null() { "{}".to_owned() } else { capacity.to_string() };
+        found.unsupported(at, &shown, &["storage"]);
+    }
+    for (name, value) in entries(capacity) {
+        amount(value, &at.key(name), found);
+    }
 }
 
 fn access_modes(spec: &Value, at: &At<'_>, missing: &str, found: &mut Found) {
@@ -110,7 +140,8 @@ fn amount(value: &Value, at: &At<'_>, found: &mut Found) {
     match quantity(value) {
         None => found.required(at, ""),
         Some(amount) if amount.sign() <= 0 => {
-            found.invalid(at, value, "must be greater than zero");
+            let shown = format!("{:?}", amount.to_string());
+            found.invalid(at, &shown, "must be greater than zero");
         }
         Some(_) => {}
     }

@@ -14,3 +14,4 @@ mod scheduler_sequences;
 mod stateful_sets;
 mod timelines;
 mod tolerations;
+mod validation;
