@@ -21,6 +21,13 @@ pub(super) struct Steps {
     pub(super) wait: Option<Duration>,
 }
 
+impl Steps {
+    /// Whether nothing is done.
+    pub(super) fn is_empty(&self) -> bool {
+        self.create.is_empty() && self.delete.is_empty()
+    }
+}
+
 /// How long failed pods of a node are left alone: longer each time.
 ///
 /// Source: kubernetes v1.36.3 client-go/util/flowcontrol/backoff.go;

@@ -22,6 +22,8 @@ mod tests;
 mod update;
 mod view;
 
+use rand_chacha::ChaCha8Rng;
+
 use crate::base::{Duration, IdVec, Ref, SimTime};
 use crate::cluster::{
     Change, Cluster, Controller, DaemonSet, DaemonSetWrite, NewPod, NodeChange, Plan, Requeue,
@@ -38,6 +40,10 @@ use view::View;
 
 /// Pods that one look makes, and pods that it deletes, at most (rule C105).
 const BURST: usize = 250;
+/// After a look that made or deleted pods the next one is refused until the cache has caught up:
+/// it comes after the first back-off, and whatever was to come later is forgotten until then (rules
+/// C15, C16, C20).
+const CATCHES_UP: Duration = Duration::ms(5);
 
 /// The DaemonSet controller.
 #[derive(Debug)]
@@ -53,6 +59,8 @@ struct Row {
     looked: SimTime,
     ready: Vec<PodId>,
     failures: FailureBackoff,
+    /// Which nodes an update takes next.
+    rng: Option<ChaCha8Rng>,
 }
 
 impl Row {
@@ -181,10 +189,17 @@ impl DaemonSetController {
         let row = &mut self.rows[id];
         let has_turned_ready = row.notes_ready(set, cluster, now);
         let steps = manage(&view, &mut row.failures);
-        let is_repair = !steps.create.is_empty() || !steps.delete.is_empty();
+        let mut is_busy = !steps.is_empty();
         let mut is_ok = self.carry_out(&steps, &view, plan, ctx);
-        if is_ok && !is_repair {
-            let steps = update::roll(&view);
+        if is_ok && !is_busy {
+            let thing = |name: crate::model::ObjectName| {
+                let text = |symbol| cluster.names().resolve(symbol);
+                format!("{}/{}", text(name.namespace), text(name.name))
+            };
+            let open = || ctx.streams.open("daemon-set-updates", &thing(spec.name));
+            let rng = self.rows[id].rng.get_or_insert_with(open);
+            let steps = update::roll(&view, rng);
+            is_busy = steps.as_ref().is_some_and(|steps| !steps.is_empty());
             is_ok = steps.is_some_and(|steps| self.carry_out(&steps, &view, plan, ctx));
         }
         if is_ok {
@@ -200,6 +215,7 @@ impl DaemonSetController {
             steps.wait,
             is_due(has_turned_ready, spec.min_ready + Duration::secs(1)),
             is_due(status.ready != status.available, spec.min_ready),
+            is_busy.then_some(CATCHES_UP),
         ];
         match again.into_iter().flatten().min() {
             _ if !is_ok => Requeue::Failed,

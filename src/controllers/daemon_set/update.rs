@@ -1,7 +1,10 @@
-//! Rolling updates: node by node, the old pod first or the new one first.
+//! Rolling updates: some nodes at a time, the old pod first or the new one first.
 //!
-//! The order of nodes is that of their creation, then those that are gone; the original leaves it
-//! to the order of a map (rule C10).
+//! Which of the nodes that could be next are taken is drawn: the original leaves it to the order of
+//! a map, another one each time (rule C10).
+
+use rand::Rng;
+use rand::seq::SliceRandom;
 
 use crate::base::IntOrString;
 use crate::model::{DaemonSetStrategy, NodeId, PodId};
@@ -75,9 +78,23 @@ impl Limits {
 /// is gone.
 ///
 /// Source: kubernetes v1.36.3 pkg/controller/daemon/update.go `rollingUpdate` (rules C106 to C108).
-pub(super) fn roll(view: &View<'_>) -> Option<Steps> {
+pub(super) fn roll(view: &View<'_>, rng: &mut impl Rng) -> Option<Steps> {
     let Some(limits) = Limits::of(view) else { return Some(Steps::default()) };
-    if limits.surge == 0 { Some(old_first(view, &limits)) } else { new_first(view, &limits) }
+    if limits.surge == 0 {
+        Some(old_first(view, &limits, rng))
+    } else {
+        new_first(view, &limits, rng)
+    }
+}
+
+/// Takes any so many of a list.
+fn any<T: Copy>(mut list: Vec<T>, count: usize, rng: &mut impl Rng) -> Vec<T> {
+    if count == 0 || count >= list.len() {
+        list.truncate(count);
+        return list;
+    }
+    let (drawn, _) = list.partial_shuffle(rng, count);
+    drawn.to_vec()
 }
 
 /// All nodes that have pods or want one.
@@ -91,7 +108,7 @@ fn nodes<'v>(
 }
 
 /// Without surge the old pod goes, and the next look makes the new one (rule C106).
-fn old_first(view: &View<'_>, limits: &Limits) -> Steps {
+fn old_first(view: &View<'_>, limits: &Limits, rng: &mut impl Rng) -> Steps {
     let mut unavailable = 0;
     let (mut replaced, mut candidates) = (Vec::new(), Vec::new());
     for (_, _, pods) in nodes(view) {
@@ -102,17 +119,15 @@ fn old_first(view: &View<'_>, limits: &Limits) -> Steps {
                 replaced.push(old);
                 unavailable += 1;
             }
-            Has::Old(_) if unavailable >= limits.unavailable => {}
             Has::Old(old) => candidates.push(old),
         }
     }
-    candidates.truncate(limits.unavailable.saturating_sub(unavailable));
-    replaced.append(&mut candidates);
+    replaced.extend(any(candidates, limits.unavailable.saturating_sub(unavailable), rng));
     Steps { delete: replaced, ..Steps::default() }
 }
 
 /// With surge the new pod comes, and the old one goes when the new one is available (rule C108).
-fn new_first(view: &View<'_>, limits: &Limits) -> Option<Steps> {
+fn new_first(view: &View<'_>, limits: &Limits, rng: &mut impl Rng) -> Option<Steps> {
     let (mut surging, mut available) = (0, 0);
     let (mut delete, mut leaving) = (Vec::new(), Vec::new());
     let (mut create, mut candidates) = (Vec::new(), Vec::new());
@@ -141,9 +156,7 @@ fn new_first(view: &View<'_>, limits: &Limits) -> Option<Steps> {
             }
         }
     }
-    leaving.truncate(available.saturating_sub(limits.desired));
-    delete.append(&mut leaving);
-    candidates.truncate(limits.surge.saturating_sub(surging));
-    create.append(&mut candidates);
+    delete.extend(any(leaving, available.saturating_sub(limits.desired), rng));
+    create.extend(any(candidates, limits.surge.saturating_sub(surging), rng));
     Some(Steps { create, delete, ..Steps::default() })
 }

@@ -1,5 +1,6 @@
 //! Agreement with what the real components decided, a file an area.
 
+mod daemon_sets;
 mod deployments;
 mod hpa;
 mod jobs;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use seatrial::cluster::Controller;
 use seatrial::controllers::{
-    CronJobController, DeploymentController, EndpointSliceController, JobController,
-    ReplicaSetController, StatefulSetController, TtlAfterFinishedController,
+    CronJobController, DaemonSetController, DeploymentController, EndpointSliceController,
+    JobController, ReplicaSetController, StatefulSetController, TtlAfterFinishedController,
 };
 use seatrial::model::Model;
 use seatrial::sim::Streams;
@@ -20,6 +20,7 @@ const CONTROLLERS: &[(&str, Make)] = &[
     ("replicaset", |model, streams| Box::new(ReplicaSetController::new(model, streams))),
     ("deployment", |model, streams| Box::new(DeploymentController::new(model, streams))),
     ("statefulset", |model, streams| Box::new(StatefulSetController::new(model, streams))),
+    ("daemonset", |model, streams| Box::new(DaemonSetController::new(model, streams))),
     ("job", |model, streams| Box::new(JobController::new(model, streams))),
     ("ttl", |model, streams| Box::new(TtlAfterFinishedController::new(model, streams))),
     ("cronjob", |model, streams| Box::new(CronJobController::new(model, streams))),

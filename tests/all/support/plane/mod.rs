@@ -22,6 +22,7 @@ mod ops_disruption;
 mod ops_nodes;
 mod record_claim;
 mod record_cron_job;
+mod record_daemon_set;
 mod record_deployment;
 mod record_job;
 mod record_node;
@@ -75,9 +76,9 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    fn new(case: &Case<'_>, uids: Uids) -> Result<Self, String> {
+    fn new(case: &Case<'_>, uids: Uids, draw: u32) -> Result<Self, String> {
         let model = model_of(case);
-        let streams = Streams { seed: model.run.seed, replication: 0 };
+        let streams = Streams { seed: model.run.seed, replication: draw };
         let mut changes = Vec::new();
         let cluster = Cluster::new(&model, &streams, &mut changes);
         let mut plane = Self {
@@ -108,9 +109,10 @@ impl Plane {
         Ok(plane)
     }
 
-    /// Runs a case to its horizon; what was there after each slot, by the recorded names.
-    fn run(case: &Case<'_>, uids: Uids) -> Result<(Self, Timeline), String> {
-        let mut plane = Self::new(case, uids)?;
+    /// Runs a case to its horizon; what was there after each slot, by the recorded names. What
+    /// controllers draw is another with each `draw`.
+    fn run(case: &Case<'_>, uids: Uids, draw: u32) -> Result<(Self, Timeline), String> {
+        let mut plane = Self::new(case, uids, draw)?;
         let mut timeline = Timeline::new();
         let mut ops = case.ops.iter().peekable();
         loop {

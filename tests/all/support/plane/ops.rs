@@ -44,7 +44,7 @@ impl Plane {
                 Ok(())
             }
             "evict" | "drain" | "cordon" | "uncordon" => self.disrupt(case, index, op),
-            other if other.starts_with("node_") => self.operate_node(case, op),
+            other if other.starts_with("node_") => self.operate_node(case, index, op),
             other if other.starts_with("pod_") => {
                 self.operate_pod(index, op);
                 Ok(())

@@ -12,7 +12,12 @@ use super::case::{Case, merge, text};
 use super::ops::nodes_of;
 
 impl Plane {
-    pub(super) fn operate_node(&mut self, _case: &Case<'_>, op: &Value) -> Result<(), String> {
+    pub(super) fn operate_node(
+        &mut self,
+        _case: &Case<'_>,
+        index: usize,
+        op: &Value,
+    ) -> Result<(), String> {
         match text(&op["op"]) {
             "node_add" => {
                 let tree = Arc::new(op["obj"].clone());
@@ -23,7 +28,10 @@ impl Plane {
             "node_patch" => {
                 for node in nodes_of(op) {
                     let name = self.name(node);
-                    let Some(tree) = self.cluster.tree(Kind::Node, name) else { continue };
+                    let Some(tree) = self.cluster.tree(Kind::Node, name) else {
+                        self.answer(index, node, "404 NotFound");
+                        continue;
+                    };
                     let mut tree = (**tree).clone();
                     merge(&mut tree, &op["patch"]);
                     let tree = Arc::new(tree);
@@ -35,6 +43,10 @@ impl Plane {
             "node_delete" => {
                 for node in nodes_of(op) {
                     let name = self.name(node);
+                    if self.cluster.tree(Kind::Node, name).is_none() {
+                        self.answer(index, node, "404 NotFound");
+                        continue;
+                    }
                     let (kind, propagation) = (Kind::Node, Propagation::Background);
                     self.write(Write::Delete { kind, name, propagation, grace: None });
                 }

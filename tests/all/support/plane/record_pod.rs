@@ -36,9 +36,12 @@ pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
     }
 }
 
-/// The revision of a StatefulSet's pod, a generated name.
+/// The revision of a pod, a generated name: in a StatefulSet with its owner's name before it.
 fn revision(pod: &Pod, owner: Option<&str>, view: &View<'_>) -> Option<String> {
-    let Some(OwnerRef::StatefulSet(_)) = pod.owner else { return None };
     let hash = view.cluster.template_of(pod).labels.get(view.cluster.revision_label())?;
-    Some(format!("~{}-{}", owner?, view.text(hash)))
+    match pod.owner? {
+        OwnerRef::StatefulSet(_) => Some(format!("~{}-{}", owner?, view.text(hash))),
+        OwnerRef::DaemonSet(_) => Some(format!("~{}", view.text(hash))),
+        OwnerRef::ReplicaSet(_) | OwnerRef::Job(_) => None,
+    }
 }

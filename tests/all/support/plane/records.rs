@@ -27,6 +27,7 @@ type Render = fn(&View<'_>, &mut Vec<(String, Value)>);
 const KINDS: &[(&str, Render)] = &[
     ("Deployment", super::record_deployment::render),
     ("ReplicaSet", super::record_replica_set::render),
+    ("DaemonSet", super::record_daemon_set::render),
     ("Job", super::record_job::render),
     ("CronJob", super::record_cron_job::render),
     ("StatefulSet", super::record_stateful_set::render),
