@@ -22,6 +22,8 @@ mod tests;
 mod update;
 mod view;
 
+use std::cell::RefCell;
+
 use rand_chacha::ChaCha8Rng;
 
 use crate::base::{Duration, IdVec, Ref, SimTime};
@@ -40,9 +42,9 @@ use view::View;
 
 /// Pods that one look makes, and pods that it deletes, at most (rule C105).
 const BURST: usize = 250;
-/// After a look that made or deleted pods the next one is refused until the cache has caught up:
-/// it comes after the first back-off, and whatever was to come later is forgotten until then (rules
-/// C15, C16, C20).
+/// After a look that wrote something the next one is refused until the cache has caught up: it comes
+/// after the first back-off, in place of any that was to come later (rules C15, C16, C20). Of a
+/// status alone the cache knows by then, unless the next look was waiting already.
 const CATCHES_UP: Duration = Duration::ms(5);
 
 /// The DaemonSet controller.
@@ -50,6 +52,8 @@ const CATCHES_UP: Duration = Duration::ms(5);
 pub struct DaemonSetController {
     names: PodNames<DaemonSetId>,
     rows: IdVec<DaemonSetId, Row>,
+    /// How often each was woken since its last look.
+    woken: RefCell<IdVec<DaemonSetId, u32>>,
 }
 
 /// What it remembers of a DaemonSet between two looks.
@@ -87,7 +91,11 @@ impl DaemonSetController {
     /// For a run of this model.
     #[must_use]
     pub fn new(_model: &Model, streams: &Streams) -> Self {
-        Self { names: PodNames::new("pod-names-daemonset", streams), rows: IdVec::new() }
+        Self {
+            names: PodNames::new("pod-names-daemonset", streams),
+            rows: IdVec::new(),
+            woken: RefCell::default(),
+        }
     }
 }
 
@@ -103,6 +111,7 @@ impl Controller for DaemonSetController {
             if let Some(OwnerRef::DaemonSet(id)) = owner
                 && cluster.daemon_sets().get(id).is_some()
             {
+                *self.woken.borrow_mut().grow_to(id) += 1;
                 out.push(ObjectKey::DaemonSet(id));
             }
         };
@@ -143,11 +152,12 @@ impl Controller for DaemonSetController {
     ) -> Requeue {
         let ObjectKey::DaemonSet(id) = key else { return Requeue::Never };
         let row = self.rows.grow_to(id);
+        let woken = std::mem::take(self.woken.get_mut().grow_to(id));
         let Some(set) = cluster.daemon_sets().get(id).filter(|set| !set.is_deleting) else {
             *row = Row::default();
             return Requeue::Never;
         };
-        self.look((id, set), cluster, plan, ctx)
+        self.look((id, set), woken, cluster, plan, ctx)
     }
 }
 
@@ -171,6 +181,7 @@ impl DaemonSetController {
     fn look(
         &mut self,
         (id, set): (DaemonSetId, &DaemonSet),
+        woken: u32,
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
@@ -208,6 +219,7 @@ impl DaemonSetController {
         }
         let status = view.status();
         if status != set.status {
+            is_busy |= woken > 1;
             plan.push(write(DaemonSetWrite::Status(status)));
         }
         let is_due = |holds: bool, after| (holds && !spec.min_ready.is_zero()).then_some(after);
