@@ -123,3 +123,35 @@ fn thin_out(alive: &[PodId], view: &View<'_>, steps: &mut Steps) {
         steps.delete.push(old);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> SimTime {
+        SimTime::ZERO + Duration::ms(ms)
+    }
+
+    /// Rule C103: 1 s, doubled with each deletion up to 15 minutes, forgotten after twice that.
+    #[test]
+    fn failed_pods_are_left_alone_longer_each_time() {
+        let mut failures = FailureBackoff::default();
+        let node = (1, NodeId::new(0));
+        assert_eq!(failures.ask(node, at(0)), None);
+        assert_eq!(failures.ask(node, at(900)), Some(Duration::secs(1)));
+        assert_eq!(failures.ask(node, at(1000)), None);
+        assert_eq!(failures.ask(node, at(2900)), Some(Duration::secs(2)));
+        // Another node, or another generation, has a back-off of its own.
+        assert_eq!(failures.ask((1, NodeId::new(1)), at(2900)), None);
+        assert_eq!(failures.ask((2, NodeId::new(0)), at(2900)), None);
+        let mut now = at(10_000);
+        for _ in 0..12 {
+            assert_eq!(failures.ask(node, now), None);
+            now += Duration::mins(15);
+        }
+        assert_eq!(failures.ask(node, now - Duration::ms(1)), Some(Duration::mins(15)));
+        let long_after = now + Duration::mins(31);
+        assert_eq!(failures.ask(node, long_after), None);
+        assert_eq!(failures.ask(node, long_after + Duration::ms(1)), Some(Duration::secs(1)));
+    }
+}

@@ -17,8 +17,6 @@
 //! out, and pods of another owner with the same labels are neither adopted nor released.
 
 mod manage;
-#[cfg(test)]
-mod tests;
 mod update;
 mod view;
 

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::base::{Id, SimTime};
+use crate::base::SimTime;
 use crate::cluster::{Cluster, DaemonSet, DaemonSetStatus, Node, Pod, Revision};
 use crate::model::{
     DaemonSetId, DaemonSetSpec, DaemonSetStrategy, NodeId, PodId, TaintEffect, matches_node,
