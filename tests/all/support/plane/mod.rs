@@ -7,9 +7,9 @@
 //!           └─ controllers.rs (who runs)
 //! ```
 //!
-//! At one instant: keys whose delay is over, then what pods do by themselves, then all keys that
-//! wait, one controller after the other in the order of controllers.rs, so that owners read a
-//! fresh status of what they own; then the operations of that instant, each with what follows.
+//! At one instant keys that wait are looked at first, one controller after the other in the order
+//! of controllers.rs, so that owners read a fresh status of what they own; then comes the next
+//! thing that a pod does by itself, with what follows; then the operations, each with what follows.
 
 mod actor;
 mod case;
@@ -155,17 +155,12 @@ impl Plane {
                 break self.advance(at);
             };
             self.advance(next);
-            let fires = |key: (SimTime, usize, ObjectKey)| {
-                key.0 == next && self.delayed.get(&(key.1, key.2)) == Some(&next)
-            };
-            if key.is_some_and(fires) {
-                self.look(key.expect("it is there"));
+            if let Some(key) = key.filter(|key| key.0 == next) {
+                self.look(key);
             } else if step == Some(next) {
                 self.take_step();
-            } else if later == Some(next) {
-                self.take_later();
             } else {
-                self.look(key.expect("what else is due"));
+                self.take_later();
             }
         }
     }
