@@ -132,12 +132,8 @@ pub enum KubeletStep {
 /// What happens to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeStep {
-    /// The control plane takes it for lost (rule N401).
-    Lost,
-    /// Its pods' toleration of that is over (rule N403).
-    Evict,
-    /// The control plane sees it again.
-    Back,
+    /// Its kubelet reports that it is ready.
+    Report,
 }
 
 /// What happens to calls.

@@ -21,8 +21,10 @@ use serde_json::Value;
 
 use crate::api::admission::{self, Quota, Surroundings, Usage, default_limit_range};
 use crate::api::{self, Kind, Lowering};
-use crate::base::{LookupMap, Symbol};
-use crate::model::{BudgetId, PodId, Template};
+use crate::base::{Duration, Interner, LookupMap, Symbol};
+use crate::model::{
+    BudgetId, PodId, PodSpec, TaintEffect, Template, Toleration, TolerationOperator,
+};
 
 use super::{Cluster, NewPod, Refusal};
 
@@ -45,6 +47,8 @@ pub(super) struct Admission {
     spaces: LookupMap<Symbol, Space>,
     runtime_classes: Vec<Arc<Value>>,
     pub(super) failing_creations: u32,
+    /// Of the tolerations that pods get by default (rule C168).
+    toleration: Option<Duration>,
 }
 
 /// The rules of one namespace.
@@ -65,6 +69,11 @@ pub struct Admitted {
 }
 
 impl Admission {
+    /// No rules; pods tolerate lost nodes for this long by default.
+    pub(super) fn new(toleration: Option<Duration>) -> Self {
+        Self { toleration, ..Self::default() }
+    }
+
     /// The rules that stand among these trees.
     fn of<'a>(trees: impl Iterator<Item = (Kind, Symbol, &'a Arc<Value>)>) -> Self {
         let mut all = Self::default();
@@ -109,7 +118,13 @@ impl Admission {
         let namespace = template.workload.name.namespace;
         let spec = &template.source["spec"];
         if self.spaces.get(&namespace).is_none() && spec["runtimeClassName"].is_null() {
-            return None;
+            let template = default_tolerations(template, self.toleration?, cx.names)?;
+            let usage = admission::usage(Kind::Pod, &template.source);
+            return Some(Box::new(Admitted {
+                template: Some(Arc::new(template)),
+                usage,
+                refusal: None,
+            }));
         }
         let around = self.around(namespace);
         let mut tree = (*template.source).clone();
@@ -131,8 +146,48 @@ impl Admission {
                 }
             }
         }
+        if admitted.refusal.is_none() {
+            let filled = admitted.template.as_deref().unwrap_or(template);
+            let tolerant = self.toleration.and_then(|t| default_tolerations(filled, t, cx.names));
+            admitted.template = tolerant.map(Arc::new).or(admitted.template);
+        }
         Some(Box::new(admitted))
     }
+}
+
+/// A template with the tolerations that pods get which say nothing of nodes that are not ready or
+/// unreachable; `None` if it says something of both.
+///
+/// Source: kubernetes v1.36.3 plugin/pkg/admission/defaulttolerationseconds/admission.go (rule
+/// C168).
+fn default_tolerations(
+    template: &Template,
+    patience: Duration,
+    names: &mut Interner,
+) -> Option<Template> {
+    let seconds = Some(patience);
+    let mut tolerations = template.spec.tolerations.clone();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let key = names.intern(key);
+        let is_about = |toleration: &Toleration| {
+            toleration.key.is_none_or(|other| other == key)
+                && toleration.effect.is_none_or(|effect| effect == TaintEffect::NoExecute)
+        };
+        if !template.spec.tolerations.iter().any(is_about) {
+            tolerations.push(Toleration {
+                key: Some(key),
+                operator: TolerationOperator::Exists,
+                value: names.intern(""),
+                effect: Some(TaintEffect::NoExecute),
+                seconds,
+            });
+        }
+    }
+    if tolerations.len() == template.spec.tolerations.len() {
+        return None;
+    }
+    let spec = PodSpec { tolerations, ..(*template.spec).clone() };
+    Some(Template { spec: Arc::new(spec), ..template.clone() })
 }
 
 impl Cluster {
@@ -226,9 +281,10 @@ impl Cluster {
 
     /// Reads the rules again, and what pods use: one of them came, changed or went.
     pub(super) fn learn_rules(&mut self) {
-        let failing = self.admission.failing_creations;
+        let before = std::mem::take(&mut self.admission);
+        let (failing_creations, toleration) = (before.failing_creations, before.toleration);
         let trees = self.trees.iter().map(|((kind, name), tree)| (*kind, name.namespace, tree));
-        self.admission = Admission { failing_creations: failing, ..Admission::of(trees) };
+        self.admission = Admission { failing_creations, toleration, ..Admission::of(trees) };
         for id in self.templates.ids().collect::<Vec<_>>() {
             let template = Arc::clone(&self.templates[id].template);
             let mut cx = Lowering {

@@ -15,8 +15,8 @@ use crate::recorder::Recorder;
 use crate::sim::Streams;
 
 use super::{
-    Change, Cluster, EndpointLog, Node, NodeChange, ObjectChange, Plan, PodCounts, Registry,
-    ReplicaSet, ReplicaSetStatus, Service, TemplateRow, Write,
+    Change, Cluster, EndpointLog, Node, NodeChange, NodeKeys, ObjectChange, Plan, PodCounts,
+    Readiness, Registry, ReplicaSet, ReplicaSetStatus, Service, TemplateRow, Write,
 };
 
 impl Cluster {
@@ -27,9 +27,7 @@ impl Cluster {
         let mut names = Interner::layered(Arc::clone(&model.names));
         let hash_label = names.intern("pod-template-hash");
         let revision_label = names.intern("controller-revision-hash");
-        let unreachable_key = names.intern("node.kubernetes.io/unreachable");
-        let cordoned_key = names.intern("node.kubernetes.io/unschedulable");
-        let no_value = names.intern("");
+        let node_keys = NodeKeys::new(&mut names);
         let mut cluster = Self {
             model: Arc::clone(model),
             seed: streams.seed ^ (u64::from(streams.replication) << 32),
@@ -55,8 +53,8 @@ impl Cluster {
             cron_jobs: Registry::new(),
             budgets: Registry::new(),
             trees: BTreeMap::new(),
-            admission: Default::default(),
             claims: BTreeMap::new(),
+            admission: super::admission::Admission::new(model.default_toleration),
             priorities: model.priorities.clone(),
             services: IdVec::new(),
             hpas: IdVec::new(),
@@ -69,9 +67,8 @@ impl Cluster {
             replica_sets_created: 0,
             hash_label,
             revision_label,
-            unreachable_key,
-            cordoned_key,
-            no_value,
+            node_keys,
+            zones: super::node_keys::Zones::default(),
         };
         cluster.add_objects(model, changes);
         cluster
@@ -112,10 +109,16 @@ impl Cluster {
         if spec.unschedulable && !spec.taints.contains(&taint) {
             spec.taints.push(taint);
         }
+        let zone = self.zones.of(&spec.labels, &self.node_keys);
         let node = self.nodes.push(Node {
             spec,
             created: self.now,
             ready: true,
+            condition: Readiness::True,
+            reported: None,
+            lease: None,
+            down_since: None,
+            zone,
             is_up: true,
             is_gone: false,
             pods: Vec::new(),
@@ -269,33 +272,22 @@ impl Cluster {
                 self.nodes[node].spec.taints = taints;
                 changes.push(Change::Node { node, what: NodeChange::Taints });
             }
-            Write::NodeReady { node, ready } => self.set_node_ready(node, ready, changes),
-            Write::NodeUp { node, is_up } => {
-                self.nodes[node].is_up = is_up;
-                let what = if is_up { NodeChange::Up } else { NodeChange::Down };
-                changes.push(Change::Node { node, what });
+            Write::SwapTaints { node, add, remove } => {
+                self.swap_taints(node, &add, &remove, changes);
             }
+            Write::NodeReady { node, ready } => {
+                self.nodes[node].reported = Some(self.now);
+                let condition = if ready { Readiness::True } else { Readiness::False };
+                self.set_condition(node, condition, changes);
+            }
+            Write::NodeCondition { node, condition } => {
+                self.set_condition(node, condition, changes);
+            }
+            Write::Lease { node, renewed } => self.nodes[node].lease = Some(renewed),
+            Write::NodeUp { node, is_up } => self.set_up(node, is_up, changes),
+            Write::MarkUnready { pod } => self.mark_unready(pod, changes),
             Write::Metrics(sample) => self.publish_metrics(&sample),
         }
-    }
-
-    /// The taint follows the mark and goes with it.
-    ///
-    /// Source: kubernetes v1.36.3 pkg/controller/nodelifecycle/node_lifecycle_controller.go
-    /// `doNoScheduleTaintingPass`. Differs: it is there at the same instant as the mark.
-    pub(super) fn cordon(&mut self, node: NodeId, unschedulable: bool, changes: &mut Vec<Change>) {
-        if self.nodes[node].spec.unschedulable == unschedulable {
-            return;
-        }
-        let taint = self.cordoned_taint();
-        let spec = &mut self.nodes[node].spec;
-        spec.unschedulable = unschedulable;
-        spec.taints.retain(|other| (other.key, other.effect) != (taint.key, taint.effect));
-        if unschedulable {
-            spec.taints.push(taint);
-        }
-        let what = if unschedulable { NodeChange::Cordoned } else { NodeChange::Uncordoned };
-        changes.push(Change::Node { node, what });
     }
 
     /// Takes a template into use once more and gives its row: the same row for the same template

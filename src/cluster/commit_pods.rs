@@ -11,8 +11,8 @@ use crate::recorder::Recorder;
 use super::admission;
 use super::commit::cover;
 use super::{
-    Change, Charged, ClaimOwner, Cluster, Deletion, Disruption, NewPod, NodeChange, Phase, Pod,
-    PodChange, PodMetrics, PodStatus, Serving,
+    Change, Charged, ClaimOwner, Cluster, Deletion, Disruption, NewPod, Phase, Pod, PodChange,
+    PodMetrics, PodStatus, Serving,
 };
 
 impl Cluster {
@@ -540,22 +540,6 @@ impl Cluster {
         }
         let from = std::mem::replace(&mut self.serving[pod.id], to);
         changes.push(Change::Serving { pod, from, to });
-    }
-
-    /// Sets a node's condition Ready; a node that is lost takes its pods' Ready along (rule N402).
-    pub(super) fn set_node_ready(&mut self, node: NodeId, ready: bool, changes: &mut Vec<Change>) {
-        if self.nodes[node].ready == ready {
-            return;
-        }
-        self.nodes[node].ready = ready;
-        changes.push(Change::Node { node, what: NodeChange::Ready });
-        if ready {
-            return;
-        }
-        for id in self.nodes[node].pods.clone() {
-            let status = PodStatus { ready: false, ..self.pods[id].status };
-            self.set_pod_status(self.pods.refer(id), status, changes);
-        }
     }
 
     /// Publishes a sample of the metrics pipeline: the value is what the last two points give.

@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::api::{self, Kind};
 use crate::base::{Duration, Symbol};
 use crate::model::{
-    DeploymentId, DeploymentSpec, HpaId, HpaSpec, Labels, NodeId, NodeSpec, ObjectKey, Propagation,
-    ReplicaSetRef, ReplicaSetSpec, Requirement, Selector, ServiceId, ServiceSpec,
+    DeploymentId, DeploymentSpec, HpaId, HpaSpec, Labels, ObjectKey, Propagation, ReplicaSetRef,
+    ReplicaSetSpec, Requirement, Selector, ServiceId, ServiceSpec,
 };
 use crate::recorder::Recorder;
 
 use super::{
     Change, Cluster, Deployment, DeploymentStatus, Endpoint, EndpointSet, Hpa, HpaStatus,
-    NewReplicaSet, NodeChange, ObjectChange, ReplicaSet, ReplicaSetStatus, Service,
+    NewReplicaSet, ObjectChange, ReplicaSet, ReplicaSetStatus, Service,
 };
 
 impl Cluster {
@@ -454,52 +454,6 @@ impl Cluster {
         let Some(row) = self.hpas[hpa].as_mut() else { return };
         row.spec = spec;
         changes.push(Change::Hpa { hpa, what: ObjectChange::Spec });
-    }
-
-    /// Puts another version of a Node in place: labels, taints, `unschedulable`, what it offers.
-    pub(super) fn replace_node(&mut self, spec: NodeSpec, changes: &mut Vec<Change>) {
-        let Some(node) = self.node_named(spec.name) else { return };
-        let row = &mut self.nodes[node];
-        let before = row.spec.clone();
-        let images = if spec.images.is_empty() { &before.images } else { &spec.images };
-        row.spec = NodeSpec {
-            pool: before.pool,
-            price_per_hour: before.price_per_hour,
-            images: Arc::clone(images),
-            ..spec
-        };
-        let (unschedulable, wanted) = (before.unschedulable, row.spec.unschedulable);
-        if before.labels != row.spec.labels {
-            changes.push(Change::Node { node, what: NodeChange::Labels });
-        }
-        let offer = |of: &NodeSpec| (of.allocatable.clone(), of.pods_max, Arc::clone(&of.images));
-        if offer(&before) != offer(&row.spec) {
-            changes.push(Change::Node { node, what: NodeChange::Offer });
-        }
-        if before.taints != row.spec.taints {
-            changes.push(Change::Node { node, what: NodeChange::Taints });
-        }
-        if unschedulable != wanted {
-            self.nodes[node].spec.unschedulable = unschedulable;
-            self.cordon(node, wanted, changes);
-        }
-    }
-
-    /// Removes a Node object; its machine goes with it.
-    pub(super) fn remove_node(&mut self, node: NodeId, changes: &mut Vec<Change>) {
-        let row = &mut self.nodes[node];
-        if std::mem::replace(&mut row.is_gone, true) {
-            return;
-        }
-        row.ready = false;
-        let name = row.spec.name;
-        let was_up = std::mem::replace(&mut row.is_up, false);
-        self.node_by_name.remove(&name);
-        self.trees.retain(|(kind, object), _| *kind != Kind::Node || object.name != name);
-        if was_up {
-            changes.push(Change::Node { node, what: NodeChange::Down });
-        }
-        changes.push(Change::Node { node, what: NodeChange::Removed });
     }
 }
 

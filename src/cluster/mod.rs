@@ -11,6 +11,7 @@ mod admission;
 mod budget;
 mod claims;
 mod commit;
+mod commit_nodes;
 mod commit_pods;
 mod commit_workloads;
 mod cron_job;
@@ -22,6 +23,7 @@ mod garbage;
 mod invariants;
 mod job;
 mod node;
+mod node_keys;
 mod objects;
 mod plan;
 mod pod;
@@ -47,7 +49,7 @@ use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
     BudgetId, CronJobId, DaemonSetId, DeploymentId, GeneratorId, HpaId, JobId, Labels, Model,
     NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId, ServiceId,
-    StatefulSetId, Taint, TaintEffect, TemplateId,
+    StatefulSetId, TemplateId, ZoneId,
 };
 use crate::sim::Streams;
 
@@ -60,7 +62,8 @@ pub use dataplane::{PodMetrics, Serving};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet};
 pub use eviction::EvictionRefused;
 pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
-pub use node::Node;
+pub use node::{Node, Readiness};
+pub use node_keys::NodeKeys;
 pub use plan::{
     Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Refusal, Write,
 };
@@ -127,9 +130,8 @@ pub struct Cluster {
     replica_sets_created: u64,
     hash_label: Symbol,
     revision_label: Symbol,
-    unreachable_key: Symbol,
-    cordoned_key: Symbol,
-    no_value: Symbol,
+    node_keys: NodeKeys,
+    zones: node_keys::Zones,
 }
 
 impl Cluster {
@@ -177,15 +179,15 @@ impl Cluster {
         self.node_by_name.get(&name).copied()
     }
 
-    /// The taint of a node that the control plane takes for lost (rule N402).
+    /// Keys of labels and taints of nodes.
     #[must_use]
-    pub const fn unreachable_taint(&self, effect: TaintEffect) -> Taint {
-        Taint { key: self.unreachable_key, value: self.no_value, effect }
+    pub const fn node_keys(&self) -> &NodeKeys {
+        &self.node_keys
     }
 
-    /// The taint of a cordoned node.
-    const fn cordoned_taint(&self) -> Taint {
-        Taint { key: self.cordoned_key, value: self.no_value, effect: TaintEffect::NoSchedule }
+    /// All failure domains that a node was ever in.
+    pub fn zones(&self) -> impl Iterator<Item = ZoneId> + use<> {
+        (0..self.zones.len()).map(crate::base::Id::from_index)
     }
 
     /// All pods that are there.

@@ -1,7 +1,9 @@
 //! The row of a node.
 
 use crate::base::{Bytes, MilliCpu, SimTime};
-use crate::model::{HostPort, NodeSpec, PodId, Resources};
+use crate::model::{HostPort, NodeSpec, PodId, Resources, Taint, TaintEffect, ZoneId};
+
+use super::NodeKeys;
 
 /// A node as the API server keeps it, with what its pods take.
 #[derive(Clone, Debug)]
@@ -10,8 +12,19 @@ pub struct Node {
     pub spec: NodeSpec,
     /// When it was created.
     pub created: SimTime,
-    /// Condition Ready.
+    /// Whether condition Ready is True.
     pub ready: bool,
+    /// Condition Ready.
+    pub condition: Readiness,
+    /// When its kubelet reported last.
+    pub reported: Option<SimTime>,
+    /// When its Lease was renewed last before its machine went down, if somebody has said so. A
+    /// machine that is up renews its Lease without any write.
+    pub lease: Option<SimTime>,
+    /// Since when the machine is down.
+    pub down_since: Option<SimTime>,
+    /// Its failure domain.
+    pub zone: ZoneId,
     /// Whether the machine itself is up: a crashed one answers nothing long before it is NotReady.
     pub is_up: bool,
     /// Whether the Node object has been deleted; the id is not used again.
@@ -24,4 +37,52 @@ pub struct Node {
     pub nonzero_requested: (MilliCpu, Bytes),
     /// Host ports that they hold.
     pub host_ports: Vec<HostPort>,
+}
+
+/// Condition Ready of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Readiness {
+    /// Its kubelet is well.
+    #[default]
+    True,
+    /// Its kubelet says that it is not.
+    False,
+    /// Nobody has heard of its kubelet for a while (rule C162).
+    Unknown,
+    /// Its kubelet has never reported.
+    Absent,
+}
+
+impl Readiness {
+    /// The status as the API has it; empty if there is none.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+            Self::Absent => "",
+        }
+    }
+}
+
+impl Node {
+    /// Whether it has a taint of this key and effect.
+    #[must_use]
+    pub fn has_taint(&self, key: crate::base::Symbol, effect: TaintEffect) -> bool {
+        self.spec.taints.iter().any(|taint| taint.key == key && taint.effect == effect)
+    }
+
+    /// Its NoExecute taints.
+    pub fn no_execute(&self) -> impl Iterator<Item = &Taint> {
+        self.spec.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute)
+    }
+
+    /// Whether the node lifecycle's own NoExecute taint stands: not-ready or unreachable.
+    #[must_use]
+    pub fn has_lost_taint(&self, keys: &NodeKeys) -> bool {
+        [keys.not_ready, keys.unreachable]
+            .into_iter()
+            .any(|key| self.has_taint(key, TaintEffect::NoExecute))
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{Kind, Object};
-use crate::base::{Duration, Symbol};
+use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{
     BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, HpaId, JobRef, Labels, NodeId,
     ObjectKey, ObjectName, OwnerRef, PodId, PodRef, Propagation, ReplicaSetRef, ServiceId,
@@ -13,7 +13,8 @@ use crate::record::PodName;
 
 use super::{
     BudgetWrite, ClaimOwner, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption,
-    Endpoint, HpaStatus, JobWrite, PodStatus, ReplicaSetStatus, Serving, StatefulSetWrite,
+    Endpoint, HpaStatus, JobWrite, PodStatus, Readiness, ReplicaSetStatus, Serving,
+    StatefulSetWrite,
 };
 
 /// Changes that a component asks for, carried out in order by `Cluster::commit`.
@@ -320,12 +321,40 @@ pub enum Write {
         /// All of them.
         taints: Vec<Taint>,
     },
-    /// Condition Ready of a node; turning it off makes all its pods unready (rule N402).
+    /// Adds taints to a node and removes others, by key and effect, as they are when it lands.
+    SwapTaints {
+        /// Which node.
+        node: NodeId,
+        /// New ones, put last; one of that key and effect takes the place of what is there.
+        add: Vec<Taint>,
+        /// Those that go.
+        remove: Vec<Taint>,
+    },
+    /// A kubelet reports condition Ready of its node.
     NodeReady {
         /// Which.
         node: NodeId,
         /// Whether it is ready.
         ready: bool,
+    },
+    /// Somebody else sets condition Ready of a node.
+    NodeCondition {
+        /// Which.
+        node: NodeId,
+        /// What it is.
+        condition: Readiness,
+    },
+    /// Tells when the Lease of a node was renewed last, before its machine goes down.
+    Lease {
+        /// Of which node.
+        node: NodeId,
+        /// When.
+        renewed: SimTime,
+    },
+    /// Turns condition Ready of a pod off, without its kubelet (rule C163).
+    MarkUnready {
+        /// Which pod.
+        pod: PodRef,
     },
     /// The machine itself dies or comes back.
     NodeUp {

@@ -250,6 +250,8 @@ pub struct PodCounts {
     pub ready: u32,
     /// Being deleted and not terminal.
     pub terminating: u32,
+    /// In a terminal phase.
+    pub terminal: u32,
 }
 
 impl PodCounts {
@@ -262,6 +264,7 @@ impl PodCounts {
         add(&mut self.unbound, active && pod.node.is_none());
         add(&mut self.running, pod.status.phase == Phase::Running);
         add(&mut self.ready, active && pod.status.ready);
+        add(&mut self.terminal, pod.is_terminal());
         add(&mut self.terminating, !pod.is_terminal() && pod.deletion.is_some());
     }
 }

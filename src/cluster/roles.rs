@@ -1,7 +1,7 @@
 //! The roles of the world: what each component must be able to do, so that a test can put a
 //! scripted one in its place.
 
-use crate::base::Duration;
+use crate::base::{Duration, SimTime};
 use crate::event::{KubeletStep, NodeStep, SchedulerEvent, TrafficEvent};
 use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef};
 use crate::sim::Ctx;
@@ -37,7 +37,7 @@ impl<T: Component<SchedulerEvent>> SchedulerRole for T {}
 pub trait KubeletRole: Component<KubeletEvent> {}
 impl<T: Component<KubeletEvent>> KubeletRole for T {}
 
-/// The role of whoever watches over nodes.
+/// The role of the kubelets as far as they report on their nodes.
 pub trait NodeRole: Component<NodeEvent> {}
 impl<T: Component<NodeEvent>> NodeRole for T {}
 
@@ -97,6 +97,12 @@ pub trait Controller {
     /// in for what is to be looked at later (rule C15).
     fn wake_delay_of(&self, _change: &Change, _key: ObjectKey) -> Duration {
         self.wake_delay()
+    }
+
+    /// All writes of its last look at an object have landed, which takes time where clients are
+    /// limited or slow; when it wants to look again.
+    fn landed(&mut self, _key: ObjectKey, _now: SimTime) -> Requeue {
+        Requeue::Never
     }
 
     /// How long its keys wait after failed looks.

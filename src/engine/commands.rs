@@ -9,8 +9,8 @@ use crate::api;
 use crate::base::{Duration, SimTime, go_time::Timestamp};
 use crate::cluster::{Cluster, Plan, Write};
 use crate::model::{
-    Action, Command, DeploymentId, DeploymentSpec, Fault, NodeId, ObjectName, PodRef,
-    ReplicaSetRef, Target, TargetKind, WorkloadKind,
+    Action, Command, DeploymentId, DeploymentSpec, NodeId, ObjectName, PodRef, ReplicaSetRef,
+    Target, TargetKind, WorkloadKind,
 };
 use crate::record::CommandRecord;
 
@@ -31,9 +31,7 @@ pub(super) fn run(index: u32, world: &mut World) {
             drains.start(&entry.text, options, cluster, plan, ctx).map(|_| ())
         }
         Action::Command(command) => carry_out(command, cluster, plan, at),
-        Action::Fault(Fault::CrashNode { node }) => {
-            find_node(*node, cluster).map(|node| plan.push(Write::NodeUp { node, is_up: false }))
-        }
+        Action::Fault(fault) => crate::faults::strike(*fault, cluster, plan),
     };
     let (text, refused) = (entry.text.clone(), result.err());
     world.recorder.command(CommandRecord { at, text, refused });

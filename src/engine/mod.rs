@@ -21,7 +21,8 @@ use crate::cluster::{
 };
 use crate::controllers::{
     CronJobController, DaemonSetController, DeploymentController, DisruptionController,
-    EndpointSliceController, JobController, ReplicaSetController, StatefulSetController,
+    EndpointSliceController, JobController, NodeLifecycleController, PodGcController,
+    ReplicaSetController, StatefulSetController, TaintEvictionController,
     TtlAfterFinishedController,
 };
 use crate::drain::Drains;
@@ -49,7 +50,7 @@ pub struct Roles {
     pub scheduler: Box<dyn SchedulerRole>,
     /// Runs pods on their nodes.
     pub kubelet: Box<dyn KubeletRole>,
-    /// Watches over nodes.
+    /// Reports of kubelets on their nodes.
     pub nodes: Box<dyn NodeRole>,
     /// Calls and serves.
     pub traffic: Box<dyn TrafficRole>,
@@ -80,7 +81,7 @@ impl Roles {
         Self {
             scheduler: Box::new(scheduler.with_policies(policies).with_probe(probe)),
             kubelet: Box::new(crate::kubelet::Kubelet::new(model, streams)),
-            nodes: Box::new(crate::faults::NodeWatch::new(model, streams)),
+            nodes: Box::new(crate::kubelet::NodeReports::new(streams)),
             traffic: Box::new(crate::traffic::Traffic::new(model, streams)),
             generators: Box::new(crate::generators::Generators::new(model, streams)),
             controllers: vec![
@@ -93,6 +94,9 @@ impl Roles {
                 Box::new(TtlAfterFinishedController::new(model, streams)),
                 Box::new(CronJobController::new(model, streams)),
                 Box::new(DisruptionController::new(model, streams)),
+                Box::new(NodeLifecycleController::new(model, streams)),
+                Box::new(TaintEvictionController::new(model, streams)),
+                Box::new(PodGcController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
             ],
         }
@@ -282,7 +286,7 @@ impl World {
         let Self { cluster, queue, streams, recorder, plan, roles, work, .. } = self;
         let ctx = &mut Ctx { queue, streams, recorder };
         match event {
-            Event::Write(id) => work.land(id, plan, ctx),
+            Event::Write(id) => work.land(id, &mut roles.controllers, plan, ctx),
             Event::Kubelet { pod, step } => roles.kubelet.handle((pod, step), cluster, plan, ctx),
             Event::Node { node, step } => roles.nodes.handle((node, step), cluster, plan, ctx),
             Event::Traffic(event) => roles.traffic.handle(event, cluster, plan, ctx),

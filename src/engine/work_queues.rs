@@ -184,7 +184,13 @@ impl WorkQueues {
     }
 
     /// A write reaches the API server.
-    pub(super) fn land(&mut self, id: WriteId, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+    pub(super) fn land(
+        &mut self,
+        id: WriteId,
+        controllers: &mut [Box<dyn Controller>],
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
         let landed = self.writes[id.index()].take();
         let (key, write) = landed.expect("a write lands once");
         self.free.push(id);
@@ -194,6 +200,9 @@ impl WorkQueues {
         let InFlight { writes, look_again } = *waiting;
         if writes == 0 {
             self.in_flight.remove(&key);
+            if let Requeue::After(delay) = controllers[key.0.index()].landed(key.1, ctx.now()) {
+                self.add(key, Lane::Later, ctx.now() + delay, ctx);
+            }
             if look_again {
                 let at = ctx.now() + self.clients[key.0.index()].watch_delay();
                 self.add(key, Lane::Soon, at, ctx);

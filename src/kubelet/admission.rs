@@ -130,10 +130,10 @@ fn port_taken(
 /// A NoExecute taint. That of an unreachable node is tolerated for a while by every pod
 /// (rule N403) and does not count.
 fn untolerated(spec: &PodSpec, node: &Node, cluster: &Cluster) -> Option<&'static str> {
-    let unreachable = cluster.unreachable_taint(TaintEffect::NoExecute);
+    let unreachable = cluster.node_keys().unreachable;
     let bad = node.spec.taints.iter().any(|taint| {
         taint.effect == TaintEffect::NoExecute
-            && taint.key != unreachable.key
+            && taint.key != unreachable
             && !spec.tolerations.iter().any(|t| t.tolerates(taint))
     });
     bad.then_some("TaintToleration")

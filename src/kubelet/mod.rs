@@ -20,6 +20,7 @@
 
 mod admission;
 mod exits;
+mod node_reports;
 mod probes;
 mod start;
 mod state;
@@ -38,6 +39,8 @@ use crate::cluster::{Change, Cluster, Component, KubeletEvent, NodeChange, Plan}
 use crate::event::{Event, KubeletStep};
 use crate::model::{Model, NodeId, PodId, PodRef};
 use crate::sim::{Ctx, Streams};
+
+pub use node_reports::NodeReports;
 
 use state::{NodeState, PodState, Stage, Stop};
 use worker::Worker;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::testing::*;
 use crate::base::{Bytes, Duration, MilliCpu, SimTime, Symbol};
 use crate::cluster::testing::{Builder, Shape, constant, probe, secs};
-use crate::cluster::{Change, Phase, PodStatus, Serving, Write};
+use crate::cluster::{Change, Phase, PodStatus, Readiness, Serving, Write};
 use crate::model::*;
 use crate::recorder::{Recorder, RowSinks, Wants};
 
@@ -437,7 +437,9 @@ fn a_pod_deleted_while_its_node_is_down_goes_when_it_is_back() {
     world.run_to(10.0);
     world.write([Write::NodeUp { node, is_up: false }]);
     world.run_to(70.0);
-    world.write([Write::NodeReady { node, ready: false }]);
+    let pod = world.cluster.pods().refer(PodId::new(1));
+    let condition = Readiness::Unknown;
+    world.write([Write::NodeCondition { node, condition }, Write::MarkUnready { pod }]);
     world.delete(0);
     world.run_to(400.0);
     assert!(!world.is_gone(0), "rule N403");

@@ -7,6 +7,7 @@ id_type!(
     "A slot in the table of pods; used again, so what outlives the pod holds a [`PodRef`]."
 );
 id_type!(NodeId, "A node, numbered in the order of creation.");
+id_type!(ZoneId, "A failure domain of nodes (region and zone), numbered as they are met.");
 id_type!(DeploymentId, "A Deployment.");
 id_type!(ReplicaSetId, "A slot in the table of ReplicaSets; used again.");
 id_type!(StatefulSetId, "A StatefulSet.");
@@ -95,6 +96,8 @@ pub enum ObjectKey {
     Hpa(HpaId),
     /// A Node.
     Node(NodeId),
+    /// A failure domain of nodes.
+    Zone(ZoneId),
     /// A pod (the slot).
     Pod(PodId),
     /// The cluster as a whole: for loops that go over everything.

@@ -59,8 +59,9 @@ pub struct Latencies {
     pub metrics_period: Duration,
     /// Kubelet's status writes: GET and PATCH (rule N10).
     pub status_write: Distribution,
-    /// From a node's death to its NotReady (rule N401).
-    pub node_lost: Distribution,
+    /// What is added to the 10 s between two renewals of a node's Lease (rule C161). Without any,
+    /// a node renews 10 s, 20 s … after its creation; with some, at phases of chance.
+    pub lease_jitter: Distribution,
 }
 
 impl Latencies {
@@ -94,7 +95,7 @@ impl Latencies {
             hop: zero.clone(),
             metrics_period: Duration::secs(15),
             status_write: zero.clone(),
-            node_lost: Distribution::Constant(50.0),
+            lease_jitter: zero.clone(),
         }
     }
 }

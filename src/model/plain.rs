@@ -125,6 +125,7 @@ impl Model {
             names: Arc::new(names),
             nodes: Vec::new(),
             node_order: NodeOrder::ByName,
+            default_toleration: None,
             deployments: Vec::new(),
             replica_sets: Vec::new(),
             stateful_sets: Vec::new(),

@@ -31,6 +31,9 @@ pub struct Model {
     pub nodes: Vec<NodeSpec>,
     /// How the scheduler lists the nodes at its start.
     pub node_order: NodeOrder,
+    /// How long pods tolerate a node that is not ready or unreachable unless they say otherwise:
+    /// what admission adds to them (rule C168). `None`: that plugin is off.
+    pub default_toleration: Option<Duration>,
     /// Deployments, by namespace and name.
     pub deployments: Vec<DeploymentSpec>,
     /// ReplicaSets written by hand, by namespace and name.

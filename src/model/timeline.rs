@@ -93,11 +93,21 @@ pub enum TargetKind {
 }
 
 /// A fault: ours, not Kubernetes'.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A node loses power: containers die at once, nothing answers, heartbeats stop.
-    CrashNode {
-        /// Which.
-        node: Symbol,
-    },
+    /// Machines lose power: containers die at once, nothing answers, Leases are not renewed.
+    Crash(FaultPlace),
+    /// Kubelets report that they are not ready; what runs there goes on.
+    NotReady(FaultPlace),
+    /// Both are over.
+    Recover(FaultPlace),
+}
+
+/// Where a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultPlace {
+    /// One node.
+    Node(Symbol),
+    /// All nodes of a zone.
+    Zone(Symbol),
 }

@@ -248,8 +248,8 @@ pub struct LatencyTable {
     pub metrics_period: Option<Spanned<Span>>,
     /// A kubelet's status write.
     pub status_write: Option<Law>,
-    /// From a node's death to its NotReady.
-    pub node_lost: Option<Law>,
+    /// What is added to the 10 s between two renewals of a node's Lease.
+    pub lease_jitter: Option<Law>,
 }
 
 /// What containers do.
@@ -498,20 +498,27 @@ pub struct TimelineFile {
     pub fault: Option<Spanned<FaultFile>>,
 }
 
-/// A fault.
+/// A fault: exactly one of these.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct FaultFile {
-    /// Something dies at once.
-    pub crash: Option<CrashFile>,
+    /// Machines that lose power.
+    pub crash: Option<Spanned<PlaceFile>>,
+    /// Machines that report that they are not ready, and go on.
+    pub not_ready: Option<Spanned<PlaceFile>>,
+    /// The end of both.
+    pub recover: Option<Spanned<PlaceFile>>,
 }
 
-/// Something that dies at once.
+/// Where a fault strikes: exactly one of these.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct CrashFile {
-    /// The node that loses power.
-    pub node: Spanned<String>,
+pub struct PlaceFile {
+    /// A node.
+    pub node: Option<Spanned<String>>,
+    /// All nodes of a zone.
+    pub zone: Option<Spanned<String>>,
 }
 
 /// Horizon, seed, replications.

@@ -143,8 +143,8 @@ fn small() -> Latencies {
         hop: log_normal(0.000_13, 0.000_28),
         metrics_period: Duration::secs(15),
         status_write: log_normal(0.009, 0.075),
-        // Rule N401: 45 to 60 s, mean 52.4 s.
-        node_lost: Distribution::uniform(45.0, 60.0),
+        // Rule C161: up to 4 %.
+        lease_jitter: Distribution::uniform(0.0, 0.4),
     }
 }
 
@@ -177,7 +177,7 @@ fn large() -> Latencies {
 }
 
 fn lay_over(table: &LatencyTable, to: &mut Latencies) {
-    let laws: [(&Option<Law>, &mut Distribution); 16] = [
+    let laws: [(&Option<Law>, &mut Distribution); 17] = [
         (&table.watch, &mut to.watch),
         (&table.api_write, &mut to.api_write),
         (&table.eviction, &mut to.eviction),
@@ -194,14 +194,12 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
         (&table.proxy_run, &mut to.proxy_run),
         (&table.hop, &mut to.hop),
         (&table.status_write, &mut to.status_write),
+        (&table.lease_jitter, &mut to.lease_jitter),
     ];
     for (law, to) in laws {
         if let Some(Law(law)) = law {
             to.clone_from(law);
         }
-    }
-    if let Some(Law(law)) = &table.node_lost {
-        to.node_lost.clone_from(law);
     }
     let spans = [
         (&table.schedule_cycle, &mut to.schedule_cycle),

@@ -70,11 +70,15 @@ pub(super) fn lower(
     let generators = lower_generators(file, &objects, &behaviors, &mut names, input);
     let traffic = lower_traffic(file, &targets, &mut names, input);
     let node_names: Vec<Symbol> = all_nodes.iter().map(|node| node.name).collect();
+    let mut zones: Vec<Symbol> = all_nodes.iter().filter_map(|node| node.zone).collect();
+    zones.sort_unstable();
+    zones.dedup();
     let known = timeline::Known {
         workloads: &known,
         services: &identities.services,
         hpas: &identities.hpas,
         nodes: &node_names,
+        zones: &zones,
         deployments: &objects.deployments,
         gaps,
     };
@@ -92,6 +96,7 @@ pub(super) fn lower(
         names: Arc::new(Interner::new()),
         nodes: all_nodes,
         node_order: run::node_order(cluster.node_order),
+        default_toleration: Some(crate::base::Duration::secs(300)),
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,
         stateful_sets: objects.stateful_sets,

@@ -193,7 +193,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("proxyRun", &latencies.proxy_run),
         ("hop", &latencies.hop),
         ("statusWrite", &latencies.status_write),
-        ("nodeLost", &latencies.node_lost),
+        ("leaseJitter", &latencies.lease_jitter),
     ];
     let spans = [
         ("scheduleCycle", latencies.schedule_cycle),

@@ -3,13 +3,13 @@
 use crate::base::{Interner, SimTime};
 use crate::kubectl;
 use crate::model::{
-    Action, Command, DeploymentSpec, Fault, ObjectName, Target, TargetKind, TimelineEntry,
-    Workload, WorkloadKind,
+    Action, Command, DeploymentSpec, Fault, FaultPlace, ObjectName, Target, TargetKind,
+    TimelineEntry, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
 use super::behaviors::shown;
-use super::file::TimelineFile;
+use super::file::{FaultFile, PlaceFile, TimelineFile};
 use super::known::{Gaps, missing};
 
 /// What is there for commands to refer to.
@@ -18,6 +18,7 @@ pub(super) struct Known<'a> {
     pub services: &'a [ObjectName],
     pub hpas: &'a [ObjectName],
     pub nodes: &'a [crate::base::Symbol],
+    pub zones: &'a [crate::base::Symbol],
     pub deployments: &'a [DeploymentSpec],
     pub gaps: Gaps,
 }
@@ -36,14 +37,8 @@ pub(super) fn lower(
             Some(TimelineEntry { at, action, text: run.value.trim().to_owned() })
         }
         (None, Some(fault)) => {
-            let Some(crash) = &fault.value.crash else {
-                let error = Diagnostic::error(fault.span, "an empty fault");
-                found.push(error.with_hint("crash: { node: NAME }"));
-                return None;
-            };
-            let node = node(&crash.node, known, names, found)?;
-            let text = format!("crash of node {}", crash.node.value);
-            Some(TimelineEntry { at, action: Action::Fault(Fault::CrashNode { node }), text })
+            let (fault, text) = lower_fault(fault, known, names, found)?;
+            Some(TimelineEntry { at, action: Action::Fault(fault), text })
         }
         _ => {
             let error = Diagnostic::error(entry.span, "expected exactly one of run and fault");
@@ -51,6 +46,77 @@ pub(super) fn lower(
             None
         }
     }
+}
+
+/// A fault and how the report calls it.
+fn lower_fault(
+    fault: &Spanned<FaultFile>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<(Fault, String)> {
+    type Make = fn(FaultPlace) -> Fault;
+    let FaultFile { crash, not_ready, recover } = &fault.value;
+    let kinds: [(&Option<_>, &str, Make); 3] = [
+        (crash, "crash", Fault::Crash),
+        (not_ready, "not ready:", Fault::NotReady),
+        (recover, "recovery", Fault::Recover),
+    ];
+    let mut written = kinds
+        .into_iter()
+        .filter_map(|(place, word, make)| place.as_ref().map(|place| (place, word, make)));
+    let (Some((place, word, make)), None) = (written.next(), written.next()) else {
+        let is_empty = crash.is_none() && not_ready.is_none() && recover.is_none();
+        let one = "expected exactly one of crash, notReady and recover";
+        let message = if is_empty { "an empty fault" } else { one };
+        let error = Diagnostic::error(fault.span, message);
+        found.push(error.with_hint("crash: { node: NAME }"));
+        return None;
+    };
+    let (place, shown) = lower_place(place, known, names, found)?;
+    Some((make(place), format!("{word} of {shown}").replace(": of", ":")))
+}
+
+fn lower_place(
+    place: &Spanned<PlaceFile>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<(FaultPlace, String)> {
+    match (&place.value.node, &place.value.zone) {
+        (Some(name), None) => {
+            let symbol = node(name, known, names, found)?;
+            Some((FaultPlace::Node(symbol), format!("node {}", name.value)))
+        }
+        (None, Some(name)) => {
+            let symbol = zone(name, known, names, found)?;
+            Some((FaultPlace::Zone(symbol), format!("zone {}", name.value)))
+        }
+        _ => {
+            let error = Diagnostic::error(place.span, "expected exactly one of node and zone");
+            found.push(error.with_hint("crash: { node: NAME }"));
+            None
+        }
+    }
+}
+
+fn zone(
+    name: &Spanned<String>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<crate::base::Symbol> {
+    let symbol = names.intern(&name.value);
+    if known.zones.contains(&symbol) {
+        return Some(symbol);
+    }
+    if known.gaps.nodes {
+        return None;
+    }
+    let message = format!("no node is in zone \"{}\"", name.value);
+    let all = known.zones.iter().map(|zone| names.resolve(*zone));
+    found.push(Diagnostic::error(name.span, message).with_suggestion(&name.value, all));
+    None
 }
 
 fn node(

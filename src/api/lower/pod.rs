@@ -19,11 +19,6 @@ use crate::model::{
     TaintEffect, Template, Toleration, TolerationOperator, Workload, WorkloadKind,
 };
 
-/// How long not-ready and unreachable nodes are tolerated unless the pod says otherwise, seconds.
-///
-/// Source: kubernetes v1.36.3 plugin/pkg/admission/defaulttolerationseconds/admission.go.
-const TOLERATION_SECONDS: u64 = 300;
-
 /// Lowers a pod that stands alone.
 ///
 /// # Errors
@@ -195,10 +190,7 @@ fn lower_spec(
         node_affinity: rules.affinity,
         pod_affinity: lower_pod_affinity(&spec["affinity"], namespace, names),
         spread: lower_spread(&spec["topologySpreadConstraints"], names),
-        tolerations: with_default_tolerations(
-            lower_tolerations(&spec["tolerations"], names),
-            names,
-        ),
+        tolerations: lower_tolerations(&spec["tolerations"], names),
         host_network: spec["hostNetwork"] == true,
         requests: resources(&amounts.requests, names),
         nonzero_requests: amounts.nonzero,
@@ -299,27 +291,6 @@ pub(super) fn effect(value: &Value) -> Option<TaintEffect> {
         "NoExecute" => TaintEffect::NoExecute,
         _ => return None,
     })
-}
-
-fn with_default_tolerations(mut list: Vec<Toleration>, names: &mut Interner) -> Vec<Toleration> {
-    let given = list.len();
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        let key = names.intern(key);
-        let speaks = |t: &Toleration| {
-            t.key.is_none_or(|k| k == key)
-                && t.effect.is_none_or(|effect| effect == TaintEffect::NoExecute)
-        };
-        if !list[..given].iter().any(speaks) {
-            list.push(Toleration {
-                key: Some(key),
-                operator: TolerationOperator::Exists,
-                value: names.intern(""),
-                effect: Some(TaintEffect::NoExecute),
-                seconds: Some(Duration::secs(TOLERATION_SECONDS)),
-            });
-        }
-    }
-    list
 }
 
 /// Host ports of containers and sidecars (rule S77), each once.

@@ -5,6 +5,7 @@ mod deployments;
 mod hpa;
 mod jobs;
 mod label_selectors;
+mod node_lifecycle;
 mod node_selectors;
 mod objects;
 mod replica_sets;

@@ -48,8 +48,8 @@ pub(crate) struct Part {
     reruns: usize,
 }
 
-/// A step: by time, bindings before all else, base name, number.
-type Due = (SimTime, bool, String, usize, Step, PodRef);
+/// A step: by time, base name, number.
+type Due = (SimTime, String, usize, Step, PodRef);
 
 #[derive(Debug)]
 pub(crate) struct Actor {
@@ -123,7 +123,7 @@ impl Actor {
     fn plan_step(&mut self, pod: PodRef, at: SimTime, step: Step) {
         let part = &self.parts[&pod];
         let (base, number) = part.order.clone();
-        self.steps.insert((at, step != Step::Bind, base, number, step, pod));
+        self.steps.insert((at, base, number, step, pod));
     }
 }
 
@@ -205,13 +205,19 @@ impl Plane {
 
     /// The deletion of a pod on a node was set: its containers stop once.
     fn stop(&mut self, pod: PodRef) {
-        let is_stopping = |step: &&Due| step.4 == Step::Gone && step.5 == pod;
+        let is_stopping = |step: &&Due| step.3 == Step::Gone && step.4 == pod;
         let row = self.cluster.pod(pod);
         if row.is_none_or(|row| row.is_over) || self.actor.steps.iter().any(|s| is_stopping(&s)) {
             return;
         }
         self.after(pod, |part| part.delay_or("term_ms", 0), Step::Gone);
         self.after(pod, |part| part.delay("unready_ms"), Step::Unready);
+    }
+
+    /// The containers of a pod that is being deleted begin to stop once more.
+    pub(super) fn stop_anew(&mut self, pod: PodRef) {
+        self.actor.steps.retain(|step| step.4 != pod);
+        self.stop(pod);
     }
 
     fn after(&mut self, pod: PodRef, delay: impl Fn(&Part) -> Option<Duration>, step: Step) {
@@ -223,7 +229,7 @@ impl Plane {
 
     /// Takes the first step that is due.
     pub(super) fn take_step(&mut self) {
-        let (_, _, _, _, step, pod) = self.actor.steps.pop_first().expect("it is there");
+        let (_, _, _, step, pod) = self.actor.steps.pop_first().expect("it is there");
         let Some(row) = self.cluster.pod(pod) else { return };
         if row.node.is_some_and(|node| !self.cluster.nodes()[node].is_up) {
             return;

@@ -9,6 +9,8 @@ pub(crate) struct Case<'a> {
     pub(crate) ops: Vec<(usize, &'a Value)>,
     pub(crate) horizon: u64,
     pub(crate) grid: u64,
+    /// In which order nodes get a taint that wait for it equally long.
+    pub(crate) turns: Vec<u32>,
 }
 
 impl<'a> Case<'a> {
@@ -16,7 +18,7 @@ impl<'a> Case<'a> {
         let mut ops: Vec<_> = list(&value["ops"]).iter().enumerate().collect();
         ops.sort_by_key(|(_, op)| ms(&op["t"]));
         let grid = ms(&value["grid_ms"]).max(1);
-        Self { value, ops, horizon: ms(&value["horizon_ms"]), grid }
+        Self { value, ops, horizon: ms(&value["horizon_ms"]), grid, turns: Vec::new() }
     }
 
     pub(crate) fn has_pods(&self) -> bool {

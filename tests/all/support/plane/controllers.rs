@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
+use seatrial::base::Duration;
 use seatrial::cluster::Controller;
 use seatrial::controllers::{
     CronJobController, DaemonSetController, DeploymentController, EndpointSliceController,
-    JobController, ReplicaSetController, StatefulSetController, TtlAfterFinishedController,
+    JobController, NodeLifecycleController, PodGcController, ReplicaSetController,
+    StatefulSetController, TaintEvictionController, TtlAfterFinishedController,
 };
-use seatrial::model::Model;
+use seatrial::model::{Model, NodeId};
 use seatrial::sim::Streams;
 
-use super::case::{Case, list, text};
+use super::case::{Case, list, ms, text};
 
 type Make = fn(&Arc<Model>, &Streams) -> Box<dyn Controller>;
 
 /// By their recorded names, in the order in which keys of one instant are looked at: what is
 /// owned before its owner.
 const CONTROLLERS: &[(&str, Make)] = &[
+    ("podgc", |model, streams| Box::new(PodGcController::new(model, streams))),
+    ("tainteviction", |model, streams| Box::new(TaintEvictionController::new(model, streams))),
     ("replicaset", |model, streams| Box::new(ReplicaSetController::new(model, streams))),
     ("deployment", |model, streams| Box::new(DeploymentController::new(model, streams))),
     ("statefulset", |model, streams| Box::new(StatefulSetController::new(model, streams))),
@@ -34,10 +38,20 @@ pub(super) fn of_case(
     streams: &Streams,
 ) -> Result<Vec<Box<dyn Controller>>, String> {
     let wanted: Vec<&str> = list(&case.value["controllers"]).iter().map(text).collect();
-    let is_known = |name: &&&str| !CONTROLLERS.iter().any(|(known, _)| known == *name);
-    if let Some(unknown) = wanted.iter().find(is_known) {
+    let lifecycle = "nodelifecycle";
+    let is_known =
+        |name: &&&str| **name == lifecycle || CONTROLLERS.iter().any(|(known, _)| known == *name);
+    if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
         return Err(format!("no controller {unknown:?}"));
     }
     let runs = CONTROLLERS.iter().filter(|(name, _)| wanted.contains(name));
-    Ok(runs.map(|(_, make)| make(model, streams)).collect())
+    let mut all: Vec<Box<dyn Controller>> = Vec::new();
+    if wanted.contains(&lifecycle) {
+        let answer = ms(&case.value["answer_delay_ms"]["node-controller"]);
+        let controller = NodeLifecycleController::new(model, streams);
+        let turns = case.turns.iter().copied().map(NodeId::new).collect();
+        all.push(Box::new(controller.with_answers_after(Duration::ms(answer)).with_turns(turns)));
+    }
+    all.extend(runs.map(|(_, make)| make(model, streams)));
+    Ok(all)
 }

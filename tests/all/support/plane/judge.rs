@@ -8,6 +8,7 @@ use super::Plane;
 use super::actor::Uids;
 use super::case::{Case, list, text};
 use super::compare::{Difference, Outcome, compare};
+use super::turns;
 
 /// How often a case is run again with the uids that the run before has shown.
 const ROUNDS: usize = 12;
@@ -26,7 +27,7 @@ pub(crate) fn judge_controllers(
             return Verdict::Agreed;
         }
         let shape = text(&case["shape"]);
-        match replay(&Case::new(case), only.is_some()) {
+        match replay_by_turns(Case::new(case), only.is_some()) {
             Ok(None) => Verdict::Agreed,
             Ok(Some(difference)) => match exempt(case, &difference) {
                 Some(why) => Verdict::Exempt(why),
@@ -40,6 +41,22 @@ pub(crate) fn judge_controllers(
 #[expect(clippy::disallowed_methods, reason = "which case whoever debugs wants to see")]
 fn only() -> Option<String> {
     std::env::var("SEATRIAL_CASE").ok()
+}
+
+/// Which of several failing nodes has its turn first is left to chance: a case agrees if it does so
+/// with one of the orders.
+fn replay_by_turns(mut case: Case<'_>, traces: bool) -> Result<Option<Difference>, String> {
+    let first = replay(&case, traces)?;
+    if first.is_none() {
+        return Ok(None);
+    }
+    for turns in turns::orders(&case) {
+        case.turns = turns;
+        if replay(&case, false)?.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(first)
 }
 
 /// How many draws a case has whose outcome upstream leaves to chance: the order of nodes in rolling

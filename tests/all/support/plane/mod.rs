@@ -7,9 +7,9 @@
 //!           └─ controllers.rs (who runs)
 //! ```
 //!
-//! At one instant keys that wait are looked at first, one controller after the other in the order
-//! of controllers.rs, so that owners read a fresh status of what they own; then comes the next
-//! thing that a pod does by itself, with what follows; then the operations, each with what follows.
+//! At one instant: keys whose delay is over, then what pods do by themselves, then all keys that
+//! wait, one controller after the other in the order of controllers.rs, so that owners read a
+//! fresh status of what they own; then the operations of that instant, each with what follows.
 
 mod actor;
 mod case;
@@ -30,6 +30,7 @@ mod record_pod;
 mod record_replica_set;
 mod record_stateful_set;
 mod records;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -113,7 +114,9 @@ impl Plane {
     /// controllers draw is another with each `draw`.
     fn run(case: &Case<'_>, uids: Uids, draw: u32) -> Result<(Self, Timeline), String> {
         let mut plane = Self::new(case, uids, draw)?;
-        let mut timeline = Timeline::new();
+        plane.settle();
+        let records = records::records(&plane.cluster, &mut plane.names, &plane.actor);
+        let mut timeline = Timeline::from([(0, records)]);
         let mut ops = case.ops.iter().peekable();
         loop {
             let op = ops.peek().map(|(_, op)| ms(&op["t"]));
@@ -155,12 +158,17 @@ impl Plane {
                 break self.advance(at);
             };
             self.advance(next);
-            if let Some(key) = key.filter(|key| key.0 == next) {
-                self.look(key);
+            let fires = |key: (SimTime, usize, ObjectKey)| {
+                key.0 == next && self.delayed.get(&(key.1, key.2)) == Some(&next)
+            };
+            if key.is_some_and(fires) {
+                self.look(key.expect("it is there"));
             } else if step == Some(next) {
                 self.take_step();
-            } else {
+            } else if later == Some(next) {
                 self.take_later();
+            } else {
+                self.look(key.expect("what else is due"));
             }
         }
     }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use seatrial::api::{self, Kind};
-use seatrial::cluster::Write;
-use seatrial::model::Propagation;
-use serde_json::Value;
+use seatrial::base::{Duration, SimTime};
+use seatrial::cluster::{Phase, PodStatus, Write};
+use seatrial::model::{NodeId, Propagation};
+use serde_json::{Value, json};
 
 use super::Plane;
-use super::case::{Case, merge, text};
+use super::case::{Case, merge, ms, text};
 use super::ops::nodes_of;
 
 impl Plane {
     pub(super) fn operate_node(
         &mut self,
-        _case: &Case<'_>,
+        case: &Case<'_>,
         index: usize,
         op: &Value,
     ) -> Result<(), String> {
@@ -33,6 +34,7 @@ impl Plane {
                         continue;
                     };
                     let mut tree = (**tree).clone();
+                    self.show_live(node, &mut tree);
                     merge(&mut tree, &op["patch"]);
                     let tree = Arc::new(tree);
                     let object = self.lowering(|cx| api::lower_object(Kind::Node, &tree, cx));
@@ -51,15 +53,81 @@ impl Plane {
                     self.write(Write::Delete { kind, name, propagation, grace: None });
                 }
             }
-            kind @ ("node_down" | "node_up") => {
+            "node_down" => {
                 for node in nodes_of(op) {
                     let name = self.symbol(node);
                     let Some(node) = self.cluster.node_named(name) else { continue };
-                    self.write(Write::NodeUp { node, is_up: kind == "node_up" });
+                    if let Some(renewed) = renewed(case, node, self.now()) {
+                        self.write(Write::Lease { node, renewed });
+                    }
+                    self.write(Write::NodeUp { node, is_up: false });
+                }
+            }
+            "node_up" => {
+                for node in nodes_of(op) {
+                    let name = self.symbol(node);
+                    let Some(node) = self.cluster.node_named(name) else { continue };
+                    self.write(Write::NodeUp { node, is_up: true });
+                    self.write(Write::NodeReady { node, ready: true });
+                    self.pods_go_on(node);
+                }
+            }
+            kind @ ("node_notready" | "node_ready") => {
+                for node in nodes_of(op) {
+                    let name = self.symbol(node);
+                    let Some(node) = self.cluster.node_named(name) else { continue };
+                    self.write(Write::NodeReady { node, ready: kind == "node_ready" });
                 }
             }
             other => return Err(format!("no operation {other:?}")),
         }
         Ok(())
     }
+
+    /// Puts the taints and the mark that a node has by now into its tree.
+    fn show_live(&mut self, node: &str, tree: &mut Value) {
+        let name = self.symbol(node);
+        let Some(node) = self.cluster.node_named(name) else { return };
+        let (row, names) = (&self.cluster.nodes()[node], self.cluster.names());
+        let taint = |taint: &seatrial::model::Taint| {
+            json!({
+                "key": names.resolve(taint.key),
+                "value": names.resolve(taint.value),
+                "effect": format!("{:?}", taint.effect),
+            })
+        };
+        let taints: Vec<Value> = row.spec.taints.iter().map(taint).collect();
+        if !tree["spec"].is_object() {
+            tree["spec"] = json!({});
+        }
+        tree["spec"]["taints"] = taints.into();
+        tree["spec"]["unschedulable"] = row.spec.unschedulable.into();
+    }
+
+    /// A node is back: its pods that had started are ready, and those that are being deleted stop
+    /// anew.
+    fn pods_go_on(&mut self, node: NodeId) {
+        let bound = self.cluster.pods().iter().filter(|(_, pod)| pod.node == Some(node));
+        let pods: Vec<_> = bound.map(|(id, _)| self.cluster.pods().refer(id)).collect();
+        for pod in pods {
+            let Some(row) = self.cluster.pod(pod) else { continue };
+            let status = row.status;
+            if row.deletion.is_some() {
+                self.stop_anew(pod);
+            } else if status.phase == Phase::Running && !status.ready {
+                let status = PodStatus { ready: true, ..status };
+                self.write(Write::PodStatus { pod, status });
+            }
+        }
+    }
+}
+
+/// When a node that goes down now renewed its Lease last: the k-th node does so each period from
+/// its k-th offset on.
+fn renewed(case: &Case<'_>, node: NodeId, now: SimTime) -> Option<SimTime> {
+    let heartbeat = &case.value["heartbeat"];
+    let period = Duration::ms(heartbeat["period_ms"].as_u64()?);
+    let first = Duration::ms(ms(&heartbeat["offset_ms"])) * (u64::from(node.number()) + 1);
+    let since = now.since_start().checked_sub(first)?;
+    Some(SimTime::ZERO + first + period * (since.as_nanos() / period.as_nanos()))
 }

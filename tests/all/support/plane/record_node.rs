@@ -17,9 +17,11 @@ pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
             let mark = if value.is_empty() { "" } else { "=" };
             format!("{key}{mark}{value}:{effect}")
         };
+        let mut taints: Vec<String> = node.spec.taints.iter().map(taint).collect();
+        taints.sort_unstable();
         let record = json!({
-            "ready": if node.ready { "True" } else { "False" },
-            "taints": node.spec.taints.iter().map(taint).collect::<Vec<_>>(),
+            "ready": node.condition.as_str(),
+            "taints": taints,
             "unschedulable": node.spec.unschedulable,
         });
         out.push((view.text(node.spec.name).to_owned(), record));
