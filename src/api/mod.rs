@@ -36,6 +36,7 @@ pub use defaults::default_object;
 pub use kinds::{Kind, KindClass, classify, suggested_version};
 pub use locate::{plain, report};
 pub use lower::*;
+pub use names::{label_value as label_value_faults, qualified_name as qualified_name_faults};
 pub use node_selector::NodeRules;
 pub use patch::{
     PatchError, PatchType, apply_patch, merge_diff, restart, set_image, three_way, two_way,

@@ -63,7 +63,7 @@ pub(super) fn dns_label(text: &str) -> Vec<String> {
 }
 
 /// A key of a label, a taint, an annotation: `name` or `prefix/name`.
-pub(super) fn qualified_name(text: &str) -> Vec<String> {
+pub fn qualified_name(text: &str) -> Vec<String> {
     let mut against = Vec::new();
     let (prefix, name) = match text.split_once('/') {
         None => (None, text),
@@ -94,7 +94,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
 }
 
 /// The value of a label.
-pub(super) fn label_value(text: &str) -> Vec<String> {
+pub fn label_value(text: &str) -> Vec<String> {
     let fine = text.is_empty() || is_word(text, is_any, b"-_.");
     too_long(text, 63).into_iter().chain((!fine).then(|| LABEL_VALUE.to_owned())).collect()
 }

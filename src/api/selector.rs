@@ -107,6 +107,14 @@ impl TextSelector {
         Self { requirements }
     }
 
+    /// Whether the labels of an object (a mapping of texts) fit.
+    #[must_use]
+    pub fn matches(&self, labels: &Value) -> bool {
+        self.requirements
+            .iter()
+            .all(|requirement| requirement.matches(labels[&requirement.key].as_str()))
+    }
+
     /// The selector of the model.
     pub fn lower(&self, names: &mut Interner) -> Selector {
         Selector(self.requirements.iter().map(|r| r.lower(names)).collect())
@@ -114,6 +122,21 @@ impl TextSelector {
 }
 
 impl TextRequirement {
+    fn matches(&self, label: Option<&str>) -> bool {
+        let is_listed = || label.is_some_and(|label| self.values.iter().any(|v| v == label));
+        let number = |text: &str| text.parse::<i64>().ok();
+        let limit = self.values.first().and_then(|value| number(value));
+        let compared = label.and_then(number).zip(limit);
+        match self.operator {
+            TextOperator::Equals | TextOperator::DoubleEquals | TextOperator::In => is_listed(),
+            TextOperator::NotEquals | TextOperator::NotIn => !is_listed(),
+            TextOperator::Exists => label.is_some(),
+            TextOperator::DoesNotExist => label.is_none(),
+            TextOperator::GreaterThan => compared.is_some_and(|(label, limit)| label > limit),
+            TextOperator::LessThan => compared.is_some_and(|(label, limit)| label < limit),
+        }
+    }
+
     pub(super) fn lower(&self, names: &mut Interner) -> Requirement {
         let key = names.intern(&self.key);
         let values: SmallVec<_> = self.values.iter().map(|value| names.intern(value)).collect();

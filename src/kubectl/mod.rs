@@ -1,362 +1,439 @@
-//! kubectl's words: one line of text to one checked command.
+//! kubectl: a client in its own words.
 //!
-//! Knows which words kubectl takes and what is wrong with others; not whether the object is there.
+//! ```text
+//! a line of words ─ parse ─► Invocation          (every word checked, nothing asked)
+//! Invocation + files + time ─ run ─► requests to an Api ─► what kubectl prints
+//! old object + request ─ server::… ─► new object (pure; for whoever keeps the objects)
+//! ```
+//!
+//! Objects are trees. It knows which words kubectl takes and what is wrong with others; whether an
+//! object is there, the API says.
+//!
+//! Differs: words and flags that change nothing in a cluster (`get`, `wait`, …) are read and do
+//! nothing; no command waits; client-side validation is that of the API.
 
+mod apply;
+mod autoscale;
+mod client;
+mod command;
+mod command_words;
+mod create;
+mod delete;
+mod label;
+mod nodes;
+mod pairs;
+mod patch;
+mod resources;
+mod rollout;
+mod scale;
+pub mod server;
+mod set;
+mod targets;
 mod words;
 
 use std::ops::Range;
 
-use crate::base::go_time::parse_go_duration;
-use crate::base::{Duration, Interner, Symbol};
-use crate::model::{Command, DrainOptions, ObjectName, Target, TargetKind, WorkloadKind};
+use crate::base::{Timestamp, text::did_you_mean};
 
-use words::{Words, split};
+pub use autoscale::Autoscale;
+pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Status};
+pub use command::{kind, parse_command};
+pub use create::{Create, Expose};
+pub use delete::Delete;
+pub use label::Labels;
+pub use nodes::{Drain, Taint, Taints};
+pub use patch::Patch;
+pub use resources::{Resource, resource, resource_of};
+pub use rollout::Rollout;
+pub use scale::Scale;
+pub use set::{Env, Set};
+pub use targets::{Target, Targets};
+pub use words::CommandError;
 
-/// What is wrong with a line, where in it (bytes), and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandError {
-    /// The offending bytes of the line.
-    pub at: Range<usize>,
-    /// A lower-case fragment.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
+use client::{DryRun, Session};
+use words::{Args, Flag, Result, Takes, Word, split, switch, value};
+
+/// A command of kubectl, every word of it checked.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// What it does.
+    pub verb: Verb,
+    /// Of which objects; empty of commands that make new ones.
+    pub targets: Targets,
+    /// `-n`.
+    pub namespace: String,
+    dry_run: DryRun,
+    prints_names: bool,
 }
 
-impl CommandError {
-    fn new(at: Range<usize>, message: impl Into<String>) -> Self {
-        Self { at, message: message.into(), hint: None }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
+/// What a command does.
+#[derive(Clone, Debug)]
+pub enum Verb {
+    /// `set …`.
+    Set(Set),
+    /// `scale`.
+    Scale(Scale),
+    /// `rollout …`.
+    Rollout(Rollout),
+    /// `label`.
+    Label(Labels),
+    /// `annotate`.
+    Annotate(Labels),
+    /// `taint`.
+    Taint(Taints),
+    /// `cordon`.
+    Cordon,
+    /// `uncordon`.
+    Uncordon,
+    /// `drain`: read here, carried out by whoever can evict.
+    Drain(Box<Drain>),
+    /// `autoscale`.
+    Autoscale(Autoscale),
+    /// `patch`.
+    Patch(Patch),
+    /// `apply -f`.
+    Apply(Vec<String>),
+    /// `create -f`.
+    CreateFiles(Vec<String>),
+    /// `create KIND`, `run`.
+    Create(Box<Create>),
+    /// `expose`.
+    Expose(Box<Expose>),
+    /// `delete`.
+    Delete(Delete),
+    /// `get`, `wait`, …: nothing changes.
+    Look,
 }
-
-type Result<T> = std::result::Result<T, CommandError>;
 
 /// The verbs that are carried out.
-const VERBS: [&str; 7] = ["set", "scale", "rollout", "delete", "cordon", "uncordon", "drain"];
+const VERBS: [&str; 17] = [
+    "set",
+    "scale",
+    "rollout",
+    "label",
+    "annotate",
+    "taint",
+    "cordon",
+    "uncordon",
+    "drain",
+    "autoscale",
+    "patch",
+    "apply",
+    "create",
+    "run",
+    "expose",
+    "delete",
+    "wait",
+];
+
+/// Verbs that only look.
+const LOOKS: [&str; 12] = [
+    "get",
+    "describe",
+    "logs",
+    "top",
+    "events",
+    "explain",
+    "version",
+    "cluster-info",
+    "api-resources",
+    "api-versions",
+    "diff",
+    "auth",
+];
+
+/// Flags that every command takes.
+const COMMON: &[Flag] = &[
+    value("namespace").short('n'),
+    Flag { long: "dry-run", short: None, takes: Takes::Maybe("client") },
+    value("output").short('o'),
+    value("field-manager"),
+    switch("record"),
+];
 
 /// Reads one line. `namespace` is that of objects without `-n`.
 ///
 /// # Errors
 /// On the first word that cannot be taken.
-pub fn parse(line: &str, namespace: &str, names: &mut Interner) -> Result<Command> {
-    let words = split(line)?;
-    let mut words = Words::new(line, words);
-    let is_kubectl = words.peek() == Some("kubectl");
-    if is_kubectl {
-        words.next();
-    }
-    let context = Context { namespace: words.take_namespace()?.unwrap_or(namespace.to_owned()) };
-    let (verb, at) = words.want("a verb of kubectl")?;
-    let command = match verb.as_str() {
-        "set" => set_image(&mut words, &context, names),
-        "scale" => scale(&mut words, &context, names),
-        "rollout" => rollout(&mut words, &context, names),
-        "delete" => delete(&mut words, &context, names),
-        "cordon" => node(&mut words, names).map(|node| Command::Cordon { node }),
-        "uncordon" => node(&mut words, names).map(|node| Command::Uncordon { node }),
-        "drain" => drain(&mut words, names),
-        other => return Err(unknown_verb(other, at, is_kubectl)),
-    }?;
-    words.done()?;
-    Ok(command)
+pub fn parse(line: &str, namespace: &str) -> Result<Invocation> {
+    read(split(line)?, line.trim_end().len(), namespace)
 }
 
-fn unknown_verb(verb: &str, at: Range<usize>, is_kubectl: bool) -> CommandError {
-    let message = match is_kubectl {
-        true => format!("kubectl {verb} is not modelled"),
-        false => format!("\"{verb}\" is no command of kubectl that is modelled"),
-    };
-    let error = CommandError::new(at, message);
-    match crate::base::text::did_you_mean(verb, VERBS) {
-        Some(known) => error.hint(format!("did you mean \"{known}\"?")),
-        None => error.hint(format!("modelled are: {}", VERBS.join(", "))),
-    }
-}
-
-struct Context {
-    namespace: String,
-}
-
-impl Context {
-    fn name(&self, name: &str, names: &mut Interner) -> ObjectName {
-        ObjectName { namespace: names.intern(&self.namespace), name: names.intern(name) }
-    }
-}
-
-fn set_image(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Result<Command> {
-    let (what, at) = words.want("\"image\"")?;
-    if what != "image" {
-        let error = CommandError::new(at, format!("kubectl set {what} is not modelled"));
-        return Err(match crate::base::text::did_you_mean(&what, ["image"]) {
-            Some(known) => error.hint(format!("did you mean \"{known}\"?")),
-            None => error.hint("modelled is: set image KIND/NAME CONTAINER=IMAGE"),
-        });
-    }
-    let target = target(words, context, names)?;
-    only(&target, &[WorkloadKind::Deployment], words)?;
-    let mut images = Vec::new();
-    while let Some((word, at)) = words.next() {
-        let pair = word.split_once('=').filter(|(c, i)| !c.is_empty() && !i.is_empty());
-        if word.starts_with('-') {
-            return Err(Words::unknown_flag(&word, at, &[]));
-        }
-        let missing = || {
-            let message = format!("expected CONTAINER=IMAGE, found \"{word}\"");
-            CommandError::new(at.clone(), message).hint("for example app=shop/checkout:v2")
-        };
-        let (container, image) = pair.ok_or_else(missing)?;
-        images.push((container.to_owned(), image.to_owned()));
-    }
-    if images.is_empty() {
-        let error = CommandError::new(words.end(), "CONTAINER=IMAGE is missing");
-        return Err(error.hint("for example app=shop/checkout:v2"));
-    }
-    Ok(Command::SetImage { target, images })
-}
-
-fn scale(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Result<Command> {
-    let replicas = words.take_flag("--replicas")?;
-    let current = words.take_flag("--current-replicas")?;
-    let target = target(words, context, names)?;
-    only(&target, &[WorkloadKind::Deployment, WorkloadKind::ReplicaSet], words)?;
-    words.no_other_flag(&["--replicas", "--current-replicas"])?;
-    let missing =
-        || CommandError::new(words.end(), "--replicas is missing").hint("for example --replicas=3");
-    let replicas = count(&replicas.ok_or_else(missing)?)?;
-    let current = current.as_ref().map(count).transpose()?;
-    Ok(Command::Scale { target, replicas, current })
-}
-
-fn count((value, at): &(String, Range<usize>)) -> Result<u32> {
-    let error = || CommandError::new(at.clone(), format!("\"{value}\" is not a number of pods"));
-    value.parse().map_err(|_| error())
-}
-
-fn rollout(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Result<Command> {
-    let (what, at) = words.want("\"restart\"")?;
-    if what != "restart" {
-        let error = CommandError::new(at, format!("kubectl rollout {what} is not modelled"));
-        return Err(error.hint("modelled is: rollout restart KIND/NAME"));
-    }
-    let target = target(words, context, names)?;
-    only(&target, &[WorkloadKind::Deployment], words)?;
-    Ok(Command::RolloutRestart { target })
-}
-
-fn delete(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Result<Command> {
-    let grace = words.take_flag("--grace-period")?;
-    let force = words.take_switch("--force");
-    let now = words.take_switch("--now");
-    words.no_other_flag(&["--grace-period", "--force", "--now"])?;
-    let target = target(words, context, names)?;
-    if target.kind == TargetKind::Node {
-        let error = CommandError::new(words.last(), "deleting a node is not modelled");
-        return Err(error.hint("fault: { crash: { node: NAME } } takes one away"));
-    }
-    let grace = match grace {
-        Some((value, at)) => {
-            let error = || CommandError::new(at, format!("\"{value}\" is not a number of seconds"));
-            let seconds: i64 = value.parse().map_err(|_| error())?;
-            u64::try_from(seconds).ok().map(Duration::secs)
-        }
-        None if now => Some(Duration::secs(1)),
-        None if force => Some(Duration::ZERO),
-        None => None,
-    };
-    Ok(Command::Delete { target, grace })
-}
-
-fn node(words: &mut Words<'_>, names: &mut Interner) -> Result<Symbol> {
-    let (word, _) = words.want("the name of a node")?;
-    let name = word.strip_prefix("node/").or(word.strip_prefix("nodes/")).unwrap_or(&word);
-    Ok(names.intern(name))
-}
-
-/// Flags of `drain` that take a value, and those that do not.
-const DRAIN_FLAGS: [&str; 10] = [
-    "--selector",
-    "--pod-selector",
-    "--grace-period",
-    "--timeout",
-    "--skip-wait-for-delete-timeout",
-    "--force",
-    "--ignore-daemonsets",
-    "--delete-emptydir-data",
-    "--disable-eviction",
-    "--chunk-size",
-];
-
-fn drain(words: &mut Words<'_>, names: &mut Interner) -> Result<Command> {
-    let selector = words.take_flag("--selector")?.or(words.take_flag("-l")?);
-    let pod_selector = words.take_flag("--pod-selector")?;
-    let grace = words.take_flag("--grace-period")?;
-    let timeout = words.take_flag("--timeout")?;
-    let skip_wait = words.take_flag("--skip-wait-for-delete-timeout")?;
-    words.take_flag("--chunk-size")?;
-    let number = |(value, at): (String, Range<usize>)| {
-        let error = || CommandError::new(at, format!("\"{value}\" is not a number of seconds"));
-        value.parse::<i64>().map_err(|_| error())
-    };
-    let span = |(value, at): (String, Range<usize>)| {
-        let error = || CommandError::new(at, format!("\"{value}\" is not a length of time"));
-        let nanos = parse_go_duration(&value).ok().and_then(|nanos| u64::try_from(nanos).ok());
-        nanos.map(Duration::ns).ok_or_else(|| error().hint("for example --timeout=5m"))
-    };
-    let mut options = DrainOptions {
-        nodes: Vec::new(),
-        selector: selector.map(|(text, _)| text),
-        pod_selector: pod_selector.map(|(text, _)| text),
-        force: words.take_switch("--force"),
-        ignore_daemon_sets: words.take_switch("--ignore-daemonsets"),
-        delete_empty_dir_data: words.take_switch("--delete-emptydir-data")
-            | words.take_switch("--delete-local-data"),
-        disable_eviction: words.take_switch("--disable-eviction"),
-        grace: None,
-        timeout: timeout.map(span).transpose()?.unwrap_or(Duration::ZERO),
-        skip_wait: 0,
-    };
-    let grace = grace.map(number).transpose()?;
-    options.grace = grace.and_then(|secs| u64::try_from(secs).ok()).map(Duration::secs);
-    let skip_wait = skip_wait.map(number).transpose()?;
-    options.skip_wait = skip_wait.and_then(|secs| u64::try_from(secs).ok()).unwrap_or(0);
-    words.no_other_flag(&DRAIN_FLAGS)?;
-    match (&options.selector, words.is_empty()) {
-        (None, _) => options.nodes.push(node(words, names)?),
-        (Some(_), true) => {}
-        (Some(_), false) => {
-            let message = "a node and --selector exclude each other";
-            return Err(CommandError::new(words.end(), message));
-        }
-    }
-    while !words.is_empty() {
-        options.nodes.push(node(words, names)?);
-    }
-    Ok(Command::Drain(Box::new(options)))
-}
-
-/// Kinds by all the words that kubectl takes for them.
-const KINDS: [(&str, TargetKind); 20] = [
-    ("deployment", TargetKind::Workload(WorkloadKind::Deployment)),
-    ("deployments", TargetKind::Workload(WorkloadKind::Deployment)),
-    ("deployment.apps", TargetKind::Workload(WorkloadKind::Deployment)),
-    ("deployments.apps", TargetKind::Workload(WorkloadKind::Deployment)),
-    ("deploy", TargetKind::Workload(WorkloadKind::Deployment)),
-    ("replicaset", TargetKind::Workload(WorkloadKind::ReplicaSet)),
-    ("replicasets", TargetKind::Workload(WorkloadKind::ReplicaSet)),
-    ("rs", TargetKind::Workload(WorkloadKind::ReplicaSet)),
-    ("pod", TargetKind::Workload(WorkloadKind::Pod)),
-    ("pods", TargetKind::Workload(WorkloadKind::Pod)),
-    ("po", TargetKind::Workload(WorkloadKind::Pod)),
-    ("service", TargetKind::Service),
-    ("services", TargetKind::Service),
-    ("svc", TargetKind::Service),
-    ("hpa", TargetKind::Hpa),
-    ("horizontalpodautoscaler", TargetKind::Hpa),
-    ("horizontalpodautoscalers", TargetKind::Hpa),
-    ("node", TargetKind::Node),
-    ("nodes", TargetKind::Node),
-    ("no", TargetKind::Node),
-];
-
-/// The kind that a word stands for.
+/// Reads words that a shell has split. Places are those in the words joined with blanks.
 ///
 /// # Errors
-/// If it stands for none that is modelled.
-pub fn kind(word: &str, at: &Range<usize>) -> Result<TargetKind> {
-    let lower = word.to_lowercase();
-    if let Some((_, kind)) = KINDS.iter().find(|(known, _)| *known == lower) {
-        return Ok(*kind);
-    }
-    let error = CommandError::new(at.clone(), format!("kind \"{word}\" is not modelled"));
-    Err(match crate::base::text::did_you_mean(&lower, KINDS.map(|(known, _)| known)) {
-        Some(known) => error.hint(format!("did you mean \"{known}\"?")),
-        None => error.hint("modelled are deployment, replicaset, pod, service, hpa and node"),
-    })
+/// On the first word that cannot be taken.
+pub fn parse_words(words: &[String], namespace: &str) -> Result<Invocation> {
+    let mut end = 0;
+    let words: Vec<Word> = words
+        .iter()
+        .map(|text| {
+            let at = end..end + text.len();
+            end = at.end + 1;
+            Word { text: text.clone(), at }
+        })
+        .collect();
+    read(words, end.saturating_sub(1), namespace)
 }
 
-fn target(words: &mut Words<'_>, context: &Context, names: &mut Interner) -> Result<Target> {
-    let (word, at) = words.want("KIND/NAME")?;
-    let (kind_word, name) = match word.split_once('/') {
-        Some((kind, name)) => (kind.to_owned(), name.to_owned()),
-        None => {
-            let kind = kind(&word, &at); // `restart web` is no kind without a name
-            let missing = CommandError::new(at.clone(), format!("\"{word}\" is not KIND/NAME"));
-            let example = match kind {
-                Ok(_) => format!("for example {word}/checkout"),
-                Err(_) => format!("for example deployment/{word}"),
-            };
-            let name = words.want("a name").map_err(|error| match words.is_empty() {
-                true => missing.hint(example),
-                false => error,
-            })?;
-            (word, name.0)
-        }
+fn read(mut words: Vec<Word>, end: usize, namespace: &str) -> Result<Invocation> {
+    let is_kubectl = words.first().is_some_and(|word| word.text == "kubectl");
+    if is_kubectl {
+        words.remove(0);
+    }
+    let place = words.iter().position(|word| !word.text.starts_with('-'));
+    // `-n shop scale …`: a flag before the verb takes the next word.
+    let place = place.map(|place| match words.get(place.wrapping_sub(1)) {
+        Some(flag) if flag.text == "-n" || flag.text == "--namespace" => place + 1,
+        _ => place,
+    });
+    let Some(verb) = place.filter(|place| *place < words.len()).map(|place| words.remove(place))
+    else {
+        return Err(CommandError::new(end..end, "expected a verb of kubectl"));
     };
-    let kind = kind(&kind_word, &at)?;
-    if name.is_empty() {
-        return Err(CommandError::new(at, "the name is empty"));
-    }
-    Ok(Target { kind, name: context.name(&name, names) })
+    Reader { words, end, namespace, is_kubectl }.verb(&verb)
 }
 
-fn only(target: &Target, kinds: &[WorkloadKind], words: &Words<'_>) -> Result<()> {
-    if kinds.iter().any(|kind| target.kind == TargetKind::Workload(*kind)) {
-        return Ok(());
+struct Reader<'a> {
+    words: Vec<Word>,
+    end: usize,
+    namespace: &'a str,
+    is_kubectl: bool,
+}
+
+impl Reader<'_> {
+    fn verb(self, verb: &Word) -> Result<Invocation> {
+        let one = |flags: &'static [Flag]| vec![COMMON, flags];
+        match verb.text.as_str() {
+            "set" => self.set(),
+            "rollout" => self.rollout(),
+            "scale" => self.with("scale", one(scale::FLAGS), |args| {
+                scale::read(args).map(|(of, targets)| (Verb::Scale(of), targets))
+            }),
+            "label" => self.with("label", one(label::FLAGS), |args| {
+                label::read("label", args).map(|(of, targets)| (Verb::Label(of), targets))
+            }),
+            "annotate" => self.with("annotate", one(label::FLAGS), |args| {
+                label::read("annotation", args).map(|(of, targets)| (Verb::Annotate(of), targets))
+            }),
+            "taint" => self.with("taint", one(nodes::TAINT_FLAGS), |args| {
+                nodes::read_taint(args).map(|(of, targets)| (Verb::Taint(of), targets))
+            }),
+            "cordon" => self.with("cordon", one(nodes::CORDON_FLAGS), |args| {
+                nodes::read_nodes(args).map(|targets| (Verb::Cordon, targets))
+            }),
+            "uncordon" => self.with("uncordon", one(nodes::CORDON_FLAGS), |args| {
+                nodes::read_nodes(args).map(|targets| (Verb::Uncordon, targets))
+            }),
+            "drain" => self.with("drain", one(nodes::DRAIN_FLAGS), |args| {
+                let drain = nodes::read_drain(args)?;
+                let targets = drain.nodes.clone();
+                Ok((Verb::Drain(Box::new(drain)), targets))
+            }),
+            "autoscale" => self.with("autoscale", one(autoscale::FLAGS), |args| {
+                autoscale::read(args).map(|(of, targets)| (Verb::Autoscale(of), targets))
+            }),
+            "patch" => self.with("patch", one(patch::FLAGS), |args| {
+                patch::read(args).map(|(of, targets)| (Verb::Patch(of), targets))
+            }),
+            "apply" => self.with("apply", one(apply::FLAGS), |args| {
+                apply::read(args).map(|files| (Verb::Apply(files), Targets::default()))
+            }),
+            "create" => self.with("create", vec![COMMON, apply::FLAGS, create::FLAGS], |args| {
+                let verb = match args.get("filename") {
+                    Some(_) => Verb::CreateFiles(apply::read(args)?),
+                    None => Verb::Create(Box::new(create::read(args)?)),
+                };
+                Ok((verb, Targets::default()))
+            }),
+            "run" => self.with("run", one(create::RUN_FLAGS), |args| {
+                let create = create::read_run(args)?;
+                Ok((Verb::Create(Box::new(create)), Targets::default()))
+            }),
+            "expose" => self.with("expose", one(create::EXPOSE_FLAGS), |args| {
+                let (expose, targets) = create::read_expose(args)?;
+                Ok((Verb::Expose(Box::new(expose)), targets))
+            }),
+            "delete" => self.with("delete", one(delete::FLAGS), |args| {
+                delete::read(args).map(|(of, targets)| (Verb::Delete(of), targets))
+            }),
+            "wait" => Ok(self.looks()),
+            look if LOOKS.contains(&look) => Ok(self.looks()),
+            _ => Err(self.unknown_verb(verb)),
+        }
     }
-    let list: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-    let message = format!("this command is modelled for {} only", list.join(" and "));
-    Err(CommandError::new(words.last(), message))
+
+    fn looks(self) -> Invocation {
+        Invocation {
+            verb: Verb::Look,
+            targets: Targets::default(),
+            namespace: self.namespace.to_owned(),
+            dry_run: DryRun::No,
+            prints_names: false,
+        }
+    }
+
+    fn unknown_verb(&self, verb: &Word) -> CommandError {
+        let text = &verb.text;
+        let message = match self.is_kubectl {
+            true => format!("kubectl {text} is not modelled"),
+            false => format!("\"{text}\" is no command of kubectl that is modelled"),
+        };
+        let says = format!("error: unknown command \"{text}\" for \"kubectl\"\n");
+        let error = CommandError::new(verb.at.clone(), message).says(says);
+        match did_you_mean(text, VERBS) {
+            Some(known) => error.hint(format!("did you mean \"{known}\"?")),
+            None => error.hint(format!("modelled are: {}", VERBS.join(", "))),
+        }
+    }
+
+    /// Takes the word after the verb, one of these.
+    fn what(&mut self, verb: &str, known: &[&'static str]) -> Result<&'static str> {
+        let place = self.words.iter().position(|word| !word.text.starts_with('-'));
+        let Some(place) = place else {
+            let message = format!("expected one of {}", known.join(", "));
+            return Err(CommandError::new(self.end..self.end, message));
+        };
+        let word = self.words.remove(place);
+        let short = if word.text == "sa" { "serviceaccount" } else { word.text.as_str() };
+        if let Some(known) = known.iter().find(|known| **known == short) {
+            return Ok(known);
+        }
+        let message = format!("kubectl {verb} {} is not modelled", word.text);
+        let says = format!("error: unknown command \"{} {}\"\n", verb, word.text);
+        let error = CommandError::new(word.at, message).says(says);
+        Err(match did_you_mean(&word.text, known.iter().copied()) {
+            Some(known) => error.hint(format!("did you mean \"{known}\"?")),
+            None => error.hint(format!("modelled are: {}", known.join(", "))),
+        })
+    }
+
+    fn set(mut self) -> Result<Invocation> {
+        let known = ["image", "env", "resources", "serviceaccount", "selector"];
+        let what = self.what("set", &known)?;
+        let own = match what {
+            "env" => set::ENV_FLAGS,
+            "resources" => set::RESOURCES_FLAGS,
+            _ => &[],
+        };
+        self.with(&format!("set {what}"), vec![COMMON, set::FLAGS, own], |args| {
+            set::read(what, args).map(|(of, targets)| (Verb::Set(of), targets))
+        })
+    }
+
+    fn rollout(mut self) -> Result<Invocation> {
+        let known = ["restart", "pause", "resume", "undo", "history", "status"];
+        let what = self.what("rollout", &known)?;
+        let own = match what {
+            "undo" => rollout::UNDO_FLAGS,
+            "status" => rollout::STATUS_FLAGS,
+            _ => &[],
+        };
+        self.with(&format!("rollout {what}"), vec![COMMON, rollout::FLAGS, own], |args| {
+            rollout::read(what, args).map(|(of, targets)| (Verb::Rollout(of), targets))
+        })
+    }
+
+    /// Sorts the words and has them read.
+    fn with(
+        self,
+        command: &str,
+        flags: Vec<&[Flag]>,
+        read: impl FnOnce(&Args) -> Result<(Verb, Targets)>,
+    ) -> Result<Invocation> {
+        let args = Args::read(self.words, &flags, self.end, format!("kubectl {command}"))?;
+        if let Some(rest) = args.rest.as_ref().and_then(|rest| rest.first())
+            && !["create", "run"].contains(&command)
+        {
+            let message = format!("unexpected \"{}\"", rest.text);
+            return Err(CommandError::new(rest.at.clone(), message));
+        }
+        let dry_run = match args.text("dry-run") {
+            None | Some("none" | "false") => DryRun::No,
+            Some("client" | "true") => DryRun::Client,
+            Some("server") => DryRun::Server,
+            Some(other) => {
+                let message = format!(
+                    "Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\"."
+                );
+                return Err(CommandError::new(args.place("dry-run"), message));
+            }
+        };
+        let prints_names = match args.get("output") {
+            None => false,
+            Some(word) if word.text == "name" => true,
+            Some(word) => {
+                let message = format!("output \"{}\" is not modelled here", word.text);
+                let error = CommandError::new(word.at.clone(), message);
+                return Err(error.hint("modelled is -o name"));
+            }
+        };
+        let namespace = args.text("namespace").unwrap_or(self.namespace).to_owned();
+        let (verb, targets) = read(&args)?;
+        Ok(Invocation { verb, targets, namespace, dry_run, prints_names })
+    }
+}
+
+impl Invocation {
+    /// The files that it reads.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let of_verb: &[String] = match &self.verb {
+            Verb::Apply(files) | Verb::CreateFiles(files) => files,
+            _ => &[],
+        };
+        let patch = match &self.verb {
+            Verb::Patch(patch) => patch.file.as_deref(),
+            _ => None,
+        };
+        of_verb.iter().chain(&self.targets.files).map(String::as_str).chain(patch)
+    }
+
+    /// The place of the word that names an object, for messages.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<Range<usize>> {
+        let found = self.targets.named.iter().find(|target| target.name == name);
+        found.map(|target| target.at.clone())
+    }
+}
+
+/// Carries a command out: asks the API and tells what kubectl prints. `now` is the time of the
+/// command.
+pub fn run(invocation: &Invocation, files: &Files, now: Timestamp, api: &mut dyn Api) -> Output {
+    let Invocation { verb, targets, namespace, dry_run, prints_names } = invocation;
+    let mut session = Session {
+        api,
+        files,
+        now,
+        namespace,
+        dry_run: *dry_run,
+        prints_names: *prints_names,
+        out: String::new(),
+        err: String::new(),
+    };
+    let session_ref = &mut session;
+    let done = match verb {
+        Verb::Set(set) => set::run(set, targets, session_ref),
+        Verb::Scale(scale) => scale::run(*scale, targets, session_ref),
+        Verb::Rollout(rollout) => rollout::run(*rollout, targets, session_ref),
+        Verb::Label(labels) => label::run_label(labels, targets, session_ref),
+        Verb::Annotate(labels) => label::run_annotate(labels, targets, session_ref),
+        Verb::Taint(taints) => nodes::run_taint(taints, targets, session_ref),
+        Verb::Cordon => nodes::run_cordon(true, targets, session_ref),
+        Verb::Uncordon => nodes::run_cordon(false, targets, session_ref),
+        Verb::Autoscale(of) => autoscale::run(of, targets, session_ref),
+        Verb::Patch(patch) => patch::run(patch, targets, session_ref),
+        Verb::Apply(files) => apply::run_apply(files, session_ref),
+        Verb::CreateFiles(files) => apply::run_create(files, session_ref),
+        Verb::Create(create) => create::run(create, session_ref),
+        Verb::Expose(expose) => create::run_expose(expose, targets, session_ref),
+        Verb::Delete(delete) => delete::run(*delete, targets, session_ref),
+        Verb::Drain(_) | Verb::Look => Ok(()),
+    };
+    let Session { out, mut err, .. } = session;
+    let failed = done.err().map(|trouble| trouble.printed());
+    err.push_str(failed.as_deref().unwrap_or_default());
+    Output { stdout: out, stderr: err, exit_code: u8::from(failed.is_some()) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(line: &str) -> Result<Command> {
-        parse(line, "default", &mut Interner::new())
-    }
-
-    #[test]
-    fn words_of_kubectl_become_commands() {
-        let set = check("kubectl set image deployment/checkout app=shop/checkout:v2 -n shop");
-        let Ok(Command::SetImage { images, .. }) = set else { panic!("{set:?}") };
-        assert_eq!(images, [("app".to_owned(), "shop/checkout:v2".to_owned())]);
-        let scale = check("scale --replicas=5 deploy web");
-        assert!(matches!(scale, Ok(Command::Scale { replicas: 5, current: None, .. })));
-        assert!(check("kubectl rollout restart deployment web").is_ok());
-        let delete = check("kubectl delete pod web-1 --grace-period 0 --force");
-        assert!(matches!(delete, Ok(Command::Delete { grace: Some(Duration::ZERO), .. })));
-        assert!(check("kubectl cordon node/workers-1").is_ok());
-        let drain = "kubectl drain n1 node/n2 --ignore-daemonsets --timeout=5m --grace-period=-1";
-        let Ok(Command::Drain(options)) = check(drain) else { panic!("no drain") };
-        assert_eq!((options.nodes.len(), options.grace), (2, None));
-        assert_eq!(options.timeout, Duration::secs(300));
-        assert!(options.ignore_daemon_sets && !options.force);
-        assert!(check("kubectl drain -l pool=old --force").is_ok());
-    }
-
-    #[test]
-    fn other_words_are_pointed_at() {
-        let error = check("kubectl scael deployment/web --replicas=1").expect_err("no verb");
-        assert_eq!((error.at, error.hint.as_deref()), (8..13, Some("did you mean \"scale\"?")));
-        let error = check("kubectl scale deployment/web").expect_err("no number");
-        assert_eq!(error.message, "--replicas is missing");
-        let error = check("kubectl scale deployment/web --replicas=-1").expect_err("negative");
-        assert_eq!(error.message, "\"-1\" is not a number of pods");
-        let error = check("kubectl set image deployment/web app").expect_err("no image");
-        assert_eq!(error.message, "expected CONTAINER=IMAGE, found \"app\"");
-        let error = check("kubectl cordon a b").expect_err("one too many");
-        assert_eq!(error.message, "unexpected \"b\"");
-        let error = check("kubectl drain n1 --ignore-daemonset").expect_err("misspelt");
-        assert_eq!(error.hint.as_deref(), Some("did you mean \"--ignore-daemonsets\"?"));
-        let error = check("kubectl drain n1 --timeout=5").expect_err("no unit");
-        assert_eq!(error.message, "\"5\" is not a length of time");
-        let error = check("kubectl delete pod 'x").expect_err("open quote");
-        assert_eq!(error.message, "a quote is not closed");
-    }
-}
+mod tests;

@@ -159,7 +159,7 @@ fn command(
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> Option<Action> {
-    let command = match kubectl::parse(&run.value, "default", names) {
+    let command = match kubectl::parse_command(&run.value, "default", names) {
         Ok(command) => command,
         Err(problem) => {
             let error = Diagnostic::error(part(run, &problem.at), problem.message);

@@ -3,6 +3,7 @@
 mod daemon_sets;
 mod deployments;
 mod hpa;
+mod kubectl;
 mod jobs;
 mod label_selectors;
 mod node_lifecycle;

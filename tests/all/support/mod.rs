@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) mod api_server;
 pub(crate) mod control;
 pub(crate) mod corpus;
 pub(crate) mod model;

@@ -1,0 +1,119 @@
+//! What the API server makes of a client's request: pure, one object at a time.
+
+use serde_json::{Value, json};
+
+use crate::api::{self, PatchError, PatchType, Refused};
+
+use super::client::{At, Status};
+use super::resources::Resource;
+
+type Done = Result<Value, Status>;
+
+/// A new object as it is stored.
+///
+/// # Errors
+/// It is refused.
+pub fn create(at: At<'_>, mut object: Value) -> Done {
+    if at.resource.is_namespaced && object["metadata"].is_object() {
+        object["metadata"]["namespace"] = at.namespace.into();
+    }
+    let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    api::create(kind, object).map_err(|refused| refusal(at.resource, &name, refused))
+}
+
+/// A patched object as it is stored.
+///
+/// # Errors
+/// The patch does not fit, or the object is refused.
+pub fn patch(at: At<'_>, old: &Value, language: PatchType, patch: &Value) -> Done {
+    if at.is_scale {
+        let scale = scale_of(at.resource, old).ok_or_else(Status::no_such_path)?;
+        let mut new = scale.clone();
+        if let Some(replicas) = patch["spec"]["replicas"].as_i64() {
+            new["spec"]["replicas"] = replicas.into();
+        }
+        return replace_scale(at, old, &new);
+    }
+    let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
+    let new = api::apply_patch(kind, old, language, patch).map_err(unfit)?;
+    update(at, old, new)
+}
+
+/// A changed object as it is stored.
+///
+/// # Errors
+/// It is refused.
+pub fn update(at: At<'_>, old: &Value, new: Value) -> Done {
+    let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
+    api::update(kind, old, new).map_err(|refused| refusal(at.resource, at.name, refused))
+}
+
+/// The subresource `scale` of an object, if its kind has one.
+#[must_use]
+pub fn scale_of(resource: &Resource, object: &Value) -> Option<Value> {
+    if !resource.has_scale {
+        return None;
+    }
+    let mut metadata = json!({});
+    for key in ["name", "namespace", "resourceVersion", "uid", "creationTimestamp"] {
+        if let Some(value) = object["metadata"].get(key).filter(|_| key != "creationTimestamp") {
+            metadata[key] = value.clone();
+        }
+    }
+    let replicas = object["spec"]["replicas"].as_i64().unwrap_or(1);
+    let now = object["status"]["replicas"].as_i64().unwrap_or(replicas);
+    Some(json!({
+        "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata,
+        "spec": { "replicas": replicas }, "status": { "replicas": now },
+    }))
+}
+
+/// The object with the number of replicas of a scale, as it is stored.
+///
+/// # Errors
+/// The kind has no scale, or the number is refused.
+pub fn replace_scale(at: At<'_>, old: &Value, scale: &Value) -> Done {
+    if !at.resource.has_scale {
+        return Err(Status::no_such_path());
+    }
+    let mut new = old.clone();
+    if new["spec"].is_object() {
+        new["spec"]["replicas"] = scale["spec"]["replicas"].clone();
+    }
+    update(At { is_scale: false, ..at }, old, new)
+}
+
+fn unfit(error: PatchError) -> Status {
+    let (code, reason, message) = match error {
+        PatchError::BadRequest(text) => (400, "BadRequest", text),
+        PatchError::Unprocessable(text) => (422, "Invalid", text),
+        PatchError::Internal(text) => {
+            (500, "InternalError", format!("Internal error occurred: {text}"))
+        }
+    };
+    Status { code, reason, message, of: None, causes: Vec::new() }
+}
+
+fn refusal(resource: &Resource, name: &str, refused: Refused) -> Status {
+    let bad =
+        |message| Status { code: 400, reason: "BadRequest", message, of: None, causes: Vec::new() };
+    match refused {
+        Refused::Decode(text) => bad(text),
+        Refused::Strict(texts) => bad(format!("strict decoding error: {}", texts.join(", "))),
+        Refused::Invalid(_) => {
+            let causes = refused.causes();
+            let list = match causes.as_slice() {
+                [cause] => cause.clone(),
+                causes => format!("[{}]", causes.join(", ")),
+            };
+            Status {
+                code: 422,
+                reason: "Invalid",
+                message: format!("{} {name:?} is invalid: {list}", resource.name),
+                of: Some((resource.name.to_owned(), name.to_owned())),
+                causes,
+            }
+        }
+    }
+}
