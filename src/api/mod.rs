@@ -14,6 +14,7 @@ pub mod admission;
 mod canonical;
 mod decode;
 mod defaults;
+mod internal;
 mod kinds;
 mod locate;
 mod lower;

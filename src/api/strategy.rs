@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::default_object;
 use super::kinds::Kind;
 use super::problem::{Found, Problem};
-use super::read::{deep_mut, default, is_set, items, map_mut, text};
+use super::read::{deep_mut, default, is_set, items, map_mut, maps_mut, text};
 use super::validate::{self, Allowed};
-use super::default_object;
 
 /// Why the API server takes no object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,7 @@ pub fn decode(kind: Kind, object: &Value) -> Decoded {
 pub fn create(kind: Kind, mut object: Value) -> Result<Value, Refused> {
     admit_decoded(kind, &object)?;
     default_object(kind, &mut object);
+    convert(kind, &mut object);
     if kind == Kind::Service {
         first_address(&Value::Null, &mut object);
     }
@@ -90,11 +91,64 @@ pub fn create(kind: Kind, mut object: Value) -> Result<Value, Refused> {
 pub fn update(kind: Kind, old: &Value, mut new: Value) -> Result<Value, Refused> {
     admit_decoded(kind, &new)?;
     default_object(kind, &mut new);
+    convert(kind, &mut new);
+    if kind == Kind::DaemonSet {
+        count_template(old, &mut new);
+    }
     if kind == Kind::Service {
         keep_addresses(old, &mut new);
         first_address(old, &mut new);
     }
     before_update(kind, old, new).map_err(Refused::Invalid)
+}
+
+/// What conversion to the internal types and back leaves: both names of a field say the same,
+/// claim templates tell their kind.
+///
+/// Source: kubernetes v1.36.3 pkg/apis/core/v1/conversion.go, pkg/apis/apps/v1/conversion.go
+/// (recorded).
+fn convert(kind: Kind, object: &mut Value) {
+    let path: &[&str] = match kind {
+        Kind::Pod => &["spec"],
+        Kind::CronJob => &["spec", "jobTemplate", "spec", "template", "spec"],
+        _ => &["spec", "template", "spec"],
+    };
+    if let Some(pod) = deep_mut(object, path)
+        && pod.contains_key("containers")
+    {
+        let name = |key: &str| pod.get(key).map_or("", text).to_owned();
+        let account = Some(name("serviceAccountName")).filter(|name| !name.is_empty());
+        let account = account.unwrap_or_else(|| name("serviceAccount"));
+        for key in ["serviceAccountName", "serviceAccount"] {
+            if !account.is_empty() {
+                pod.insert(key.to_owned(), account.as_str().into());
+            }
+        }
+    }
+    if kind == Kind::StatefulSet
+        && let Some(spec) = deep_mut(object, &["spec"])
+    {
+        for claim in maps_mut(spec, "volumeClaimTemplates") {
+            default(claim, "apiVersion", "v1");
+            default(claim, "kind", "PersistentVolumeClaim");
+        }
+    }
+}
+
+/// A DaemonSet counts its templates.
+///
+/// Source: kubernetes v1.36.3 pkg/registry/apps/daemonset/strategy.go `PrepareForUpdate`.
+fn count_template(old: &Value, new: &mut Value) {
+    const GENERATION: &str = "deprecated.daemonset.template.generation";
+    let before = &old["metadata"]["annotations"][GENERATION];
+    let Some(count) = before.as_str().and_then(|count| count.parse::<i64>().ok()) else { return };
+    let changed = i64::from(old["spec"]["template"] != new["spec"]["template"]);
+    if let Some(metadata) = deep_mut(new, &["metadata"]) {
+        default(metadata, "annotations", Map::new());
+        if let Some(annotations) = map_mut(metadata, "annotations") {
+            annotations.insert(GENERATION.to_owned(), (count + changed).to_string().into());
+        }
+    }
 }
 
 fn admit_decoded(kind: Kind, object: &Value) -> Result<(), Refused> {
@@ -117,11 +171,7 @@ const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 ///
 /// # Errors
 /// What is wrong, field by field.
-pub fn before_create(
-    kind: Kind,
-    object: Value,
-    allowed: Allowed,
-) -> Result<Value, Vec<Problem>> {
+pub fn before_create(kind: Kind, object: Value, allowed: Allowed) -> Result<Value, Vec<Problem>> {
     let mut found = Found::default();
     let object = check_new(kind, object, allowed, &mut found);
     found.0.retain(|problem| problem.is_error);
@@ -165,7 +215,14 @@ pub(super) fn check_new(
 /// # Errors
 /// What is wrong, field by field.
 pub fn before_update(kind: Kind, old: &Value, mut new: Value) -> Result<Value, Vec<Problem>> {
-    for field in ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+    ] {
         let own = &new["metadata"][field];
         let given = is_set(own) && *own != "";
         let fixed = !matches!(field, "uid" | "creationTimestamp") || !given;
@@ -185,8 +242,9 @@ pub fn before_update(kind: Kind, old: &Value, mut new: Value) -> Result<Value, V
             }
         }
     }
-    let changed = old["spec"] != new["spec"] || kind == Kind::Deployment
-        && old["metadata"]["annotations"] != new["metadata"]["annotations"];
+    let changed = old["spec"] != new["spec"]
+        || kind == Kind::Deployment
+            && old["metadata"]["annotations"] != new["metadata"]["annotations"];
     if has_generation(kind) && changed {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0);
         set(&mut new, "metadata", "generation", (generation + 1).into());

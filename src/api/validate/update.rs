@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use super::super::internal;
 use super::super::kinds::Kind;
 use super::super::problem::{At, Found};
 use super::super::read::{is_set, items, quantity, text};
@@ -304,7 +305,8 @@ fn completions(before: &Value, after: &Value, found: &mut Found) {
     }
     let here = At::ROOT.field("spec.completions");
     let shown = &after["completions"];
-    let elastic = after["completionMode"] == "Indexed" && before["completionMode"] == "Indexed"
+    let elastic = after["completionMode"] == "Indexed"
+        && before["completionMode"] == "Indexed"
         && is_set(&before["completions"]);
     if after["completionMode"] == "Indexed" && elastic {
         if after["completions"] != after["parallelism"] {
@@ -338,12 +340,8 @@ fn pod_template(old: &Value, new: &Value, found: &mut Found) {
         }
     }
     if *before != after {
-        let at = At::ROOT.field("spec.template");
-        if before["metadata"] == after["metadata"] {
-            found.invalid(&at.field("spec"), &new["spec"]["template"]["spec"], IMMUTABLE);
-        } else {
-            found.invalid(&at, &new["spec"]["template"], IMMUTABLE);
-        }
+        let shown = internal::pod_template(&new["spec"]["template"]);
+        found.invalid(&At::ROOT.field("spec.template"), &shown, IMMUTABLE);
     }
 }
 

@@ -114,9 +114,7 @@ fn masked(value: &Value) -> Value {
 }
 
 fn by_name(objects: Value) -> Value {
-    let key = |object: &Value| {
-        (object["kind"].to_string(), object["metadata"]["name"].to_string())
-    };
+    let key = |object: &Value| (object["kind"].to_string(), object["metadata"]["name"].to_string());
     let sorted: BTreeMap<_, Value> =
         items(&objects).iter().map(|object| (key(object), object.clone())).collect();
     sorted.into_values().collect()

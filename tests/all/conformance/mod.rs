@@ -3,8 +3,8 @@
 mod daemon_sets;
 mod deployments;
 mod hpa;
-mod kubectl;
 mod jobs;
+mod kubectl;
 mod label_selectors;
 mod node_lifecycle;
 mod node_selectors;

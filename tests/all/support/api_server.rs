@@ -30,11 +30,8 @@ impl ApiServer {
             let resource = resource_of(&text(&object["apiVersion"]), &text(&object["kind"]));
             let resource = resource.expect("a known kind");
             let metadata = &object["metadata"];
-            let key = (
-                resource.plural.to_owned(),
-                text(&metadata["namespace"]),
-                text(&metadata["name"]),
-            );
+            let key =
+                (resource.plural.to_owned(), text(&metadata["namespace"]), text(&metadata["name"]));
             let mut object = object.clone();
             object["metadata"]["uid"] = UID.into();
             object["metadata"]["creationTimestamp"] = CREATED.into();
@@ -43,7 +40,9 @@ impl ApiServer {
         server
     }
 
+    /// Keeps an object; like the recorded server, without its status.
     fn store(&mut self, key: Key, mut object: Value) -> Value {
+        object.as_object_mut().map(|object| object.remove("status"));
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
         self.objects.insert(key, object.clone());
@@ -52,6 +51,8 @@ impl ApiServer {
 
     /// Stores what has changed.
     fn changed(&mut self, at: At<'_>, old: &Value, new: Value) -> Value {
+        let mut new = new;
+        new.as_object_mut().map(|object| object.remove("status"));
         if *old == new { new } else { self.store(key(at), new) }
     }
 
