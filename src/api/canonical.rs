@@ -42,7 +42,8 @@ fn fields(name: &str, is_object: bool, map: &mut Map<String, Value>) {
     map.retain(|_, value| !value.is_null());
     for (key, value) in map {
         let common = is_object.then(|| common_field(key)).flatten();
-        if let Some(shape) = common.as_ref().or(type_of(name).field(key).map(|field| &field.shape)) {
+        if let Some(shape) = common.as_ref().or(type_of(name).field(key).map(|field| &field.shape))
+        {
             walk(shape, value);
         }
     }

@@ -9,8 +9,8 @@
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::strategy::Decoded;
 use super::schema::{Shape, common_field, type_name, type_of};
+use super::strategy::Decoded;
 use crate::base::{Quantity, Timestamp};
 
 /// Decodes an object of a kind.

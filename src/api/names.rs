@@ -164,7 +164,8 @@ pub(super) fn domain_prefixed_path(text: &str) -> Vec<String> {
     let fine = |b: u8| is_any(b) || b"-_.~!$&'()*+,;=:@%/".contains(&b);
     if path.is_empty() || !path.bytes().all(fine) {
         against.push(
-            "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')".to_owned(),
+            "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"
+                .to_owned(),
         );
     }
     against

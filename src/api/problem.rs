@@ -278,7 +278,10 @@ mod tests {
     fn names_and_places_may_differ() {
         let labels = At::ROOT.field("metadata.labels");
         let label = labels.silent("a/b");
-        assert_eq!((label.to_string().as_str(), label.place()), ("metadata.labels", Some("metadata.labels[a/b]".to_owned())));
+        assert_eq!(
+            (label.to_string().as_str(), label.place()),
+            ("metadata.labels", Some("metadata.labels[a/b]".to_owned()))
+        );
         let taints = At::ROOT.alias("metadata.taints", "spec.taints");
         assert_eq!(taints.index(1).place().as_deref(), Some("spec.taints[1]"));
         assert_eq!(taints.index(1).to_string(), "metadata.taints[1]");

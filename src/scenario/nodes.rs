@@ -118,7 +118,8 @@ fn check_labels(pool: &PoolFile, found: &mut Diagnostics) {
         "spec": { "taints": taints },
     });
     for problem in api::prepare(Kind::Node, &mut node).iter().filter(|p| p.is_error) {
-        let index = problem.path.strip_prefix("metadata.taints[").and_then(|path| path.split_once(']'));
+        let index =
+            problem.path.strip_prefix("metadata.taints[").and_then(|path| path.split_once(']'));
         let taint = index.and_then(|(index, _)| pool.taints.get(index.parse::<usize>().ok()?));
         let place = taint.map_or(pool.labels.span, |taint| taint.span);
         found.error(place, api::plain(&problem.message));

@@ -10,7 +10,6 @@ use seatrial::model::{Behavior, Behaviors, PriorityClasses, Shutdown};
 use seatrial::tree::{Diagnostics, ParseOptions, Sources, parse};
 use serde_json::{Map, Value, json};
 
-
 fn behaviors() -> Behaviors {
     let standard = Behavior {
         start: Distribution::Constant(0.0),

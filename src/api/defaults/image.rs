@@ -97,7 +97,8 @@ mod tests {
             assert_eq!(pull_policy(image), "Always", "{image}");
         }
         let digest = format!("nginx@sha256:{}", "a".repeat(64));
-        let kept = ["nginx:1", "a.io:5000/b:1", &digest, "", " nginx", "Nginx", "a b", "a..b", "x:"];
+        let kept =
+            ["nginx:1", "a.io:5000/b:1", &digest, "", " nginx", "Nginx", "a b", "a..b", "x:"];
         for image in kept {
             assert_eq!(pull_policy(image), "IfNotPresent", "{image}");
         }

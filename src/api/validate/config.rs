@@ -132,8 +132,7 @@ fn is_quota_resource(name: &str) -> bool {
         || AMOUNTS.contains(&name)
         || name.starts_with("hugepages-")
         || name.starts_with("requests.hugepages-")
-        || name.starts_with("requests.")
-            && name.contains('/')
+        || name.starts_with("requests.") && name.contains('/')
 }
 
 /// Rule C187.
@@ -200,7 +199,8 @@ fn limit_item(item: &Value, kind: &str, at: &At<'_>, found: &mut Found) {
                     other => other,
                 };
                 let shown = get(field, name).map_or_else(String::new, |own| own.to_string());
-                let shown = if field == "default" && low == "min" { low_amount.to_string() } else { shown };
+                let shown =
+                    if field == "default" && low == "min" { low_amount.to_string() } else { shown };
                 let why = format!(
                     "{low_word} value {low_amount} is greater than {word} value {high_amount}"
                 );

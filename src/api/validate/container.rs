@@ -7,9 +7,7 @@ use serde_json::Value;
 use super::super::names;
 use super::super::problem::{At, Found};
 use super::super::read::{is_set, items, text};
-use super::{
-    against, not_negative, one_of, pod, port_number, port_or_name, resources, security,
-};
+use super::{against, not_negative, one_of, pod, port_number, port_or_name, resources, security};
 
 /// All containers of a pod; `volumes` are the names of its volumes.
 pub(super) fn validate_all(spec: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, found: &mut Found) {
@@ -211,7 +209,8 @@ pub(super) fn field_ref(source: &Value, known: &[&str], at: &At<'_>, found: &mut
     let subscript = path.strip_suffix("']").and_then(|rest| rest.split_once("['"));
     match subscript {
         Some((map @ ("metadata.annotations" | "metadata.labels"), key)) => {
-            let key = if map == "metadata.annotations" { key.to_lowercase() } else { key.to_owned() };
+            let key =
+                if map == "metadata.annotations" { key.to_lowercase() } else { key.to_owned() };
             against(at, &key, &names::qualified_name(&key), found);
         }
         Some((other, _)) => {

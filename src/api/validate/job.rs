@@ -351,9 +351,9 @@ fn count_indexes(text: &str, completions: i64) -> Result<i64, String> {
         let ends: Vec<&str> = part.split('-').collect();
         let number = |text: &str| {
             let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            plain.then(|| text.parse::<i64>().unwrap_or(i64::MAX)).ok_or_else(|| {
-                format!("cannot convert string to integer for index: {text:?}")
-            })
+            plain
+                .then(|| text.parse::<i64>().unwrap_or(i64::MAX))
+                .ok_or_else(|| format!("cannot convert string to integer for index: {text:?}"))
         };
         if ends.len() > 2 {
             return Err(format!(

@@ -105,7 +105,8 @@ fn sysctls(own: &Value, at: &At<'_>, found: &mut Found) {
         let name = text(&sysctl["name"]);
         let plain = name.replace('/', ".");
         let segment = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         };
         if name.is_empty() {
             found.required(&here.field("name"), "");
@@ -137,13 +138,19 @@ fn profiles(own: &Value, at: &At<'_>, found: &mut Found) {
             "Localhost" => match local.as_str() {
                 None => {
                     let why = "must be set when seccomp type is Localhost";
-                    let why = if field == "seccompProfile" { why } else {
+                    let why = if field == "seccompProfile" {
+                        why
+                    } else {
                         "must be set when AppArmor type is Localhost"
                     };
                     found.required(&here.field("localhostProfile"), why);
                 }
                 Some(path) if path.split('/').any(|part| part == "..") => {
-                    found.invalid_text(&here.field("localhostProfile"), path, "must not contain '..'");
+                    found.invalid_text(
+                        &here.field("localhostProfile"),
+                        path,
+                        "must not contain '..'",
+                    );
                 }
                 Some(_) => {}
             },

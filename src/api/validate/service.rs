@@ -54,9 +54,11 @@ pub(super) fn validate_service(object: &Value, found: &mut Found) {
 const KUBELET_PORT: i64 = 10_250;
 
 fn external_name(spec: &Value, at: &At<'_>, found: &mut Found) {
-    for (field, shown) in
-        [("clusterIPs", "clusterIPs"), ("ipFamilies", "ipFamilies"), ("ipFamilyPolicy", "ipFamilyPolicy")]
-    {
+    for (field, shown) in [
+        ("clusterIPs", "clusterIPs"),
+        ("ipFamilies", "ipFamilies"),
+        ("ipFamilyPolicy", "ipFamilyPolicy"),
+    ] {
         let value = &spec[field];
         if is_set(value) && !items(value).is_empty() || value.is_string() {
             found.forbidden(&at.field(shown), "may not be set for ExternalName services");
@@ -109,7 +111,11 @@ fn addresses(spec: &Value, at: &At<'_>, found: &mut Found) {
     const POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
     one_of(&at.field("ipFamilyPolicy"), &spec["ipFamilyPolicy"], &POLICIES, found);
     let (first, all) = (text(&spec["clusterIP"]), items(&spec["clusterIPs"]));
-    let list = if is_set(&spec["clusterIPs"]) { at.field("clusterIPs") } else { at.alias("clusterIPs", "clusterIP") };
+    let list = if is_set(&spec["clusterIPs"]) {
+        at.field("clusterIPs")
+    } else {
+        at.alias("clusterIPs", "clusterIP")
+    };
     match all.first() {
         None if !first.is_empty() => found.required(&list, ""),
         Some(head) if head != first => {

@@ -189,7 +189,8 @@ fn plain(message: &str) -> String {
     let head = message.lines().next().unwrap_or_default();
     match head.split_once("value: {").or_else(|| head.split_once("value: [")) {
         Some((start, rest)) => {
-            let end = rest.rfind("}: ").or_else(|| rest.rfind("]: ")).map_or("", |at| &rest[at + 1..]);
+            let end =
+                rest.rfind("}: ").or_else(|| rest.rfind("]: ")).map_or("", |at| &rest[at + 1..]);
             format!("{start}value{end}")
         }
         None => head.to_owned(),

@@ -38,6 +38,8 @@ pub(crate) struct Part {
     pub(crate) owner: Option<String>,
     /// Its place among pods of one instant: base name and number; of a StatefulSet name and ordinal.
     pub(crate) order: (String, usize),
+    /// Of pods that are due at one instant those of StatefulSets are bound last (recorded).
+    is_bound_late: bool,
     /// Its number within its base name.
     pub(crate) number: usize,
     /// What its image's lists are cycled with.
@@ -122,7 +124,10 @@ impl Actor {
 
     fn plan_step(&mut self, pod: PodRef, at: SimTime, step: Step) {
         let part = &self.parts[&pod];
-        let (base, number) = part.order.clone();
+        let (mut base, number) = part.order.clone();
+        if part.is_bound_late && step == Step::Bind {
+            base.insert(0, '~');
+        }
         self.steps.insert((at, base, number, step, pod));
     }
 }
@@ -160,6 +165,7 @@ impl Plane {
         let mut part = Part {
             owner: owner_name,
             order,
+            is_bound_late: matches!(owner, Some(OwnerRef::StatefulSet(_))),
             base,
             number: *number,
             index: *number,
