@@ -43,6 +43,13 @@ fn is_consequence(
         let no_selector = |p: &Problem| p.path == "spec.selector" && p.reason == Reason::Required;
         return problem.message.contains("`selector`") && problems.iter().any(no_selector);
     }
+    // What is missing is not wrong as well.
+    let missing = |other: &Problem| {
+        other.reason == Reason::Required && other.location() == problem.location()
+    };
+    if problem.reason == Reason::Invalid && at.absent.is_some() && problems.iter().any(missing) {
+        return true;
+    }
     let beside = |other: &Placed<'_, '_>| other.absent.is_none() && other.parent == at.parent;
     problem.reason == Reason::Invalid && at.absent.is_some() && placed.iter().any(beside)
 }

@@ -11,6 +11,7 @@
 //! time: whether the things that it names are there is asked by `scenario`.
 
 pub mod admission;
+mod allocation;
 mod canonical;
 mod decode;
 mod defaults;
@@ -33,6 +34,7 @@ mod validate;
 
 use serde_json::Value;
 
+pub use allocation::allocate;
 pub use defaults::default_object;
 pub use kinds::{Kind, KindClass, classify, suggested_version};
 pub use locate::{plain, report};

@@ -9,7 +9,9 @@ use super::default_object;
 use super::kinds::Kind;
 use super::problem::{Found, Problem};
 use super::read::{deep_mut, default, is_set, items, map_mut, maps_mut, text};
+use super::requests::qos_class;
 use super::validate::{self, Allowed};
+use crate::model::QosClass;
 
 /// Why the API server takes no object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,6 @@ pub fn decode(kind: Kind, object: &Value) -> Decoded {
 pub fn create(kind: Kind, mut object: Value) -> Result<Value, Refused> {
     admit_decoded(kind, &object)?;
     default_object(kind, &mut object);
-    convert(kind, &mut object);
     if kind == Kind::Service {
         first_address(&Value::Null, &mut object);
     }
@@ -91,64 +92,11 @@ pub fn create(kind: Kind, mut object: Value) -> Result<Value, Refused> {
 pub fn update(kind: Kind, old: &Value, mut new: Value) -> Result<Value, Refused> {
     admit_decoded(kind, &new)?;
     default_object(kind, &mut new);
-    convert(kind, &mut new);
-    if kind == Kind::DaemonSet {
-        count_template(old, &mut new);
-    }
     if kind == Kind::Service {
         keep_addresses(old, &mut new);
         first_address(old, &mut new);
     }
     before_update(kind, old, new).map_err(Refused::Invalid)
-}
-
-/// What conversion to the internal types and back leaves: both names of a field say the same,
-/// claim templates tell their kind.
-///
-/// Source: kubernetes v1.36.3 pkg/apis/core/v1/conversion.go, pkg/apis/apps/v1/conversion.go
-/// (recorded).
-fn convert(kind: Kind, object: &mut Value) {
-    let path: &[&str] = match kind {
-        Kind::Pod => &["spec"],
-        Kind::CronJob => &["spec", "jobTemplate", "spec", "template", "spec"],
-        _ => &["spec", "template", "spec"],
-    };
-    if let Some(pod) = deep_mut(object, path)
-        && pod.contains_key("containers")
-    {
-        let name = |key: &str| pod.get(key).map_or("", text).to_owned();
-        let account = Some(name("serviceAccountName")).filter(|name| !name.is_empty());
-        let account = account.unwrap_or_else(|| name("serviceAccount"));
-        for key in ["serviceAccountName", "serviceAccount"] {
-            if !account.is_empty() {
-                pod.insert(key.to_owned(), account.as_str().into());
-            }
-        }
-    }
-    if kind == Kind::StatefulSet
-        && let Some(spec) = deep_mut(object, &["spec"])
-    {
-        for claim in maps_mut(spec, "volumeClaimTemplates") {
-            default(claim, "apiVersion", "v1");
-            default(claim, "kind", "PersistentVolumeClaim");
-        }
-    }
-}
-
-/// A DaemonSet counts its templates.
-///
-/// Source: kubernetes v1.36.3 pkg/registry/apps/daemonset/strategy.go `PrepareForUpdate`.
-fn count_template(old: &Value, new: &mut Value) {
-    const GENERATION: &str = "deprecated.daemonset.template.generation";
-    let before = &old["metadata"]["annotations"][GENERATION];
-    let Some(count) = before.as_str().and_then(|count| count.parse::<i64>().ok()) else { return };
-    let changed = i64::from(old["spec"]["template"] != new["spec"]["template"]);
-    if let Some(metadata) = deep_mut(new, &["metadata"]) {
-        default(metadata, "annotations", Map::new());
-        if let Some(annotations) = map_mut(metadata, "annotations") {
-            annotations.insert(GENERATION.to_owned(), (count + changed).to_string().into());
-        }
-    }
 }
 
 fn admit_decoded(kind: Kind, object: &Value) -> Result<(), Refused> {
@@ -186,6 +134,10 @@ pub(super) fn check_new(
     found: &mut Found,
 ) -> Value {
     prepare_metadata(kind, &mut object);
+    converted(kind, &mut object);
+    if kind == Kind::DaemonSet {
+        annotate(&mut object, TEMPLATE_GENERATION, "1");
+    }
     reset_status(kind, &mut object);
     prepare_spec(kind, &mut object);
     let mut checked = object.clone();
@@ -232,6 +184,10 @@ pub fn before_update(kind: Kind, old: &Value, mut new: Value) -> Result<Value, V
                 None => unset(&mut new, "metadata", field),
             }
         }
+    }
+    converted(kind, &mut new);
+    if kind == Kind::DaemonSet {
+        template_generation(old, &mut new);
     }
     prepare_spec(kind, &mut new);
     if has_status(kind) {
@@ -309,11 +265,67 @@ fn prepare_metadata(kind: Kind, object: &mut Value) {
     }
 }
 
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+fn annotate(object: &mut Value, key: &str, value: &str) {
+    let Some(metadata) = deep_mut(object, &["metadata"]) else { return };
+    default(metadata, "annotations", Map::new());
+    if let Some(annotations) = map_mut(metadata, "annotations") {
+        annotations.insert(key.to_owned(), value.into());
+    }
+}
+
+/// A DaemonSet counts its templates in an annotation.
+///
+/// Source: kubernetes v1.36.3 pkg/registry/apps/daemonset/strategy.go `PrepareForUpdate`.
+fn template_generation(old: &Value, new: &mut Value) {
+    let before = &old["metadata"]["annotations"][TEMPLATE_GENERATION];
+    let Some(count) = before.as_str().and_then(|count| count.parse::<i64>().ok()) else { return };
+    let changed = i64::from(old["spec"]["template"] != new["spec"]["template"]);
+    annotate(new, TEMPLATE_GENERATION, &(count + changed).to_string());
+}
+
+/// What the way through the internal version and back makes of an object.
+///
+/// Source: kubernetes v1.36.3 pkg/apis/{core,apps}/v1/conversion.go.
+fn converted(kind: Kind, object: &mut Value) {
+    let path: &[&str] = match kind {
+        Kind::Pod => &["spec"],
+        Kind::CronJob => &["spec", "jobTemplate", "spec", "template", "spec"],
+        _ => &["spec", "template", "spec"],
+    };
+    if let Some(spec) = deep_mut(object, path) {
+        let own = |field: &str| text(spec.get(field).unwrap_or(&Value::Null)).to_owned();
+        let name = [own("serviceAccountName"), own("serviceAccount")];
+        if let Some(name) = name.into_iter().find(|name| !name.is_empty()) {
+            for field in ["serviceAccountName", "serviceAccount"] {
+                spec.insert(field.to_owned(), name.as_str().into());
+            }
+        }
+    }
+    if kind == Kind::StatefulSet
+        && let Some(spec) = deep_mut(object, &["spec"])
+    {
+        for claim in maps_mut(spec, "volumeClaimTemplates") {
+            default(claim, "apiVersion", "v1");
+            default(claim, "kind", "PersistentVolumeClaim");
+        }
+    }
+}
+
+fn qos(spec: &Value) -> &'static str {
+    match qos_class(spec) {
+        QosClass::BestEffort => "BestEffort",
+        QosClass::Burstable => "Burstable",
+        QosClass::Guaranteed => "Guaranteed",
+    }
+}
+
 /// The status of a new object, as Go prints it.
 fn reset_status(kind: Kind, object: &mut Value) {
     let status = match kind {
         Kind::Node => return,
-        Kind::Pod => json!({ "phase": "Pending" }),
+        Kind::Pod => json!({ "phase": "Pending", "qosClass": qos(&object["spec"]) }),
         Kind::PersistentVolumeClaim | Kind::PersistentVolume => json!({ "phase": "Pending" }),
         Kind::Namespace => json!({ "phase": "Active" }),
         Kind::ReplicaSet | Kind::ReplicationController => json!({ "replicas": 0 }),

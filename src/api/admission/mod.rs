@@ -59,6 +59,28 @@ pub fn check_limits(kind: Kind, object: &Value, around: &Surroundings<'_>) -> Re
     }
 }
 
+/// The service account of a pod: `default` where none is written; it must be there.
+///
+/// Source: kubernetes v1.36.3 plugin/pkg/admission/serviceaccount/admission.go. Its volumes are not
+/// added.
+///
+/// # Errors
+/// The message of the refusal.
+pub fn service_account(pod: &mut Value, is_there: impl Fn(&str) -> bool) -> Result<(), String> {
+    if text(&pod["spec"]["serviceAccountName"]).is_empty() {
+        pod["spec"]["serviceAccountName"] = "default".into();
+    }
+    let name = text(&pod["spec"]["serviceAccountName"]);
+    if is_there(name) {
+        return Ok(());
+    }
+    let namespace = text(&pod["metadata"]["namespace"]);
+    let namespace = if namespace.is_empty() { "default" } else { namespace };
+    Err(format!(
+        "error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"
+    ))
+}
+
 /// The overhead of a pod's RuntimeClass.
 ///
 /// Source: kubernetes v1.36.3 plugin/pkg/admission/runtimeclass/admission.go `setOverhead`,

@@ -36,6 +36,7 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         Kind::PriorityClass => {
             if let Some(object) = object.as_object_mut() {
                 default(object, "preemptionPolicy", "PreemptLowerPriority");
+                default(object, "value", 0); // no pointer in Go
             }
         }
         Kind::Secret => {

@@ -141,9 +141,8 @@ fn pod_term(term: &Value, at: &At<'_>, found: &mut Found) {
     let key = text(&term["topologyKey"]);
     if key.is_empty() {
         found.required(&at.field("topologyKey"), "can not be empty");
-    } else {
-        against(&at.field("topologyKey"), key, &names::qualified_name(key), found);
     }
+    against(&at.field("topologyKey"), key, &names::qualified_name(key), found);
     let selector = &term["labelSelector"];
     for field in ["matchLabelKeys", "mismatchLabelKeys"] {
         label_keys(&term[field], selector, &at.field(field), found);
@@ -171,15 +170,6 @@ fn label_keys(keys: &Value, selector: &Value, at: &At<'_>, found: &mut Found) {
         let key = text(key);
         against(&at.index(index), key, &names::qualified_name(key), found);
     }
-}
-
-/// Whether a selector asks for a label in another way than a key that was merged into it.
-fn asks_for(selector: &Value, key: &str) -> bool {
-    let asks = |expression: &Value| {
-        let is_merged = expression["operator"] == "In" && items(&expression["values"]).len() == 1;
-        expression["key"] == key && !is_merged
-    };
-    is_set(&selector["matchLabels"][key]) || items(&selector["matchExpressions"]).iter().any(asks)
 }
 
 /// Source: kubernetes v1.36.3 validation.go `validateTopologySpreadConstraints`.
@@ -220,12 +210,6 @@ pub(super) fn topology_spread(list: &Value, at: &At<'_>, found: &mut Found) {
         let (keys, selector) = (&constraint["matchLabelKeys"], &constraint["labelSelector"]);
         let place = here.field("matchLabelKeys");
         label_keys(keys, selector, &place, found);
-        for (index, key) in items(keys).iter().map(text).enumerate() {
-            if asks_for(selector, key) {
-                let why = "exists in both matchLabelKeys and labelSelector";
-                found.invalid_text(&place.index(index), key, why);
-            }
-        }
         label_selector(&here.field("labelSelector"), &constraint["labelSelector"], found);
     }
 }

@@ -380,14 +380,19 @@ fn one_handler(handler: &Value, kinds: &[&str], at: &At<'_>, found: &mut Found) 
                 if text(&inner["path"]).is_empty() {
                     found.required(&here.field("path"), "");
                 }
-                port_or_name(&here.field("port"), &inner["port"], found);
+                port_or_name(&here.field("port"), &or_zero(&inner["port"]), found);
                 one_of(&here.field("scheme"), &inner["scheme"], &["HTTP", "HTTPS"], found);
             }
-            "tcpSocket" => port_or_name(&here.field("port"), &inner["port"], found),
-            "grpc" => port_number(&here.field("port"), &inner["port"], found),
+            "tcpSocket" => port_or_name(&here.field("port"), &or_zero(&inner["port"]), found),
+            "grpc" => port_number(&here.field("port"), &or_zero(&inner["port"]), found),
             _ => {}
         }
     }
+}
+
+/// A number that is no pointer in Go: 0 where it is not written.
+fn or_zero(value: &Value) -> Value {
+    if value.is_null() { 0.into() } else { value.clone() }
 }
 
 /// Names of resource claims that a container may use.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::names;
 use super::super::problem::{At, Found, Reason};
-use super::super::read::{entries, is_set, items, text};
+use super::super::read::{entries, items, text};
 use super::pod::{has_entries, taint_effect};
 use super::{against, one_of, resources, show};
 
@@ -83,9 +83,6 @@ pub(super) fn validate_priority_class(object: &Value, found: &mut Found) {
     if !system && value.as_i64().is_some_and(|value| value > USER_MAX) {
         let why = format!("maximum allowed value of a user defined priority is {USER_MAX}");
         found.forbidden(&At::ROOT.field("value"), &why);
-    }
-    if !is_set(value) {
-        found.required(&At::ROOT.field("value"), "");
     }
     const POLICIES: [&str; 2] = ["PreemptLowerPriority", "Never"];
     one_of(&At::ROOT.field("preemptionPolicy"), &object["preemptionPolicy"], &POLICIES, found);

@@ -91,7 +91,8 @@ fn requests_within_limits(own: &Value, at: &At<'_>, found: &mut Found) {
     let limits = list(&own["limits"]);
     let here = at.field("requests");
     for (name, request) in list(&own["requests"]) {
-        let overcommits = matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage");
+        let native = !name.contains('/') || name.contains("kubernetes.io/");
+        let overcommits = native && !name.starts_with("hugepages-");
         let shown = format!("{:?}", request.to_string());
         match limits.get(&name) {
             None if !overcommits => {

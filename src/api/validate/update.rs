@@ -341,7 +341,10 @@ fn pod_template(old: &Value, new: &Value, found: &mut Found) {
     }
     if *before != after {
         let shown = internal::pod_template(&new["spec"]["template"]);
-        found.invalid(&At::ROOT.field("spec.template"), &shown, IMMUTABLE);
+        let at = At::ROOT.field("spec.template");
+        let inner = suspended && before["metadata"] == after["metadata"];
+        let at = if inner { at.field("spec") } else { at };
+        found.invalid(&at, &shown, IMMUTABLE);
     }
 }
 

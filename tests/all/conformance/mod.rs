@@ -1,5 +1,6 @@
 //! Agreement with what the real components decided, a file an area.
 
+mod api_errors;
 mod daemon_sets;
 mod deployments;
 mod hpa;
