@@ -603,6 +603,24 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether it is about a pod.
+    #[must_use]
+    pub const fn is_of_pod(&self) -> bool {
+        matches!(
+            self,
+            Self::PodAdded { .. }
+                | Self::PodBound { .. }
+                | Self::PodStatus { .. }
+                | Self::PodNominated { .. }
+                | Self::PodDeleting { .. }
+                | Self::PodMeta { .. }
+                | Self::PodRefused { .. }
+                | Self::PodRemoved { .. }
+        )
+    }
+}
+
 /// What of a pod's status changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodChange {

@@ -292,7 +292,13 @@ impl<'a> Look<'a> {
             return End::Plain(self.sum_up());
         }
         let paused = self.row.spec.paused;
+        let before = self.status;
         self.progress.note_pause(&mut self.status, paused);
+        if self.status != before {
+            // Told at once, as all that follows may hide it again (rule C55).
+            let (deployment, status, revision) = (self.id, self.status, self.revision);
+            self.writes.push(Write::DeploymentStatus { deployment, status, revision });
+        }
         if self.revise_new() {
             return End::Unwritten;
         }
@@ -459,6 +465,9 @@ impl<'a> Look<'a> {
             let created = ProgressReason::NewReplicaSetCreated;
             set_reason(&mut self.status, created, self.progress.now);
         }
+        // Told at once, before the old side is looked at (rule C29).
+        let (deployment, status) = (self.id, self.status);
+        self.writes.push(Write::DeploymentStatus { deployment, status, revision });
         self.tell_start(revision);
         Ok(())
     }

@@ -24,6 +24,8 @@ pub(super) struct Client {
     is_limited: bool,
     /// When the bucket would be full again, if nothing more is taken.
     full_at: SimTime,
+    /// When the last change of a pod, and of anything else, arrived: a watch keeps its order.
+    heard: [SimTime; 2],
 }
 
 impl Client {
@@ -39,6 +41,7 @@ impl Client {
             rng: streams.open("client", name),
             is_limited: latencies.limited_clients,
             full_at: SimTime::ZERO,
+            heard: [SimTime::ZERO; 2],
         }
     }
 
@@ -50,6 +53,14 @@ impl Client {
     /// How long a change takes to reach the controller.
     pub(super) fn watch_delay(&mut self) -> Duration {
         self.watch.sample_duration(&mut self.rng)
+    }
+
+    /// When a change of now reaches the controller: pods come over one watch, the rest over another.
+    pub(super) fn hears(&mut self, of_pod: bool, now: SimTime) -> SimTime {
+        let at = now + self.watch_delay();
+        let last = &mut self.heard[usize::from(of_pod)];
+        *last = at.max(*last);
+        *last
     }
 
     /// How long the controller works before its first write.

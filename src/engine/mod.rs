@@ -6,6 +6,7 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod api_server;
 mod client;
 mod commands;
 mod objects;
@@ -27,6 +28,7 @@ use crate::controllers::{
 };
 use crate::drain::Drains;
 use crate::event::Event;
+use crate::kubectl::{Files, Output};
 use crate::model::Model;
 use crate::placement::Policy;
 use crate::recorder::Recorder;
@@ -393,6 +395,27 @@ impl World {
             self.settle();
         }
         !self.queue.is_empty()
+    }
+
+    /// Lets everything happen up to `at`, and then kubectl carry out a line: for tests that play a
+    /// user.
+    ///
+    /// # Errors
+    /// A word that cannot be taken, or a drain that cannot begin.
+    pub fn kubectl(&mut self, at: SimTime, line: &str, files: &Files) -> Result<Output, String> {
+        // The clock stands at its last event: this one brings it to `at`.
+        self.queue.push(at, Event::Sample);
+        while let Some((now, event)) = self.queue.pop() {
+            if (now, event) == (at, Event::Sample) {
+                break;
+            }
+            self.last.event = (now, event);
+            self.dispatch(event);
+            self.settle();
+        }
+        let output = commands::kubectl(line, files, line, self);
+        self.settle();
+        output
     }
 
     /// Adds a change from outside, at the present instant: for tests that play kubectl.

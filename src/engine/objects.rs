@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Kind;
 use crate::base::{Interner, Symbol, go_time::Timestamp};
-use crate::cluster::{Cluster, Deployment, Node, Phase, Pod, ReplicaSet};
+use crate::cluster::{Cluster, Deployment, Node, Phase, Pod, ReplicaSet, Revision};
 use crate::model::{Labels, ObjectName, OwnerRef, Resources, Taint, TaintEffect, WorkloadKind};
 
 /// The object of a kind and name, if it is there.
@@ -84,9 +84,50 @@ fn declared(kind: Kind, name: ObjectName, tree: &Value, cluster: &Cluster) -> Va
                 object["metadata"]["generation"] = row.generation.into();
             }
         }
+        Kind::Job => add_job_labels(&mut object),
         _ => {}
     }
     object
+}
+
+/// The labels that the API server gives the pods of a Job, by which its selector finds them.
+const JOB_LABELS: [&str; 4] = [
+    "batch.kubernetes.io/controller-uid",
+    "batch.kubernetes.io/job-name",
+    "controller-uid",
+    "job-name",
+];
+
+/// Selector and labels of a Job that selects its pods itself, as clients see them; the uid is
+/// the name.
+fn add_job_labels(object: &mut Value) {
+    if object["spec"]["manualSelector"] == true || !object["spec"]["selector"].is_null() {
+        return;
+    }
+    let uid = object["metadata"]["name"].clone();
+    object["metadata"]["uid"] = uid.clone();
+    object["spec"]["selector"] = json!({ "matchLabels": { JOB_LABELS[0]: uid } });
+    for label in JOB_LABELS {
+        object["spec"]["template"]["metadata"]["labels"][label] = uid.clone();
+    }
+}
+
+/// A Job as it is kept: without what [`add_job_labels`] adds.
+pub(super) fn strip_job(object: &mut Value) {
+    if object["spec"]["manualSelector"] == true {
+        return;
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("uid");
+    }
+    let spec = &mut object["spec"];
+    if let Some(spec) = spec.as_object_mut() {
+        spec.remove("selector");
+    }
+    let labels = &mut spec["template"]["metadata"]["labels"];
+    if let Some(labels) = labels.as_object_mut() {
+        labels.retain(|label, _| !JOB_LABELS.contains(&label.as_str()));
+    }
 }
 
 fn deployment_state(row: &Deployment, object: &mut Value) {
@@ -309,4 +350,35 @@ fn allocatable(of: &Resources, pods: u32, names: &Interner) -> Value {
         amounts[names.resolve(*name)] = amount.to_string().into();
     }
     amounts
+}
+
+/// The ControllerRevisions of StatefulSets and DaemonSets in a namespace (`None`: in all).
+pub(super) fn revisions(namespace: Option<Symbol>, cluster: &Cluster) -> Vec<Value> {
+    let is_in = |of: Symbol| namespace.is_none_or(|namespace| namespace == of);
+    let sets = cluster.stateful_sets().iter();
+    let sets = sets.map(|(_, row)| ("StatefulSet", row.spec.name, row.revisions.as_slice()));
+    let daemons = cluster.daemon_sets().iter();
+    let daemons = daemons.map(|(_, row)| ("DaemonSet", row.spec.name, row.revisions.as_slice()));
+    let owners = sets.chain(daemons).filter(|(_, name, _)| is_in(name.namespace));
+    owners.flat_map(|(kind, name, list)| revisions_of(kind, name, list, cluster)).collect()
+}
+
+fn revisions_of(kind: &str, name: ObjectName, list: &[Revision], cluster: &Cluster) -> Vec<Value> {
+    let names = cluster.names();
+    let of = names.resolve(name.name);
+    let object = |revision: &Revision| {
+        let template = &cluster.templates()[revision.template];
+        let hash = names.resolve(revision.hash);
+        let metadata = metadata(name, &template.labels, names);
+        let mut object = json!({
+            "apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": metadata,
+            "revision": revision.number,
+            "data": { "spec": { "template": revision.source["spec"]["template"] } },
+        });
+        object["metadata"]["name"] = format!("{of}-{hash}").into();
+        object["metadata"]["ownerReferences"] = owner("apps/v1", kind, of);
+        object["data"]["spec"]["template"]["$patch"] = "replace".into();
+        object
+    };
+    list.iter().map(object).collect()
 }

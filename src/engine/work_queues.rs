@@ -77,9 +77,13 @@ impl WorkQueues {
         let mut woken = std::mem::take(&mut self.woken);
         for (index, controller) in controllers.iter().enumerate() {
             controller.wakes(change, cluster, &mut woken);
+            if woken.is_empty() {
+                continue;
+            }
+            let heard = self.clients[index].hears(change.is_of_pod(), ctx.now());
             for key in woken.drain(..) {
                 let own = controller.wake_delay_of(change, key);
-                let at = ctx.now() + own + self.clients[index].watch_delay();
+                let at = heard + own;
                 let lane = if own.is_zero() { Lane::Soon } else { Lane::Later };
                 self.add((ControllerId::from_index(index), key), lane, at, ctx);
             }

@@ -15,8 +15,6 @@
 mod apply;
 mod autoscale;
 mod client;
-mod command;
-mod command_words;
 mod create;
 mod delete;
 mod label;
@@ -37,7 +35,6 @@ use crate::base::{Timestamp, text::did_you_mean};
 
 pub use autoscale::Autoscale;
 pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Status};
-pub use command::{kind, parse_command};
 pub use create::{Create, Expose};
 pub use delete::Delete;
 pub use label::Labels;

@@ -5,7 +5,8 @@
 use serde_json::{Value, json};
 
 use crate::api::{PatchType, TextSelector, label_value_faults, qualified_name_faults, two_way};
-use crate::base::Duration;
+use crate::base::{Duration, Interner};
+use crate::model::DrainOptions;
 
 use super::client::{Done, Session, Trouble, all_of};
 use super::targets::{Info, Target, Targets, Whole};
@@ -54,6 +55,26 @@ pub struct Drain {
     pub pods: Option<TextSelector>,
     /// `--skip-wait-for-delete-timeout`, if above zero.
     pub skip_wait: Option<Duration>,
+}
+
+impl Drain {
+    /// What its actor is asked for.
+    #[must_use]
+    pub fn options(&self, names: &mut Interner) -> DrainOptions {
+        let nodes = self.nodes.named.iter();
+        DrainOptions {
+            nodes: nodes.map(|node| names.intern(&node.name)).collect(),
+            selector: self.nodes.is_selected.then(|| self.nodes.selector.to_string()),
+            pod_selector: self.pods.as_ref().map(ToString::to_string),
+            force: self.force,
+            ignore_daemon_sets: self.ignores_daemon_sets,
+            delete_empty_dir_data: self.deletes_empty_dirs,
+            disable_eviction: self.deletes,
+            grace: self.grace,
+            timeout: self.timeout.unwrap_or_default(),
+            skip_wait: self.skip_wait.map_or(0, |wait| wait.as_nanos() / 1_000_000_000),
+        }
+    }
 }
 
 pub(super) const TAINT_FLAGS: &[Flag] =

@@ -95,7 +95,9 @@ fn unfit(error: PatchError) -> Status {
     Status { code, reason, message, of: None, causes: Vec::new() }
 }
 
-fn refusal(resource: &Resource, name: &str, refused: Refused) -> Status {
+/// What the client sees of a refused object.
+#[must_use]
+pub fn refusal(resource: &Resource, name: &str, refused: Refused) -> Status {
     let bad =
         |message| Status { code: 400, reason: "BadRequest", message, of: None, causes: Vec::new() };
     match refused {

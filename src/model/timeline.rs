@@ -1,9 +1,12 @@
 //! What happens when: commands in kubectl's words, and faults.
 
-use crate::base::{Duration, SimTime, Symbol};
+use std::collections::BTreeMap;
 
-use super::drain::DrainOptions;
-use super::ids::{ObjectName, WorkloadKind};
+use serde_json::Value;
+
+use crate::base::{SimTime, Symbol};
+
+use super::ids::Workload;
 
 /// One entry of the timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,71 +28,33 @@ pub enum Action {
     Fault(Fault),
 }
 
-/// A command of kubectl, checked.
+/// A command of kubectl, every word of it checked; it is read again when its time comes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// `kubectl set image KIND/NAME CONTAINER=IMAGE …`; `*` as container means all.
+pub struct Command {
+    /// The words, as written.
+    pub line: String,
+    /// The documents of the files that it names.
+    pub files: BTreeMap<String, Vec<Value>>,
+    /// What others read of it.
+    pub effect: Effect,
+}
+
+/// What others than kubectl itself read of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// `set image`: container (`*`: all) and image.
     SetImage {
-        /// Of which object.
-        target: Target,
+        /// Of whom.
+        workloads: Vec<Workload>,
         /// Container and image.
         images: Vec<(String, String)>,
     },
-    /// `kubectl scale KIND/NAME --replicas=N`.
-    Scale {
-        /// Of which object.
-        target: Target,
-        /// How many pods.
-        replicas: u32,
-        /// `--current-replicas`: only if there are so many now.
-        current: Option<u32>,
-    },
-    /// `kubectl rollout restart KIND/NAME`.
-    RolloutRestart {
-        /// Of which object.
-        target: Target,
-    },
-    /// `kubectl delete KIND NAME`.
-    Delete {
-        /// Of which object.
-        target: Target,
-        /// `--grace-period` (with `--force` or `--now` too).
-        grace: Option<Duration>,
-    },
-    /// `kubectl cordon NODE`.
-    Cordon {
-        /// Which node.
-        node: Symbol,
-    },
-    /// `kubectl uncordon NODE`.
-    Uncordon {
-        /// Which node.
-        node: Symbol,
-    },
-    /// `kubectl drain NODE…`.
-    Drain(Box<DrainOptions>),
-}
-
-/// The object of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Its kind.
-    pub kind: TargetKind,
-    /// Its name.
-    pub name: ObjectName,
-}
-
-/// The kinds that a command can aim at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetKind {
-    /// Something with a pod template, or a pod.
-    Workload(WorkloadKind),
-    /// A Service.
-    Service,
-    /// An autoscaler.
-    Hpa,
-    /// A node.
-    Node,
+    /// `rollout restart`, of whom.
+    Restart(Vec<Workload>),
+    /// `rollout undo`, of whom.
+    Undo(Vec<Workload>),
+    /// Anything else.
+    Other,
 }
 
 /// A fault: ours, not Kubernetes'.

@@ -103,18 +103,7 @@ impl Recorder {
         let Some(kept) = &mut self.kept else { return };
         kept.pods.add(row);
         kept.rows.pod(row);
-        let serves = match row.workload.kind {
-            WorkloadKind::Deployment
-            | WorkloadKind::ReplicaSet
-            | WorkloadKind::ReplicationController
-            | WorkloadKind::StatefulSet
-            | WorkloadKind::DaemonSet => true,
-            WorkloadKind::Job
-            | WorkloadKind::CronJob
-            | WorkloadKind::Pod
-            | WorkloadKind::Generator => false,
-        };
-        if serves {
+        if matches!(row.workload.kind, WorkloadKind::Deployment | WorkloadKind::ReplicaSet) {
             kept.replica(row);
         }
     }
@@ -147,16 +136,20 @@ impl Recorder {
         }
     }
 
-    /// An autoscaler has changed the number of replicas.
+    /// An autoscaler has changed the number of replicas; one that a command made is not told of.
     pub fn scale(&mut self, row: ScaleRecord) {
-        if let Some(kept) = &mut self.kept {
+        if let Some(kept) = &mut self.kept
+            && row.hpa.index() < kept.model.hpas.len()
+        {
             push_below(&mut kept.scales, row);
         }
     }
 
-    /// A rollout has made a step.
+    /// A rollout has made a step; that of a Deployment that a command made is not told of.
     pub fn rollout(&mut self, row: RolloutRecord) {
-        if let Some(kept) = &mut self.kept {
+        if let Some(kept) = &mut self.kept
+            && row.deployment.index() < kept.model.deployments.len()
+        {
             kept.rollout_step(row);
         }
     }

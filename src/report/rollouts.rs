@@ -1,7 +1,7 @@
 //! A rollout and the calls that it touched.
 
 use crate::base::{Duration, SimTime};
-use crate::model::{Action, Command, Target, TargetKind, WorkloadKind};
+use crate::model::{Action, Effect, Workload, WorkloadKind};
 use crate::record::{CallRecord, Fate};
 use crate::recorder::{CallCounts, Facts, IntervalLatency, Rollout};
 
@@ -87,8 +87,9 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
 pub fn title(facts: &Facts, rollout: &Rollout) -> String {
     let model = &facts.model;
     let spec = &model.deployments[rollout.deployment.index()];
-    let own = |target: &Target| {
-        target.kind == TargetKind::Workload(WorkloadKind::Deployment) && target.name == spec.name
+    let own = |workloads: &[Workload]| {
+        let kind = WorkloadKind::Deployment;
+        workloads.contains(&Workload { kind, name: spec.name })
     };
     let refused = |at: SimTime, text: &str| {
         let same = |c: &&crate::record::CommandRecord| c.at == at && c.text == text;
@@ -100,18 +101,20 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
         containers.iter().map(|c| (text(c.name), text(c.image))).collect();
     let mut last = None;
     for entry in &model.timeline {
-        let (target, new) = match &entry.action {
-            Action::Command(Command::SetImage { target, images }) => (target, Some(images)),
-            Action::Command(Command::RolloutRestart { target }) => (target, None),
-            Action::Command(_) | Action::Fault(_) => continue,
+        let Action::Command(command) = &entry.action else { continue };
+        let (workloads, new, word) = match &command.effect {
+            Effect::SetImage { workloads, images } => (workloads, Some(images), ""),
+            Effect::Restart(workloads) => (workloads, None, "restart"),
+            Effect::Undo(workloads) => (workloads, None, "undo"),
+            Effect::Other => continue,
         };
         // Whose it is first: that is a number, the rest is text.
-        if !own(target) || entry.at > rollout.started || refused(entry.at, &entry.text) {
+        if !own(workloads) || entry.at > rollout.started || refused(entry.at, &entry.text) {
             continue;
         }
         last = Some(match new {
             Some(new) => set_images(&mut images, new),
-            None => "restart".to_owned(),
+            None => word.to_owned(),
         });
     }
     last.unwrap_or_else(|| format!("to revision {}", rollout.revision))

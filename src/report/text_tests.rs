@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
 use crate::base::{Duration, SimTime};
 use crate::model::{
-    Action, Command, DeploymentId, HpaId, Model, ServiceId, Target, TargetKind, TimelineEntry,
+    Action, Command, DeploymentId, Effect, HpaId, Model, ServiceId, TimelineEntry, Workload,
     WorkloadKind,
 };
 use crate::record::{
@@ -25,15 +26,19 @@ fn rolling(names: &[&str]) -> Model {
     for deployment in &model.deployments {
         let name = model.names.resolve(deployment.name.name);
         let image = format!("shop/{name}:v2");
-        let kind = TargetKind::Workload(WorkloadKind::Deployment);
-        let target = Target { kind, name: deployment.name };
+        let workload = Workload { kind: WorkloadKind::Deployment, name: deployment.name };
+        let line = format!("kubectl set image deployment/{name} app={image}");
         model.timeline.push(TimelineEntry {
             at: at(60_000),
-            action: Action::Command(Command::SetImage {
-                target,
-                images: vec![("app".to_owned(), image.clone())],
+            action: Action::Command(Command {
+                line: line.clone(),
+                files: BTreeMap::new(),
+                effect: Effect::SetImage {
+                    workloads: vec![workload],
+                    images: vec![("app".to_owned(), image)],
+                },
             }),
-            text: format!("kubectl set image deployment/{name} app={image}"),
+            text: line,
         });
     }
     model

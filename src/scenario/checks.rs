@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Interner;
 use crate::model::{
-    Action, BehaviorRule, Command, JobSpec, Model, ObjectName, ServiceSpec, Template,
+    Action, BehaviorRule, Command, Effect, JobSpec, Model, ObjectName, ServiceSpec, Template,
     matches_pattern,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
@@ -180,14 +180,31 @@ fn check_behavior(
     let Some(image) = image else { return };
     let matches = |text: &str| matches_pattern(&image.value, text);
     let later = model.timeline.iter().any(|entry| match &entry.action {
-        Action::Command(Command::SetImage { images, .. }) => {
-            images.iter().any(|(_, image)| matches(image))
-        }
-        _ => false,
+        Action::Command(command) => match &command.effect {
+            Effect::SetImage { images, .. } => images.iter().any(|(_, image)| matches(image)),
+            _ => brings(command, &matches),
+        },
+        Action::Fault(_) => false,
     });
     if !later && !containers.iter().any(|c| matches(names.resolve(c.image))) {
         let message = format!("no container has an image that matches \"{}\"", image.value);
         let warning = Diagnostic::warning(image.span, message);
         found.push(warning.with_hint("it has no effect; `*` stands for any text"));
     }
+}
+
+/// Whether a command's words or files have an image for which `matches` holds.
+fn brings(command: &Command, matches: &impl Fn(&str) -> bool) -> bool {
+    fn any(value: &serde_json::Value, matches: &impl Fn(&str) -> bool) -> bool {
+        match value {
+            serde_json::Value::Object(map) => map.iter().any(|(key, value)| match value.as_str() {
+                Some(text) => key == "image" && matches(text),
+                None => any(value, matches),
+            }),
+            serde_json::Value::Array(list) => list.iter().any(|value| any(value, matches)),
+            _ => false,
+        }
+    }
+    command.files.values().flatten().any(|document| any(document, matches))
+        || command.line.split(['"', '\'', '=', ' ']).any(matches)
 }

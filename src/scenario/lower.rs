@@ -73,14 +73,14 @@ pub(super) fn lower(
     let mut zones: Vec<Symbol> = all_nodes.iter().filter_map(|node| node.zone).collect();
     zones.sort_unstable();
     zones.dedup();
+    let lines = file.timeline.iter().filter_map(|entry| entry.value.run.as_ref());
     let known = timeline::Known {
-        workloads: &known,
-        services: &identities.services,
-        hpas: &identities.hpas,
+        objects: &identities.all,
         nodes: &node_names,
         zones: &zones,
         deployments: &objects.deployments,
         gaps,
+        creates: lines.clone().any(|line| timeline::creates(&line.value)),
     };
     let timeline = lower_timeline(file, &known, &mut names, input);
     let cluster = &file.cluster;
@@ -297,7 +297,7 @@ fn lower_timeline(
     names: &mut Interner,
     input: &mut Input,
 ) -> Vec<TimelineEntry> {
-    let lower = |entry| timeline::lower(entry, known, names, &mut input.found);
+    let lower = |entry| timeline::lower(entry, known, names, input);
     let mut entries: Vec<TimelineEntry> = file.timeline.iter().filter_map(lower).collect();
     entries.sort_by_key(|entry| entry.at);
     entries

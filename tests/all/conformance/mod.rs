@@ -3,7 +3,6 @@
 mod api_errors;
 mod daemon_sets;
 mod deployments;
-mod disruption;
 mod hpa;
 mod jobs;
 mod kubectl;

@@ -3,7 +3,6 @@
 use crate::support::plane::judge_controllers;
 
 #[test]
-#[ignore = "until StatefulSets get their defaults"]
 fn conformance_stateful_sets() {
     judge_controllers("statefulset", |_, _| None);
 }

@@ -28,7 +28,7 @@ pub(super) struct Kwok {
 
 impl Kwok {
     pub(super) fn new(frozen: Frozen, streams: &Streams) -> Self {
-        let lag = Distribution::log_normal_p99(0.012, 0.1);
+        let lag = Distribution::log_normal_p99(0.02, 0.12);
         Self { frozen, late: Vec::new(), lag, rng: streams.open("kwok", "") }
     }
 

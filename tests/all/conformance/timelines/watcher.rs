@@ -103,7 +103,7 @@ impl Facts {
         if what == ObjectChange::Removed {
             if let Some((name, index, _)) = self.sets.remove(&set) {
                 let facts = self.deployments.entry(name).or_default();
-                facts.sizes.push(format!("{index}:-"));
+                facts.sizes.push(format!("{index}:gone"));
             }
             return;
         }
@@ -157,7 +157,8 @@ fn told(reason: ProgressReason) -> String {
 /// Rule C57.
 fn is_complete(row: &Deployment) -> bool {
     let (status, wanted) = (&row.status, row.replicas);
-    status.updated == wanted
+    wanted > 0
+        && status.updated == wanted
         && status.replicas == wanted
         && status.available == wanted
         && status.observed_generation >= row.generation

@@ -1,0 +1,181 @@
+//! The API server as kubectl asks it in a run: trees come from the rows, writes are checked,
+//! admitted and committed one by one.
+//!
+//! ```text
+//! kubectl ─► get, list ──────────────────────► objects.rs: rows and trees as objects
+//!         └► create, patch, replace ─ defaults, validation, admission ─ lower ─► Write ─► commit
+//! ```
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::api::{self, Kind, PatchType, Refused, TextSelector};
+use crate::base::{Duration, Symbol};
+use crate::cluster::{Refusal, Write};
+use crate::kubectl::{Api, At, Cascade, DeleteOptions, Resource, Status, server};
+use crate::model::{ObjectName, Propagation};
+
+use super::{World, objects};
+
+/// The API server of a run.
+pub(super) struct ApiServer<'a>(pub(super) &'a mut World);
+
+impl ApiServer<'_> {
+    /// The symbols of a name, if any object has it.
+    fn name(&self, at: At<'_>) -> Option<ObjectName> {
+        let names = self.0.cluster.names();
+        let namespace = if at.resource.is_namespaced { at.namespace } else { "default" };
+        Some(ObjectName { namespace: names.get(namespace)?, name: names.get(at.name)? })
+    }
+
+    /// The object, if it is there.
+    fn object(&self, at: At<'_>) -> Option<Value> {
+        objects::object(at.resource.kind?, self.name(at)?, &self.0.cluster)
+    }
+
+    fn present(&self, at: At<'_>) -> Result<Value, Status> {
+        self.object(at).ok_or_else(|| Status::not_found(at.resource, at.name))
+    }
+
+    /// Stores another version of an object and gives what was asked about.
+    fn put(&mut self, at: At<'_>, new: Value) -> Result<Value, Status> {
+        let stored = self.store(at, new, false)?;
+        match at.is_scale {
+            true => server::scale_of(at.resource, &stored).ok_or_else(Status::no_such_path),
+            false => Ok(stored),
+        }
+    }
+
+    /// Checks, lowers and writes an object.
+    fn store(&mut self, at: At<'_>, mut tree: Value, is_new: bool) -> Result<Value, Status> {
+        let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
+        let namespace = self.0.cluster.names_mut().intern(at.namespace);
+        if is_new {
+            let admitted = self.0.cluster.admit_object(kind, namespace, &mut tree);
+            admitted.map_err(|refusal| forbidden(at, &name_of(&tree), &refusal))?;
+        }
+        let stored = Arc::new(stripped(kind, &tree));
+        let lowered = api::lower_object(kind, &stored, &mut self.0.cluster.lowering());
+        let object = lowered.map_err(|problems| {
+            let name = name_of(&tree);
+            server::refusal(at.resource, &name, Refused::Invalid(problems))
+        })?;
+        let write = if is_new { Write::Create } else { Write::Replace };
+        self.0.plan.push(write(Box::new(object)));
+        self.0.settle();
+        Ok(tree)
+    }
+}
+
+/// What is kept of an object: what controllers and the server itself write stands in the rows.
+fn stripped(kind: Kind, tree: &Value) -> Value {
+    let mut kept = tree.clone();
+    if let Some(object) = kept.as_object_mut().filter(|_| kind != Kind::Node) {
+        object.remove("status");
+    }
+    let metadata = &mut kept["metadata"];
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.remove("generation");
+    }
+    if kind == Kind::Job {
+        objects::strip_job(&mut kept);
+        return kept;
+    }
+    if kind == Kind::Deployment
+        && let Some(annotations) = metadata["annotations"].as_object_mut()
+    {
+        annotations.remove("deployment.kubernetes.io/revision");
+        if annotations.is_empty()
+            && let Some(metadata) = metadata.as_object_mut()
+        {
+            metadata.remove("annotations");
+        }
+    }
+    kept
+}
+
+fn name_of(tree: &Value) -> String {
+    tree["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Admission refuses.
+fn forbidden(at: At<'_>, name: &str, refusal: &Refusal) -> Status {
+    let message = format!("{} \"{name}\" is forbidden: {}", at.resource.full(), refusal.message);
+    Status { code: refusal.code, reason: "Forbidden", message, of: None, causes: Vec::new() }
+}
+
+impl Api for ApiServer<'_> {
+    fn get(&mut self, at: At<'_>) -> Result<Value, Status> {
+        let object = self.present(at)?;
+        match at.is_scale {
+            true => server::scale_of(at.resource, &object).ok_or_else(Status::no_such_path),
+            false => Ok(object),
+        }
+    }
+
+    fn list(
+        &mut self,
+        resource: &'static Resource,
+        namespace: &str,
+        selector: &TextSelector,
+    ) -> Result<Vec<Value>, Status> {
+        let cluster = &self.0.cluster;
+        let space: Option<Symbol> = cluster.names().get(namespace);
+        if resource.is_namespaced && space.is_none() {
+            return Ok(Vec::new());
+        }
+        let space = space.filter(|_| resource.is_namespaced);
+        let mut all = match resource.kind {
+            Some(kind) => objects::objects(kind, space, cluster),
+            None => objects::revisions(space, cluster),
+        };
+        all.retain(|object| selector.matches(&object["metadata"]["labels"]));
+        Ok(all)
+    }
+
+    fn create(
+        &mut self,
+        at: At<'_>,
+        object: Value,
+        _content_type: &'static str,
+    ) -> Result<Value, Status> {
+        let name = name_of(&object);
+        let at = At { name: &name, ..at };
+        let created = server::create(at, object)?;
+        if self.object(at).is_some() {
+            return Err(Status::already_exists(at.resource, &name));
+        }
+        self.store(at, created, true)
+    }
+
+    fn patch(&mut self, at: At<'_>, language: PatchType, patch: Value) -> Result<Value, Status> {
+        let old = self.present(at)?;
+        let new = server::patch(at, &old, language, &patch)?;
+        self.put(at, new)
+    }
+
+    fn replace(&mut self, at: At<'_>, object: Value) -> Result<Value, Status> {
+        let old = self.present(at)?;
+        let new = match at.is_scale {
+            true => server::replace_scale(at, &old, &object)?,
+            false => server::update(at, &old, object)?,
+        };
+        self.put(at, new)
+    }
+
+    fn delete(&mut self, at: At<'_>, options: DeleteOptions) -> Result<(), Status> {
+        let missing = || Status::not_found(at.resource, at.name);
+        let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
+        let name = self.name(at).filter(|_| self.object(at).is_some()).ok_or_else(missing)?;
+        let propagation = match options.cascade {
+            Cascade::Background => Propagation::Background,
+            Cascade::Foreground => Propagation::Foreground,
+            Cascade::Orphan => Propagation::Orphan,
+        };
+        let grace = options.grace_s.and_then(|s| u64::try_from(s).ok()).map(Duration::secs);
+        self.0.plan.push(Write::Delete { kind, name, propagation, grace });
+        self.0.settle();
+        Ok(())
+    }
+}
