@@ -57,6 +57,12 @@ pub enum Kind {
     VolumeAttachment,
     /// A PodDisruptionBudget.
     PodDisruptionBudget,
+    /// An Ingress: checked, and left out of a simulation.
+    Ingress,
+    /// A NetworkPolicy: checked, and it changes nothing that is simulated.
+    NetworkPolicy,
+    /// A RoleBinding: checked, and it changes nothing that is simulated.
+    RoleBinding,
 }
 
 impl Kind {
@@ -91,6 +97,9 @@ impl Kind {
             Self::CsiStorageCapacity => "CSIStorageCapacity",
             Self::VolumeAttachment => "VolumeAttachment",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::Ingress => "Ingress",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::RoleBinding => "RoleBinding",
         }
     }
 
@@ -163,7 +172,9 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("discovery.k8s.io", &["EndpointSlice"], NotModelled),
     ("resource.k8s.io", &["*"], NotModelled),
     ("scheduling.k8s.io", &["Workload", "PodGroup"], NotModelled),
-    ("networking.k8s.io", &["Ingress"], NotModelled),
+    ("networking.k8s.io", &["Ingress"], Modelled(Kind::Ingress)),
+    ("networking.k8s.io", &["NetworkPolicy"], Modelled(Kind::NetworkPolicy)),
+    ("rbac.authorization.k8s.io", &["RoleBinding"], Modelled(Kind::RoleBinding)),
     // Custom kinds that start pods, scale them, move them or route to them.
     ("autoscaling.k8s.io", &["*"], NotModelled),
     ("keda.sh", &["ScaledObject", "ScaledJob"], NotModelled),
@@ -213,11 +224,7 @@ const KINDS: &[(&str, &[&str], KindClass)] = &[
     ("storage.k8s.io", &["VolumeAttributesClass"], Irrelevant),
     ("storagemigration.k8s.io", &["*"], Irrelevant),
     ("snapshot.storage.k8s.io", &["*"], Irrelevant),
-    (
-        "networking.k8s.io",
-        &["NetworkPolicy", "IngressClass", "IPAddress", "ServiceCIDR"],
-        Irrelevant,
-    ),
+    ("networking.k8s.io", &["IngressClass", "IPAddress", "ServiceCIDR"], Irrelevant),
     ("policy", &["PodSecurityPolicy"], Irrelevant),
     ("monitoring.coreos.com", &["*"], Irrelevant),
     ("monitoring.googleapis.com", &["*"], Irrelevant),

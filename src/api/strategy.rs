@@ -227,6 +227,8 @@ const fn has_generation(kind: Kind) -> bool {
             | Kind::CronJob
             | Kind::ReplicationController
             | Kind::PodDisruptionBudget
+            | Kind::Ingress
+            | Kind::NetworkPolicy
     )
 }
 
@@ -324,7 +326,7 @@ fn qos(spec: &Value) -> &'static str {
 /// The status of a new object, as Go prints it.
 fn reset_status(kind: Kind, object: &mut Value) {
     let status = match kind {
-        Kind::Node => return,
+        Kind::Node | Kind::NetworkPolicy => return,
         Kind::Pod => json!({ "phase": "Pending", "qosClass": qos(&object["spec"]) }),
         Kind::PersistentVolumeClaim | Kind::PersistentVolume => json!({ "phase": "Pending" }),
         Kind::Namespace => json!({ "phase": "Active" }),
@@ -338,7 +340,7 @@ fn reset_status(kind: Kind, object: &mut Value) {
             "disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
         }),
         Kind::HorizontalPodAutoscaler => json!({ "desiredReplicas": 0, "currentMetrics": null }),
-        Kind::Service => json!({ "loadBalancer": {} }),
+        Kind::Service | Kind::Ingress => json!({ "loadBalancer": {} }),
         kind if has_status(kind) => json!({}),
         _ => return,
     };

@@ -121,6 +121,7 @@ pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identi
                 all.workloads.push(workload(WorkloadKind::ReplicationController));
             }
             Kind::ResourceQuota | Kind::LimitRange | Kind::RuntimeClass => {}
+            Kind::Ingress | Kind::NetworkPolicy | Kind::RoleBinding => {}
         }
     }
     all
@@ -147,7 +148,7 @@ pub(super) fn lower(
         let left_out = match class(document) {
             KindClass::Modelled(kind) => {
                 prepared.extend(prepare(kind, document, input).map(|tree| (kind, document, tree)));
-                if kind != Kind::ReplicationController {
+                if !matches!(kind, Kind::ReplicationController | Kind::Ingress) {
                     continue;
                 }
                 &mut not_modelled
@@ -297,6 +298,9 @@ fn add(
         | Kind::ReplicationController
         | Kind::ResourceQuota
         | Kind::LimitRange
+        | Kind::Ingress
+        | Kind::NetworkPolicy
+        | Kind::RoleBinding
         | Kind::RuntimeClass => {}
     }
 }

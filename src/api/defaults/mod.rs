@@ -33,6 +33,12 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         Kind::HorizontalPodAutoscaler => hpa::default_hpa(object),
         Kind::LimitRange => super::admission::default_limit_range(object),
         Kind::Node => default_node(object),
+        Kind::NetworkPolicy => default_network_policy(object),
+        Kind::RoleBinding => {
+            if let Some(role) = deep_mut(object, &["roleRef"]) {
+                fill_text(role, "apiGroup", "rbac.authorization.k8s.io");
+            }
+        }
         Kind::PriorityClass => {
             if let Some(object) = object.as_object_mut() {
                 default(object, "preemptionPolicy", "PreemptLowerPriority");
@@ -70,6 +76,7 @@ pub fn default_object(kind: Kind, object: &mut Value) {
         | Kind::VolumeAttachment
         | Kind::ResourceQuota
         | Kind::RuntimeClass
+        | Kind::Ingress
         | Kind::PodDisruptionBudget => {}
     }
 }
@@ -115,6 +122,21 @@ fn default_service(object: &mut Value) {
     }
     if kind == "LoadBalancer" {
         default(spec, "allocateLoadBalancerNodePorts", true);
+    }
+}
+
+/// Source: kubernetes v1.36.3 pkg/apis/networking/v1/defaults.go.
+fn default_network_policy(object: &mut Value) {
+    let Some(spec) = deep_mut(object, &["spec"]) else { return };
+    for list in ["ingress", "egress"] {
+        for rule in maps_mut(spec, list) {
+            maps_mut(rule, "ports").for_each(|port| default(port, "protocol", "TCP"));
+        }
+    }
+    let has = |list: &str| spec.get(list).is_some_and(|own| !super::read::items(own).is_empty());
+    if !has("policyTypes") {
+        let kinds: &[&str] = if has("egress") { &["Ingress", "Egress"] } else { &["Ingress"] };
+        spec.insert("policyTypes".to_owned(), json!(kinds));
     }
 }
 

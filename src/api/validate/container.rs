@@ -98,6 +98,7 @@ fn common(
     one_of(&at.field("imagePullPolicy"), &container["imagePullPolicy"], &PULL, found);
     ports(container, spec, &at.field("ports"), found);
     environment(container, &at.field("env"), found);
+    environment_from(container, &at.field("envFrom"), found);
     mounts(container, at, volumes, found);
     resources::of_container(container, spec, at, found);
     resize_policy(container, &at.field("resizePolicy"), found);
@@ -277,6 +278,33 @@ fn divisor(source: &Value, resource: &str, at: &At<'_>, found: &mut Found) {
     }
 }
 
+fn environment_from(container: &Value, at: &At<'_>, found: &mut Found) {
+    for (index, source) in items(&container["envFrom"]).iter().enumerate() {
+        let here = at.index(index);
+        let given: Vec<&str> =
+            ["configMapRef", "secretRef"].into_iter().filter(|of| is_set(&source[*of])).collect();
+        match given.as_slice() {
+            [] => {
+                let why = "must specify one of: `configMapRef` or `secretRef`";
+                found.invalid_text(at, "", why);
+            }
+            [one] => {
+                let name = text(&source[*one]["name"]);
+                let place = here.field(one);
+                if name.is_empty() {
+                    found.required(&place.field("name"), "");
+                } else {
+                    against(&place.field("name"), name, &names::dns_subdomain(name), found);
+                }
+            }
+            _ => {
+                let why = "may not have more than one field specified at a time";
+                found.invalid_text(at, "", why);
+            }
+        }
+    }
+}
+
 fn mounts(container: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, found: &mut Found) {
     let list = at.field("volumeMounts");
     let mut paths = BTreeSet::new();
@@ -294,9 +322,28 @@ fn mounts(container: &Value, at: &At<'_>, volumes: &BTreeSet<&str>, found: &mut 
             found.invalid_text(&here.field("mountPath"), path, "must be unique");
         }
         let sub = text(&mount["subPath"]);
+        if sub.starts_with('/') {
+            found.invalid_text(&list.field("subPath"), sub, "must be a relative path");
+        }
+        if !sub.is_empty() && !text(&mount["subPathExpr"]).is_empty() {
+            let why = "subPathExpr and subPath are mutually exclusive";
+            found.invalid_text(&list.field("subPathExpr"), text(&mount["subPathExpr"]), why);
+        }
+        mount_propagation(mount, container, &list, found);
         if sub.split('/').any(|part| part == "..") {
             found.invalid_text(&list.field("subPath"), sub, "must not contain '..'");
         }
+    }
+}
+
+fn mount_propagation(mount: &Value, container: &Value, at: &At<'_>, found: &mut Found) {
+    const KNOWN: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
+    let place = at.field("mountPropagation");
+    one_of(&place, &mount["mountPropagation"], &KNOWN, found);
+    let own = mount["mountPropagation"] == "Bidirectional";
+    if own && container["securityContext"]["privileged"] != true {
+        let why = "Bidirectional mount propagation is available only to privileged containers";
+        found.forbidden(&place, why);
     }
 }
 
@@ -381,6 +428,16 @@ fn one_handler(handler: &Value, kinds: &[&str], at: &At<'_>, found: &mut Found) 
                     found.required(&here.field("path"), "");
                 }
                 port_or_name(&here.field("port"), &or_zero(&inner["port"]), found);
+                for name in items(&inner["httpHeaders"]).iter().map(|header| text(&header["name"]))
+                {
+                    let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+                    if name.is_empty() || !name.bytes().all(fine) {
+                        let why = "a valid HTTP header must consist of alphanumeric characters or \
+                                   '-' (e.g. 'X-Header-Name', regex used for validation is \
+                                   '[-A-Za-z0-9]+')";
+                        found.invalid_text(&here.field("httpHeaders"), name, why);
+                    }
+                }
                 one_of(&here.field("scheme"), &inner["scheme"], &["HTTP", "HTTPS"], found);
             }
             "tcpSocket" => port_or_name(&here.field("port"), &or_zero(&inner["port"]), found),

@@ -21,6 +21,7 @@ pub(super) fn of_kind(kind: Kind, metadata: &Value, found: &mut Found) {
     let rule: NameRule = match kind {
         Kind::PodDisruptionBudget => return,
         Kind::Service | Kind::Namespace | Kind::StatefulSet => names::dns_label,
+        Kind::RoleBinding => names::path_segment,
         _ => names::dns_subdomain,
     };
     check(kind, metadata, rule, found);

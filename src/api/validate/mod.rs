@@ -11,6 +11,7 @@ mod container;
 mod hpa;
 mod job;
 mod metadata;
+mod network;
 mod node;
 mod pod;
 mod resources;
@@ -90,6 +91,9 @@ fn of_kind(kind: Kind, object: &Value, old: Option<&Value>, found: &mut Found) {
         Kind::ResourceQuota => config::validate_quota(object, found),
         Kind::LimitRange => config::validate_limit_range(object, found),
         Kind::RuntimeClass => config::validate_runtime_class(object, found),
+        Kind::Ingress => network::validate_ingress(object, found),
+        Kind::NetworkPolicy => network::validate_network_policy(object, found),
+        Kind::RoleBinding => network::validate_role_binding(object, found),
         Kind::CsiNode | Kind::CsiDriver | Kind::Namespace | Kind::ServiceAccount => {}
     }
 }

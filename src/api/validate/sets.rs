@@ -12,7 +12,7 @@ use super::workload::{
     int_or_percent, is_empty_selector, matches_template, no_more_than_all, only_always, share,
     template,
 };
-use super::{against, label_selector, names, not_negative, one_of, show, storage};
+use super::{against, label_selector, names, not_negative, one_of, show, storage, volumes};
 
 /// Rule C80.
 pub(super) fn validate_stateful_set(object: &Value, found: &mut Found) {
@@ -125,6 +125,8 @@ pub(super) fn validate_daemon_set(object: &Value, found: &mut Found) {
         found.invalid(&here, selector, "empty selector is invalid for daemonset");
     }
     template(&spec["template"], &place, found);
+    let list = place.field("spec.volumes");
+    volumes::read_only_disks(&spec["template"]["spec"]["volumes"], &list, found);
     only_always(&spec["template"]["spec"], "DaemonSet", &place, found);
     not_negative(&at.field("minReadySeconds"), &spec["minReadySeconds"], found);
     update_of_daemon_set(&spec["updateStrategy"], &at.field("updateStrategy"), found);
@@ -178,5 +180,9 @@ pub(super) fn validate_replication_controller(object: &Value, found: &mut Found)
         matches_template(&spec["template"], selector.as_ref(), &place, found);
     }
     template(&spec["template"], &place, found);
+    if spec["replicas"].as_i64().is_some_and(|replicas| replicas > 1) {
+        let list = place.field("spec.volumes");
+        volumes::read_only_disks(&spec["template"]["spec"]["volumes"], &list, found);
+    }
     only_always(&spec["template"]["spec"], "ReplicationController", &place, found);
 }

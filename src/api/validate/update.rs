@@ -10,7 +10,7 @@ use super::super::internal;
 use super::super::kinds::Kind;
 use super::super::problem::{At, Found};
 use super::super::read::{is_set, items, quantity, text};
-use super::{metadata, node, of_kind};
+use super::{metadata, node, of_kind, show};
 
 const IMMUTABLE: &str = "field is immutable";
 
@@ -50,6 +50,16 @@ pub(in super::super) fn validate_update(kind: Kind, old: &Value, new: &Value, fo
                 }
             }
             immutable(old, new, &["volumeBindingMode"], found);
+        }
+        Kind::RoleBinding => {
+            let role = &new["roleRef"];
+            if old["roleRef"] != *role {
+                let shown = serde_json::json!({
+                    "APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"],
+                });
+                let shown = show(&shown, &["APIGroup", "Kind", "Name"]);
+                found.invalid(&At::ROOT.field("roleRef"), &shown, "cannot change roleRef");
+            }
         }
         Kind::RuntimeClass => immutable(old, new, &["handler"], found),
         Kind::ResourceQuota => {
@@ -143,18 +153,11 @@ fn immutable(old: &Value, new: &Value, path: &[&str], found: &mut Found) {
 fn pod(old: &Value, new: &Value, found: &mut Found) {
     let (before, after) = (&old["spec"], &new["spec"]);
     let at = At::ROOT.field("spec");
-    let mut same_number = true;
     for list in ["containers", "initContainers"] {
         let (own, here) = (items(&after[list]), at.field(list));
         if own.len() != items(&before[list]).len() {
-            let why = if list == "containers" { "containers" } else { "init containers" };
-            let why = format!("pod updates may not add or remove {why}");
-            let why = match list {
-                "containers" => why.as_str(),
-                _ => "pod updates may not add or remove containers",
-            };
-            found.forbidden(&here, why);
-            same_number = false;
+            found.forbidden(&here, "pod updates may not add or remove containers");
+            return; // The lists cannot be compared.
         }
         for (index, container) in own.iter().enumerate() {
             super::pod::image(container, &here.index(index), found);
@@ -174,10 +177,6 @@ fn pod(old: &Value, new: &Value, found: &mut Found) {
         }
     }
     tolerations(before, after, &at.field("tolerations"), found);
-    // The API server ends here, since the lists cannot be compared.
-    if !same_number {
-        return;
-    }
     let mut allowed = after.clone();
     for list in ["containers", "initContainers"] {
         for (index, container) in items(&before[list]).iter().enumerate() {
@@ -196,9 +195,6 @@ fn pod(old: &Value, new: &Value, found: &mut Found) {
         if is_set(&before["affinity"]) || is_set(&after["affinity"]) {
             keep(before, &mut allowed, "affinity");
         }
-    }
-    if items(&after["schedulingGates"]).iter().any(|gate| added(&gate)) {
-        return;
     }
     if allowed != *before {
         let why = "pod updates may not change fields other than `spec.containers[*].image`,\
@@ -355,6 +351,11 @@ fn service(old: &Value, new: &Value, found: &mut Found) {
         return;
     }
     let at = At::ROOT.field("spec");
+    let both = before["type"] == "LoadBalancer" && after["type"] == "LoadBalancer";
+    if both && before["loadBalancerClass"] != after["loadBalancerClass"] {
+        let why = "may not change once set";
+        found.invalid(&at.field("loadBalancerClass"), &after["loadBalancerClass"], why);
+    }
     let (had, has) = (items(&before["clusterIPs"]), items(&after["clusterIPs"]));
     if let (Some(first), second) = (had.first(), has.first())
         && second != Some(first)
@@ -395,7 +396,8 @@ fn claim(old: &Value, new: &Value, found: &mut Found) {
         found.forbidden(&at, why);
     } else if bound {
         let size = |spec: &Value| quantity(&spec["resources"]["requests"]["storage"]);
-        if size(after) < size(before) {
+        let given = quantity(&old["status"]["capacity"]["storage"]);
+        if size(after) < size(before) && given.is_some() && size(after) <= given {
             let here = at.field("resources.requests.storage");
             found.forbidden(&here, "field can not be less than status.capacity");
         }

@@ -85,6 +85,10 @@ fn validate_source(kind: &str, source: &Value, at: &At<'_>, found: &mut Found) {
         "nfs" => {
             need("server");
             need("path");
+            let path = text(&source["path"]);
+            if !path.is_empty() && !path.starts_with('/') {
+                found.invalid_text(&at.field("path"), path, "must be an absolute path");
+            }
         }
         _ => {}
     }
