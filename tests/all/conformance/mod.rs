@@ -3,6 +3,7 @@
 mod api_errors;
 mod daemon_sets;
 mod deployments;
+mod disruption;
 mod hpa;
 mod jobs;
 mod kubectl;

@@ -14,8 +14,17 @@ use super::Plane;
 use super::case::{Case, list, ms, text};
 use super::names::{Names, position};
 
-/// Recorded uids by base name and number, as far as they are known.
-pub(crate) type Uids = BTreeMap<(String, usize), u64>;
+/// What is known of the recorded pods by base name and number.
+pub(crate) type Uids = BTreeMap<(String, usize), Known>;
+
+/// What is known of a recorded pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Its uid, or what stands for its order.
+    pub(crate) uid: Option<u64>,
+    /// The five characters of its name as a number.
+    pub(crate) suffix: Option<u32>,
+}
 
 /// What happens to a pod by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,13 +59,14 @@ pub(crate) struct Part {
     reruns: usize,
 }
 
-/// A step: by time, base name, number.
-type Due = (SimTime, String, usize, Step, PodRef);
+/// A step: by time, bindings first, base name, number.
+type Due = (SimTime, bool, String, usize, Step, PodRef);
 
 #[derive(Debug)]
 pub(crate) struct Actor {
     behave: Value,
     is_cron: bool,
+    pub(crate) has_node_lifecycle: bool,
     uids: Uids,
     made: BTreeMap<String, usize>,
     made_all: usize,
@@ -92,6 +102,7 @@ impl Actor {
         Self {
             behave: case.value["behave"].clone(),
             is_cron: case.value["topic"] == "cronjob",
+            has_node_lifecycle: list(&case.value["controllers"]).contains(&"nodelifecycle".into()),
             uids,
             made: BTreeMap::new(),
             made_all: 0,
@@ -106,8 +117,8 @@ impl Actor {
         self.steps.first().map(|step| step.0)
     }
 
-    /// Gives the pods that a plan creates their recorded uids.
-    pub(super) fn name_pods(&self, plan: &mut Plan, cluster: &Cluster, names: &Names) {
+    /// Gives the pods that a plan creates their recorded uids and names.
+    pub(super) fn name_pods(&self, plan: &mut Plan, cluster: &mut Cluster, names: &Names) {
         let mut made: BTreeMap<String, usize> = BTreeMap::new();
         let writes: Vec<Write> = plan.take().collect();
         for mut write in writes {
@@ -115,8 +126,14 @@ impl Actor {
                 let base = names.base(*name, cluster);
                 let before = self.made.get(&base).copied().unwrap_or(0);
                 let number = made.entry(base.clone()).or_default();
-                *uid = self.uids.get(&(base, before + *number)).copied();
+                let known = self.uids.get(&(base.clone(), before + *number)).copied();
+                let known = known.unwrap_or_default();
+                *uid = known.uid;
                 *number += 1;
+                if let (PodName::Generated { .. }, Some(suffix)) = (*name, known.suffix) {
+                    let prefix = cluster.names_mut().intern(&base);
+                    *name = PodName::Generated { prefix, suffix };
+                }
             }
             plan.push(write);
         }
@@ -128,7 +145,7 @@ impl Actor {
         if part.is_bound_late && step == Step::Bind {
             base.insert(0, '~');
         }
-        self.steps.insert((at, base, number, step, pod));
+        self.steps.insert((at, step != Step::Bind, base, number, step, pod));
     }
 }
 
@@ -211,7 +228,7 @@ impl Plane {
 
     /// The deletion of a pod on a node was set: its containers stop once.
     fn stop(&mut self, pod: PodRef) {
-        let is_stopping = |step: &&Due| step.3 == Step::Gone && step.4 == pod;
+        let is_stopping = |step: &&Due| step.4 == Step::Gone && step.5 == pod;
         let row = self.cluster.pod(pod);
         if row.is_none_or(|row| row.is_over) || self.actor.steps.iter().any(|s| is_stopping(&s)) {
             return;
@@ -222,7 +239,7 @@ impl Plane {
 
     /// The containers of a pod that is being deleted begin to stop once more.
     pub(super) fn stop_anew(&mut self, pod: PodRef) {
-        self.actor.steps.retain(|step| step.4 != pod);
+        self.actor.steps.retain(|step| step.5 != pod);
         self.stop(pod);
     }
 
@@ -235,7 +252,7 @@ impl Plane {
 
     /// Takes the first step that is due.
     pub(super) fn take_step(&mut self) {
-        let (_, _, _, step, pod) = self.actor.steps.pop_first().expect("it is there");
+        let (_, _, _, _, step, pod) = self.actor.steps.pop_first().expect("it is there");
         let Some(row) = self.cluster.pod(pod) else { return };
         if row.node.is_some_and(|node| !self.cluster.nodes()[node].is_up) {
             return;

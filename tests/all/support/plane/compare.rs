@@ -6,7 +6,7 @@ use seatrial::record::ALPHABET;
 use serde_json::Value;
 
 use super::Timeline;
-use super::actor::Uids;
+use super::actor::{Known, Uids};
 use super::case::{Case, list, ms, text};
 
 /// What one object was over time: its record from each time on, `None` for gone.
@@ -46,11 +46,19 @@ pub(crate) struct Outcome {
     theirs: Lives,
 }
 
-/// Compares a run with one recorded timeline.
-pub(super) fn compare(case: &Case<'_>, ours: &Timeline, recorded: &Value) -> Outcome {
+/// Answers of operations: ours and the recorded ones.
+pub(super) type Answers<'a> = [&'a [Value]; 2];
+
+/// Compares a run with one recorded timeline. Answers tell apart pods whose lives agree.
+pub(super) fn compare(
+    case: &Case<'_>,
+    ours: &Timeline,
+    recorded: &Value,
+    answers: Answers<'_>,
+) -> Outcome {
     let (mut ours, theirs) = (our_lives(case, ours), their_lives(recorded));
     rename_revisions(&mut ours, &theirs);
-    let pods = match_pods(&ours, &theirs);
+    let pods = match_pods(&answered(&ours, answers[0]), &answered(&theirs, answers[1]));
     let mut first: Option<Difference> = None;
     let mut keep = |difference: Option<Difference>| {
         let t = first.as_ref().map_or(u64::MAX, |first| first.t);
@@ -72,7 +80,8 @@ pub(super) fn compare(case: &Case<'_>, ours: &Timeline, recorded: &Value) -> Out
             keep(difference(kind, name, &[], life));
         }
     }
-    let uids = uids_of(&pods, &theirs);
+    let names_matter = case.ops.iter().any(|(_, op)| op["op"] == "drain");
+    let uids = uids_of(&pods, &theirs, names_matter);
     Outcome { first, pods, uids, ours, theirs }
 }
 
@@ -272,7 +281,8 @@ fn match_pods(ours: &Lives, theirs: &Lives) -> BTreeMap<String, String> {
                 theirs.iter().map(|(_, their)| apart(their)).collect()
             })
             .collect();
-        for (our, their) in assign(&until) {
+        let must = theirs.iter().map(|(_, their)| difference("Pod", "", &[], their).is_some());
+        for (our, their) in assign(&until, &must.collect::<Vec<_>>()) {
             pods.insert(ours[our].0.to_owned(), theirs[their].0.to_owned());
         }
     }
@@ -283,13 +293,24 @@ fn number_of(name: &str) -> usize {
     name.split_once('#').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
 }
 
-/// Pairs rows with columns: as many as can be with lives that agree to the end, the others by how
-/// long they agree.
-fn assign(until: &[Vec<u64>]) -> Vec<(usize, usize)> {
-    let columns = until.first().map_or(0, Vec::len);
+/// Pairs rows with columns: those columns that must have a row, then as many rows as can be, with
+/// lives that agree to the end; the others by how long they agree.
+fn assign(until: &[Vec<u64>], must: &[bool]) -> Vec<(usize, usize)> {
+    let columns = must.len();
+    let agree = |row: usize, column: usize| until[row][column] == u64::MAX;
+    let mut column_of: Vec<Option<usize>> = vec![None; until.len()];
+    for column in (0..columns).filter(|column| must[*column]) {
+        let met = &mut vec![false; until.len()];
+        augment(column, &|column, row| agree(row, column), &mut column_of, met);
+    }
     let mut row_of: Vec<Option<usize>> = vec![None; columns];
-    for row in 0..until.len() {
-        augment(row, until, &mut row_of, &mut vec![false; columns]);
+    for (row, column) in column_of.iter().enumerate() {
+        if let Some(column) = column {
+            row_of[*column] = Some(row);
+        }
+    }
+    for row in (0..until.len()).filter(|row| column_of[*row].is_none()) {
+        augment(row, &agree, &mut row_of, &mut vec![false; columns]);
     }
     let mut has_column = vec![false; until.len()];
     row_of.iter().flatten().for_each(|row| has_column[*row] = true);
@@ -308,15 +329,20 @@ fn assign(until: &[Vec<u64>]) -> Vec<(usize, usize)> {
     pairs.filter_map(|(column, row)| Some((row?, column))).collect()
 }
 
-/// Finds a column for a row, moving others if need be.
-fn augment(row: usize, until: &[Vec<u64>], row_of: &mut [Option<usize>], met: &mut [bool]) -> bool {
+/// Finds a partner for a row among columns, moving others if need be.
+fn augment(
+    row: usize,
+    agree: &dyn Fn(usize, usize) -> bool,
+    row_of: &mut [Option<usize>],
+    met: &mut [bool],
+) -> bool {
     for column in 0..row_of.len() {
-        if until[row][column] != u64::MAX || met[column] {
+        if !agree(row, column) || met[column] {
             continue;
         }
         met[column] = true;
         let taken = row_of[column];
-        if taken.is_none_or(|other| augment(other, until, row_of, met)) {
+        if taken.is_none_or(|other| augment(other, agree, row_of, met)) {
             row_of[column] = Some(row);
             return true;
         }
@@ -324,9 +350,53 @@ fn augment(row: usize, until: &[Vec<u64>], row_of: &mut [Option<usize>], met: &m
     false
 }
 
-/// The recorded uids of our pods by base and number.
-fn uids_of(pods: &BTreeMap<String, String>, theirs: &Lives) -> Uids {
+/// The lives of pods with the answers about them.
+fn answered(lives: &Lives, answers: &[Value]) -> Lives {
+    let mut lives = lives.clone();
+    for answer in answers.iter().filter(|answer| answer["pod"].is_string()) {
+        let Some(life) = lives.get_mut(&("Pod".to_owned(), text(&answer["pod"]).to_owned())) else {
+            continue;
+        };
+        let told = format!("{} {}", answer["op"], answer["res"]);
+        let field = format!("answer at {}", answer["t"]);
+        for (_, record) in life.iter_mut().filter(|(t, _)| *t >= ms(&answer["t"])) {
+            if let Some(record) = record {
+                record[&field] = told.clone().into();
+            }
+        }
+        let t = ms(&answer["t"]);
+        if let Some(record) = at(life, t).cloned()
+            && !life.iter().any(|(from, _)| *from == t)
+        {
+            let mut record = record;
+            record[&field] = told.into();
+            life.push((t, Some(record)));
+            life.sort_by_key(|(t, _)| *t);
+        }
+    }
+    lives
+}
+
+/// When a pod was to go, in order of uids: where they are not recorded the smaller one goes first.
+fn fate(life: &Life) -> Option<u64> {
+    let goes = |record: &Option<Value>| record.as_ref().is_none_or(|r| r["deleting"] == true);
+    let t = life.iter().find(|(_, record)| goes(record)).map_or(u64::MAX >> 1, |(t, _)| *t);
+    Some(t)
+}
+
+/// The five characters of a generated name as a number.
+fn suffix_of(name: &str) -> Option<u32> {
+    let end = name.rsplit_once('-')?.1;
+    let digit = |c: u8| ALPHABET.iter().position(|other| *other == c);
+    end.bytes().rev().try_fold(0, |sum, c| Some(sum * 27 + u32::try_from(digit(c)?).ok()?))
+}
+
+/// The recorded uids of our pods by base and number, and their names where these matter.
+fn uids_of(pods: &BTreeMap<String, String>, theirs: &Lives, names_matter: bool) -> Uids {
     let mut uids = Uids::new();
+    let mut pods_lives = theirs.iter().filter(|((kind, _), _)| kind == "Pod");
+    let has_uids =
+        pods_lives.any(|(_, life)| life.iter().any(|(_, r)| r.as_ref().and_then(uid_of).is_some()));
     for ((kind, name), life) in theirs {
         if kind == "Pod" && base_of(name).is_none() {
             let mut all: Vec<u64> = Vec::new();
@@ -335,16 +405,19 @@ fn uids_of(pods: &BTreeMap<String, String>, theirs: &Lives) -> Uids {
                     all.push(uid);
                 }
             }
-            uids.extend(all.into_iter().enumerate().map(|(n, uid)| ((name.clone(), n), uid)));
+            let known = |uid| Known { uid: Some(uid), suffix: None };
+            uids.extend(
+                all.into_iter().enumerate().map(|(n, uid)| ((name.clone(), n), known(uid))),
+            );
         }
     }
     for (our, their) in pods {
-        let life = theirs.get(&("Pod".to_owned(), their.clone())).into_iter().flatten();
-        let uid = life.filter_map(|(_, record)| uid_of(record.as_ref()?)).next();
+        let Some(life) = theirs.get(&("Pod".to_owned(), their.clone())) else { continue };
+        let uid = life.iter().filter_map(|(_, record)| uid_of(record.as_ref()?)).next();
         let base = base_of(our).expect("it has a generated name");
-        if let Some(uid) = uid {
-            uids.insert((base.to_owned(), number_of(our)), uid);
-        }
+        let uid = if has_uids { uid } else { fate(life) };
+        let suffix = suffix_of(their).filter(|_| names_matter);
+        uids.insert((base.to_owned(), number_of(our)), Known { uid, suffix });
     }
     uids
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use seatrial::base::Duration;
 use seatrial::cluster::Controller;
 use seatrial::controllers::{
-    CronJobController, DaemonSetController, DeploymentController, EndpointSliceController,
-    JobController, NodeLifecycleController, PodGcController, ReplicaSetController,
-    StatefulSetController, TaintEvictionController, TtlAfterFinishedController,
+    CronJobController, DaemonSetController, DeploymentController, DisruptionController,
+    EndpointSliceController, JobController, NodeLifecycleController, PodGcController,
+    ReplicaSetController, StatefulSetController, TaintEvictionController,
+    TtlAfterFinishedController,
 };
 use seatrial::model::{Model, NodeId};
 use seatrial::sim::Streams;
@@ -17,8 +18,9 @@ use super::case::{Case, list, ms, text};
 type Make = fn(&Arc<Model>, &Streams) -> Box<dyn Controller>;
 
 /// By their recorded names, in the order in which keys of one instant are looked at: what is
-/// owned before its owner.
+/// owned before its owner; budgets first, as they are looked at when pods are not there yet.
 const CONTROLLERS: &[(&str, Make)] = &[
+    ("disruption", |model, streams| Box::new(DisruptionController::new(model, streams))),
     ("podgc", |model, streams| Box::new(PodGcController::new(model, streams))),
     ("tainteviction", |model, streams| Box::new(TaintEvictionController::new(model, streams))),
     ("replicaset", |model, streams| Box::new(ReplicaSetController::new(model, streams))),

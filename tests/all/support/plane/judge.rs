@@ -1,5 +1,7 @@
 //! The entry for tests: every case of a file, with what may be left to chance.
 
+use std::iter::once;
+
 use serde_json::Value;
 
 use crate::support::corpus::{Verdict, judge_corpus};
@@ -84,12 +86,17 @@ fn replay_once(case: &Case<'_>, traces: bool, draw: u32) -> Result<Option<Differ
     let mut tried = Vec::new();
     loop {
         let (plane, ours) = Plane::run(case, uids.clone(), draw)?;
-        let outcomes = case.timelines().into_iter().map(|theirs| compare(case, &ours, theirs));
-        let time = |outcome: &Outcome| outcome.first.as_ref().map_or(u64::MAX, |first| first.t);
-        let outcome = outcomes.max_by_key(time).ok_or("no timeline")?;
-        let Some(first) = &outcome.first else {
-            return Ok(answers(case, &plane, &outcome));
+        let told = once(&case.value["op_results"]).chain(list(&case.value["op_results_alt"]));
+        let told: Vec<&[Value]> = told.map(list).collect();
+        let pairs = case.timelines().into_iter().flat_map(|t| told.iter().map(move |a| (t, *a)));
+        let compared = |(theirs, told): (&Value, &[Value])| {
+            let mut outcome = compare(case, &ours, theirs, [&plane.answers, told]);
+            outcome.first = outcome.first.take().or_else(|| answers(&plane, told, &outcome));
+            outcome
         };
+        let time = |outcome: &Outcome| outcome.first.as_ref().map_or(u64::MAX, |first| first.t);
+        let outcome = pairs.map(compared).max_by_key(time).ok_or("no timeline")?;
+        let Some(first) = &outcome.first else { return Ok(None) };
         tried.push(uids);
         if tried.contains(&outcome.uids) || tried.len() > ROUNDS {
             if traces {
@@ -102,27 +109,20 @@ fn replay_once(case: &Case<'_>, traces: bool, draw: u32) -> Result<Option<Differ
 }
 
 /// The first answer of an operation that is another one.
-fn answers(case: &Case<'_>, plane: &Plane, outcome: &Outcome) -> Option<Difference> {
-    let recorded = case.value.get("op_results");
-    let others = list(&case.value["op_results_alt"]);
+fn answers(plane: &Plane, theirs: &[Value], outcome: &Outcome) -> Option<Difference> {
     let ours: Vec<Value> = plane.answers.iter().map(|row| called(row, outcome)).collect();
-    let apart = |theirs: &Value| {
-        let theirs = list(theirs);
-        let at = (0..ours.len().max(theirs.len())).find(|i| !same(ours.get(*i), theirs.get(*i)))?;
-        let show = |all: &[Value]| all.get(at).cloned().unwrap_or_default();
-        let (ours, theirs) = (show(&ours), show(theirs));
-        let t = if ours.is_null() { &theirs["t"] } else { &ours["t"] };
-        Some(Difference {
-            t: t.as_u64().unwrap_or(0),
-            kind: "answer".to_owned(),
-            name: String::new(),
-            field: "op_results".to_owned(),
-            ours,
-            theirs,
-        })
-    };
-    let first = apart(recorded.unwrap_or(&Value::Null))?;
-    others.iter().all(|theirs| apart(theirs).is_some()).then_some(first)
+    let at = (0..ours.len().max(theirs.len())).find(|i| !same(ours.get(*i), theirs.get(*i)))?;
+    let show = |all: &[Value]| all.get(at).cloned().unwrap_or_default();
+    let (ours, theirs) = (show(&ours), show(theirs));
+    let t = if ours.is_null() { &theirs["t"] } else { &ours["t"] };
+    Some(Difference {
+        t: t.as_u64().unwrap_or(0),
+        kind: "answer".to_owned(),
+        name: String::new(),
+        field: "op_results".to_owned(),
+        ours,
+        theirs,
+    })
 }
 
 /// Whether two answers are the same; where pods are not recorded they are not named.

@@ -20,6 +20,7 @@ mod names;
 mod ops;
 mod ops_disruption;
 mod ops_nodes;
+mod record_budget;
 mod record_claim;
 mod record_cron_job;
 mod record_daemon_set;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use seatrial::api::{self, Lowering};
 use seatrial::base::{Duration, Interner, SimTime};
 use seatrial::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Requeue, Write};
+use seatrial::drain::Drains;
 use seatrial::event::Event;
 use seatrial::model::{Model, NodeOrder, ObjectKey};
 use seatrial::recorder::Recorder;
@@ -69,8 +71,8 @@ pub(crate) struct Plane {
     /// How long keys wait whose look failed, by controller.
     limiters: Vec<RateLimiter>,
     pub(crate) actor: Actor,
-    /// What operations still have to do by themselves (a drain).
-    pub(crate) later: BTreeSet<(SimTime, usize, ops_disruption::Later)>,
+    /// Drains, and what they still have to do by themselves.
+    pub(crate) drains: ops_disruption::CaseDrains,
     /// Answers of operations.
     pub(crate) answers: Vec<Value>,
     names: Names,
@@ -93,7 +95,7 @@ impl Plane {
             delayed: BTreeMap::new(),
             limiters: Vec::new(),
             actor: Actor::new(case, uids),
-            later: BTreeSet::new(),
+            drains: ops_disruption::CaseDrains::new(Drains::new(&model, &streams)),
             answers: Vec::new(),
             names: Names::new(case),
         };
@@ -121,11 +123,20 @@ impl Plane {
         loop {
             let op = ops.peek().map(|(_, op)| ms(&op["t"]));
             let next = plane.next_due().into_iter().chain(op).min();
-            let Some(next) = next.filter(|t| *t <= case.horizon) else { break };
-            plane.run_to(next);
+            let Some(next) = next.filter(|t| *t < case.horizon + case.grid) else { break };
+            match ops.peek() {
+                Some((_, op)) if ms(&op["t"]) == next && op["op"] == "evict" => {
+                    plane.run_steps(next);
+                }
+                _ => plane.run_to(next),
+            }
             while let Some((index, op)) = ops.next_if(|(_, op)| ms(&op["t"]) == next) {
                 plane.operate(case, *index, op)?;
-                plane.settle();
+                // Objects that are created in a row are there before anybody looks at them.
+                let creates = |op: &Value| op["op"] == "create" && ms(&op["t"]) == next;
+                if !creates(op) || !ops.peek().is_some_and(|(_, op)| creates(op)) {
+                    plane.settle();
+                }
             }
             let records = records::records(&plane.cluster, &plane.names, &plane.actor);
             timeline.insert(next / case.grid * case.grid, records);
@@ -137,7 +148,7 @@ impl Plane {
     fn next_due(&self) -> Option<u64> {
         let key = self.due.first().map(|key| key.0);
         let step = self.actor.next();
-        let later = self.later.first().map(|later| later.0);
+        let later = self.drains.later.first_key_value().map(|(later, _)| later.0);
         let next = key.into_iter().chain(step).chain(later).min()?;
         Some(next.since_start().as_nanos().div_ceil(1_000_000))
     }
@@ -152,7 +163,7 @@ impl Plane {
         loop {
             let key = self.due.first().copied();
             let step = self.actor.next();
-            let later = self.later.first().map(|later| later.0);
+            let later = self.drains.later.first_key_value().map(|(later, _)| later.0);
             let next = key.map(|key| key.0).into_iter().chain(step).chain(later).min();
             let Some(next) = next.filter(|next| *next <= at) else {
                 break self.advance(at);
@@ -170,6 +181,19 @@ impl Plane {
             } else {
                 self.look(key.expect("what else is due"));
             }
+        }
+    }
+
+    /// Lets everything happen that is due before that time, and what pods do by themselves at it:
+    /// an eviction comes before controllers have looked.
+    fn run_steps(&mut self, at: u64) {
+        if let Some(before) = at.checked_sub(1) {
+            self.run_to(before);
+        }
+        let at = SimTime::ZERO + Duration::ms(at);
+        self.advance(at);
+        while self.actor.next().is_some_and(|next| next <= at) {
+            self.take_step();
         }
     }
 
@@ -194,7 +218,7 @@ impl Plane {
     /// Commits what is asked for: pods get their recorded uids.
     fn commit(&mut self) {
         let mut plan = std::mem::take(&mut self.plan);
-        self.actor.name_pods(&mut plan, &self.cluster, &self.names);
+        self.actor.name_pods(&mut plan, &mut self.cluster, &self.names);
         let mut changes = Vec::new();
         let now = self.now();
         self.cluster.commit(&mut plan, now, &mut changes, &mut self.recorder);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use seatrial::api::{self, Kind, KindClass};
 use seatrial::base::{Duration, Symbol};
-use seatrial::cluster::{PodStatus, Write};
+use seatrial::cluster::{Phase, PodStatus, Write};
 use seatrial::model::{ObjectName, PodRef, Propagation};
 use seatrial::record::PodName;
 use serde_json::{Map, Value, json};
@@ -43,7 +43,7 @@ impl Plane {
                 self.cluster.fail_creations(u32::try_from(ms(&op["n"])).expect("a number"));
                 Ok(())
             }
-            "evict" | "drain" | "cordon" | "uncordon" => self.disrupt(case, index, op),
+            "evict" | "drain" | "cordon" | "uncordon" => self.disrupt(index, op),
             other if other.starts_with("node_") => self.operate_node(case, index, op),
             other if other.starts_with("pod_") => {
                 self.operate_pod(index, op);
@@ -259,6 +259,9 @@ impl Plane {
                 labels.set(key, value);
                 self.write(Write::LabelPod { pod, labels });
             }
+            "pod_unready" | "pod_ready" if status.phase != Phase::Running => {
+                return self.answer(index, &called, "false");
+            }
             "pod_unready" => {
                 self.write(Write::PodStatus { pod, status: PodStatus { ready: false, ..status } });
             }
@@ -268,7 +271,8 @@ impl Plane {
             "pod_fail" => self.write(Write::PodStatus { pod, status: failed(status, "Evicted") }),
             other => panic!("no operation {other:?}"),
         }
-        self.answer(index, &called, "ok");
+        let answer = if text(&op["op"]).ends_with("ready") { "true" } else { "ok" };
+        self.answer(index, &called, answer);
     }
 }
 

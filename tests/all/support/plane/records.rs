@@ -31,6 +31,7 @@ const KINDS: &[(&str, Render)] = &[
     ("Job", super::record_job::render),
     ("CronJob", super::record_cron_job::render),
     ("StatefulSet", super::record_stateful_set::render),
+    ("PDB", super::record_budget::render),
     ("PVC", super::record_claim::render),
     ("Pod", super::record_pod::render),
     ("Node", super::record_node::render),
