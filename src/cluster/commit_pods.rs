@@ -254,6 +254,10 @@ impl Cluster {
         let template = Arc::clone(&self.templates[before].template);
         let after = self.use_template(&template, labels);
         self.pods[pod.id].template = after;
+        if owner.is_none() {
+            self.count_orphan(before, -1);
+            self.count_orphan(after, 1);
+        }
         self.drop_template(before);
         for service in &self.templates[after].services {
             if let Some(row) = &mut self.services[*service] {

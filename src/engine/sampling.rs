@@ -3,7 +3,7 @@
 use crate::base::{Duration, cast};
 use crate::cluster::{Cluster, Phase, Plan, Pod, ReplicaSet, TrafficRole, Write};
 use crate::event::Event;
-use crate::model::{Model, PodId};
+use crate::model::{Model, PodId, Workload};
 use crate::record::{ReplicaSample, Sample};
 use crate::sim::{Ctx, EventQueue};
 
@@ -33,6 +33,14 @@ impl Sampler {
         sample.replicas.clear();
         for (_, replica_set) in cluster.replica_sets().iter() {
             sample.replicas.push(count_replicas(cluster, replica_set));
+        }
+        for (_, set) in cluster.stateful_sets().iter() {
+            let of = (set.spec.template.workload, set.spec.replicas);
+            count_revisions(of, &set.pods, cluster, &mut sample.replicas);
+        }
+        for (_, set) in cluster.daemon_sets().iter() {
+            let of = (set.spec.template.workload, set.status.desired);
+            count_revisions(of, &set.pods, cluster, &mut sample.replicas);
         }
         ctx.recorder.sample(sample);
         ctx.recorder.write_rows(cluster.names());
@@ -104,14 +112,39 @@ fn count_replicas(cluster: &Cluster, replica_set: &ReplicaSet) -> ReplicaSample 
         wanted,
     };
     for pod in replica_set.pods.iter().filter_map(|id| cluster.pods().at(*id)) {
-        if pod.is_terminal() {
-            continue;
+        count_pod(pod, &mut counted);
+    }
+    counted
+}
+
+/// Counts the pods of an owner whose revisions are not objects with pods of their own: a row for
+/// each revision that has some.
+fn count_revisions(
+    (workload, wanted): (Workload, u32),
+    pods: &[PodId],
+    cluster: &Cluster,
+    out: &mut Vec<ReplicaSample>,
+) {
+    let first = out.len();
+    for pod in pods.iter().filter_map(|id| cluster.pods().at(*id)) {
+        let known = out[first..].iter().position(|row| row.revision == pod.revision);
+        let at = known.map_or(out.len(), |known| first + known);
+        if known.is_none() {
+            let revision = pod.revision;
+            let none =
+                ReplicaSample { workload, revision, pods: 0, ready: 0, terminating: 0, wanted };
+            out.push(none);
         }
+        count_pod(pod, &mut out[at]);
+    }
+}
+
+fn count_pod(pod: &Pod, counted: &mut ReplicaSample) {
+    if !pod.is_terminal() {
         counted.terminating += u32::from(pod.deletion.is_some());
         counted.pods += u32::from(pod.deletion.is_none());
         counted.ready += u32::from(pod.deletion.is_none() && pod.status.ready);
     }
-    counted
 }
 
 /// The metrics pipeline takes a sample of every running pod on a node that answers, and publishes

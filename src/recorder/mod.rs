@@ -103,7 +103,18 @@ impl Recorder {
         let Some(kept) = &mut self.kept else { return };
         kept.pods.add(row);
         kept.rows.pod(row);
-        if matches!(row.workload.kind, WorkloadKind::Deployment | WorkloadKind::ReplicaSet) {
+        let serves = match row.workload.kind {
+            WorkloadKind::Deployment
+            | WorkloadKind::ReplicaSet
+            | WorkloadKind::ReplicationController
+            | WorkloadKind::StatefulSet
+            | WorkloadKind::DaemonSet => true,
+            WorkloadKind::Job
+            | WorkloadKind::CronJob
+            | WorkloadKind::Pod
+            | WorkloadKind::Generator => false,
+        };
+        if serves {
             kept.replica(row);
         }
     }

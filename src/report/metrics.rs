@@ -209,11 +209,13 @@ fn put_workloads(facts: &Facts, out: &mut Metrics) {
     }
 }
 
-/// Deployments, ReplicaSets, Jobs, CronJobs and generators.
+/// All that makes pods, but for single ones.
 fn workloads(model: &Model) -> Vec<Workload> {
     let generators = model.generators.iter().filter_map(|g| g.mix.first());
     (model.deployments.iter().map(|d| d.template.workload))
         .chain(model.replica_sets.iter().map(|r| r.template.workload))
+        .chain(model.stateful_sets.iter().map(|s| s.template.workload))
+        .chain(model.daemon_sets.iter().map(|d| d.template.workload))
         .chain(model.jobs.iter().map(|j| j.template.workload))
         .chain(model.cron_jobs.iter().map(|c| c.job.template.workload))
         .chain(generators.map(|(_, template)| template.0.workload))

@@ -55,6 +55,8 @@ impl Page<'_> {
         let model = &self.facts.model;
         let workloads = model.deployments.len()
             + model.replica_sets.len()
+            + model.stateful_sets.len()
+            + model.daemon_sets.len()
             + model.jobs.len()
             + model.cron_jobs.len()
             + model.pods.len()

@@ -7,8 +7,10 @@ use seatrial::api::{Kind, Lowering, Object, lower_object};
 use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, DaemonSet, Pod, Write};
 use seatrial::engine::World;
+use seatrial::experiment::{self, Options};
 use seatrial::model::{NodeId, ObjectName, Propagation};
 use seatrial::recorder::{Recorder, Wants};
+use seatrial::report::text;
 use serde_json::{Value, json};
 
 use crate::support::load_memory;
@@ -266,4 +268,65 @@ fn a_daemon_preempts_on_its_own_node() {
     world.begin();
     world.step_until(at(120));
     assert_eq!(counts(&world), [5, 5, 0, 5, 5]);
+}
+
+/// Rule C8: a pod whose labels no longer match is let go and another one takes its place; with its
+/// old labels it is taken back, and the younger one goes (rule C103).
+#[test]
+fn a_pod_is_released_and_taken_back() {
+    let mut world = world_of("ideal", &AGENT.replace("1500m", "500m"));
+    world.step_until(at(30));
+    let pod = only(world.cluster()).pods[0];
+    let pod = world.cluster().pods().refer(pod);
+    let relabel = |world: &mut World, value: &str| {
+        world.apply(|cluster, plan| {
+            let mut intern = |text: &str| cluster.names_mut().intern(text);
+            let (key, value) = (intern("app"), intern(value));
+            let row = cluster.pod(pod).expect("it is there");
+            let mut labels = cluster.template_of(row).labels.clone();
+            labels.set(key, value);
+            plan.push(Write::LabelPod { pod, labels });
+        });
+    };
+    relabel(&mut world, "debugged");
+    world.step_until(at(60));
+    assert!(world.cluster().pod(pod).expect("it stays").owner.is_none());
+    assert_eq!(counts(&world), [5, 5, 0, 5, 5]);
+    relabel(&mut world, "agent");
+    world.step_until(at(120));
+    assert!(world.cluster().pod(pod).expect("it stays").owner.is_some());
+    assert_eq!((only(world.cluster()).pods.len(), counts(&world)), (5, [5, 5, 0, 5, 5]));
+}
+
+/// Rule C107: a pod on a dead node is never replaced, and with one pod that may be missing the
+/// update of all other nodes waits for it.
+#[test]
+fn a_dead_node_holds_an_update_up() {
+    let mut world = world_of("ideal", AGENT);
+    world.step_until(at(30));
+    world.apply(|cluster, plan| {
+        let node = cluster.nodes().ids().next().expect("there are some");
+        plan.push(Write::NodeUp { node, is_up: false });
+    });
+    // By then the node is taken for lost: it wants no pod any more, and keeps the one it has.
+    world.step_until(at(200));
+    let tree = with_image(&world, "agent:v2");
+    write(&mut world, Kind::DaemonSet, tree, Write::Replace);
+    world.step_until(at(500));
+    assert_eq!(counts(&world), [4, 4, 1, 4, 0]);
+    let deleted: Vec<_> = pods(world.cluster()).filter(|pod| pod.deletion.is_some()).collect();
+    assert_eq!(deleted.len(), 1);
+}
+
+/// The report counts a DaemonSet's pods as those of any workload.
+#[test]
+fn the_report_counts_its_pods() {
+    let scenario = SCENARIO.replace("LATENCIES", "ideal");
+    let model = load_memory(&[("scenario.yaml", &scenario), ("agent.yaml", AGENT)]).model;
+    let options = Options { replications: 1, checks: true, ..Options::of(&model) };
+    let experiment = experiment::run(&model, options, &|_| {}).expect("within all limits");
+    let summary = &experiment.summary;
+    assert_eq!(summary.value(&["workloads", "agent", "created"]), Some(5.0));
+    let text = text::print(summary, &experiment.facts, &[]);
+    assert!(text.contains("5 nodes, 1 workload"), "{text}");
 }

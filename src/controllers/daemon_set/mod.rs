@@ -13,8 +13,8 @@
 //! looked at, and a look that repairs something does not update anything.
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/daemon (rules C97 to C113). Differs: a new revision is
-//! seen through the watch before pods of it are made, the label `pod-template-generation` is left
-//! out, and pods of another owner with the same labels are neither adopted nor released.
+//! seen through the watch before pods of it are made, and the label `pod-template-generation` is left
+//! out.
 
 mod manage;
 mod update;
@@ -26,10 +26,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::base::{Duration, IdVec, Ref, SimTime};
 use crate::cluster::{
-    Change, Cluster, Controller, DaemonSet, DaemonSetWrite, NewPod, NodeChange, Plan, Requeue,
+    Change, Cluster, Controller, DaemonSet, DaemonSetWrite, NewPod, NodeChange, Plan, Pod, Requeue,
     Revision, Write,
 };
-use crate::model::{DaemonSetId, Model, NodeId, ObjectKey, OwnerRef, PodId};
+use crate::model::{DaemonSetId, Model, NodeId, ObjectKey, OwnerRef, PodId, PodRef};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
@@ -117,6 +117,7 @@ impl Controller for DaemonSetController {
             Change::Object { key: ObjectKey::DaemonSet(id), .. } => {
                 wake(Some(OwnerRef::DaemonSet(id)));
             }
+            Change::PodAdded { pod, owner: None } => self.wake_adopters(pod, cluster, out),
             Change::PodAdded { owner, .. }
             | Change::PodBound { owner, .. }
             | Change::PodStatus { owner, .. }
@@ -124,8 +125,12 @@ impl Controller for DaemonSetController {
             | Change::PodRefused { owner }
             | Change::PodRemoved { owner, .. } => wake(owner),
             Change::PodMeta { pod, owner } => {
+                let now = cluster.pod(pod).and_then(|row| row.owner);
                 wake(owner);
-                wake(cluster.pod(pod).and_then(|row| row.owner).filter(|now| Some(*now) != owner));
+                wake(now.filter(|now| Some(*now) != owner));
+                if now.is_none() {
+                    self.wake_adopters(pod, cluster, out);
+                }
             }
             Change::Node {
                 node,
@@ -172,6 +177,19 @@ fn is_concerned(node: NodeId, set: &DaemonSet, cluster: &Cluster) -> bool {
 }
 
 impl DaemonSetController {
+    /// Wakes the DaemonSets that select a pod without owner.
+    fn wake_adopters(&self, pod: PodRef, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
+        let Some(row) = cluster.pod(pod) else { return };
+        let mut found = Vec::new();
+        cluster.owners_selecting(row.namespace, &cluster.template_of(row).labels, &mut found);
+        for key in found {
+            if let ObjectKey::DaemonSet(id) = key {
+                *self.woken.borrow_mut().grow_to(id) += 1;
+                out.push(key);
+            }
+        }
+    }
+
     /// One look.
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/daemon/daemon_controller.go `syncDaemonSet`,
@@ -194,7 +212,8 @@ impl DaemonSetController {
             return Requeue::Never;
         }
         let present = present.expect("a revision that is not there is made");
-        let view = View::new((id, set), present, cluster, now);
+        let claimed = claim((id, set), present, cluster, plan);
+        let view = View::new((id, set), (&claimed, present), cluster, now);
         let row = &mut self.rows[id];
         let has_turned_ready = row.notes_ready(set, cluster, now);
         let steps = manage(&view, &mut row.failures);
@@ -300,6 +319,39 @@ impl DaemonSetController {
             ..NewPod::new(owner.namespace, name, present.template, template.workload.kind)
         }
     }
+}
+
+/// The pods that count as the set's own: of those that it owns the selected ones (an active one
+/// that is not is released), and those without owner that it selects and so adopts.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/controller_ref_manager.go `ClaimPods` (rule C8).
+fn claim(
+    (id, set): (DaemonSetId, &DaemonSet),
+    present: &Revision,
+    cluster: &Cluster,
+    plan: &mut Plan,
+) -> Vec<PodId> {
+    let (pods, selector) = (cluster.pods(), &set.spec.selector);
+    let is_own = |pod: &Pod| {
+        pod.template == present.template
+            || selector.matches(&cluster.template_of(pod).labels, cluster.names())
+    };
+    let mut claimed = Vec::with_capacity(set.pods.len());
+    for id in &set.pods {
+        if is_own(&pods[*id]) {
+            claimed.push(*id);
+        } else if pods[*id].is_active() {
+            plan.push(Write::PodOwner { pod: pods.refer(*id), owner: None });
+        }
+    }
+    for orphan in cluster.orphans(set.spec.name.namespace, selector) {
+        if pods[orphan].is_active() {
+            let (pod, owner) = (pods.refer(orphan), Some(OwnerRef::DaemonSet(id)));
+            plan.push(Write::PodOwner { pod, owner });
+            claimed.push(orphan);
+        }
+    }
+    claimed
 }
 
 /// The revisions that go.

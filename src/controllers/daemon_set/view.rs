@@ -72,12 +72,12 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(
         (id, set): (DaemonSetId, &'a DaemonSet),
-        present: &'a Revision,
+        (claimed, present): (&[PodId], &'a Revision),
         cluster: &'a Cluster,
         now: SimTime,
     ) -> Self {
         let mut by_node: Vec<Pods> = vec![Pods::new(); cluster.nodes().len()];
-        for id in &set.pods {
+        for id in claimed {
             let pod = &cluster.pods()[*id];
             let Some(node) = target(pod, cluster) else { continue };
             // One that is over and being deleted waits for a finalizer alone.
