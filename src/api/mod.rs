@@ -73,14 +73,6 @@ pub fn prepare(kind: Kind, object: &mut Value) -> Vec<Problem> {
     found.0
 }
 
-/// Whether a controller made the object: a pod of a ReplicaSet, a ReplicaSet of a Deployment, as a
-/// dump of a cluster has them. The controller makes it again.
-#[must_use]
-pub fn has_controller(object: &Value) -> bool {
-    let owners = read::items(&object["metadata"]["ownerReferences"]);
-    owners.iter().any(|owner| owner["controller"] == true)
-}
-
 /// Whether a path is another one or leads into it.
 fn is_within(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))

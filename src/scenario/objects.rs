@@ -13,7 +13,7 @@ use crate::model::{
     JobSpec, NamespaceSpec, NodeSpec, ObjectName, PodObject, PriorityClasses, ReplicaSetSpec,
     ServiceSpec, StatefulSetSpec, Storage, Template, Workload, WorkloadKind,
 };
-use crate::tree::{Diagnostic, Severity, Span, Spanned};
+use crate::tree::{self, Diagnostic, Severity, Span, Spanned};
 
 use super::behaviors::object_name;
 use super::cycles;
@@ -70,8 +70,35 @@ fn identity(document: &Document) -> (&str, &str, &str) {
     (&document.kind.value, namespace, &document.name.value)
 }
 
-/// The documents by kind, namespace and name; two of one identity are an error.
-pub(super) fn sorted(mut documents: Vec<Document>, input: &mut Input) -> Vec<Document> {
+/// The documents that a controller among the others made, as a dump of a cluster has them: pods of
+/// a ReplicaSet, a ReplicaSet of a Deployment, EndpointSlices of a Service. The controller makes
+/// them again. Pods of a node itself stay.
+fn without_made(documents: Vec<Document>) -> Vec<Document> {
+    let there: BTreeSet<(String, String, String)> = documents
+        .iter()
+        .map(|document| {
+            let (kind, namespace, name) = identity(document);
+            (kind.to_owned(), namespace.to_owned(), name.to_owned())
+        })
+        .collect();
+    let is_made = |document: &Document| {
+        let Some(owners) = document.root().at(&["metadata", "ownerReferences"]) else {
+            return false;
+        };
+        let owner = owners
+            .items()
+            .find(|owner| owner.get("controller").and_then(tree::Value::as_bool) == Some(true));
+        let word = |key| owner.and_then(|owner| owner.get(key)?.as_str()).unwrap_or("").to_owned();
+        let (kind, name) = (word("kind"), word("name"));
+        kind != "Node" && there.contains(&(kind, identity(document).1.to_owned(), name))
+    };
+    documents.into_iter().filter(|document| !is_made(document)).collect()
+}
+
+/// The documents by kind, namespace and name, without what their controllers make again; two of one
+/// identity are an error.
+pub(super) fn sorted(documents: Vec<Document>, input: &mut Input) -> Vec<Document> {
+    let mut documents = without_made(documents);
     documents.sort_by(|a, b| identity(a).cmp(&identity(b)));
     for pair in documents.windows(2) {
         if identity(&pair[0]) == identity(&pair[1]) && pair[0].api_version == pair[1].api_version {

@@ -37,6 +37,58 @@ fn other_peoples_manifests_have_no_errors() {
     }
 }
 
+/// What `kubectl get … -A -o yaml` says of a cluster is a cluster: what controllers made is left to
+/// them.
+#[test]
+fn a_dumped_cluster_loads() {
+    let Some(text) = crate::support::corpus::recorded_text("timelines/dump", "cluster.yaml") else {
+        return println!("skipped: the recorded cluster is not here");
+    };
+    let loader = Loader::from_memory([("cluster.yaml", text.into_bytes())]);
+    let checked = check_manifests(&loader, &["cluster.yaml".to_owned()]);
+    let checked = checked.unwrap_or_else(|refused| {
+        panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
+    });
+    let count = |kind: &str| {
+        checked.objects.iter().find(|(own, _)| own == kind).map_or(0, |(_, count)| *count)
+    };
+    let kinds = ["Node", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "EndpointSlice"];
+    assert_eq!(kinds.map(count), [40, 46, 2, 2, 0, 0]);
+    assert!(count("Pod") < 10, "pods that nobody made: {}", count("Pod"));
+}
+
+/// Pods of a ReplicaSet that is not there, and of a node itself, are nobody's to make.
+#[test]
+fn what_a_controller_made_is_left_to_it() {
+    let owner = |kind: &str, name: &str| {
+        format!(
+            "ownerReferences: [{{ apiVersion: v1, kind: {kind}, name: {name}, uid: u, controller: true }}]"
+        )
+    };
+    let pod = |name: &str, owner: String| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{ name: {name}, {owner} }}\n\
+             spec: {{ containers: [{{ name: a, image: b }}] }}\n"
+        )
+    };
+    let set = "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: { name: web }\nspec:\n  \
+               selector: { matchLabels: { app: web } }\n  template:\n    \
+               metadata: { labels: { app: web } }\n    \
+               spec: { containers: [{ name: a, image: b }] }\n";
+    let text = [
+        set.to_owned(),
+        pod("made", owner("ReplicaSet", "web")),
+        pod("left", owner("ReplicaSet", "gone")),
+        pod("mirror", owner("Node", "web")),
+    ];
+    let loader = Loader::from_memory([("a.yaml", text.concat().into_bytes())]);
+    let checked = check_manifests(&loader, &["a.yaml".to_owned()]);
+    let checked = checked.unwrap_or_else(|refused| {
+        panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
+    });
+    assert_eq!(checked.objects, [("Pod".to_owned(), 2), ("ReplicaSet".to_owned(), 1)]);
+}
+
 fn run(scenario: &str) -> Metrics {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("scenario.yaml");

@@ -45,6 +45,12 @@ pub(crate) fn recorded(area: &str, file: &str) -> Option<Vec<Value>> {
     plain.is_file().then(|| lines(&fs::read_to_string(&plain).expect("a readable file"), &plain))
 }
 
+/// The text of a recorded file that is no list of cases (`AREA/FILE.zst`), if it is here.
+pub(crate) fn recorded_text(area: &str, file: &str) -> Option<String> {
+    let packed = recordings()?.join(area).join(format!("{file}.zst"));
+    packed.is_file().then(|| unpacked(&packed))
+}
+
 /// Our own cases of `AREA/FILE`; none when there is no such file.
 pub(crate) fn own(area: &str, file: &str) -> Vec<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
