@@ -12,6 +12,8 @@ impl Cluster {
     pub fn check_invariants(&self) {
         for (id, node) in self.nodes.enumerate() {
             self.check_node(id, node);
+            let is_found = self.node_named(node.spec.name) == Some(id);
+            assert_eq!(is_found, !node.is_gone, "{id:?} and its name disagree");
         }
         for (id, pod) in self.pods.iter() {
             if let Some(pods) = pod.owner.and_then(|owner| self.pods_of(owner)) {

@@ -8,7 +8,7 @@ use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, DaemonSet, Pod, Write};
 use seatrial::engine::World;
 use seatrial::experiment::{self, Options};
-use seatrial::model::{NodeId, ObjectName, Propagation};
+use seatrial::model::{NodeId, ObjectName, Propagation, TaintEffect};
 use seatrial::recorder::{Recorder, Wants};
 use seatrial::report::text;
 use serde_json::{Value, json};
@@ -329,4 +329,63 @@ fn the_report_counts_its_pods() {
     assert_eq!(summary.value(&["workloads", "agent", "created"]), Some(5.0));
     let text = text::print(summary, &experiment.facts, &[]);
     assert!(text.contains("5 nodes, 1 workload"), "{text}");
+}
+
+/// Nodes come, go and change while a Deployment and a DaemonSet run on them: in the end every node
+/// that is there has its pod, and nothing is left of the others.
+#[test]
+fn nothing_is_lost_while_nodes_come_and_go() {
+    for (seed, latencies) in [(1, "ideal"), (2, "measured"), (3, "measured")] {
+        let agent = AGENT.replace("1500m", "500m");
+        let scenario = SCENARIO
+            .replace("LATENCIES", latencies)
+            .replace("[agent.yaml]", "[web.yaml, agent.yaml]");
+        let web = crate::support::WEB.replace("REPLICAS", "4");
+        let files = [("scenario.yaml", &scenario), ("agent.yaml", &agent), ("web.yaml", &web)];
+        let model = load_memory(&files.map(|(path, text)| (path, text.as_str()))).model;
+        let recorder = Recorder::new(&model, Wants::default());
+        let mut world = World::new(&model, 0, recorder).with_checks();
+        world.begin();
+        let mut state: u64 = seed;
+        let mut below = |bound: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % bound
+        };
+        for second in 1..150 {
+            world.step_until(at(second * 2));
+            let name = format!("late-{}", below(6));
+            let is_there = {
+                let cluster = world.cluster();
+                let symbol = cluster.names().get(&name);
+                symbol.is_some_and(|symbol| cluster.node_named(symbol).is_some())
+            };
+            let disk = ["ssd", "hdd"][usize::from(below(2) == 0)];
+            let effect = ["NoSchedule", "NoExecute", "PreferNoSchedule"];
+            let effect = effect[usize::try_from(below(3)).expect("small")];
+            let taint = json!([{ "key": "dedicated", "value": "", "effect": effect }]);
+            let taints = if below(3) == 0 { taint } else { json!([]) };
+            match (is_there, below(3)) {
+                (false, _) => {
+                    write(&mut world, Kind::Node, node(&name, disk, &taints), Write::Create);
+                }
+                (true, 0) => delete_node(&mut world, &name),
+                (true, _) => {
+                    write(&mut world, Kind::Node, node(&name, disk, &taints), Write::Replace);
+                }
+            }
+        }
+        world.step_until(at(590));
+        let cluster = world.cluster();
+        let is_free = |node: &seatrial::cluster::Node| {
+            !node.is_gone
+                && node.spec.taints.iter().all(|t| t.effect == TaintEffect::PreferNoSchedule)
+        };
+        let free = cluster.nodes().iter().filter(|node| is_free(node)).count();
+        let status = only(cluster).status;
+        assert_eq!((status.ready as usize, status.desired as usize), (free, free), "seed {seed}");
+        for pod in pods(cluster) {
+            let node = &cluster.nodes()[pod.node.expect("it is bound")];
+            assert!(!node.is_gone, "seed {seed}: a pod on a node that is gone");
+        }
+    }
 }
