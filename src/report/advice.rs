@@ -8,7 +8,7 @@ use crate::record::Cause;
 use crate::recorder::Facts;
 
 use super::summary::Summary;
-use super::{names, words};
+use super::{drains, names, words};
 
 /// One reason and one suggestion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,12 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
     let weighty = all.iter().filter(|f| f.failed >= total / 10.0).take(2);
     let advice: Vec<Advice> =
         weighty.map(|f| of_failures(f, &services[f.service], summary, facts)).collect();
-    if advice.is_empty() { of_pods(summary).into_iter().collect() } else { advice }
+    let mut all: Vec<Advice> = drains::advice(facts).into_iter().chain(advice).collect();
+    if all.is_empty() {
+        all.extend(of_pods(summary));
+    }
+    all.truncate(2);
+    all
 }
 
 fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts) -> Advice {

@@ -3,6 +3,7 @@
 use crate::base::text::counted;
 use crate::recorder::Facts;
 
+use super::drains;
 use super::names;
 use super::rollouts;
 use super::summary::Summary;
@@ -26,6 +27,7 @@ pub fn warnings(summary: &Summary, facts: &Facts) -> Vec<String> {
             ));
         }
     }
+    all.extend(drains::doubts(facts));
     for command in facts.commands.iter().filter(|command| command.refused.is_some()) {
         let (at, text) = (command.at, &command.text);
         let why = command.refused.as_deref().unwrap_or("");

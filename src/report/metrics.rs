@@ -5,6 +5,7 @@ use crate::model::{Model, Workload};
 use crate::record::{CallRecord, Cause, Fate};
 use crate::recorder::{Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 
+use super::drains::put_drains;
 use super::metrics_jobs::put_jobs;
 use super::metrics_scaling::put_hpa;
 use super::summary::{Metrics, Unit};
@@ -28,6 +29,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
         put_hpa(name, index, facts, &mut out);
     }
     put_jobs(facts, &mut out);
+    put_drains(facts, &mut out);
     put_pods(facts, &mut out);
     put_workloads(facts, &mut out);
     put_cluster(facts, &mut out);

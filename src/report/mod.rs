@@ -16,6 +16,7 @@ mod chart_stack;
 mod chart_text;
 pub mod compare;
 mod doubts;
+mod drains;
 pub mod expect;
 pub mod figures;
 pub mod files;

@@ -10,7 +10,7 @@ use crate::recorder::Facts;
 use super::expect::Verdict;
 use super::summary::{Number, Summary, Unit};
 use super::table::{Align, text_table};
-use super::{advice, metrics_jobs, names, rollouts, words};
+use super::{advice, drains, metrics_jobs, names, rollouts, words};
 
 /// Width of the words at the left.
 const MARGIN: usize = 9;
@@ -26,7 +26,8 @@ const CAUSES_MAX: usize = 5;
 #[must_use]
 pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     let page = Page { summary, facts };
-    let mut middle = page.scaling();
+    let mut middle = page.drains();
+    middle.extend(page.scaling());
     middle.extend(page.calls());
     middle.extend(page.jobs());
     middle.extend(page.pods());
@@ -381,6 +382,17 @@ impl Page<'_> {
         let model = &self.facts.model;
         let count = model.jobs.len() + model.cron_jobs.len();
         labelled("JOBS", lines, more(count, ROWS_MAX, "job"))
+    }
+
+    /// Nodes that were drained, or could not be.
+    fn drains(&self) -> Vec<String> {
+        let (lines, count) = drains::lines(self.summary, self.facts);
+        let wrap = |line: String| match line.strip_prefix("  ") {
+            Some(note) => wrapped(note).into_iter().map(|part| format!("  {part}")).collect(),
+            None => vec![line],
+        };
+        let lines = lines.into_iter().flat_map(wrap).collect();
+        labelled("DRAIN", lines, more(count, ROWS_MAX, "node"))
     }
 
     /// For runs of pods that come without a controller.

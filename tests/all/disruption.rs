@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{
-    Cluster, Disruption, DisruptionAllowed, EvictionRefused, Phase, Plan, PodStatus, Write,
+    BudgetStatus, BudgetWrite, Cluster, Disruption, DisruptionAllowed, EvictionRefused, Phase,
+    Plan, PodStatus, Write,
 };
 use seatrial::engine::World;
-use seatrial::model::{Model, PodRef};
+use seatrial::model::{Model, ObjectName, PodRef};
 use seatrial::recorder::Recorder;
 
 use crate::support::load_memory;
@@ -229,12 +230,49 @@ fn a_stale_disruption_target_is_taken_back() {
 fn pods_without_scale_fail_safe() {
     let selector = "maxUnavailable: 1, selector: { matchLabels: { app: agent } }";
     let mut bench = Bench::new(&(workload("DaemonSet", "agent", 0) + &budget("agent", selector)));
-    if bench.pods().is_empty() {
-        return; // nobody makes the pods of a DaemonSet yet
-    }
     let (_, row) = bench.cluster().budgets().iter().next().expect("a budget");
     let why = "daemonsets.apps does not implement the scale subresource";
     assert_eq!(row.status.condition, Some(DisruptionAllowed::SyncFailed(why.into())));
     let pod = bench.pods()[0];
     assert!(bench.evict(pod).expect_err("fails safe").is_too_many());
+}
+
+/// Rule C156: a scale-down, a plain delete and a rolling update ask no budget.
+#[test]
+fn who_asks_no_budget() {
+    let mut bench = web("maxUnavailable: 0");
+    let pod = bench.pods()[0];
+    assert!(bench.evict(pod).is_err());
+    bench.apply(|_, plan| plan.push(Write::DeletePod { pod, grace: None }));
+    assert!(bench.cluster().pod(pod).is_some_and(|row| row.deletion.is_some()));
+    bench.pass(Duration::secs(30));
+    let names = bench.cluster().names();
+    let (namespace, name) = (names.get("default"), names.get("web"));
+    let name = ObjectName { namespace: namespace.expect("it is"), name: name.expect("it is") };
+    let deployment = bench.cluster().deployment_named(name).expect("it is there");
+    bench.apply(|_, plan| plan.push(Write::ScaleDeployment { deployment, replicas: 1 }));
+    let going = |bench: &Bench| {
+        let pods = bench.cluster().pods().iter();
+        pods.filter(|(_, row)| row.deletion.is_some()).count()
+    };
+    assert_eq!(going(&bench), 4);
+}
+
+/// Rule C150: a controller's scale wakes nobody; pods do. The eviction API's write and the
+/// controller's own meet as conflicts: one that is made from an old version is refused.
+#[test]
+fn what_wakes_the_controller_and_what_conflicts() {
+    let mut bench = web("maxUnavailable: 40%");
+    assert_eq!(bench.counts(), [5, 3, 2, 5]);
+    let (id, row) = bench.cluster().budgets().iter().next().expect("a budget");
+    let (version, stale) = (row.version, BudgetStatus { allowed: 5, ..row.status.clone() });
+    let pod = bench.pods()[0];
+    assert_eq!(bench.evict(pod), Ok(()));
+    let status = stale.clone();
+    bench.apply(|_, plan| {
+        plan.push(Write::Budget(id, BudgetWrite::Status { version, status }));
+    });
+    assert_eq!(bench.counts()[2], 1, "the old version is refused");
+    let (_, row) = bench.cluster().budgets().iter().next().expect("a budget");
+    assert!(row.status.disrupted.is_empty(), "the pod is going: the note is dropped (rule C149)");
 }

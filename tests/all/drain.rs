@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use seatrial::base::{Duration, SimTime};
 use seatrial::engine::{Outcome, World};
+use seatrial::experiment::{self, Options};
 use seatrial::model::Model;
 use seatrial::record::{BlockedBy, DrainOutcome, DrainRecord};
 use seatrial::recorder::{Facts, Recorder, Wants};
+use seatrial::report::text;
+use seatrial::scenario::{Place, load};
 
 use crate::support::load_memory;
 
@@ -198,4 +201,57 @@ fn all_nodes_are_cordoned_first() {
     assert!(nodes.iter().all(|node| node.spec.unschedulable));
     let refused = facts(WEB, &["kubectl delete pod x", "kubectl drain -l pool=none"]);
     assert_eq!(refused.drains[0].nodes.len(), 0);
+}
+
+/// Rule C160: kubectl's client sends ten requests at once and then five a second, so that a drain
+/// of many pods takes its time.
+#[test]
+fn the_clients_limit_bounds_a_drain_of_many_pods() {
+    let many = WEB.replace("replicas: 3", "replicas: 60");
+    let ideal = model(&many, &["kubectl drain n-0"]);
+    let mut limited = Model::clone(&ideal);
+    limited.latencies.limited_clients = true;
+    let going = |model: &Arc<Model>, at: Duration| {
+        let mut world = World::new(model, 0, Recorder::off());
+        world.begin();
+        world.step_until(SimTime::ZERO + at);
+        let pods = world.cluster().pods();
+        pods.iter().filter(|(_, row)| row.deletion.is_some()).count()
+    };
+    assert_eq!(going(&ideal, Duration::ms(60_100)), 30);
+    let limited = Arc::new(limited);
+    let counts = [100, 1_100, 2_100].map(|ms| going(&limited, Duration::ms(60_000 + ms)));
+    assert_eq!(counts[0], 10);
+    assert!(counts[1] <= 15 && counts[2] <= 20 && counts[2] > counts[0], "{counts:?}");
+}
+
+/// The gallery's scenario: the summary says which node is not drained, which budget keeps it, that
+/// it can never let go, and what would help.
+#[test]
+fn the_summary_says_what_blocks_a_drain() {
+    let printed = |path: &str| {
+        let path = format!("{}/scenarios/drain-blocked/{path}", env!("CARGO_MANIFEST_DIR"));
+        let sets = ["run.until=5m", "run.replications=1", "traffic=[]", "expect=[]"];
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let loaded = load(&Place::on_disk(&path), &sets).unwrap_or_else(|refused| {
+            panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
+        });
+        let options = Options { checks: true, ..Options::of(&loaded.model) };
+        let run = experiment::run(&loaded.model, options, &|_| {}).expect("within all limits");
+        let text = text::print(&run.summary, &run.facts, &[]);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let blocked = printed("scenario.yaml");
+    for said in [
+        "node/workers-0 not drained after 3 min",
+        "budget checkout (minAvailable 3) refused",
+        "it wants 3 healthy of 3 pods and can never allow an eviction",
+        "WHY node workers-0 is not drained: budget checkout (minAvailable 3) wants 3 healthy",
+        "TRY maxUnavailable: 1 in its place, or 4 replicas; or kubectl drain --disable-eviction",
+    ] {
+        assert!(blocked.contains(said), "no \"{said}\" in {blocked}");
+    }
+    let mended = printed("mended.yaml");
+    assert!(mended.contains("node/workers-0 drained in"), "{mended}");
+    assert!(mended.contains("node/workers-1 drained in"), "{mended}");
 }

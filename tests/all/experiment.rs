@@ -61,7 +61,7 @@ fn nothing_differs_from_itself() {
 
 #[test]
 fn expectations_of_the_gallery_name_paths_that_are_there() {
-    for name in ["quickstart", "busy-cluster", "scale-up"] {
+    for name in ["quickstart", "busy-cluster", "scale-up", "drain-blocked"] {
         let loaded = gallery(name, &[]);
         let known = known_paths(&loaded.model);
         for line in &loaded.expect {
