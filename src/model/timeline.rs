@@ -53,6 +53,8 @@ pub enum Effect {
     Restart(Vec<Workload>),
     /// `rollout undo`, of whom.
     Undo(Vec<Workload>),
+    /// `drain`, of which nodes; none if a selector says which.
+    Drain(Vec<String>),
     /// Anything else.
     Other,
 }

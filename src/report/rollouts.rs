@@ -106,7 +106,7 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
             Effect::SetImage { workloads, images } => (workloads, Some(images), ""),
             Effect::Restart(workloads) => (workloads, None, "restart"),
             Effect::Undo(workloads) => (workloads, None, "undo"),
-            Effect::Other => continue,
+            Effect::Drain(_) | Effect::Other => continue,
         };
         // Whose it is first: that is a number, the rest is text.
         if !own(workloads) || entry.at > rollout.started || refused(entry.at, &entry.text) {

@@ -202,6 +202,9 @@ fn command(
         }
         Verb::Rollout(Rollout::Restart) => Effect::Restart(workloads),
         Verb::Rollout(Rollout::Undo(_)) => Effect::Undo(workloads),
+        Verb::Drain(drain) => {
+            Effect::Drain(drain.nodes.named.iter().map(|node| node.name.clone()).collect())
+        }
         _ => Effect::Other,
     };
     let files = read_files(&invocation, run, input);
