@@ -1,6 +1,6 @@
 //! Operations around disruption: evictions, drains, cordons.
 
-use seatrial::base::{Duration, Id, SimTime};
+use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::Write;
 use seatrial::drain::Drains;
 use seatrial::event::{DrainId, DrainStep, Event};
