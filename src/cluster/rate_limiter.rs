@@ -3,6 +3,8 @@
 use crate::base::{Duration, LookupMap, SimTime};
 use crate::model::ObjectKey;
 
+use super::Requeue;
+
 /// How long a key waits after failed looks: doubled each time (rule C16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -56,8 +58,21 @@ impl RateLimiter {
         Self { law, failures: LookupMap::new(), full_at: SimTime::ZERO }
     }
 
+    /// A look at a key ended: how long it waits to be looked at again.
+    pub fn after(&mut self, key: ObjectKey, requeue: Requeue, now: SimTime) -> Option<Duration> {
+        let delay = match requeue {
+            Requeue::Never => None,
+            Requeue::After(delay) => Some(delay),
+            Requeue::Failed | Requeue::Limited => self.fail(key, now),
+        };
+        if requeue != Requeue::Failed {
+            self.forget(key);
+        }
+        delay
+    }
+
     /// A look at a key failed: how long it waits; `None`: it is given up.
-    pub fn fail(&mut self, key: ObjectKey, now: SimTime) -> Option<Duration> {
+    fn fail(&mut self, key: ObjectKey, now: SimTime) -> Option<Duration> {
         let failures = self.failures.get(&key).copied().unwrap_or(0) + 1;
         let own = self.law.after(failures);
         match own {
@@ -68,7 +83,7 @@ impl RateLimiter {
     }
 
     /// A look at a key went well.
-    pub fn forget(&mut self, key: ObjectKey) {
+    fn forget(&mut self, key: ObjectKey) {
         if !self.failures.is_empty() {
             self.failures.remove(&key);
         }

@@ -105,6 +105,16 @@ pub trait Controller {
         Requeue::Never
     }
 
+    /// Which objects it must look at some time after a change, besides those that it looks at
+    /// because of it: of two such times of one object the earlier counts (rule C15).
+    fn wakes_later(
+        &self,
+        _change: &Change,
+        _cluster: &Cluster,
+        _out: &mut Vec<(ObjectKey, Duration)>,
+    ) {
+    }
+
     /// How long its keys wait after failed looks.
     fn backoff(&self) -> Backoff {
         Backoff::DEFAULT

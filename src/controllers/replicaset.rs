@@ -82,6 +82,25 @@ impl Controller for ReplicaSetController {
         }
     }
 
+    /// A pod that has become ready is available after `minReadySeconds` (rule C68): this is what
+    /// tells a set whose looks fail.
+    fn wakes_later(
+        &self,
+        change: &Change,
+        cluster: &Cluster,
+        out: &mut Vec<(ObjectKey, Duration)>,
+    ) {
+        let Change::PodStatus { pod, owner: Some(OwnerRef::ReplicaSet(owner)), what, .. } = change
+        else {
+            return;
+        };
+        let is_ready = || cluster.pod(*pod).is_some_and(|pod| pod.status.ready);
+        let set = cluster.replica_sets().get(*owner).filter(|set| !set.min_ready.is_zero());
+        if let Some(set) = set.filter(|_| what.ready && is_ready()) {
+            out.push((ObjectKey::ReplicaSet(owner.id), set.min_ready));
+        }
+    }
+
     /// Source: kubernetes v1.36.3 pkg/controller/replicaset/replica_set.go `syncReplicaSet`
     /// (rule C66). While the set is being deleted only its status is kept up (rule C194).
     fn reconcile(

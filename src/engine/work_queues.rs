@@ -4,7 +4,7 @@
 //! the earlier deadline counts (rule C15). A key whose own
 //! writes are still under way is looked at again only when they have landed (rule C20).
 
-use crate::base::{Id, LookupMap, SimTime};
+use crate::base::{Duration, Id, LookupMap, SimTime};
 use crate::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Requeue, Write};
 use crate::event::{ControllerId, Event, WriteId};
 use crate::model::{Model, ObjectKey};
@@ -24,6 +24,7 @@ pub(super) struct WorkQueues {
     writes: Vec<Option<(Key, Write)>>,
     free: Vec<WriteId>,
     woken: Vec<ObjectKey>,
+    woken_later: Vec<(ObjectKey, Duration)>,
 }
 
 /// When a key is looked at.
@@ -63,6 +64,7 @@ impl WorkQueues {
             writes: Vec::new(),
             free: Vec::new(),
             woken: Vec::new(),
+            woken_later: Vec::new(),
         }
     }
 
@@ -86,6 +88,11 @@ impl WorkQueues {
                 let at = heard + own;
                 let lane = if own.is_zero() { Lane::Soon } else { Lane::Later };
                 self.add((ControllerId::from_index(index), key), lane, at, ctx);
+            }
+            controller.wakes_later(change, cluster, &mut self.woken_later);
+            while let Some((key, delay)) = self.woken_later.pop() {
+                let at = ctx.now() + delay + self.clients[index].watch_delay();
+                self.add((ControllerId::from_index(index), key), Lane::Later, at, ctx);
             }
         }
         self.woken = woken;
@@ -125,15 +132,7 @@ impl WorkQueues {
         if !self.clients[key.0.index()].is_inline() && !plan.is_empty() {
             self.send(key, plan, ctx);
         }
-        let limiter = &mut self.limiters[key.0.index()];
-        let delay = match requeue {
-            Requeue::Never => None,
-            Requeue::After(delay) => Some(delay),
-            Requeue::Failed | Requeue::Limited => limiter.fail(key.1, ctx.now()),
-        };
-        if requeue != Requeue::Failed {
-            limiter.forget(key.1);
-        }
+        let delay = self.limiters[key.0.index()].after(key.1, requeue, ctx.now());
         if let Some(delay) = delay {
             self.add(key, Lane::Later, ctx.now() + delay, ctx);
         }

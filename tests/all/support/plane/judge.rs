@@ -18,12 +18,12 @@ const ROUNDS: usize = 12;
 /// Replays every case of `controllers/FILE`. `exempt` says why a case that differs may do so.
 ///
 /// With `SEATRIAL_CASE=ID` only that case runs, and what was there around the first difference is
-/// printed.
+/// printed; with `SEATRIAL_LOOKS=1` too each look of a controller, of each round.
 pub(crate) fn judge_controllers(
     file: &str,
     exempt: impl Fn(&Value, &Difference) -> Option<String>,
 ) {
-    let only = only();
+    let only = setting("SEATRIAL_CASE");
     judge_corpus("controllers", file, |case| {
         if only.as_deref().is_some_and(|only| case["id"] != only) {
             return Verdict::Agreed;
@@ -40,9 +40,9 @@ pub(crate) fn judge_controllers(
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "which case whoever debugs wants to see")]
-fn only() -> Option<String> {
-    std::env::var("SEATRIAL_CASE").ok()
+#[expect(clippy::disallowed_methods, reason = "what whoever debugs wants to see")]
+pub(super) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Which of several failing nodes has its turn first is left to chance: a case agrees if it does so

@@ -7,9 +7,10 @@
 //!           └─ controllers.rs (who runs)
 //! ```
 //!
-//! At one instant: keys whose delay is over, then what pods do by themselves, then all keys that
-//! wait, one controller after the other in the order of controllers.rs, so that owners read a
-//! fresh status of what they own; then the operations of that instant, each with what follows.
+//! At one instant keys that wait are looked at first, one controller after the other in the order
+//! of controllers.rs, so that owners read a fresh status of what they own; then come keys whose
+//! delay is over, in the order in which it was asked for, then what pods do by themselves, then the
+//! operations, each with what follows.
 
 mod actor;
 mod case;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 
 use seatrial::api::{self, Lowering};
 use seatrial::base::{Duration, Interner, SimTime};
-use seatrial::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Requeue, Write};
+use seatrial::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Write};
 use seatrial::drain::Drains;
 use seatrial::event::Event;
 use seatrial::model::{Model, NodeOrder, ObjectKey};
@@ -64,10 +65,14 @@ pub(crate) struct Plane {
     streams: Streams,
     recorder: Recorder,
     plan: Plan,
-    /// Keys by (instant, place in the order of controllers, key).
-    due: BTreeSet<(SimTime, usize, ObjectKey)>,
-    /// Of the keys that wait for a later instant the earliest one (rule C15).
-    delayed: BTreeMap<(usize, ObjectKey), SimTime>,
+    /// Keys that wait to be looked at now, by place in the order of controllers.
+    due: BTreeSet<(usize, ObjectKey)>,
+    /// When keys are looked at that wait for a later instant: the earliest time of each (rule
+    /// C15), and when it was asked for.
+    delayed: BTreeMap<(usize, ObjectKey), (SimTime, u64)>,
+    /// The same by time.
+    timers: BTreeSet<(SimTime, u64, usize, ObjectKey)>,
+    timers_made: u64,
     /// How long keys wait whose look failed, by controller.
     limiters: Vec<RateLimiter>,
     pub(crate) actor: Actor,
@@ -76,6 +81,8 @@ pub(crate) struct Plane {
     /// Answers of operations.
     pub(crate) answers: Vec<Value>,
     names: Names,
+    /// Whether each look of a controller is printed.
+    tells_looks: bool,
 }
 
 impl Plane {
@@ -93,11 +100,14 @@ impl Plane {
             plan: Plan::default(),
             due: BTreeSet::new(),
             delayed: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            timers_made: 0,
             limiters: Vec::new(),
             actor: Actor::new(case, uids),
             drains: ops_disruption::CaseDrains::new(Drains::new(&model, &streams)),
             answers: Vec::new(),
             names: Names::new(case),
+            tells_looks: judge::setting("SEATRIAL_LOOKS").is_some(),
         };
         let limiters = plane.controllers.iter().map(|c| RateLimiter::new(c.backoff()));
         plane.limiters = limiters.collect();
@@ -146,10 +156,11 @@ impl Plane {
 
     /// When something happens next, in milliseconds; never in the middle of one.
     fn next_due(&self) -> Option<u64> {
-        let key = self.due.first().map(|key| key.0);
+        let key = self.due.first().map(|_| self.now());
+        let timer = self.timers.first().map(|timer| timer.0);
         let step = self.actor.next();
         let later = self.drains.later.first_key_value().map(|(later, _)| later.0);
-        let next = key.into_iter().chain(step).chain(later).min()?;
+        let next = [key, timer, step, later].into_iter().flatten().min()?;
         Some(next.since_start().as_nanos().div_ceil(1_000_000))
     }
 
@@ -161,25 +172,26 @@ impl Plane {
     fn run_to(&mut self, at: u64) {
         let at = SimTime::ZERO + Duration::ms(at);
         loop {
-            let key = self.due.first().copied();
+            let timer = self.timers.first().copied();
             let step = self.actor.next();
             let later = self.drains.later.first_key_value().map(|(later, _)| later.0);
-            let next = key.map(|key| key.0).into_iter().chain(step).chain(later).min();
+            if let Some((place, key)) = self.due.pop_first() {
+                self.look(place, key);
+                continue;
+            }
+            let next = timer.map(|timer| timer.0).into_iter().chain(step).chain(later).min();
             let Some(next) = next.filter(|next| *next <= at) else {
                 break self.advance(at);
             };
             self.advance(next);
-            let fires = |key: (SimTime, usize, ObjectKey)| {
-                key.0 == next && self.delayed.get(&(key.1, key.2)) == Some(&next)
-            };
-            if key.is_some_and(fires) {
-                self.look(key.expect("it is there"));
+            if let Some((_, _, place, key)) = timer.filter(|timer| timer.0 == next) {
+                self.timers.pop_first();
+                self.delayed.remove(&(place, key));
+                self.look(place, key);
             } else if step == Some(next) {
                 self.take_step();
-            } else if later == Some(next) {
-                self.take_later();
             } else {
-                self.look(key.expect("what else is due"));
+                self.take_later();
             }
         }
     }
@@ -231,8 +243,13 @@ impl Plane {
         let now = self.now();
         let mut keys = Vec::new();
         self.names.learn(&self.cluster);
+        let mut later = Vec::new();
         for change in changes {
             for place in 0..self.controllers.len() {
+                self.controllers[place].wakes_later(change, &self.cluster, &mut later);
+                for (key, delay) in later.drain(..) {
+                    self.add(now + delay, place, key);
+                }
                 self.controllers[place].wakes(change, &self.cluster, &mut keys);
                 for key in keys.drain(..) {
                     let at = now + self.controllers[place].wake_delay_of(change, key);
@@ -247,42 +264,37 @@ impl Plane {
 
     /// Puts a key into its queue: once for now, and once for the earliest later instant.
     fn add(&mut self, at: SimTime, place: usize, key: ObjectKey) {
-        if at > self.now() {
-            let waiting = self.delayed.get(&(place, key)).copied();
-            if waiting.is_some_and(|earlier| earlier <= at) {
-                return;
-            }
-            if let Some(later) = waiting {
-                self.due.remove(&(later, place, key));
-            }
-            self.delayed.insert((place, key), at);
+        if at <= self.now() {
+            self.due.insert((place, key));
+            return;
         }
-        self.due.insert((at, place, key));
+        match self.delayed.get(&(place, key)).copied() {
+            Some((earlier, _)) if earlier <= at => return,
+            Some((later, number)) => {
+                self.timers.remove(&(later, number, place, key));
+            }
+            None => {}
+        }
+        self.delayed.insert((place, key), (at, self.timers_made));
+        self.timers.insert((at, self.timers_made, place, key));
+        self.timers_made += 1;
     }
 
     /// A controller looks at an object.
-    fn look(&mut self, (at, place, key): (SimTime, usize, ObjectKey)) {
-        self.due.remove(&(at, place, key));
-        if self.delayed.get(&(place, key)) == Some(&at) {
-            self.delayed.remove(&(place, key));
-        }
+    fn look(&mut self, place: usize, key: ObjectKey) {
         let ctx = &mut Ctx {
             queue: &mut self.queue,
             streams: &self.streams,
             recorder: &mut self.recorder,
         };
         let requeue = self.controllers[place].reconcile(key, &self.cluster, &mut self.plan, ctx);
+        if self.tells_looks {
+            let name = self.controllers[place].name();
+            println!("look {} {name} {key:?} {:?} {requeue:?}", self.now(), self.plan);
+        }
         self.commit();
         let now = self.now();
-        let limiter = &mut self.limiters[place];
-        let delay = match requeue {
-            Requeue::Never => None,
-            Requeue::After(delay) => Some(delay),
-            Requeue::Failed | Requeue::Limited => limiter.fail(key, now),
-        };
-        if requeue != Requeue::Failed {
-            limiter.forget(key);
-        }
+        let delay = self.limiters[place].after(key, requeue, now);
         if let Some(delay) = delay {
             self.add(self.now() + delay, place, key);
         }
