@@ -17,7 +17,7 @@ mod watch;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use seatrial::api;
+use seatrial::api::{self, Kind, PatchType};
 use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, Plan, Write};
 use seatrial::engine::World;
@@ -60,12 +60,15 @@ fn model(deployments: u32, nodes: u32) -> Arc<Model> {
 
 /// Another image for every Deployment.
 fn change_all(cluster: &mut Cluster, plan: &mut Plan) {
-    let images = [("app".to_owned(), "shop/web:v2".to_owned())];
+    let patch = serde_json::json!({ "spec": { "template": { "spec": {
+        "containers": [{ "name": "app", "image": "shop/web:v2" }],
+    } } } });
     let count = cluster.model().deployments.len();
     for index in 0..u32::try_from(count).expect("few") {
         let id = DeploymentId::new(index);
         let source = &cluster.deployment(id).expect("it is there").spec.source;
-        let patched = Arc::new(api::set_image(source, &images).expect("the container is there"));
+        let patched = api::apply_patch(Kind::Deployment, source, PatchType::Strategic, &patch);
+        let patched = Arc::new(patched.expect("the container is there"));
         let lowered = api::lower_deployment(&patched, &mut cluster.lowering());
         let spec = Arc::new(lowered.expect("only the image is another"));
         plan.push(Write::UpdateDeployment { deployment: id, spec });

@@ -3,7 +3,7 @@
 //! ```text
 //! object as written ─ prepare ─► object with defaults, problems ─ lower_… ─► model
 //!                                        ▲
-//!                             set_image, restart, … (commands at run time)
+//!                     apply_patch, create, update (commands at run time)
 //! ```
 //!
 //! It works on JSON trees, so that the same code serves files and objects that a command patches
@@ -41,9 +41,7 @@ pub use locate::{plain, report};
 pub use lower::*;
 pub use names::{label_value as label_value_faults, qualified_name as qualified_name_faults};
 pub use node_selector::NodeRules;
-pub use patch::{
-    PatchError, PatchType, apply_patch, merge_diff, restart, set_image, three_way, two_way,
-};
+pub use patch::{PatchError, PatchType, apply_patch, merge_diff, three_way, two_way};
 pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
 pub use scheduler::{SCHEDULER_GROUP, SCHEDULER_KIND, lower_scheduler};

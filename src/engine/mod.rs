@@ -413,7 +413,7 @@ impl World {
             self.dispatch(event);
             self.settle();
         }
-        let output = commands::kubectl(line, files, line, self);
+        let output = commands::kubectl(line, files, self);
         self.settle();
         output
     }

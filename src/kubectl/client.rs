@@ -282,6 +282,13 @@ impl Status {
         Self { code: 409, reason: "AlreadyExists", message, of: None, causes: Vec::new() }
     }
 
+    /// Admission refuses it.
+    #[must_use]
+    pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("{} {name:?} is forbidden: {why}", resource.full());
+        Self { code: 403, reason: "Forbidden", message, of: None, causes: Vec::new() }
+    }
+
     /// The server has no such path.
     #[must_use]
     pub fn no_such_path() -> Self {

@@ -156,6 +156,14 @@ pub fn parse(line: &str, namespace: &str) -> Result<Invocation> {
     read(split(line)?, line.trim_end().len(), namespace)
 }
 
+/// A line split into words as a shell does it.
+///
+/// # Errors
+/// If a quote is not closed.
+pub fn words(line: &str) -> Result<Vec<String>> {
+    Ok(split(line)?.into_iter().map(|word| word.text).collect())
+}
+
 /// Reads words that a shell has split. Places are those in the words joined with blanks.
 ///
 /// # Errors
@@ -223,8 +231,7 @@ impl Reader<'_> {
                 nodes::read_nodes(args).map(|targets| (Verb::Uncordon, targets))
             }),
             "drain" => self.with("drain", one(nodes::DRAIN_FLAGS), |args| {
-                let drain = nodes::read_drain(args)?;
-                let targets = drain.nodes.clone();
+                let (drain, targets) = nodes::read_drain(args)?;
                 Ok((Verb::Drain(Box::new(drain)), targets))
             }),
             "autoscale" => self.with("autoscale", one(autoscale::FLAGS), |args| {
@@ -378,11 +385,17 @@ impl Invocation {
             Verb::Apply(files) | Verb::CreateFiles(files) => files,
             _ => &[],
         };
-        let patch = match &self.verb {
+        let named = of_verb.iter().chain(&self.targets.files).map(String::as_str);
+        named.chain(self.patch_file())
+    }
+
+    /// The file with a patch.
+    #[must_use]
+    pub fn patch_file(&self) -> Option<&str> {
+        match &self.verb {
             Verb::Patch(patch) => patch.file.as_deref(),
             _ => None,
-        };
-        of_verb.iter().chain(&self.targets.files).map(String::as_str).chain(patch)
+        }
     }
 
     /// The place of the word that names an object, for messages.

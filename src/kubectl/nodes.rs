@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::api::{PatchType, TextSelector, label_value_faults, qualified_name_faults, two_way};
-use crate::base::{Duration, Interner};
+use crate::base::{Duration, Interner, go_time::parse_go_duration};
 use crate::model::DrainOptions;
 
 use super::client::{Done, Session, Trouble, all_of};
@@ -34,11 +34,12 @@ pub struct Taint {
     pub effect: String,
 }
 
-/// `kubectl drain`.
-#[derive(Clone, Debug)]
+/// `kubectl drain`; the nodes are the targets of the command.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drain {
-    /// Which nodes.
-    pub nodes: Targets,
+    /// `--selector`, which can be read.
+    pub selector: Option<String>,
     /// `--ignore-daemonsets`.
     pub ignores_daemon_sets: bool,
     /// `--delete-emptydir-data`.
@@ -47,32 +48,32 @@ pub struct Drain {
     pub force: bool,
     /// `--disable-eviction`: pods are deleted.
     pub deletes: bool,
-    /// `--grace-period`, if one is given.
+    /// `--grace-period`, if one is given that is not negative.
     pub grace: Option<Duration>,
-    /// `--timeout`; none without end.
-    pub timeout: Option<Duration>,
-    /// `--pod-selector`.
-    pub pods: Option<TextSelector>,
-    /// `--skip-wait-for-delete-timeout`, if above zero.
-    pub skip_wait: Option<Duration>,
+    /// `--timeout`; zero: without end.
+    pub timeout: Duration,
+    /// `--pod-selector`, which can be read.
+    pub pods: Option<String>,
+    /// `--skip-wait-for-delete-timeout`, in seconds.
+    pub skip_wait: u64,
 }
 
 impl Drain {
     /// What its actor is asked for.
     #[must_use]
-    pub fn options(&self, names: &mut Interner) -> DrainOptions {
-        let nodes = self.nodes.named.iter();
+    pub fn options(&self, nodes: &Targets, names: &mut Interner) -> DrainOptions {
+        let nodes = nodes.named.iter();
         DrainOptions {
-            nodes: nodes.map(|node| names.intern(&node.name)).collect(),
-            selector: self.nodes.is_selected.then(|| self.nodes.selector.to_string()),
-            pod_selector: self.pods.as_ref().map(ToString::to_string),
+            nodes: nodes.map(|target| names.intern(&target.name)).collect(),
+            selector: self.selector.clone(),
+            pod_selector: self.pods.clone(),
             force: self.force,
             ignore_daemon_sets: self.ignores_daemon_sets,
             delete_empty_dir_data: self.deletes_empty_dirs,
             disable_eviction: self.deletes,
             grace: self.grace,
-            timeout: self.timeout.unwrap_or_default(),
-            skip_wait: self.skip_wait.map_or(0, |wait| wait.as_nanos() / 1_000_000_000),
+            timeout: self.timeout,
+            skip_wait: self.skip_wait,
         }
     }
 }
@@ -292,8 +293,13 @@ pub(super) fn read_nodes(args: &Args) -> Result<Targets> {
         return Err(error.says(says));
     }
     if args.words.first().is_some() && args.get("selector").is_some() {
-        let message = "error: cannot specify both a node name and a --selector option";
-        return Err(CommandError::usage(args.words_at(), message, &args.command));
+        let error = CommandError::new(args.words_at(), "a node and --selector exclude each other");
+        let says = format!(
+            "error: error: cannot specify both a node name and a --selector option\nSee '{} -h' \
+             for help and examples\n",
+            args.command
+        );
+        return Err(error.says(says));
     }
     let resource = super::resources::resource(crate::api::Kind::Node);
     let mut targets = Targets::default();
@@ -337,44 +343,43 @@ pub(super) fn run_cordon(wanted: bool, targets: &Targets, session: &mut Session<
     Ok(())
 }
 
-pub(super) fn read_drain(args: &Args) -> Result<Drain> {
+pub(super) fn read_drain(args: &Args) -> Result<(Drain, Targets)> {
     let nodes = read_nodes(args)?;
-    let span = |flag: &str| -> Result<Option<Duration>> {
-        let Some(word) = args.get(flag) else { return Ok(None) };
-        let parsed = crate::base::go_time::parse_go_duration(&word.text);
-        let nanos = parsed.map_err(|error| {
-            let message = format!("\"{}\" is no span of time", word.text);
-            let says = format!(
-                "error: invalid argument \"{}\" for \"--{flag}\" flag: {error}\nSee '{} --help' \
-                 for usage.\n",
-                word.text, args.command
-            );
-            CommandError::new(word.at.clone(), message).hint("for example 90s").says(says)
-        })?;
-        Ok(u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::ns))
+    let timeout = match args.get("timeout") {
+        None => Duration::ZERO,
+        Some(word) => {
+            let nanos = parse_go_duration(&word.text);
+            let nanos = nanos.ok().and_then(|nanos| u64::try_from(nanos).ok());
+            nanos.map(Duration::ns).ok_or_else(|| {
+                let message = format!("\"{}\" is not a length of time", word.text);
+                let says = format!(
+                    "error: invalid argument \"{0}\" for \"--timeout\" flag: time: invalid \
+                     duration \"{0}\"\nSee '{1} --help' for usage.\n",
+                    word.text, args.command
+                );
+                let error = CommandError::new(word.at.clone(), message);
+                error.hint("for example --timeout=5m").says(says)
+            })?
+        }
     };
-    let selector = args.get("pod-selector").map(|word| {
-        TextSelector::parse(&word.text).map_err(|e| CommandError::new(word.at.clone(), e))
-    });
+    if let Some(word) = args.get("pod-selector") {
+        let message = "--pod-selector=<pod_selector> must be a valid label selector";
+        let parsed = TextSelector::parse(&word.text);
+        parsed.map_err(|_| CommandError::new(word.at.clone(), message))?;
+    }
     let grace = args.number("grace-period", "seconds")?;
-    let whole_seconds = |word: &Word| {
-        let error = || {
-            let message = format!("\"{}\" is not a number of seconds", word.text);
-            CommandError::new(word.at.clone(), message)
-        };
-        word.text.parse::<u64>().map(Duration::secs).map_err(|_| error())
-    };
-    let skip_wait = args.get("skip-wait-for-delete-timeout").map(whole_seconds).transpose()?;
-    Ok(Drain {
-        nodes,
+    let skip_wait = args.number("skip-wait-for-delete-timeout", "seconds")?;
+    let drain = Drain {
+        selector: args.text("selector").map(str::to_owned),
         ignores_daemon_sets: args.is_on("ignore-daemonsets")?,
         deletes_empty_dirs: args.is_on("delete-emptydir-data")?
             || args.is_on("delete-local-data")?,
         force: args.is_on("force")?,
         deletes: args.is_on("disable-eviction")?,
         grace: grace.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::secs),
-        timeout: span("timeout")?,
-        pods: selector.transpose()?,
-        skip_wait: skip_wait.filter(|skip| *skip > Duration::ZERO),
-    })
+        timeout,
+        pods: args.text("pod-selector").map(str::to_owned),
+        skip_wait: skip_wait.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0),
+    };
+    Ok((drain, nodes))
 }

@@ -95,7 +95,7 @@ fn unfit(error: PatchError) -> Status {
     Status { code, reason, message, of: None, causes: Vec::new() }
 }
 
-/// What the client sees of a refused object.
+/// The status of a refusal.
 #[must_use]
 pub fn refusal(resource: &Resource, name: &str, refused: Refused) -> Status {
     let bad =

@@ -68,6 +68,7 @@ pub(super) fn split(line: &str) -> Result<Vec<Word>> {
                 quote = Some((c, at));
                 word.get_or_insert_with(begin);
             }
+            (None, '\\') if letters.next_if(|(_, next)| *next == '\n').is_some() => continue,
             (None | Some(('"', _)), '\\') => {
                 let escaped = |next: char| quote.is_none() || "\"\\$`\n".contains(next);
                 let word = word.get_or_insert_with(begin);

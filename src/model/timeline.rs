@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::base::{SimTime, Symbol};
 
-use super::ids::Workload;
+use super::drain::DrainOptions;
+use super::ids::ObjectName;
 
 /// One entry of the timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,35 +29,35 @@ pub enum Action {
     Fault(Fault),
 }
 
-/// A command of kubectl, every word of it checked; it is read again when its time comes.
+/// A command of kubectl, checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Command {
-    /// The words, as written.
-    pub line: String,
-    /// The documents of the files that it names.
-    pub files: BTreeMap<String, Vec<Value>>,
-    /// What others read of it.
-    pub effect: Effect,
+pub enum Command {
+    /// Words that kubectl's client carries out.
+    Kubectl(Box<Kubectl>),
+    /// `kubectl drain`: it takes its time.
+    Drain(Box<DrainOptions>),
 }
 
-/// What others than kubectl itself read of a command.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// `set image`: container (`*`: all) and image.
-    SetImage {
-        /// Of whom.
-        workloads: Vec<Workload>,
-        /// Container and image.
-        images: Vec<(String, String)>,
-    },
-    /// `rollout restart`, of whom.
-    Restart(Vec<Workload>),
-    /// `rollout undo`, of whom.
-    Undo(Vec<Workload>),
-    /// `drain`, of which nodes; none if a selector says which.
-    Drain(Vec<String>),
-    /// Anything else.
-    Other,
+/// The words of a command, and what it reads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kubectl {
+    /// The words as a shell splits them, checked.
+    pub words: Vec<String>,
+    /// Documents by the name that `-f` gives.
+    pub files: BTreeMap<String, Vec<Value>>,
+    /// Deployments whose pods it may make anew, as far as its words name them.
+    pub revisions: Vec<Revision>,
+}
+
+/// What a command makes of a Deployment's pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Whose.
+    pub deployment: ObjectName,
+    /// Container (`*`: all) and its image afterwards.
+    pub images: Vec<(String, String)>,
+    /// What the report calls it where no image changes.
+    pub about: &'static str,
 }
 
 /// A fault: ours, not Kubernetes'.

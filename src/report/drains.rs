@@ -2,7 +2,7 @@
 
 use crate::base::text::counted;
 use crate::base::{SimTime, cast};
-use crate::model::{Action, Command, Effect, Model};
+use crate::model::{Action, Command, Model};
 use crate::record::{BlockedBy, DrainBlock, DrainOutcome, DrainRecord, DrainedNode};
 use crate::recorder::Facts;
 
@@ -34,8 +34,8 @@ fn last_of_each(facts: &Facts) -> Vec<(&DrainRecord, &DrainedNode)> {
 fn named(model: &Model) -> Vec<&str> {
     let mut nodes = Vec::new();
     for entry in &model.timeline {
-        if let Action::Command(Command { effect: Effect::Drain(names), .. }) = &entry.action {
-            nodes.extend(names.iter().map(String::as_str));
+        if let Action::Command(Command::Drain(options)) = &entry.action {
+            nodes.extend(options.nodes.iter().map(|name| model.names.resolve(*name)));
         }
     }
     nodes.sort_unstable();

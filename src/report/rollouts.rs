@@ -1,7 +1,7 @@
 //! A rollout and the calls that it touched.
 
 use crate::base::{Duration, SimTime};
-use crate::model::{Action, Effect, Workload, WorkloadKind};
+use crate::model::{Action, Command};
 use crate::record::{CallRecord, Fate};
 use crate::recorder::{CallCounts, Facts, IntervalLatency, Rollout};
 
@@ -87,10 +87,6 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
 pub fn title(facts: &Facts, rollout: &Rollout) -> String {
     let model = &facts.model;
     let spec = &model.deployments[rollout.deployment.index()];
-    let own = |workloads: &[Workload]| {
-        let kind = WorkloadKind::Deployment;
-        workloads.contains(&Workload { kind, name: spec.name })
-    };
     let refused = |at: SimTime, text: &str| {
         let same = |c: &&crate::record::CommandRecord| c.at == at && c.text == text;
         facts.commands.iter().find(same).is_some_and(|c| c.refused.is_some())
@@ -101,27 +97,22 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
         containers.iter().map(|c| (text(c.name), text(c.image))).collect();
     let mut last = None;
     for entry in &model.timeline {
-        let Action::Command(command) = &entry.action else { continue };
-        let (workloads, new, word) = match &command.effect {
-            Effect::SetImage { workloads, images } => (workloads, Some(images), ""),
-            Effect::Restart(workloads) => (workloads, None, "restart"),
-            Effect::Undo(workloads) => (workloads, None, "undo"),
-            Effect::Drain(_) | Effect::Other => continue,
-        };
+        let Action::Command(Command::Kubectl(command)) = &entry.action else { continue };
         // Whose it is first: that is a number, the rest is text.
-        if !own(workloads) || entry.at > rollout.started || refused(entry.at, &entry.text) {
+        let Some(new) = command.revisions.iter().find(|of| of.deployment == spec.name) else {
+            continue;
+        };
+        if entry.at > rollout.started || refused(entry.at, &entry.text) {
             continue;
         }
-        last = Some(match new {
-            Some(new) => set_images(&mut images, new),
-            None => word.to_owned(),
-        });
+        let said = set_images(&mut images, &new.images);
+        last = Some(said.unwrap_or_else(|| new.about.to_owned()));
     }
     last.unwrap_or_else(|| format!("to revision {}", rollout.revision))
 }
 
 /// Sets the images and says what changed first.
-fn set_images(images: &mut [(String, String)], new: &[(String, String)]) -> String {
+fn set_images(images: &mut [(String, String)], new: &[(String, String)]) -> Option<String> {
     let mut said = None;
     for (container, image) in new {
         let named = images.iter_mut().filter(|(name, _)| name == container || container == "*");
@@ -132,7 +123,7 @@ fn set_images(images: &mut [(String, String)], new: &[(String, String)]) -> Stri
             }
         }
     }
-    said.unwrap_or_else(|| "to the same image".to_owned())
+    said
 }
 
 /// `v1 → v2` of two tags of one image, else both names.

@@ -1,11 +1,9 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
 use crate::base::{Duration, SimTime};
 use crate::model::{
-    Action, Command, DeploymentId, Effect, HpaId, Model, ServiceId, TimelineEntry, Workload,
-    WorkloadKind,
+    Action, Command, DeploymentId, HpaId, Kubectl, Model, Revision, ServiceId, TimelineEntry,
 };
 use crate::record::{
     CallRecord, Fate, PodName, PodRecord, ReplicaSample, RolloutRecord, RolloutStep, Sample,
@@ -26,19 +24,16 @@ fn rolling(names: &[&str]) -> Model {
     for deployment in &model.deployments {
         let name = model.names.resolve(deployment.name.name);
         let image = format!("shop/{name}:v2");
-        let workload = Workload { kind: WorkloadKind::Deployment, name: deployment.name };
-        let line = format!("kubectl set image deployment/{name} app={image}");
+        let images = vec![("app".to_owned(), image.clone())];
+        let revision = Revision { deployment: deployment.name, images, about: "set image" };
+        let revisions = vec![revision];
         model.timeline.push(TimelineEntry {
             at: at(60_000),
-            action: Action::Command(Command {
-                line: line.clone(),
-                files: BTreeMap::new(),
-                effect: Effect::SetImage {
-                    workloads: vec![workload],
-                    images: vec![("app".to_owned(), image)],
-                },
-            }),
-            text: line,
+            action: Action::Command(Command::Kubectl(Box::new(Kubectl {
+                revisions,
+                ..Kubectl::default()
+            }))),
+            text: format!("kubectl set image deployment/{name} app={image}"),
         });
     }
     model

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Interner;
 use crate::model::{
-    Action, BehaviorRule, Command, Effect, JobSpec, Model, ObjectName, ServiceSpec, Template,
+    Action, BehaviorRule, Command, JobSpec, Model, ObjectName, ServiceSpec, Template,
     matches_pattern,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
@@ -30,7 +30,8 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
     }
     let Some(until) = model.run.until else { return };
     for entry in &file.timeline {
-        let at = crate::base::SimTime::ZERO + entry.value.at.0;
+        let at = entry.value.at.map_or(crate::base::Duration::ZERO, |at| at.0);
+        let at = crate::base::SimTime::ZERO + at;
         if at >= until {
             let message = format!("this is at {at}, when the run has ended (at {until})");
             let warning = Diagnostic::warning(entry.span, message);
@@ -180,31 +181,15 @@ fn check_behavior(
     let Some(image) = image else { return };
     let matches = |text: &str| matches_pattern(&image.value, text);
     let later = model.timeline.iter().any(|entry| match &entry.action {
-        Action::Command(command) => match &command.effect {
-            Effect::SetImage { images, .. } => images.iter().any(|(_, image)| matches(image)),
-            _ => brings(command, &matches),
-        },
-        Action::Fault(_) => false,
+        Action::Command(Command::Kubectl(command)) => {
+            let images = command.revisions.iter().flat_map(|revision| &revision.images);
+            images.map(|(_, image)| image).any(|image| matches(image))
+        }
+        _ => false,
     });
     if !later && !containers.iter().any(|c| matches(names.resolve(c.image))) {
         let message = format!("no container has an image that matches \"{}\"", image.value);
         let warning = Diagnostic::warning(image.span, message);
         found.push(warning.with_hint("it has no effect; `*` stands for any text"));
     }
-}
-
-/// Whether a command's words or files have an image for which `matches` holds.
-fn brings(command: &Command, matches: &impl Fn(&str) -> bool) -> bool {
-    fn any(value: &serde_json::Value, matches: &impl Fn(&str) -> bool) -> bool {
-        match value {
-            serde_json::Value::Object(map) => map.iter().any(|(key, value)| match value.as_str() {
-                Some(text) => key == "image" && matches(text),
-                None => any(value, matches),
-            }),
-            serde_json::Value::Array(list) => list.iter().any(|value| any(value, matches)),
-            _ => false,
-        }
-    }
-    command.files.values().flatten().any(|document| any(document, matches))
-        || command.line.split(['"', '\'', '=', ' ']).any(matches)
 }

@@ -490,10 +490,12 @@ pub struct KindFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TimelineFile {
-    /// When.
-    pub at: Span,
+    /// When; of a script when its first line runs (at the start if it is left out).
+    pub at: Option<Span>,
     /// A command in kubectl's words.
     pub run: Option<Spanned<String>>,
+    /// A file with such commands, a line each, and lines such as `sleep 30` between them.
+    pub script: Option<Spanned<String>>,
     /// A fault.
     pub fault: Option<Spanned<FaultFile>>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::manifest::{self, Document, Loader, PathSpec};
-use crate::tree::{Diagnostics, ParseOptions, SourceFile, Sources, Span, Spanned};
+use crate::tree::{Diagnostics, FileId, ParseOptions, SourceFile, Sources, Span, Spanned};
 
 /// Files and findings.
 #[derive(Debug)]
@@ -24,13 +24,18 @@ impl Input {
         Self { loader, sources, found, policies: Vec::new() }
     }
 
-    /// The text of a file that the scenario names (plain or gzip).
-    pub(super) fn read_text(&mut self, path: &Spanned<String>) -> Option<Arc<SourceText>> {
+    /// A file that the scenario names (plain or gzip).
+    pub(super) fn read_file(&mut self, path: &Spanned<String>) -> Option<FileId> {
         let Self { loader, sources, found, .. } = self;
         let limits = ParseOptions::manifest().limits;
         let full = loader.full(&path.value);
-        let file = manifest::load(loader, &full, path.span, &limits, sources, found)?;
-        Some(Arc::new(SourceText(Arc::clone(sources.file(file)))))
+        manifest::load(loader, &full, path.span, &limits, sources, found)
+    }
+
+    /// Its text.
+    pub(super) fn read_text(&mut self, path: &Spanned<String>) -> Option<Arc<SourceText>> {
+        let file = self.read_file(path)?;
+        Some(Arc::new(SourceText(Arc::clone(self.sources.file(file)))))
     }
 
     /// The Kubernetes objects of files, folders and globs.

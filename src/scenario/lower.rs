@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::{Interner, Symbol};
 use crate::model::{
     BehaviorRule, Behaviors, Connections, GeneratorSpec, Model, NodeSpec, TemplateHandle,
-    TimelineEntry, TrafficSpec, Workload,
+    TrafficSpec, Workload,
 };
 use crate::tree::{Diagnostic, Span, Spanned};
 
@@ -73,16 +73,16 @@ pub(super) fn lower(
     let mut zones: Vec<Symbol> = all_nodes.iter().filter_map(|node| node.zone).collect();
     zones.sort_unstable();
     zones.dedup();
-    let lines = file.timeline.iter().filter_map(|entry| entry.value.run.as_ref());
     let known = timeline::Known {
-        objects: &identities.all,
+        workloads: &known,
+        services: &identities.services,
+        hpas: &identities.hpas,
         nodes: &node_names,
         zones: &zones,
         deployments: &objects.deployments,
         gaps,
-        creates: lines.clone().any(|line| timeline::creates(&line.value)),
     };
-    let timeline = lower_timeline(file, &known, &mut names, input);
+    let timeline = timeline::lower(&file.timeline, &known, &mut names, input);
     let cluster = &file.cluster;
     let latencies = latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
     let settings = run::settings(&file.run, &mut input.found);
@@ -289,16 +289,4 @@ fn lower_traffic(
     }
     all.sort_by(|a, b| names.resolve(a.name).cmp(names.resolve(b.name)));
     all
-}
-
-fn lower_timeline(
-    file: &ScenarioFile,
-    known: &timeline::Known<'_>,
-    names: &mut Interner,
-    input: &mut Input,
-) -> Vec<TimelineEntry> {
-    let lower = |entry| timeline::lower(entry, known, names, input);
-    let mut entries: Vec<TimelineEntry> = file.timeline.iter().filter_map(lower).collect();
-    entries.sort_by_key(|entry| entry.at);
-    entries
 }

@@ -11,6 +11,7 @@
 
 mod behaviors;
 mod checks;
+mod commands;
 mod cycles;
 mod file;
 mod input;
@@ -23,6 +24,7 @@ mod objects;
 mod rates;
 mod run;
 mod scheduler;
+mod script;
 mod show;
 mod show_scheduler;
 mod timeline;
@@ -151,10 +153,22 @@ fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<InPart
         found.push(Diagnostic::error(second.tree.root().span(), message).with_hint(hint));
         return None;
     }
+    one_entry(&mut tree);
     for set in sets {
         tree::set_from_text(&mut tree, "--set", set, sources, found);
     }
     tree::from_value_in_part(tree.root(), found)
+}
+
+/// `timeline: { script: FILE }` is a timeline of one entry.
+fn one_entry(tree: &mut tree::Tree) {
+    let timeline = tree.root().field("timeline").filter(|timeline| timeline.is_mapping());
+    if let Some(entry) = timeline.map(tree::Value::id) {
+        let root = tree.root().id();
+        let list = tree.add_sequence();
+        tree.push_item(list, entry);
+        tree.set_entry(root, "timeline", list);
+    }
 }
 
 /// A file that is no scenario at all gets one message, not one for each of its keys.

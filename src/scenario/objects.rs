@@ -61,8 +61,7 @@ impl Objects {
 pub(super) struct Identities {
     pub workloads: Vec<Workload>,
     pub services: Vec<ObjectName>,
-    /// Every object of a modelled kind.
-    pub all: BTreeSet<(Kind, ObjectName)>,
+    pub hpas: Vec<ObjectName>,
 }
 
 fn identity(document: &Document) -> (&str, &str, &str) {
@@ -118,15 +117,14 @@ pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identi
         let KindClass::Modelled(kind) = class(document) else { continue };
         let (_, namespace, name) = identity(document);
         let name = object_name(namespace, name, names);
-        all.all.insert((kind, name));
         let workload = |kind| Workload { kind, name };
         match kind {
             Kind::Deployment => all.workloads.push(workload(WorkloadKind::Deployment)),
             Kind::ReplicaSet => all.workloads.push(workload(WorkloadKind::ReplicaSet)),
             Kind::Pod => all.workloads.push(workload(WorkloadKind::Pod)),
             Kind::Service => all.services.push(name),
-            Kind::HorizontalPodAutoscaler
-            | Kind::ConfigMap
+            Kind::HorizontalPodAutoscaler => all.hpas.push(name),
+            Kind::ConfigMap
             | Kind::Secret
             | Kind::Namespace
             | Kind::Node

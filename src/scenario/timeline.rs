@@ -1,73 +1,60 @@
 //! Entries of the timeline become commands and faults, checked against what is there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
-
-use crate::api::{self, Kind, KindClass};
-use crate::base::{Interner, SimTime};
-use crate::kubectl::{self, Invocation, Rollout, Set, Verb};
+use crate::base::{Duration, Interner, SimTime};
 use crate::model::{
-    Action, Command, DeploymentSpec, Effect, Fault, FaultPlace, ObjectName, TimelineEntry,
-    Workload, WorkloadKind,
+    Action, DeploymentSpec, Fault, FaultPlace, ObjectName, TimelineEntry, Workload,
 };
-use crate::tree::{Diagnostic, Diagnostics, Severity, Span, Spanned};
+use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
-use super::behaviors::shown;
+use super::commands::{self, Line};
 use super::file::{FaultFile, PlaceFile, TimelineFile};
 use super::input::Input;
-use super::known::{Gaps, missing};
+use super::known::Gaps;
+use super::script;
 
 /// What is there for commands to refer to.
 pub(super) struct Known<'a> {
-    /// All objects of manifests.
-    pub objects: &'a BTreeSet<(Kind, ObjectName)>,
+    pub workloads: &'a [Workload],
+    pub services: &'a [ObjectName],
+    pub hpas: &'a [ObjectName],
     pub nodes: &'a [crate::base::Symbol],
     pub zones: &'a [crate::base::Symbol],
     pub deployments: &'a [DeploymentSpec],
     pub gaps: Gaps,
-    /// Whether a command may bring objects that no manifest has.
-    pub creates: bool,
 }
 
-/// Whether a line may bring objects that no manifest has.
-pub(super) fn creates(line: &str) -> bool {
-    let invocation = kubectl::parse(line, "default");
-    invocation.is_ok_and(|invocation| {
-        matches!(
-            invocation.verb,
-            Verb::Apply(_)
-                | Verb::CreateFiles(_)
-                | Verb::Create(_)
-                | Verb::Expose(_)
-                | Verb::Autoscale(_)
-        )
-    })
-}
-
-/// The entry, if it is right.
+/// All entries, in order of time.
 pub(super) fn lower(
-    entry: &Spanned<TimelineFile>,
+    entries: &[Spanned<TimelineFile>],
     known: &Known<'_>,
     names: &mut Interner,
     input: &mut Input,
-) -> Option<TimelineEntry> {
-    let at = SimTime::ZERO + entry.value.at.0;
-    match (&entry.value.run, &entry.value.fault) {
-        (Some(run), None) => {
-            let action = command(run, known, names, input)?;
-            Some(TimelineEntry { at, action, text: run.value.trim().to_owned() })
+) -> Vec<TimelineEntry> {
+    let (mut lines, mut all) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let TimelineFile { at, run, script, fault } = &entry.value;
+        let start = SimTime::ZERO + at.map_or(Duration::ZERO, |at| at.0);
+        match (run, script, fault) {
+            (Some(run), None, None) => lines.push(Line::of_entry(start, run)),
+            (None, Some(path), None) => script::read(start, path, input, &mut lines),
+            (None, None, Some(fault)) => {
+                if let Some((fault, text)) = lower_fault(fault, known, names, &mut input.found) {
+                    all.push(TimelineEntry { at: start, action: Action::Fault(fault), text });
+                }
+            }
+            _ => {
+                let message = "expected exactly one of run, script and fault";
+                let error = Diagnostic::error(entry.span, message);
+                input.found.push(error.with_hint("run: kubectl rollout restart deployment/NAME"));
+            }
         }
-        (None, Some(fault)) => {
-            let (fault, text) = lower_fault(fault, known, names, &mut input.found)?;
-            Some(TimelineEntry { at, action: Action::Fault(fault), text })
-        }
-        _ => {
-            let error = Diagnostic::error(entry.span, "expected exactly one of run and fault");
-            input.found.push(error.with_hint("run: kubectl rollout restart deployment/NAME"));
-            None
+        if at.is_none() && script.is_none() {
+            input.found.error(entry.span, "key \"at\" is missing");
         }
     }
+    all.extend(commands::lower(&lines, known, names, input));
+    all.sort_by_key(|entry| entry.at);
+    all
 }
 
 /// A fault and how the report calls it.
@@ -141,7 +128,7 @@ fn zone(
     None
 }
 
-fn node(
+pub(super) fn node(
     name: &Spanned<String>,
     known: &Known<'_>,
     names: &mut Interner,
@@ -173,193 +160,4 @@ pub fn part(whole: &Spanned<String>, at: &std::ops::Range<usize>) -> Span {
     };
     let offset = |byte: usize| start + u32::try_from(byte + skipped).unwrap_or(0);
     Span::new(file, offset(at.start), offset(at.end).min(end))
-}
-
-fn command(
-    run: &Spanned<String>,
-    known: &Known<'_>,
-    names: &mut Interner,
-    input: &mut Input,
-) -> Option<Action> {
-    let invocation = match kubectl::parse(&run.value, "default") {
-        Ok(invocation) => invocation,
-        Err(problem) => {
-            let error = Diagnostic::error(part(run, &problem.at), problem.message);
-            input.found.push(match problem.hint {
-                Some(hint) => error.with_hint(hint),
-                None => error,
-            });
-            return None;
-        }
-    };
-    let before = input.found.error_count();
-    check_targets(&invocation, run, known, names, &mut input.found);
-    let workloads = workloads(&invocation, names);
-    let effect = match &invocation.verb {
-        Verb::Set(Set::Image(images)) => {
-            check_containers(&workloads, images, run, known, names, &mut input.found);
-            Effect::SetImage { workloads, images: images.clone() }
-        }
-        Verb::Rollout(Rollout::Restart) => Effect::Restart(workloads),
-        Verb::Rollout(Rollout::Undo(_)) => Effect::Undo(workloads),
-        Verb::Drain(drain) => {
-            Effect::Drain(drain.nodes.named.iter().map(|node| node.name.clone()).collect())
-        }
-        _ => Effect::Other,
-    };
-    let files = read_files(&invocation, run, input);
-    (input.found.error_count() == before)
-        .then(|| Action::Command(Command { line: run.value.trim().to_owned(), files, effect }))
-}
-
-/// The documents of the files that a command names, each as right as a manifest must be.
-fn read_files(
-    invocation: &Invocation,
-    run: &Spanned<String>,
-    input: &mut Input,
-) -> BTreeMap<String, Vec<Value>> {
-    let mut files = BTreeMap::new();
-    for name in invocation.files().map(str::to_owned) {
-        let place = word(run, &name);
-        if name == "-" {
-            input.found.push(
-                Diagnostic::error(place, "a command of the timeline has no standard input")
-                    .with_hint("name a file beside the scenario"),
-            );
-            continue;
-        }
-        let documents = input.read_manifests(&[Spanned::new(name.clone(), place)]);
-        let mut trees = Vec::new();
-        for document in documents {
-            let tree = document.root().to_json();
-            let class = api::classify(&document.api_version.value, &document.kind.value);
-            if let KindClass::Modelled(kind) = class {
-                let problems = api::prepare(kind, &mut tree.clone());
-                api::report(&problems, document.root(), &mut input.found);
-            } else {
-                let message = format!("kind {} is not modelled", document.kind.value);
-                let severity = Severity::Error;
-                input.found.push(Diagnostic::new(severity, document.kind.span, message));
-            }
-            trees.push(tree);
-        }
-        files.insert(name, trees);
-    }
-    files
-}
-
-/// The place of the word of a command that is a name or ends with `/name`, `name=…`.
-fn word(run: &Spanned<String>, name: &str) -> Span {
-    let text = run.value.as_str();
-    let is_name = |word: &&str| {
-        let last = word.rsplit('/').next().unwrap_or(word);
-        *word == name || last == name || word.split('=').next() == Some(name)
-    };
-    let Some(found) = text.split_whitespace().find(is_name) else { return run.span };
-    let at = found.as_ptr() as usize - text.as_ptr() as usize;
-    part(run, &(at..at + found.len()))
-}
-
-/// The workloads that a command names.
-fn workloads(invocation: &Invocation, names: &mut Interner) -> Vec<Workload> {
-    let namespace = names.intern(&invocation.namespace);
-    let mut all = Vec::new();
-    for target in &invocation.targets.named {
-        let kind = match target.resource.kind {
-            Some(Kind::Deployment) => WorkloadKind::Deployment,
-            Some(Kind::ReplicaSet) => WorkloadKind::ReplicaSet,
-            Some(Kind::StatefulSet) => WorkloadKind::StatefulSet,
-            Some(Kind::DaemonSet) => WorkloadKind::DaemonSet,
-            Some(Kind::CronJob) => WorkloadKind::CronJob,
-            Some(Kind::Job) => WorkloadKind::Job,
-            _ => continue,
-        };
-        all.push(Workload {
-            kind,
-            name: ObjectName { namespace, name: names.intern(&target.name) },
-        });
-    }
-    all
-}
-
-/// Objects that a manifest brings must be there; pods, ReplicaSets and Jobs may come to be in the
-/// run.
-fn check_targets(
-    invocation: &Invocation,
-    run: &Spanned<String>,
-    known: &Known<'_>,
-    names: &mut Interner,
-    found: &mut Diagnostics,
-) {
-    if known.creates {
-        return;
-    }
-    let nodes = match &invocation.verb {
-        Verb::Drain(drain) => &drain.nodes,
-        _ => &invocation.targets,
-    };
-    for target in &nodes.named {
-        let place = part(run, &target.at);
-        let place = if target.at.is_empty() { run.span } else { place };
-        match target.resource.kind {
-            Some(Kind::Node) => {
-                node(
-                    &Spanned::new(target.name.clone(), word(run, &target.name)),
-                    known,
-                    names,
-                    found,
-                );
-            }
-            None | Some(Kind::Pod | Kind::ReplicaSet | Kind::Job) => {}
-            Some(kind) => {
-                let namespace = match target.resource.is_namespaced {
-                    true => invocation.namespace.as_str(),
-                    false => "default",
-                };
-                let namespace = names.intern(namespace);
-                let name = ObjectName { namespace, name: names.intern(&target.name) };
-                if known.gaps.objects || known.objects.contains(&(kind, name)) {
-                    continue;
-                }
-                let of_kind = known.objects.iter().filter(|(k, _)| *k == kind);
-                let word_of = target.resource.singular();
-                let all: Vec<String> =
-                    of_kind.map(|(_, name)| shown(&word_of, *name, names)).collect();
-                found.push(missing(place, (&word_of, name), &all, names));
-            }
-        }
-    }
-}
-
-/// `set image` names containers of the template; kubectl refuses others.
-fn check_containers(
-    workloads: &[Workload],
-    images: &[(String, String)],
-    run: &Spanned<String>,
-    known: &Known<'_>,
-    names: &Interner,
-    found: &mut Diagnostics,
-) {
-    let named = |d: &&DeploymentSpec| {
-        workloads.iter().any(|w| w.kind == WorkloadKind::Deployment && w.name == d.name)
-    };
-    let Some(deployment) = known.deployments.iter().find(named) else {
-        return; // its manifest is wrong, which is said there
-    };
-    let spec = &deployment.template.spec;
-    let containers = || {
-        let all = spec.init_containers.iter().chain(&spec.containers);
-        all.map(|container| names.resolve(container.name))
-    };
-    for (container, _) in images {
-        if container == "*" || containers().any(|name| name == container) {
-            continue;
-        }
-        let kind = shown("deployment", deployment.name, names);
-        let message = format!("there is no container \"{container}\" in {kind}");
-        let all: Vec<&str> = containers().collect();
-        let error = Diagnostic::error(word(run, container), message);
-        let error = error.with_hint(format!("it has {}", all.join(", ")));
-        found.push(error.with_suggestion(container, containers()));
-    }
 }

@@ -262,8 +262,6 @@ proptest! {
         let _: usize = lower(kind, &raw, &mut names).len();
         let _: usize = api::prepare(kind, &mut object).len();
         let _: usize = lower(kind, &object, &mut names).len();
-        drop(api::set_image(&raw, &[("*".to_owned(), "x".to_owned())]));
-        drop(api::restart(&raw, "2026-01-05T00:00:00Z"));
         drop(api::pod_amounts(&raw));
         let once = object.clone();
         api::default_object(kind, &mut object);

@@ -9,7 +9,6 @@
 //! Source: kubernetes v1.36.3 staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go and
 //! evanphx/json-patch v4 (recorded).
 
-mod commands;
 mod diff;
 mod json;
 mod keys;
@@ -19,8 +18,6 @@ mod strategic;
 use serde_json::{Map, Value};
 
 use super::kinds::Kind;
-
-pub use commands::{restart, set_image};
 
 /// The three languages of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
