@@ -266,6 +266,9 @@ impl Cluster {
             Write::Endpoints { service, endpoints } => {
                 self.set_endpoints(service, endpoints, changes);
             }
+            Write::Slice { service, number, slice } => {
+                self.write_slice(service, number, slice.map(|slice| *slice), changes);
+            }
             Write::DeleteService { service } => self.delete_service(service, changes),
             Write::Cordon { node, unschedulable } => self.cordon(node, unschedulable, changes),
             Write::Taints { node, taints } => {

@@ -401,7 +401,13 @@ impl Cluster {
     pub(super) fn add_service(&mut self, spec: &ServiceSpec, changes: &mut Vec<Change>) {
         let empty = Arc::new(EndpointSet::empty());
         self.log.add_service(Arc::clone(&empty));
-        let row = Service { spec: Arc::new(spec.clone()), endpoints: empty, pods: Vec::new() };
+        let row = Service {
+            spec: Arc::new(spec.clone()),
+            slices: Vec::new(),
+            slices_made: 0,
+            endpoints: empty,
+            pods: Vec::new(),
+        };
         let service = self.services.push(Some(row));
         self.service_by_name.insert(spec.name, service);
         self.select_pods(service);

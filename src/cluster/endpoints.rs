@@ -1,10 +1,12 @@
 //! Endpoints of Services: immutable versions, and the log of them that proxies follow.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::base::{Duration, IdVec, SimTime};
-use crate::model::{NodeId, PodRef, ServiceId};
+use crate::base::{Duration, IdVec, SimTime, Symbol};
+use crate::model::{NodeId, PodRef, ServiceId, ServiceSpec};
+
+use super::endpoint_slices::{EndpointSlice, SliceEndpoint};
 
 /// One version of a Service's endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,17 @@ pub struct EndpointSet {
     /// Those that a connection from anywhere in the cluster may reach (rule N157): the ready ones,
     /// or, if none is ready, those that serve while they terminate.
     pub usable: Box<[u32]>,
+    /// Which of them callers near by reach, if hints say so.
+    pub near: Option<Box<Near>>,
+}
+
+/// Usable endpoints by the hints that all of them have (rule C182).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Near {
+    /// By node, sorted; empty if one lacks such a hint.
+    nodes: Vec<(NodeId, Box<[u32]>)>,
+    /// By zone, sorted; empty if one lacks such a hint.
+    zones: Vec<(Symbol, Box<[u32]>)>,
 }
 
 /// An endpoint.
@@ -39,7 +52,13 @@ impl EndpointSet {
     /// The first version of a Service: no endpoints.
     #[must_use]
     pub fn empty() -> Self {
-        Self { version: 0, at: SimTime::ZERO, endpoints: Box::default(), usable: Box::default() }
+        Self {
+            version: 0,
+            at: SimTime::ZERO,
+            endpoints: Box::default(),
+            usable: Box::default(),
+            near: None,
+        }
     }
 
     /// The version after `self`.
@@ -51,8 +70,68 @@ impl EndpointSet {
             let last = |e: &Endpoint| e.serving && e.terminating;
             usable = indexed().filter(|(_, e)| last(e)).map(|(i, _)| i).collect();
         }
-        Self { version: self.version + 1, at, endpoints: endpoints.into(), usable: usable.into() }
+        let (endpoints, usable) = (endpoints.into(), usable.into());
+        Self { version: self.version + 1, at, endpoints, usable, near: None }
     }
+
+    /// The version after `self`: what stands in these slices. A pod that stands in two counts
+    /// once; one that has none of the Service's ports cannot be reached.
+    pub(super) fn of_slices(
+        &self,
+        slices: &[EndpointSlice],
+        service: &ServiceSpec,
+        at: SimTime,
+    ) -> Self {
+        let reached = slices.iter().filter(|s| service.ports.is_empty() || !s.ports.is_empty());
+        let mut all: Vec<&SliceEndpoint> = reached.flat_map(|slice| &slice.endpoints).collect();
+        all.sort_by_key(|endpoint| endpoint.serial);
+        all.dedup_by_key(|endpoint| endpoint.serial);
+        let next = self.next(all.iter().map(|endpoint| endpoint.endpoint).collect(), at);
+        let near = near(&all);
+        Self { near, ..next }
+    }
+
+    /// Those that a connection from a node, in a zone, may reach under the policy Cluster.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/proxy/topology.go `topologyModeFromHints` (rule C182).
+    #[inline]
+    #[must_use]
+    pub fn usable_at(&self, node: NodeId, zone: Option<Symbol>) -> &[u32] {
+        let Some(near) = &self.near else { return &self.usable };
+        let of_node = near.nodes.binary_search_by_key(&node, |(node, _)| *node);
+        if let Ok(place) = of_node {
+            return &near.nodes[place].1;
+        }
+        let zone = zone.and_then(|zone| {
+            near.zones.binary_search_by_key(&zone, |(zone, _)| *zone).ok()
+        });
+        zone.map_or(&self.usable, |place| &near.zones[place].1)
+    }
+}
+
+/// The ready endpoints by their hints; `None` if a ready one lacks them.
+fn near(all: &[&SliceEndpoint]) -> Option<Box<Near>> {
+    let ready = || (0_u32..).zip(all).filter(|(_, endpoint)| endpoint.endpoint.ready);
+    if ready().next().is_none() {
+        return None;
+    }
+    let nodes = ready().map(|(index, endpoint)| Some((endpoint.for_node?, index)));
+    let zones = ready().map(|(index, endpoint)| Some((endpoint.for_zone?, index)));
+    let near = Near {
+        nodes: grouped(nodes.collect()).unwrap_or_default(),
+        zones: grouped(zones.collect()).unwrap_or_default(),
+    };
+    let has_none = near.nodes.is_empty() && near.zones.is_empty();
+    (!has_none).then(|| Box::new(near))
+}
+
+/// Pairs by their first part.
+fn grouped<K: Ord + Copy>(pairs: Option<Vec<(K, u32)>>) -> Option<Vec<(K, Box<[u32]>)>> {
+    let mut groups: BTreeMap<K, Vec<u32>> = BTreeMap::new();
+    for (key, index) in pairs? {
+        groups.entry(key).or_default().push(index);
+    }
+    Some(groups.into_iter().map(|(key, all)| (key, all.into())).collect())
 }
 
 /// All versions of all Services' endpoints of the last ten minutes, in order of their writing.

@@ -13,7 +13,7 @@ use crate::record::PodName;
 
 use super::{
     BudgetWrite, ClaimOwner, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption,
-    Endpoint, HpaStatus, JobWrite, PodStatus, Readiness, ReplicaSetStatus, Serving,
+    Endpoint, EndpointSlice, HpaStatus, JobWrite, PodStatus, Readiness, ReplicaSetStatus, Serving,
     StatefulSetWrite,
 };
 
@@ -301,6 +301,15 @@ pub enum Write {
         service: ServiceId,
         /// All of them, in order of the pods' serials.
         endpoints: Vec<Endpoint>,
+    },
+    /// Creates an EndpointSlice (without a number), updates one, or deletes one (without a slice).
+    Slice {
+        /// Of which Service.
+        service: ServiceId,
+        /// Which slice.
+        number: Option<u32>,
+        /// What it is to be.
+        slice: Option<Box<EndpointSlice>>,
     },
     /// Deletes a Service.
     DeleteService {

@@ -93,6 +93,9 @@ impl Builder {
             publish_not_ready: false,
             internal_local: false,
             external_local: false,
+            labels: Labels::default(),
+            distribution: None,
+            topology_auto: false,
         };
         Model {
             nodes: self.nodes,

@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 use super::Admitted;
+use super::endpoint_slices::EndpointSlice;
 use super::endpoints::EndpointSet;
 
 /// A Deployment.
@@ -165,7 +166,11 @@ pub struct ReplicaSetStatus {
 pub struct Service {
     /// As declared.
     pub spec: Arc<ServiceSpec>,
-    /// What the EndpointSlice controller published last.
+    /// Its EndpointSlices.
+    pub slices: Vec<EndpointSlice>,
+    /// How many slices it has ever had.
+    pub slices_made: u32,
+    /// What stands in all slices: what proxies follow.
     pub endpoints: Arc<EndpointSet>,
     /// All pods that its selector selects, in order of their serials.
     pub pods: Vec<PodId>,

@@ -109,6 +109,21 @@ pub struct ServiceSpec {
     pub internal_local: bool,
     /// `externalTrafficPolicy: Local`.
     pub external_local: bool,
+    /// Its own labels.
+    pub labels: Labels,
+    /// `trafficDistribution`.
+    pub distribution: Option<TrafficDistribution>,
+    /// Annotation `service.kubernetes.io/topology-mode: Auto`.
+    pub topology_auto: bool,
+}
+
+/// Which endpoints callers prefer (rule C181).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficDistribution {
+    /// Those of their zone: `PreferSameZone`, or `PreferClose`, its older name.
+    PreferSameZone,
+    /// Those of their node, else of their zone.
+    PreferSameNode,
 }
 
 impl ServiceSpec {
@@ -146,6 +161,8 @@ pub struct ServicePort {
     pub target: TargetPort,
     /// Protocol.
     pub protocol: Protocol,
+    /// `appProtocol`.
+    pub app_protocol: Option<Symbol>,
 }
 
 /// The port of a pod that a Service leads to.

@@ -117,10 +117,14 @@ fn service(name: &str, names: &mut Interner) -> ServiceSpec {
             port: 80,
             target: TargetPort::Number(8080),
             protocol: Protocol::Tcp,
+            app_protocol: None,
         }],
         publish_not_ready: false,
         internal_local: false,
         external_local: false,
+        labels: Labels::default(),
+        distribution: None,
+        topology_auto: false,
     }
 }
 

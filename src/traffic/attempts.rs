@@ -61,8 +61,11 @@ impl Traffic {
         }
         let is_local = is_local(call, cluster);
         let set = self.proxies.applied(cluster, node, call.service, now);
-        let choice =
-            if is_local { choose_local(set, node, low(word)) } else { choose(set, low(word)) };
+        let choice = if is_local {
+            choose_local(set, node, low(word))
+        } else {
+            choose(set, node, || cluster.nodes()[node].spec.zone, low(word))
+        };
         let cause = Cause::NoReadyPod;
         match choice {
             Choice::Pod(pod) => {

@@ -1,6 +1,6 @@
 //! What a node's proxy does with a new connection.
 
-use crate::base::cast;
+use crate::base::{Symbol, cast};
 use crate::cluster::{Endpoint, EndpointSet};
 use crate::model::{NodeId, PodRef};
 
@@ -19,11 +19,17 @@ pub(super) enum Choice {
 ///
 /// Source: kubernetes v1.36.3 pkg/proxy/iptables/proxier.go `writeServiceToEndpointRules`.
 #[inline]
-pub(super) fn choose(set: &EndpointSet, word: u32) -> Choice {
-    if set.usable.is_empty() {
+pub(super) fn choose(
+    set: &EndpointSet,
+    node: NodeId,
+    zone: impl FnOnce() -> Option<Symbol>,
+    word: u32,
+) -> Choice {
+    let usable = if set.near.is_none() { &set.usable } else { set.usable_at(node, zone()) };
+    if usable.is_empty() {
         return Choice::Reject;
     }
-    let index = set.usable[one_of(word, set.usable.len())];
+    let index = usable[one_of(word, usable.len())];
     Choice::Pod(set.endpoints[cast::usize_of(index)].pod)
 }
 
@@ -73,7 +79,7 @@ mod tests {
         let set = EndpointSet::empty().next(rows, SimTime::ZERO);
         let mut words = [0, 1 << 30, 1 << 31, u32::MAX].into_iter();
         let choices = words.by_ref().map(|word| match local {
-            None => choose(&set, word),
+            None => choose(&set, NodeId::new(9), || None, word),
             Some(node) => choose_local(&set, NodeId::new(node), word),
         });
         let mut found: Vec<Option<u32>> = choices

@@ -7,7 +7,7 @@ use super::super::read::{entries, items, port, text};
 use super::container::protocol;
 use super::object_name;
 use crate::base::Interner;
-use crate::model::{ServiceKind, ServicePort, ServiceSpec, TargetPort};
+use crate::model::{ServiceKind, ServicePort, ServiceSpec, TargetPort, TrafficDistribution};
 
 /// Lowers a Service.
 pub fn lower_service(object: &Value, names: &mut Interner) -> ServiceSpec {
@@ -28,6 +28,13 @@ pub fn lower_service(object: &Value, names: &mut Interner) -> ServiceSpec {
         publish_not_ready: spec["publishNotReadyAddresses"] == true,
         internal_local: spec["internalTrafficPolicy"] == "Local",
         external_local: spec["externalTrafficPolicy"] == "Local",
+        labels: lower_labels(&object["metadata"]["labels"], names),
+        distribution: match text(&spec["trafficDistribution"]) {
+            "PreferClose" | "PreferSameZone" => Some(TrafficDistribution::PreferSameZone),
+            "PreferSameNode" => Some(TrafficDistribution::PreferSameNode),
+            _ => None,
+        },
+        topology_auto: has_topology_hints(&object["metadata"]["annotations"]),
     }
 }
 
@@ -42,5 +49,15 @@ fn lower_port(declared: &Value, names: &mut Interner) -> Option<ServicePort> {
         port: number,
         target,
         protocol: protocol(&declared["protocol"]),
+        app_protocol: declared["appProtocol"].as_str().map(|text| names.intern(text)),
     })
+}
+
+/// The older annotation wins if it is there.
+///
+/// Source: kubernetes v1.36.3 endpointslice/utils.go `hintsEnabled` (rule C181).
+fn has_topology_hints(annotations: &Value) -> bool {
+    let old = annotations.get("service.kubernetes.io/topology-aware-hints");
+    let mode = old.or_else(|| annotations.get("service.kubernetes.io/topology-mode"));
+    mode.is_some_and(|mode| *mode == "Auto" || *mode == "auto")
 }

@@ -4,6 +4,7 @@ mod api_errors;
 mod daemon_sets;
 mod deployments;
 mod disruption;
+mod endpoints;
 mod hpa;
 mod jobs;
 mod kubectl;

@@ -108,6 +108,9 @@ impl ModelBuilder {
             publish_not_ready: false,
             internal_local: false,
             external_local: false,
+            labels: Labels::default(),
+            distribution: None,
+            topology_auto: false,
         }
     }
 

@@ -136,6 +136,9 @@ fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
         publish_not_ready: false,
         internal_local: is_local,
         external_local: is_local,
+        labels: Labels::default(),
+        distribution: None,
+        topology_auto: false,
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Part {
     pub(crate) owner: Option<String>,
     /// Its place among pods of one instant: base name and number; of a StatefulSet name and ordinal.
     pub(crate) order: (String, usize),
+    /// Whether the end of its name is a random one.
+    pub(crate) is_generated: bool,
     /// Of pods that are due at one instant those of StatefulSets are bound last (recorded).
     is_bound_late: bool,
     /// Its number within its base name.
@@ -182,6 +184,10 @@ impl Plane {
         let mut part = Part {
             owner: owner_name,
             order,
+            is_generated: matches!(
+                row_name,
+                PodName::Generated { .. } | PodName::Indexed { .. }
+            ),
             is_bound_late: matches!(owner, Some(OwnerRef::StatefulSet(_))),
             base,
             number: *number,

@@ -10,9 +10,9 @@ use super::actor::{Known, Uids};
 use super::case::{Case, list, ms, text};
 
 /// What one object was over time: its record from each time on, `None` for gone.
-type Life = Vec<(u64, Option<Value>)>;
+pub(super) type Life = Vec<(u64, Option<Value>)>;
 /// By kind and name.
-type Lives = BTreeMap<(String, String), Life>;
+pub(super) type Lives = BTreeMap<(String, String), Life>;
 
 /// Where ours and theirs differ first.
 #[derive(Clone, Debug)]
@@ -59,6 +59,7 @@ pub(super) fn compare(
     let (mut ours, theirs) = (our_lives(case, ours), their_lives(recorded));
     rename_revisions(&mut ours, &theirs);
     let pods = match_pods(&answered(&ours, answers[0]), &answered(&theirs, answers[1]));
+    super::compare_slices::rename_pods(&mut ours, &pods);
     let mut first: Option<Difference> = None;
     let mut keep = |difference: Option<Difference>| {
         let t = first.as_ref().map_or(u64::MAX, |first| first.t);
@@ -66,8 +67,10 @@ pub(super) fn compare(
             first = Some(difference);
         }
     };
+    keep(super::compare_slices::compare(&ours, &theirs));
     let mut met = BTreeSet::new();
-    for ((kind, name), life) in &ours {
+    let is_single = |kind: &str| kind != "EndpointSlice";
+    for ((kind, name), life) in ours.iter().filter(|((kind, _), _)| is_single(kind)) {
         let their_name = pods.get(name).filter(|_| kind == "Pod").unwrap_or(name);
         let key = (kind.clone(), their_name.clone());
         let called =
@@ -75,7 +78,7 @@ pub(super) fn compare(
         keep(difference(kind, &called, life, theirs.get(&key).map_or(&[], Vec::as_slice)));
         met.insert(key);
     }
-    for ((kind, name), life) in &theirs {
+    for ((kind, name), life) in theirs.iter().filter(|((kind, _), _)| is_single(kind)) {
         if !met.contains(&(kind.clone(), name.clone())) {
             keep(difference(kind, name, &[], life));
         }
@@ -206,7 +209,7 @@ fn rename_revisions(ours: &mut Lives, theirs: &Lives) {
     }
 }
 
-fn at(life: &[(u64, Option<Value>)], t: u64) -> Option<&Value> {
+pub(super) fn at(life: &[(u64, Option<Value>)], t: u64) -> Option<&Value> {
     life.iter().rev().find(|(from, _)| *from <= t)?.1.as_ref()
 }
 
@@ -225,7 +228,7 @@ fn difference(
 }
 
 /// The field in which two records differ, with both values.
-fn differs(ours: Option<&Value>, theirs: Option<&Value>) -> Option<(String, Value, Value)> {
+pub(super) fn differs(ours: Option<&Value>, theirs: Option<&Value>) -> Option<(String, Value, Value)> {
     let exists = |record: Option<&Value>| Value::Bool(record.is_some());
     let (Some(our), Some(their)) = (ours, theirs) else {
         let may_miss =
@@ -251,7 +254,7 @@ fn differs(ours: Option<&Value>, theirs: Option<&Value>) -> Option<(String, Valu
 }
 
 /// The base of a pod's generated name; `None` for a name that was given.
-fn base_of(name: &str) -> Option<&str> {
+pub(super) fn base_of(name: &str) -> Option<&str> {
     if let Some((base, _)) = name.split_once('#') {
         return Some(base);
     }

@@ -30,7 +30,6 @@ const CONTROLLERS: &[(&str, Make)] = &[
     ("job", |model, streams| Box::new(JobController::new(model, streams))),
     ("ttl", |model, streams| Box::new(TtlAfterFinishedController::new(model, streams))),
     ("cronjob", |model, streams| Box::new(CronJobController::new(model, streams))),
-    ("endpointslice", |model, streams| Box::new(EndpointSliceController::new(model, streams))),
 ];
 
 /// The controllers of a case.
@@ -40,9 +39,9 @@ pub(super) fn of_case(
     streams: &Streams,
 ) -> Result<Vec<Box<dyn Controller>>, String> {
     let wanted: Vec<&str> = list(&case.value["controllers"]).iter().map(text).collect();
-    let lifecycle = "nodelifecycle";
+    let (lifecycle, slices) = ("nodelifecycle", "endpointslice");
     let is_known =
-        |name: &&&str| **name == lifecycle || CONTROLLERS.iter().any(|(known, _)| known == *name);
+        |name: &&&str| **name == lifecycle || **name == slices || CONTROLLERS.iter().any(|(known, _)| known == *name);
     if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
         return Err(format!("no controller {unknown:?}"));
     }
@@ -55,5 +54,10 @@ pub(super) fn of_case(
         all.push(Box::new(controller.with_answers_after(Duration::ms(answer)).with_turns(turns)));
     }
     all.extend(runs.map(|(_, make)| make(model, streams)));
+    if wanted.contains(&slices) {
+        let batch = Duration::ms(ms(&case.value["endpoint_updates_batch_ms"]));
+        let controller = EndpointSliceController::new(model, streams);
+        all.push(Box::new(controller.with_batch_period(batch)));
+    }
     Ok(all)
 }

@@ -15,6 +15,7 @@
 mod actor;
 mod case;
 mod compare;
+mod compare_slices;
 mod controllers;
 mod judge;
 mod names;
@@ -26,6 +27,7 @@ mod record_claim;
 mod record_cron_job;
 mod record_daemon_set;
 mod record_deployment;
+mod record_endpoint_slice;
 mod record_job;
 mod record_node;
 mod record_pod;

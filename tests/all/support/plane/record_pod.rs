@@ -1,23 +1,23 @@
 //! Pods.
 
 use seatrial::cluster::Pod;
-use seatrial::model::OwnerRef;
-use seatrial::record::PodName;
+use seatrial::model::{OwnerRef, PodRef};
 use serde_json::{Value, json};
 
 use super::records::View;
+
+/// What a pod is called, one that is gone too.
+pub(super) fn name_of(pod: PodRef, view: &View<'_>) -> String {
+    let part = &view.actor.parts[&pod];
+    if part.is_generated { format!("{}#{}", part.base, part.number) } else { part.base.clone() }
+}
 
 /// A pod with a generated name is called by base and number: `web-5d4f#3`.
 pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
     let pods = view.cluster.pods();
     for (id, pod) in pods.iter() {
         let part = &view.actor.parts[&pods.refer(id)];
-        let name = match pod.name {
-            PodName::Fixed(_) | PodName::Numbered { .. } => part.base.clone(),
-            PodName::Generated { .. } | PodName::Indexed { .. } => {
-                format!("{}#{}", part.base, part.number)
-            }
-        };
+        let name = name_of(pods.refer(id), view);
         let index = pod.index.filter(|_| matches!(pod.owner, Some(OwnerRef::Job(_))));
         let owner = view.names.owner(pod, view.cluster);
         let owner = owner.or_else(|| pod.owner.and(part.owner.clone()));

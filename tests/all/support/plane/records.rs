@@ -34,6 +34,7 @@ const KINDS: &[(&str, Render)] = &[
     ("PDB", super::record_budget::render),
     ("PVC", super::record_claim::render),
     ("Pod", super::record_pod::render),
+    ("EndpointSlice", super::record_endpoint_slice::render),
     ("Node", super::record_node::render),
 ];
 
