@@ -67,7 +67,7 @@ pub(super) fn compare(
             first = Some(difference);
         }
     };
-    keep(super::compare_slices::compare(&ours, &theirs));
+    keep(super::compare_slices::compare(case, &ours, &theirs));
     let mut met = BTreeSet::new();
     let is_single = |kind: &str| kind != "EndpointSlice";
     for ((kind, name), life) in ours.iter().filter(|((kind, _), _)| is_single(kind)) {
