@@ -102,9 +102,8 @@ impl EndpointSet {
         if let Ok(place) = of_node {
             return &near.nodes[place].1;
         }
-        let zone = zone.and_then(|zone| {
-            near.zones.binary_search_by_key(&zone, |(zone, _)| *zone).ok()
-        });
+        let zone =
+            zone.and_then(|zone| near.zones.binary_search_by_key(&zone, |(zone, _)| *zone).ok());
         zone.map_or(&self.usable, |place| &near.zones[place].1)
     }
 }

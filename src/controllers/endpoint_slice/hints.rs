@@ -24,16 +24,11 @@ const OVERLOAD: f64 = 0.2;
 type ByZone = BTreeMap<Symbol, i64>;
 
 /// Gives ready endpoints the hints that go with `trafficDistribution`.
-pub fn distribute(
-    kind: TrafficDistribution,
-    existing: &[EndpointSlice],
-    packing: &mut Packing,
-) {
+pub fn distribute(kind: TrafficDistribution, existing: &[EndpointSlice], packing: &mut Packing) {
     let wants_node = kind == TrafficDistribution::PreferSameNode;
     let hints = |of: &SliceEndpoint| (of.zone, wants_node.then_some(of.endpoint.node));
-    let is_wrong = |of: &SliceEndpoint| {
-        of.endpoint.ready && (of.for_zone, of.for_node) != hints(of)
-    };
+    let is_wrong =
+        |of: &SliceEndpoint| of.endpoint.ready && (of.for_zone, of.for_node) != hints(of);
     for place in packing.unchanged(existing) {
         if existing[place].endpoints.iter().any(is_wrong) {
             packing.update.push((place, existing[place].clone()));
@@ -53,9 +48,7 @@ pub fn remove(existing: &[EndpointSlice], packing: &mut Packing) {
             packing.update.push((place, existing[place].clone()));
         }
     }
-    written(packing)
-        .flat_map(|slice| &mut slice.endpoints)
-        .for_each(SliceEndpoint::clear_hints);
+    written(packing).flat_map(|slice| &mut slice.endpoints).for_each(SliceEndpoint::clear_hints);
 }
 
 /// The slices that are created, then those that are updated.

@@ -4,8 +4,8 @@
 //! pods ─► endpoints by ports ─► packing ─► hints ─► writes, one a slice
 //! ```
 //!
-//! `packing` says into which slices endpoints go, `hints` for whom they are; both are pure. The
-//! time that the original works on a Service, and that of its writes, is its client's: the engine
+//! `publish` says which pods have an endpoint, `packing` into which slices endpoints go, `hints`
+//! for whom they are; all three are pure. The time that the original works on a Service, and that of its writes, is its client's: the engine
 //! adds `latencies.endpoints`, so `reconcile` itself takes none.
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/endpointslice/endpointslice_controller.go,
@@ -14,20 +14,20 @@
 
 pub mod hints;
 pub mod packing;
+pub mod publish;
 
 use crate::base::Duration;
 use crate::cluster::{
-    Backoff, Change, Cluster, Controller, Endpoint, EndpointSlice, NodeChange, ObjectChange, Plan,
-    Pod, Requeue, Service, SliceEndpoint, SlicePort, TemplateRow, Write,
+    Backoff, Change, Cluster, Controller, EndpointSlice, NodeChange, ObjectChange, Plan, Pod,
+    Requeue, Service, TemplateRow, Write,
 };
-use crate::model::{
-    Model, ObjectKey, PodId, ServiceId, ServiceKind, ServicePort, TargetPort, Template,
-};
+use crate::model::{Model, ObjectKey, PodId, ServiceId, ServiceKind, ServiceSpec};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
 use hints::{TopologyCache, TopologyEvent, TopologyNode};
 use packing::{Desired, ENDPOINTS_MAX, Packing, pack};
+use publish::{NodeFacts, PodFacts, Published, publish};
 
 /// The EndpointSlice controller.
 #[derive(Clone, Debug, Default)]
@@ -62,41 +62,29 @@ impl EndpointSliceController {
         let mut desired = Vec::new();
         let mut has_all = true;
         for pod in &service.pods {
-            match endpoint(*pod, service, cluster) {
+            let Some((facts, node)) = facts(*pod, cluster) else { continue };
+            let template = &cluster.template_of(&cluster.pods()[*pod]).template;
+            match publish(&service.spec, facts, node, template) {
                 Published::Yes(endpoint) => desired.push(endpoint),
                 Published::No => {}
                 Published::NodeUnknown => has_all = false,
             }
         }
-        let existing = &service.slices;
-        let mut packing = pack(existing, desired, &service.spec.labels, ENDPOINTS_MAX);
-        let event = self.give_hints(id, service, cluster, &mut packing);
-        write(id, existing, packing, plan);
+        if service.spec.topology_auto {
+            self.topology.set_nodes(nodes(cluster));
+        }
+        let (packing, event) = plan_slices(
+            (id, &service.spec),
+            &service.slices,
+            desired,
+            &mut self.topology,
+            ENDPOINTS_MAX,
+        );
+        write(id, &service.slices, packing, plan);
         if let Some(event) = event.filter(|_| ctx.recorder.wants_events()) {
             tell(service, event, ctx);
         }
         has_all
-    }
-
-    /// Source: kubernetes v1.36.3 endpointslice/reconciler.go `reconcileByAddressType`.
-    fn give_hints(
-        &mut self,
-        id: ServiceId,
-        service: &Service,
-        cluster: &Cluster,
-        packing: &mut Packing,
-    ) -> Option<TopologyEvent> {
-        let existing = &service.slices;
-        if service.spec.topology_auto {
-            self.topology.set_nodes(nodes(cluster));
-            return self.topology.add_hints(id, existing, packing);
-        }
-        let event = self.topology.forget(id);
-        match service.spec.distribution {
-            Some(kind) => hints::distribute(kind, existing, packing),
-            None => hints::remove(existing, packing),
-        }
-        event
     }
 
     /// Services whose hints no longer fit the nodes.
@@ -165,7 +153,12 @@ impl Controller for EndpointSliceController {
     /// Source: kubernetes v1.36.3 pkg/controller/endpointslice/endpointslice_controller.go
     /// `NewController`, `handleErr` (rules C16, C17).
     fn backoff(&self) -> Backoff {
-        Backoff { base: Duration::secs(1), max: Duration::secs(1000), tries: Some(15), ..Backoff::DEFAULT }
+        Backoff {
+            base: Duration::secs(1),
+            max: Duration::secs(1000),
+            tries: Some(15),
+            ..Backoff::DEFAULT
+        }
     }
 
     fn reconcile(
@@ -203,77 +196,44 @@ fn is_moved(pod: PodId, service: &Service, cluster: &Cluster) -> bool {
     is_in != service.pods.contains(&pod)
 }
 
-/// Whether a pod has an endpoint.
-enum Published {
-    Yes(Desired),
-    No,
-    /// Not until its node is known again (rule C176).
-    NodeUnknown,
-}
-
-/// The endpoint of a pod, if it has one (rules C176, C177).
-///
-/// Source: kubernetes v1.36.3 endpointslice/util/controller_utils.go `ShouldPodBeInEndpoints`,
-/// endpointslice/utils.go `podToEndpoint`.
-fn endpoint(id: PodId, service: &Service, cluster: &Cluster) -> Published {
+/// What a pod and its node say of its endpoint; `None` while it has no node.
+fn facts(id: PodId, cluster: &Cluster) -> Option<(PodFacts, NodeFacts)> {
     let pod = &cluster.pods()[id];
-    let Some(node) = pod.node.filter(|_| pod.status.has_ip && !pod.is_terminal()) else {
-        return Published::No;
-    };
+    let node = pod.node?;
     let row = &cluster.nodes()[node];
-    if row.is_gone && !service.spec.publish_not_ready {
-        return Published::NodeUnknown;
-    }
-    let serving = pod.status.ready;
-    let terminating = pod.deletion.is_some();
-    let endpoint = Endpoint {
+    let pod = PodFacts {
+        serial: pod.serial,
         pod: cluster.pods().refer(id),
         node,
-        ready: service.spec.publish_not_ready || (serving && !terminating),
-        serving,
-        terminating,
+        has_ip: pod.status.has_ip,
+        is_over: pod.is_terminal(),
+        is_ready: pod.status.ready,
+        is_deleted: pod.deletion.is_some(),
     };
-    Published::Yes(Desired {
-        ports: ports(service, &cluster.template_of(pod).template),
-        endpoint: SliceEndpoint {
-            serial: pod.serial,
-            endpoint,
-            zone: row.spec.zone.filter(|_| !row.is_gone),
-            for_zone: None,
-            for_node: None,
-        },
-    })
+    Some((pod, NodeFacts { is_known: !row.is_gone, zone: row.spec.zone }))
 }
 
-/// The ports of a Service as the pods of a template have them; those that they lack are left out.
+/// What becomes of the slices of a Service: packed, with hints; and what is to be told of hints.
 ///
-/// Source: kubernetes v1.36.3 endpointslice/utils.go `getEndpointPorts`, `FindPort` (rule C180).
-fn ports(service: &Service, template: &Template) -> Vec<SlicePort> {
-    let find = |port: &ServicePort| {
-        Some(SlicePort {
-            name: port.name,
-            port: target(port, template)?,
-            protocol: port.protocol,
-            app_protocol: port.app_protocol,
-        })
+/// Source: kubernetes v1.36.3 endpointslice/reconciler.go `reconcileByAddressType`.
+pub fn plan_slices(
+    (id, spec): (ServiceId, &ServiceSpec),
+    existing: &[EndpointSlice],
+    desired: Vec<Desired>,
+    topology: &mut TopologyCache,
+    max: usize,
+) -> (Packing, Option<TopologyEvent>) {
+    let mut packing = pack(existing, desired, &spec.labels, max);
+    let event = if spec.topology_auto {
+        topology.add_hints(id, existing, &mut packing)
+    } else {
+        match spec.distribution {
+            Some(kind) => hints::distribute(kind, existing, &mut packing),
+            None => hints::remove(existing, &mut packing),
+        }
+        topology.forget(id)
     };
-    let mut ports: Vec<SlicePort> = service.spec.ports.iter().filter_map(find).collect();
-    ports.sort_unstable();
-    ports
-}
-
-/// The number that a port of a Service leads to in the pods of a template.
-#[must_use]
-pub fn target(port: &ServicePort, template: &Template) -> Option<u16> {
-    let name = match port.target {
-        TargetPort::Number(number) => return Some(number),
-        TargetPort::Name(name) => name,
-    };
-    let spec = &template.spec;
-    let sidecars = spec.init_containers.iter().filter(|container| container.restart_always);
-    let mut declared = spec.containers.iter().chain(sidecars).flat_map(|c| &c.ports);
-    let found = declared.find(|other| other.name == name && other.protocol == port.protocol);
-    found.map(|found| found.port)
+    (packing.reuse(), event)
 }
 
 fn nodes(cluster: &Cluster) -> impl Iterator<Item = TopologyNode> + '_ {
@@ -289,7 +249,7 @@ fn nodes(cluster: &Cluster) -> impl Iterator<Item = TopologyNode> + '_ {
 
 /// Asks for the writes: what is new first, then what changes, then what goes.
 fn write(service: ServiceId, existing: &[EndpointSlice], packing: Packing, plan: &mut Plan) {
-    let Packing { create, update, delete } = packing.reuse();
+    let Packing { create, update, delete } = packing;
     for slice in create {
         plan.push(Write::Slice { service, number: None, slice: Some(Box::new(slice)) });
     }

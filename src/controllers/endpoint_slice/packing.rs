@@ -144,9 +144,10 @@ fn pack_group(
             let all = group.endpoints.len() + existing[**place].endpoints.len();
             group.endpoints.len() < group.max && all <= group.max
         };
-        let best = unchanged.iter().filter(fits).max_by_key(|place| {
-            (existing[**place].endpoints.len(), std::cmp::Reverse(**place))
-        });
+        let best = unchanged
+            .iter()
+            .filter(fits)
+            .max_by_key(|place| (existing[**place].endpoints.len(), std::cmp::Reverse(**place)));
         if let Some(place) = best.copied() {
             unchanged.retain(|other| *other != place);
             let mut slice = existing[place].clone();

@@ -4,6 +4,7 @@ mod api_errors;
 mod daemon_sets;
 mod deployments;
 mod disruption;
+mod endpoint_slices;
 mod endpoints;
 mod hpa;
 mod jobs;

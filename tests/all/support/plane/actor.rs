@@ -184,10 +184,7 @@ impl Plane {
         let mut part = Part {
             owner: owner_name,
             order,
-            is_generated: matches!(
-                row_name,
-                PodName::Generated { .. } | PodName::Indexed { .. }
-            ),
+            is_generated: matches!(row_name, PodName::Generated { .. } | PodName::Indexed { .. }),
             is_bound_late: matches!(owner, Some(OwnerRef::StatefulSet(_))),
             base,
             number: *number,

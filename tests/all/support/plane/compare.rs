@@ -228,7 +228,10 @@ fn difference(
 }
 
 /// The field in which two records differ, with both values.
-pub(super) fn differs(ours: Option<&Value>, theirs: Option<&Value>) -> Option<(String, Value, Value)> {
+pub(super) fn differs(
+    ours: Option<&Value>,
+    theirs: Option<&Value>,
+) -> Option<(String, Value, Value)> {
     let exists = |record: Option<&Value>| Value::Bool(record.is_some());
     let (Some(our), Some(their)) = (ours, theirs) else {
         let may_miss =

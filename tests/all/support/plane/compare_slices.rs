@@ -49,7 +49,8 @@ pub(super) fn compare(case: &Case<'_>, ours: &Lives, theirs: &Lives) -> Option<D
         }
     }
     let has_pods = theirs.keys().any(|(kind, _)| kind == "Pod");
-    let firsts = services.into_iter().filter_map(|(name, sides)| first(name, &sides, has_pods, batch));
+    let firsts =
+        services.into_iter().filter_map(|(name, sides)| first(name, &sides, has_pods, batch));
     firsts.min_by_key(|difference| difference.t)
 }
 
@@ -114,8 +115,14 @@ fn apart(ours: &[Value], theirs: &[Value]) -> Option<(String, Value, Value)> {
 /// How what stands in all slices differs: each of our endpoints must be in one of theirs, and
 /// there must be as many as in one of the runs, at one of some times.
 fn apart_in_all(ours: &[Value], theirs: &[&[Value]]) -> Option<(String, Value, Value)> {
-    let allowed: BTreeSet<String> =
-        theirs.iter().copied().flatten().flat_map(choices).flatten().map(Value::to_string).collect();
+    let allowed: BTreeSet<String> = theirs
+        .iter()
+        .copied()
+        .flatten()
+        .flat_map(choices)
+        .flatten()
+        .map(Value::to_string)
+        .collect();
     let mut all = ours.iter().flat_map(|record| list(&record["endpoints"]));
     if let Some(stranger) = all.find(|row| !allowed.contains(&row.to_string())) {
         return Some(("endpoints".to_owned(), stranger.clone(), "another".into()));

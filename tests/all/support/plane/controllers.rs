@@ -40,8 +40,11 @@ pub(super) fn of_case(
 ) -> Result<Vec<Box<dyn Controller>>, String> {
     let wanted: Vec<&str> = list(&case.value["controllers"]).iter().map(text).collect();
     let (lifecycle, slices) = ("nodelifecycle", "endpointslice");
-    let is_known =
-        |name: &&&str| **name == lifecycle || **name == slices || CONTROLLERS.iter().any(|(known, _)| known == *name);
+    let is_known = |name: &&&str| {
+        **name == lifecycle
+            || **name == slices
+            || CONTROLLERS.iter().any(|(known, _)| known == *name)
+    };
     if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
         return Err(format!("no controller {unknown:?}"));
     }
