@@ -111,9 +111,7 @@ impl EndpointSet {
 /// The ready endpoints by their hints; `None` if a ready one lacks them.
 fn near(all: &[&SliceEndpoint]) -> Option<Box<Near>> {
     let ready = || (0_u32..).zip(all).filter(|(_, endpoint)| endpoint.endpoint.ready);
-    if ready().next().is_none() {
-        return None;
-    }
+    ready().next()?;
     let nodes = ready().map(|(index, endpoint)| Some((endpoint.for_node?, index)));
     let zones = ready().map(|(index, endpoint)| Some((endpoint.for_zone?, index)));
     let near = Near {

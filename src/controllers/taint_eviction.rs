@@ -111,10 +111,10 @@ impl Controller for TaintEvictionController {
     }
 
     fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
-        let node = match *change {
-            Change::Node { node, what: NodeChange::Added | NodeChange::Taints }
-            | Change::PodBound { node, .. } => node,
-            _ => return,
+        let (Change::Node { node, what: NodeChange::Added | NodeChange::Taints }
+        | Change::PodBound { node, .. }) = *change
+        else {
+            return;
         };
         let has_timers = || self.nodes.get(node).is_some_and(|timers| !timers.is_empty());
         if cluster.nodes()[node].no_execute().next().is_some() || has_timers() {

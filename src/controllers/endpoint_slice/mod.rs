@@ -82,7 +82,7 @@ impl EndpointSliceController {
         );
         write(id, &service.slices, packing, plan);
         if let Some(event) = event.filter(|_| ctx.recorder.wants_events()) {
-            tell(service, event, ctx);
+            tell(service, &event, ctx);
         }
         has_all
     }
@@ -262,7 +262,7 @@ fn write(service: ServiceId, existing: &[EndpointSlice], packing: Packing, plan:
     }
 }
 
-fn tell(service: &Service, event: TopologyEvent, ctx: &mut Ctx<'_>) {
+fn tell(service: &Service, event: &TopologyEvent, ctx: &mut Ctx<'_>) {
     let at = ctx.now();
     ctx.recorder.event(EventRecord {
         at,

@@ -58,10 +58,8 @@ impl Packing {
     #[must_use]
     pub fn reuse(mut self) -> Self {
         let reused = self.create.len().min(self.delete.len());
-        for place in self.delete.drain(..reused) {
-            let slice = self.create.pop().expect("there are as many");
-            self.update.push((place, slice));
-        }
+        let slices = self.create.split_off(self.create.len() - reused);
+        self.update.extend(self.delete.drain(..reused).zip(slices.into_iter().rev()));
         self
     }
 }

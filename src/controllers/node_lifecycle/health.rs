@@ -123,7 +123,7 @@ impl NodeLifecycleController {
         if is_silent {
             work.call(Write::NodeCondition { node: id, condition }, 1);
         }
-        self.process_taint(id, node, condition, cluster, work, now);
+        self.process_taint((id, node), condition, cluster, work, now);
         if node.condition == Readiness::True && condition != Readiness::True {
             mark_pods(node, cluster, work, ctx);
         }
@@ -134,8 +134,7 @@ impl NodeLifecycleController {
     /// there, queued if there is none, removed when the node is ready.
     fn process_taint(
         &mut self,
-        id: NodeId,
-        node: &Node,
+        (id, node): (NodeId, &Node),
         condition: Readiness,
         cluster: &Cluster,
         work: &mut Work,
