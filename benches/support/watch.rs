@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 /// Started at some instant.
+#[allow(dead_code, clippy::allow_attributes, reason = "not every benchmark asks for all of it")]
 #[expect(clippy::disallowed_types, reason = "a benchmark reads the wall clock")]
 pub(crate) struct Watch(Instant, Option<f64>);
 
@@ -18,6 +19,7 @@ impl Watch {
         self.0.elapsed().as_secs_f64()
     }
 
+    #[allow(dead_code, clippy::allow_attributes, reason = "not every benchmark asks for it")]
     /// Seconds of the processor since then, where they are known (Linux), else the wall clock's.
     pub(crate) fn processor_s(&self) -> f64 {
         let spent = thread_s().zip(self.1).map(|(now, before)| now - before);

@@ -3,6 +3,8 @@
 //!
 //! Managed fields, uids and resource versions are not there; of the status what commands read.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "most kinds are kept as trees alone")]
+
 use serde_json::{Map, Value, json};
 
 use crate::api::Kind;

@@ -110,7 +110,7 @@ fn label(labels: &Labels, info: &Info, session: &mut Session<'_>) -> Done {
     let adds = new.iter().any(|(key, value)| old.get(key) != Some(value));
     let removes = old.keys().any(|key| !new.contains_key(key));
     if (adds || removes) && session.writes() {
-        patch("labels", &old, new, info, session)?;
+        patch("labels", &old, &new, info, session)?;
     }
     let done = match (adds, removes) {
         (true, true) => "modified",
@@ -155,7 +155,7 @@ fn annotate(labels: &Labels, info: &Info, session: &mut Session<'_>) -> Done {
         }
     }
     if session.writes() {
-        patch("annotations", &old, changed(&old, labels), info, session)?;
+        patch("annotations", &old, &changed(&old, labels), info, session)?;
     }
     session.tell(info.resource, &info.name, "annotated");
     Ok(())
@@ -177,7 +177,7 @@ fn changed(old: &Map<String, Value>, labels: &Labels) -> Map<String, Value> {
 fn patch(
     part: &str,
     old: &Map<String, Value>,
-    new: Map<String, Value>,
+    new: &Map<String, Value>,
     info: &Info,
     session: &mut Session<'_>,
 ) -> Done {

@@ -212,53 +212,53 @@ impl Reader<'_> {
         match verb.text.as_str() {
             "set" => self.set(),
             "rollout" => self.rollout(),
-            "scale" => self.with("scale", one(scale::FLAGS), |args| {
+            "scale" => self.with("scale", &one(scale::FLAGS), |args| {
                 scale::read(args).map(|(of, targets)| (Verb::Scale(of), targets))
             }),
-            "label" => self.with("label", one(label::FLAGS), |args| {
+            "label" => self.with("label", &one(label::FLAGS), |args| {
                 label::read("label", args).map(|(of, targets)| (Verb::Label(of), targets))
             }),
-            "annotate" => self.with("annotate", one(label::FLAGS), |args| {
+            "annotate" => self.with("annotate", &one(label::FLAGS), |args| {
                 label::read("annotation", args).map(|(of, targets)| (Verb::Annotate(of), targets))
             }),
-            "taint" => self.with("taint", one(nodes::TAINT_FLAGS), |args| {
+            "taint" => self.with("taint", &one(nodes::TAINT_FLAGS), |args| {
                 nodes::read_taint(args).map(|(of, targets)| (Verb::Taint(of), targets))
             }),
-            "cordon" => self.with("cordon", one(nodes::CORDON_FLAGS), |args| {
+            "cordon" => self.with("cordon", &one(nodes::CORDON_FLAGS), |args| {
                 nodes::read_nodes(args).map(|targets| (Verb::Cordon, targets))
             }),
-            "uncordon" => self.with("uncordon", one(nodes::CORDON_FLAGS), |args| {
+            "uncordon" => self.with("uncordon", &one(nodes::CORDON_FLAGS), |args| {
                 nodes::read_nodes(args).map(|targets| (Verb::Uncordon, targets))
             }),
-            "drain" => self.with("drain", one(nodes::DRAIN_FLAGS), |args| {
+            "drain" => self.with("drain", &one(nodes::DRAIN_FLAGS), |args| {
                 let (drain, targets) = nodes::read_drain(args)?;
                 Ok((Verb::Drain(Box::new(drain)), targets))
             }),
-            "autoscale" => self.with("autoscale", one(autoscale::FLAGS), |args| {
+            "autoscale" => self.with("autoscale", &one(autoscale::FLAGS), |args| {
                 autoscale::read(args).map(|(of, targets)| (Verb::Autoscale(of), targets))
             }),
-            "patch" => self.with("patch", one(patch::FLAGS), |args| {
+            "patch" => self.with("patch", &one(patch::FLAGS), |args| {
                 patch::read(args).map(|(of, targets)| (Verb::Patch(of), targets))
             }),
-            "apply" => self.with("apply", one(apply::FLAGS), |args| {
+            "apply" => self.with("apply", &one(apply::FLAGS), |args| {
                 apply::read(args).map(|files| (Verb::Apply(files), Targets::default()))
             }),
-            "create" => self.with("create", vec![COMMON, apply::FLAGS, create::FLAGS], |args| {
+            "create" => self.with("create", &[COMMON, apply::FLAGS, create::FLAGS], |args| {
                 let verb = match args.get("filename") {
                     Some(_) => Verb::CreateFiles(apply::read(args)?),
                     None => Verb::Create(Box::new(create::read(args)?)),
                 };
                 Ok((verb, Targets::default()))
             }),
-            "run" => self.with("run", one(create::RUN_FLAGS), |args| {
+            "run" => self.with("run", &one(create::RUN_FLAGS), |args| {
                 let create = create::read_run(args)?;
                 Ok((Verb::Create(Box::new(create)), Targets::default()))
             }),
-            "expose" => self.with("expose", one(create::EXPOSE_FLAGS), |args| {
+            "expose" => self.with("expose", &one(create::EXPOSE_FLAGS), |args| {
                 let (expose, targets) = create::read_expose(args)?;
                 Ok((Verb::Expose(Box::new(expose)), targets))
             }),
-            "delete" => self.with("delete", one(delete::FLAGS), |args| {
+            "delete" => self.with("delete", &one(delete::FLAGS), |args| {
                 delete::read(args).map(|(of, targets)| (Verb::Delete(of), targets))
             }),
             "wait" => Ok(self.looks()),
@@ -320,7 +320,7 @@ impl Reader<'_> {
             "resources" => set::RESOURCES_FLAGS,
             _ => &[],
         };
-        self.with(&format!("set {what}"), vec![COMMON, set::FLAGS, own], |args| {
+        self.with(&format!("set {what}"), &[COMMON, set::FLAGS, own], |args| {
             set::read(what, args).map(|(of, targets)| (Verb::Set(of), targets))
         })
     }
@@ -333,7 +333,7 @@ impl Reader<'_> {
             "status" => rollout::STATUS_FLAGS,
             _ => &[],
         };
-        self.with(&format!("rollout {what}"), vec![COMMON, rollout::FLAGS, own], |args| {
+        self.with(&format!("rollout {what}"), &[COMMON, rollout::FLAGS, own], |args| {
             rollout::read(what, args).map(|(of, targets)| (Verb::Rollout(of), targets))
         })
     }
@@ -342,10 +342,10 @@ impl Reader<'_> {
     fn with(
         self,
         command: &str,
-        flags: Vec<&[Flag]>,
+        flags: &[&[Flag]],
         read: impl FnOnce(&Args) -> Result<(Verb, Targets)>,
     ) -> Result<Invocation> {
-        let args = Args::read(self.words, &flags, self.end, format!("kubectl {command}"))?;
+        let args = Args::read(self.words, flags, self.end, format!("kubectl {command}"))?;
         if let Some(rest) = args.rest.as_ref().and_then(|rest| rest.first())
             && !["create", "run"].contains(&command)
         {

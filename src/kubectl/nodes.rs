@@ -292,7 +292,7 @@ pub(super) fn read_nodes(args: &Args) -> Result<Targets> {
         );
         return Err(error.says(says));
     }
-    if args.words.first().is_some() && args.get("selector").is_some() {
+    if !args.words.is_empty() && args.get("selector").is_some() {
         let error = CommandError::new(args.words_at(), "a node and --selector exclude each other");
         let says = format!(
             "error: error: cannot specify both a node name and a --selector option\nSee '{} -h' \

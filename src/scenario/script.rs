@@ -124,7 +124,7 @@ impl Script<'_> {
         let words: Vec<&str> = text.split_whitespace().skip(1).collect();
         let spans: Option<Vec<f64>> = words.iter().map(|word| seconds(word)).collect();
         match spans.filter(|spans| !spans.is_empty()) {
-            Some(spans) => self.now = self.now + Duration::from_secs_f64(spans.iter().sum()),
+            Some(spans) => self.now += Duration::from_secs_f64(spans.iter().sum()),
             None => {
                 let error = Diagnostic::error(whole, "expected a length of time after sleep");
                 self.input.found.push(error.with_hint("for example sleep 30 or sleep 2m"));
@@ -151,10 +151,8 @@ fn is_open(text: &str) -> bool {
             (Some(open), c) if c == open => quote = None,
             (None, '\'' | '"') => quote = Some(c),
             (None, '#') => return false,
-            (None | Some('"'), '\\') => {
-                if letters.next().is_none() {
-                    return true;
-                }
+            (None | Some('"'), '\\') if letters.next().is_none() => {
+                return true;
             }
             _ => {}
         }
@@ -222,7 +220,7 @@ mod tests {
         assert_eq!(without_comment("a 'b # c' # d"), "a 'b # c' ");
         let (text, word) = here_document("kubectl apply -f - <<'EOF'");
         assert_eq!((text, word.as_deref()), ("kubectl apply -f -", Some("EOF")));
-        assert_eq!(shell_word("a && b").map(|(word, at)| (word, at)), Some(("&&".to_owned(), 2)));
+        assert_eq!(shell_word("a && b"), Some(("&&".to_owned(), 2)));
         assert_eq!(shell_word("kubectl patch -p '{\"$patch\": 1}'"), None);
     }
 }

@@ -59,10 +59,8 @@ fn maps(
                 patch.insert(key.clone(), new.clone());
             }
             None => {}
-            Some(old) if key == PATCH => {
-                if old != new {
-                    patch.insert(key.clone(), new.clone());
-                }
+            Some(old) if key == PATCH && old != new => {
+                patch.insert(key.clone(), new.clone());
             }
             Some(old) => field(key, old, new, of, tells, &mut patch)?,
         }

@@ -46,7 +46,7 @@ pub(super) const fn root(kind: Kind) -> &'static str {
 pub(super) fn field(of: &str, name: &str) -> Field {
     let row = TABLE.iter().find(|row| row.0 == of && row.1 == name);
     // Every kind has metadata, and conditions that are told apart by type.
-    let row = row.or_else(|| match (of, name) {
+    let row = row.or(match (of, name) {
         ("", _) => None,
         (_, "metadata") => Some(&METADATA),
         (_, "status") => Some(&STATUS),

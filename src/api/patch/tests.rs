@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::kinds::Kind;
 use super::{PatchError, PatchType, apply_patch, merge_diff, three_way, two_way};
 
-fn with_pod(spec: Value) -> Value {
+fn with_pod(spec: &Value) -> Value {
     json!({ "spec": { "template": { "spec": spec } } })
 }
 
@@ -14,8 +14,9 @@ fn pod_of(object: &Value) -> &Value {
 }
 
 /// Applies a strategic patch of a pod's specification in a Deployment.
+#[expect(clippy::needless_pass_by_value, reason = "literals of the tests")]
 fn strategic(old: Value, patch: Value) -> Result<Value, PatchError> {
-    let (old, patch) = (with_pod(old), with_pod(patch));
+    let (old, patch) = (with_pod(&old), with_pod(&patch));
     let new = apply_patch(Kind::Deployment, &old, PatchType::Strategic, &patch)?;
     Ok(pod_of(&new).clone())
 }

@@ -55,10 +55,10 @@ impl Controller for StatefulSetController {
             }
         };
         match *change {
-            Change::Object { key: ObjectKey::StatefulSet(id), what } => {
-                if what != ObjectChange::Removed {
-                    wake(Some(OwnerRef::StatefulSet(id)));
-                }
+            Change::Object { key: ObjectKey::StatefulSet(id), what }
+                if what != ObjectChange::Removed =>
+            {
+                wake(Some(OwnerRef::StatefulSet(id)));
             }
             Change::PodAdded { owner, .. }
             | Change::PodBound { owner, .. }

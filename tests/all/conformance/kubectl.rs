@@ -38,13 +38,13 @@ fn check(case: &Value) -> Result<(), String> {
             .collect();
         let ours = json!({
             "requests": masked(&Value::from(server.requests.clone())),
-            "changed": by_name(masked(&Value::from(changed))),
+            "changed": by_name(&masked(&Value::from(changed))),
             "deleted": deleted,
             "stdout": output.stdout, "stderr": output.stderr, "exitCode": output.exit_code,
         });
         let wanted = json!({
             "requests": masked(&list(&step["requests"])),
-            "changed": by_name(masked(&list(&step["changed"]))),
+            "changed": by_name(&masked(&list(&step["changed"]))),
             "deleted": list(&step["deleted"]),
             "stdout": text(step, "stdout").unwrap_or_default(),
             "stderr": text(step, "stderr").unwrap_or_default(),
@@ -113,10 +113,10 @@ fn masked(value: &Value) -> Value {
     }
 }
 
-fn by_name(objects: Value) -> Value {
+fn by_name(objects: &Value) -> Value {
     let key = |object: &Value| (object["kind"].to_string(), object["metadata"]["name"].to_string());
     let sorted: BTreeMap<_, Value> =
-        items(&objects).iter().map(|object| (key(object), object.clone())).collect();
+        items(objects).iter().map(|object| (key(object), object.clone())).collect();
     sorted.into_values().collect()
 }
 

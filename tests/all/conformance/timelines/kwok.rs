@@ -48,12 +48,11 @@ fn annotation<'a>(pod: PodRef, key: &str, cluster: &'a Cluster) -> Option<&'a st
 /// A delay; zero without the annotation.
 fn delay(pod: PodRef, key: &str, cluster: &Cluster) -> Duration {
     let text = annotation(pod, key, cluster).unwrap_or("0s");
-    let number = |text: &str| text.parse::<f64>().expect("a number");
-    let ms = match text.strip_suffix("ms") {
-        Some(ms) => number(ms),
-        None => number(text.trim_end_matches('s')) * 1000.0,
-    };
-    Duration::ms(ms as u64)
+    let number = |text: &str| text.parse::<u64>().expect("a whole number");
+    match text.strip_suffix("ms") {
+        Some(ms) => Duration::ms(number(ms)),
+        None => Duration::secs(number(text.trim_end_matches('s'))),
+    }
 }
 
 impl Component<KubeletEvent> for Kwok {

@@ -259,7 +259,7 @@ fn whole_scenarios_go_as_on_a_real_control_plane() {
     let Some(place) = recordings().map(|place| place.join("timelines")) else {
         return println!("skipped: no recordings of timelines here (set SEATRIAL_CONFORMANCE)");
     };
-    let only = std::env::var("SEATRIAL_CASE").ok();
+    let only = crate::support::plane::setting("SEATRIAL_CASE");
     let mut files: Vec<String> = std::fs::read_dir(&place)
         .expect("a folder")
         .filter_map(|entry| {

@@ -53,6 +53,7 @@ impl Controller for Watcher {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "minutes")]
 fn ms(at: SimTime) -> f64 {
     at.since_start().as_nanos() as f64 / 1e6
 }

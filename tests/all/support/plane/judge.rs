@@ -41,7 +41,7 @@ pub(crate) fn judge_controllers(
 }
 
 #[expect(clippy::disallowed_methods, reason = "what whoever debugs wants to see")]
-pub(super) fn setting(name: &str) -> Option<String> {
+pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -49,7 +49,7 @@ use seatrial::recorder::Recorder;
 use seatrial::sim::{Ctx, EventQueue, Streams};
 use serde_json::Value;
 
-pub(crate) use judge::judge_controllers;
+pub(crate) use judge::{judge_controllers, setting};
 
 use actor::{Actor, Uids};
 use case::{Case, list, ms, text};
@@ -109,7 +109,7 @@ impl Plane {
             drains: ops_disruption::CaseDrains::new(Drains::new(&model, &streams)),
             answers: Vec::new(),
             names: Names::new(case),
-            tells_looks: judge::setting("SEATRIAL_LOOKS").is_some(),
+            tells_looks: setting("SEATRIAL_LOOKS").is_some(),
         };
         let limiters = plane.controllers.iter().map(|c| RateLimiter::new(c.backoff()));
         plane.limiters = limiters.collect();
@@ -129,7 +129,7 @@ impl Plane {
     fn run(case: &Case<'_>, uids: Uids, draw: u32) -> Result<(Self, Timeline), String> {
         let mut plane = Self::new(case, uids, draw)?;
         plane.settle();
-        let records = records::records(&plane.cluster, &mut plane.names, &plane.actor);
+        let records = records::records(&plane.cluster, &plane.names, &plane.actor);
         let mut timeline = Timeline::from([(0, records)]);
         let mut ops = case.ops.iter().peekable();
         loop {
