@@ -95,6 +95,18 @@ fn stripped(kind: Kind, tree: &Value) -> Value {
     kept
 }
 
+/// Objects have no uids here: owners get one that the checks take.
+fn with_owners(mut object: Value) -> Value {
+    const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+    let owners = object["metadata"].get_mut("ownerReferences").and_then(Value::as_array_mut);
+    for owner in owners.into_iter().flatten().filter(|owner| owner.is_object()) {
+        if owner["uid"].as_str().is_none_or(str::is_empty) {
+            owner["uid"] = NOBODY.into();
+        }
+    }
+    object
+}
+
 fn name_of(tree: &Value) -> String {
     tree["metadata"]["name"].as_str().unwrap_or_default().to_owned()
 }
@@ -142,7 +154,7 @@ impl Api for ApiServer<'_> {
     ) -> Result<Value, Status> {
         let name = name_of(&object);
         let at = At { name: &name, ..at };
-        let created = server::create(at, object)?;
+        let created = server::create(at, with_owners(object))?;
         if self.object(at).is_some() {
             return Err(Status::already_exists(at.resource, &name));
         }

@@ -7,6 +7,7 @@ mod api;
 mod autoscalers;
 mod bad_input;
 mod command_line;
+mod commands;
 mod conformance;
 mod controllers;
 mod daemon_sets;

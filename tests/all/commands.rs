@@ -1,0 +1,239 @@
+//! Whole runs whose timeline speaks kubectl: what a command does to the cluster, what is refused in
+//! which words (rules C63, C65, C157), and runbooks as shell scripts.
+
+use seatrial::api::Kind;
+use seatrial::cluster::Cluster;
+use seatrial::engine::{Outcome, World};
+use seatrial::model::{ObjectName, WorkloadKind};
+use seatrial::recorder::{Facts, Recorder, Wants};
+use serde_json::Value;
+
+use crate::support::{WEB, load_memory};
+
+const DB: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: db }
+spec:
+  serviceName: db
+  replicas: 2
+  selector: { matchLabels: { app: db } }
+  template:
+    metadata: { labels: { app: db } }
+    spec: { containers: [{ name: db, image: db:1 }] }
+";
+
+const NIGHTLY: &str = "
+apiVersion: batch/v1
+kind: CronJob
+metadata: { name: nightly }
+spec:
+  schedule: '0 3 * * *'
+  jobTemplate:
+    spec:
+      template:
+        spec: { restartPolicy: Never, containers: [{ name: m, image: m:1 }] }
+";
+
+/// A run of a timeline (YAML, or a script) with files.
+struct Run {
+    cluster: Cluster,
+    facts: Facts,
+}
+
+impl Run {
+    fn of(timeline: &str, files: &[(&str, &str)]) -> Self {
+        let scenario = format!(
+            "apiVersion: seatrial/v1
+kind: Scenario
+name: test
+cluster:
+  nodes: [{{ pool: workers, count: 3, allocatable: {{ cpu: 16, memory: 64Gi }} }}]
+  latencies: ideal
+apply: [web.yaml, db.yaml, nightly.yaml]
+behaviors: [{{ for: cronjob/nightly, run: 20s }}]
+timeline: {timeline}
+run: {{ until: 10m }}
+"
+        );
+        let web = WEB.replace("REPLICAS", "3");
+        let mut all = vec![
+            ("scenario.yaml", scenario.as_str()),
+            ("web.yaml", web.as_str()),
+            ("db.yaml", DB),
+            ("nightly.yaml", NIGHTLY),
+        ];
+        all.extend(files);
+        let model = load_memory(&all).model;
+        let recorder = Recorder::new(&model, Wants::default());
+        let world = World::new(&model, 0, recorder).with_checks();
+        let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
+        let facts = recorder.into_facts(cluster.names(), ended, events).expect("kept");
+        Self { cluster, facts }
+    }
+
+    /// Runs one script.
+    fn script(text: &str, files: &[(&str, &str)]) -> Self {
+        let mut all = vec![("upgrade.sh", text)];
+        all.extend(files);
+        Self::of("{ script: upgrade.sh }", &all)
+    }
+
+    fn name(&self, text: &str) -> ObjectName {
+        let names = self.cluster.names();
+        let symbol = |text: &str| names.get(text).unwrap_or_else(|| panic!("no name {text}"));
+        ObjectName { namespace: symbol("default"), name: symbol(text) }
+    }
+
+    fn tree(&self, kind: Kind, name: &str) -> Value {
+        let tree = self.cluster.tree(kind, self.name(name));
+        tree.map_or(Value::Null, |tree| (**tree).clone())
+    }
+
+    /// Pods of a kind of owner that run now, by image of their first container.
+    fn pods(&self, kind: WorkloadKind) -> Vec<String> {
+        let names = self.cluster.names();
+        let templates = self.cluster.templates();
+        let pods = self.cluster.pods().iter();
+        let mut images: Vec<String> = pods
+            .filter(|(_, pod)| pod.deletion.is_none())
+            .map(|(_, pod)| &templates[pod.template].template)
+            .filter(|template| template.workload.kind == kind)
+            .map(|template| names.resolve(template.spec.containers[0].image).to_owned())
+            .collect();
+        images.sort();
+        images
+    }
+
+    fn refusals(&self) -> Vec<&str> {
+        self.facts.commands.iter().filter_map(|c| c.refused.as_deref()).collect()
+    }
+}
+
+#[test]
+fn a_runbook_is_a_timeline() {
+    let run = Run::script(
+        r#"#!/bin/sh
+set -e
+# Two replicas more, then the new image.
+kubectl scale deployment/web --replicas=5
+sleep 30
+kubectl set image deployment/web \
+  app=web:v2
+sleep 1m   # until it is out
+kubectl rollout status deployment/web --timeout=60s
+kubectl set image statefulset/db db=db:2
+kubectl label node workers-0 pool=gold
+kubectl patch service web -p '{"spec":{
+  "ports":[{"port":81,"name":"more"}]}}'
+kubectl apply -f - <<EOF
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: settings }
+data: { level: '3' }
+EOF
+kubectl get pods -o wide
+"#,
+        &[],
+    );
+    let words = ["The Service \"web\" is invalid: spec.ports[1].name: Required value"];
+    assert_eq!(run.refusals(), words);
+    assert_eq!(run.pods(WorkloadKind::Deployment), vec!["web:v2"; 5]);
+    assert_eq!(run.pods(WorkloadKind::StatefulSet), vec!["db:2"; 2]);
+    let at: Vec<String> = run.facts.commands.iter().map(|c| c.at.to_string()).collect();
+    assert_eq!(at[..3], ["0:00", "0:30", "1:30"].map(str::to_owned));
+    let text = &run.facts.commands[1].text;
+    assert_eq!(text, "kubectl set image deployment/web app=web:v2");
+    assert_eq!(run.tree(Kind::ConfigMap, "settings")["data"]["level"], "3");
+}
+
+#[test]
+fn rollouts_go_back() {
+    let run = Run::of(
+        "
+  - { at: 1m, run: kubectl set image deployment/web app=web:v2 }
+  - { at: 1m, run: kubectl set image sts/db db=db:2 }
+  - { at: 3m, run: kubectl rollout undo deployment/web }
+  - { at: 3m, run: kubectl rollout undo statefulset/db }
+  - { at: 5m, run: kubectl rollout undo deployment/web --to-revision=9 }
+  - { at: 6m, run: kubectl rollout pause deployment/web }
+  - { at: 6m, run: kubectl rollout restart deployment/web }
+  - { at: 7m, run: kubectl rollout resume deployment/web }
+  - { at: 8m, run: kubectl rollout history deployment/web }",
+        &[],
+    );
+    assert_eq!(run.pods(WorkloadKind::Deployment), vec!["web:v1"; 3]);
+    assert_eq!(run.pods(WorkloadKind::StatefulSet), vec!["db:1"; 2]);
+    let words = [
+        "error: unable to find specified revision 9 in history",
+        "error: deployments.apps \"web\" can't restart paused deployment (run rollout resume first)",
+    ];
+    assert_eq!(run.refusals(), words);
+}
+
+#[test]
+fn objects_come_change_and_go() {
+    let more = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: extra }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: extra } }
+  template:
+    metadata: { labels: { app: extra } }
+    spec: { containers: [{ name: x, image: x:1 }] }
+";
+    let next = more.replace("x:1", "x:2").replace("replicas: 2", "replicas: 4");
+    let run = Run::of(
+        "
+  - { at: 1m, run: kubectl apply -f extra.yaml }
+  - { at: 2m, run: kubectl apply -f next.yaml }
+  - { at: 3m, run: kubectl delete deployment web }
+  - { at: 3m, run: kubectl create job manual --from=cronjob/nightly }
+  - { at: 3m, run: kubectl autoscale deployment extra --max=6 --cpu=80% }
+  - { at: 3m, run: kubectl expose deployment extra --port=80 }
+  - { at: 3m, run: kubectl run solo --image=solo:1 }
+  - { at: 3m, run: kubectl taint nodes workers-1 dedicated=db:NoSchedule }
+  - { at: 3m, run: kubectl cordon workers-2 }
+  - { at: 4m, run: kubectl delete pod solo --grace-period=0 --force }
+  - { at: 5m, run: kubectl scale deployment/web --replicas=2 }
+  - { at: 6m, run: kubectl apply -f extra.yaml }",
+        &[("extra.yaml", more), ("next.yaml", &next)],
+    );
+    let words = ["Error from server (NotFound): deployments.apps \"web\" not found"];
+    assert_eq!(run.refusals(), words);
+    assert_eq!(run.pods(WorkloadKind::Deployment), vec!["x:1"; 2]);
+    assert_eq!(run.pods(WorkloadKind::Pod), Vec::<String>::new());
+    assert_eq!(run.cluster.jobs().iter().count(), 1, "the Job that was made by hand");
+    let hpas = run.cluster.hpa_ids().filter_map(|id| run.cluster.hpa(id)).count();
+    assert_eq!(hpas, 1);
+    let node = |name: &str| {
+        let symbol = run.cluster.names().get(name).expect("a name");
+        let id = run.cluster.node_named(symbol).expect("a node");
+        &run.cluster.nodes()[id].spec
+    };
+    assert_eq!(node("workers-1").taints.len(), 1);
+    assert!(node("workers-2").unschedulable);
+}
+
+#[test]
+fn the_api_server_refuses_with_the_field() {
+    let run = Run::script(
+        r#"
+sleep 60
+kubectl patch sts db -p '{"spec":{"serviceName":"x"}}'
+kubectl set resources deployment web --requests=cpu=2 --limits=cpu=1
+kubectl patch deployment web --type=json -p '[{"op":"remove","path":"/x"}]'
+kubectl rollout restart deployment/web
+kubectl rollout restart deployment/web
+"#,
+        &[],
+    );
+    let refusals = run.refusals();
+    assert!(refusals[0].starts_with("The StatefulSet \"db\" is invalid: spec: Forbidden: updates"));
+    assert!(refusals[1].contains("must be less than or equal to cpu limit of 1"), "{refusals:?}");
+    assert!(refusals[2].starts_with("The request is invalid: error in remove for path: '/x'"));
+    assert!(refusals[3].starts_with("error: failed to create patch for web"), "{refusals:?}");
+    assert_eq!(refusals.len(), 4);
+}
