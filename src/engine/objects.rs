@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::Kind;
+use crate::api::{self, Kind};
 use crate::base::{Interner, Symbol, go_time::Timestamp};
 use crate::cluster::{Cluster, Deployment, Node, Phase, Pod, ReplicaSet, Revision};
 use crate::model::{Labels, ObjectName, OwnerRef, Resources, Taint, TaintEffect, WorkloadKind};
@@ -76,6 +76,10 @@ fn declared(kind: Kind, name: ObjectName, tree: &Value, cluster: &Cluster) -> Va
         }
         Kind::StatefulSet => {
             let id = cluster.stateful_sets().named(name);
+            // Claim templates are stored with kind and version, which manifests leave out.
+            if let Ok(stored) = api::create(kind, object.clone()) {
+                object = stored;
+            }
             if let Some(row) = id.and_then(|id| cluster.stateful_sets().get(id)) {
                 object["metadata"]["generation"] = row.generation.into();
             }

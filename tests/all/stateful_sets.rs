@@ -126,3 +126,15 @@ fn a_service_selects_one_pod_by_name() {
         behind.iter().map(|id| cluster.pods()[*id].name.text(cluster.names())).collect();
     assert_eq!(names, ["db-1"]);
 }
+
+/// kubectl changes the image of a StatefulSet that has claim templates: no immutable field moves.
+#[test]
+fn an_image_can_be_set_beside_claim_templates() {
+    let mut world = world("Parallel");
+    let line = "kubectl set image statefulset/db db=db:v2";
+    let output = world.kubectl(at(60), line, &Default::default()).expect("words of kubectl");
+    assert_eq!((output.exit_code, output.stderr.as_str()), (0, ""));
+    world.step_until(at(300));
+    let status = set(world.cluster()).status;
+    assert_eq!((status.updated, status.current_revision), (3, status.update_revision));
+}

@@ -132,7 +132,6 @@ impl NodeLifecycleController {
 
     /// The NoExecute taint that goes with a condition: swapped at once if the opposite one is
     /// there, queued if there is none, removed when the node is ready.
-    #[expect(clippy::too_many_arguments, reason = "what one taint of one node needs")]
     fn process_taint(
         &mut self,
         (id, node): (NodeId, &Node),

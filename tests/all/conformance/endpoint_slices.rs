@@ -56,7 +56,7 @@ fn conformance_endpoint_slice_hints() {
             ours.push(world.hinted(&slices, likely, written, overloaded, &done));
         }
         let agrees = |theirs: &&Value| list(theirs) == ours;
-        if outcomes.iter().any(|theirs| agrees(theirs)) {
+        if outcomes.iter().any(agrees) {
             return Ok(());
         }
         let first = (0..ours.len()).find(|at| outcomes.iter().all(|o| o[*at] != ours[*at]));

@@ -89,10 +89,9 @@ fn present(lives: &[&Life], t: u64, has_pods: bool) -> Vec<Value> {
     let mut slices: Vec<Value> = lives.iter().filter_map(|life| at(life, t)).cloned().collect();
     if !has_pods {
         for slice in &mut slices {
-            let rows = |of: &Value| nameless(list(of));
-            slice["endpoints"] = rows(&slice["endpoints"]);
+            slice["endpoints"] = nameless(list(&slice["endpoints"]));
             if let Some(all) = slice["alt"]["endpoints"].as_array() {
-                slice["alt"]["endpoints"] = all.iter().map(rows).collect();
+                slice["alt"]["endpoints"] = all.iter().map(|of| nameless(list(of))).collect();
             }
         }
     }
