@@ -3,13 +3,13 @@
 use crate::base::{Duration, SimTime};
 use crate::cluster::{Cluster, Serving};
 use crate::event::{CallRef, TrafficEvent};
-use crate::model::{NodeId, PodRef, ServiceKind};
+use crate::model::{NodeId, PodRef};
 use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
-use super::choice::{Choice, choose, choose_local, one_of};
 use super::ends::End;
-use super::{Call, Caller, Hop, Purpose, Stage, Traffic, event};
+use super::route::{high, low};
+use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// What a call that reaches a pod meets.
 enum Door {
@@ -26,30 +26,20 @@ impl Traffic {
     #[inline]
     pub(super) fn attempt(&mut self, mut call: Call, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
-        match &self.hop {
-            Hop::Constant(hop, _) => call.set_hop(*hop),
-            Hop::Drawn(hop) => {
-                call.set_hop(Duration::from_secs_f64(hop.quantile(call.chance(Purpose::Hop))));
-            }
-        }
+        self.set_hop(&mut call);
         if let Err(end) = self.connect(&mut call, cluster, now) {
             return self.settle(call, end, ctx);
         }
         let hop = call.hop();
         let sent = self.calls.insert(call);
-        match self.hop {
-            _ if hop.is_zero() => self.arrive(sent, cluster, ctx),
-            Hop::Constant(_, Some(lane)) => {
-                ctx.queue.push_lane(lane, event(TrafficEvent::Arrive(sent)));
-            }
-            Hop::Constant(_, None) | Hop::Drawn(_) => {
-                ctx.after(hop, event(TrafficEvent::Arrive(sent)));
-            }
+        if hop.is_zero() {
+            self.arrive(sent, cluster, ctx);
+        } else {
+            self.send(hop, event(TrafficEvent::Arrive(sent)), ctx);
         }
     }
 
-    /// Finds the pod that an attempt goes to: by a kept connection, or by the choice of the proxy
-    /// on the caller's node.
+    /// Finds the pod that an attempt goes to: by a kept connection, or by a new one.
     #[inline]
     fn connect(&mut self, call: &mut Call, cluster: &Cluster, now: SimTime) -> Result<(), End> {
         let word = call.word(Purpose::Route);
@@ -59,54 +49,8 @@ impl Traffic {
             call.is_kept = true;
             return Ok(());
         }
-        let is_local = is_local(call, cluster);
-        let set = self.proxies.applied(cluster, node, call.service, now);
-        let choice = if is_local {
-            choose_local(set, node, low(word))
-        } else {
-            choose(set, node, || cluster.nodes()[node].spec.zone, low(word))
-        };
-        let cause = Cause::NoReadyPod;
-        match choice {
-            Choice::Pod(pod) => {
-                call.server = pod;
-                Ok(())
-            }
-            Choice::Reject => Err(End { fate: Fate::NoEndpoint, cause, at: now }),
-            Choice::Drop => Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) }),
-        }
-    }
-
-    /// The node whose proxy chooses: of a call from outside one of those that are ready and up,
-    /// of a pod's call the pod's.
-    #[inline]
-    fn entry(
-        &mut self,
-        call: &mut Call,
-        word: u32,
-        cluster: &Cluster,
-        now: SimTime,
-    ) -> Result<NodeId, End> {
-        match call.caller {
-            Caller::Source(source, _) => {
-                let balanced = balanced_entry(call, word, cluster);
-                let entries = self.entries(cluster);
-                let any = (!entries.is_empty()).then(|| entries[one_of(word, entries.len())]);
-                let Some(node) = balanced.or(any) else {
-                    return Err(End {
-                        fate: Fate::TimedOut,
-                        cause: Cause::NodeDown,
-                        at: call.deadline.max(now),
-                    });
-                };
-                call.caller = Caller::Source(source, node);
-                Ok(node)
-            }
-            Caller::Call(parent) => {
-                let parent = self.calls.get(parent).expect("a pod calls while it serves");
-                Ok(self.servers.get(parent.server).expect("it has a server").node)
-            }
-        }
+        call.server = self.route(call, node, low(word), cluster, now)?;
+        Ok(())
     }
 
     #[inline]
@@ -295,42 +239,4 @@ fn time(call: &mut Call, id: CallRef, ctx: &mut Ctx<'_>) {
         call.is_timed = true;
         ctx.at(call.deadline.max(ctx.now()), event(TrafficEvent::Timeout(id)));
     }
-}
-
-/// Whether only pods on the node itself may take a call: `internalTrafficPolicy: Local` for pods'
-/// calls, `externalTrafficPolicy: Local` for calls from outside (rule N158).
-#[inline]
-fn is_local(call: &Call, cluster: &Cluster) -> bool {
-    let spec = cluster.service(call.service).map(|row| &row.spec);
-    spec.is_some_and(|spec| match call.caller {
-        Caller::Source(..) => spec.external_local && is_outside(spec.kind),
-        Caller::Call(_) => spec.internal_local,
-    })
-}
-
-/// Whether calls from outside come by a node's port or a load balancer.
-const fn is_outside(kind: ServiceKind) -> bool {
-    matches!(kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
-}
-
-/// Under `externalTrafficPolicy: Local`, the node that the load balancer chooses: one with usable
-/// endpoints, by their number (rule N162).
-#[inline]
-fn balanced_entry(call: &Call, word: u32, cluster: &Cluster) -> Option<NodeId> {
-    if !is_local(call, cluster) {
-        return None;
-    }
-    let set = &cluster.service(call.service)?.endpoints;
-    let index = set.usable.get(one_of(word, set.usable.len()))?;
-    Some(set.endpoints[crate::base::cast::usize_of(*index)].node)
-}
-
-/// The two halves of a random word.
-const fn high(word: u64) -> u32 {
-    (word >> 32) as u32
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the other half is for another choice")]
-const fn low(word: u64) -> u32 {
-    word as u32
 }

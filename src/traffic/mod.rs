@@ -33,19 +33,21 @@ mod attempts;
 mod call;
 mod choice;
 mod ends;
+mod route;
 mod servers;
 mod sources;
 mod stops;
 
-use crate::base::{Distribution, Duration, IdVec, SimTime, Slots};
+use crate::base::{Duration, IdVec, SimTime, Slots};
 use crate::cluster::{
     Change, Cluster, Component, NodeChange, Plan, ProxyView, Serving, TrafficRole, Write,
 };
 use crate::event::{CallId, Event, TrafficEvent};
 use crate::model::{Model, NodeId, PodRef, SourceId};
-use crate::sim::{Ctx, LaneId, Streams};
+use crate::sim::{Ctx, Streams};
 
 use call::{Call, Caller, Purpose, Stage};
+use route::Hop;
 use servers::Servers;
 use sources::Source;
 
@@ -63,22 +65,11 @@ pub struct Traffic {
     horizon: SimTime,
 }
 
-/// One way from caller to server.
-#[derive(Debug)]
-enum Hop {
-    /// Always the same, with the lane of calls on their way.
-    Constant(Duration, Option<LaneId>),
-    /// Drawn once a call: both ways take the same.
-    Drawn(Distribution),
-}
-
 impl Traffic {
     /// Before the run begins.
     #[must_use]
     pub fn new(model: &Model, streams: &Streams) -> Self {
         let sources = model.traffic.iter();
-        let hop = &model.latencies.hop;
-        let constant = hop.is_constant().then(|| Duration::from_secs_f64(hop.quantile(0.5)));
         Self {
             sources: sources.map(|spec| Source::new(spec, &model.names, streams)).collect(),
             calls: Slots::new(),
@@ -86,7 +77,7 @@ impl Traffic {
             proxies: ProxyView::new(&model.latencies, streams),
             entries: Vec::new(),
             entries_are_stale: true,
-            hop: constant.map_or_else(|| Hop::Drawn(hop.clone()), |hop| Hop::Constant(hop, None)),
+            hop: Hop::new(&model.latencies.hop),
             horizon: model.run.until.unwrap_or(SimTime::MAX),
         }
     }
@@ -119,9 +110,7 @@ impl Traffic {
 
 impl Component<TrafficEvent> for Traffic {
     fn start(&mut self, cluster: &Cluster, _plan: &mut Plan, ctx: &mut Ctx<'_>) {
-        if let Hop::Constant(hop, lane) = &mut self.hop {
-            *lane = (!hop.is_zero()).then(|| ctx.queue.add_lane(*hop));
-        }
+        self.hop.start(ctx);
         for id in self.sources.ids() {
             self.sources[id].start(id, cluster, ctx);
         }

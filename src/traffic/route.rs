@@ -1,0 +1,156 @@
+//! The way of a call: through which node it comes in, which pod the proxy there chooses, and how
+//! long the wire takes.
+
+use crate::base::{Distribution, Duration, SimTime};
+use crate::cluster::Cluster;
+use crate::event::Event;
+use crate::model::{NodeId, PodRef, ServiceKind};
+use crate::record::{Cause, Fate};
+use crate::sim::{Ctx, LaneId};
+
+use super::choice::{Choice, choose, choose_local, one_of};
+use super::ends::End;
+use super::{Call, Caller, Purpose, Traffic};
+
+/// One way from caller to server.
+#[derive(Debug)]
+pub(super) enum Hop {
+    /// Always the same, with the lane of calls on their way.
+    Constant(Duration, Option<LaneId>),
+    /// Drawn once a call: both ways take the same.
+    Drawn(Distribution),
+}
+
+impl Hop {
+    pub(super) fn new(hop: &Distribution) -> Self {
+        if hop.is_constant() {
+            Self::Constant(Duration::from_secs_f64(hop.quantile(0.5)), None)
+        } else {
+            Self::Drawn(hop.clone())
+        }
+    }
+
+    /// The run begins.
+    pub(super) fn start(&mut self, ctx: &mut Ctx<'_>) {
+        if let Self::Constant(hop, lane) = self {
+            *lane = (!hop.is_zero()).then(|| ctx.queue.add_lane(*hop));
+        }
+    }
+}
+
+impl Traffic {
+    /// Draws how long one way takes.
+    #[inline]
+    pub(super) fn set_hop(&self, call: &mut Call) {
+        match &self.hop {
+            Hop::Constant(hop, _) => call.set_hop(*hop),
+            Hop::Drawn(hop) => {
+                call.set_hop(Duration::from_secs_f64(hop.quantile(call.chance(Purpose::Hop))));
+            }
+        }
+    }
+
+    /// Lets an event happen after a hop.
+    #[inline]
+    pub(super) fn send(&self, hop: Duration, event: Event, ctx: &mut Ctx<'_>) {
+        match self.hop {
+            Hop::Constant(all, Some(lane)) if all == hop => ctx.queue.push_lane(lane, event),
+            Hop::Constant(..) | Hop::Drawn(_) => ctx.after(hop, event),
+        }
+    }
+
+    /// The pod that the proxy of a node chooses for a new connection.
+    #[inline]
+    pub(super) fn route(
+        &mut self,
+        call: &Call,
+        node: NodeId,
+        word: u32,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> Result<PodRef, End> {
+        let is_local = is_local(call, cluster);
+        let set = self.proxies.applied(cluster, node, call.service, now);
+        let choice = if is_local {
+            choose_local(set, node, word)
+        } else {
+            choose(set, node, || cluster.nodes()[node].spec.zone, word)
+        };
+        let cause = Cause::NoReadyPod;
+        match choice {
+            Choice::Pod(pod) => Ok(pod),
+            Choice::Reject => Err(End { fate: Fate::NoEndpoint, cause, at: now }),
+            Choice::Drop => Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) }),
+        }
+    }
+
+    /// The node whose proxy chooses: of a call from outside one of those that are ready and up,
+    /// of a pod's call the pod's.
+    #[inline]
+    pub(super) fn entry(
+        &mut self,
+        call: &mut Call,
+        word: u32,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> Result<NodeId, End> {
+        match call.caller {
+            Caller::Source(source, _) => {
+                let balanced = balanced_entry(call, word, cluster);
+                let entries = self.entries(cluster);
+                let any = (!entries.is_empty()).then(|| entries[one_of(word, entries.len())]);
+                let Some(node) = balanced.or(any) else {
+                    return Err(End {
+                        fate: Fate::TimedOut,
+                        cause: Cause::NodeDown,
+                        at: call.deadline.max(now),
+                    });
+                };
+                call.caller = Caller::Source(source, node);
+                Ok(node)
+            }
+            Caller::Call(parent) => {
+                let parent = self.calls.get(parent).expect("a pod calls while it serves");
+                Ok(self.servers.get(parent.server).expect("it has a server").node)
+            }
+        }
+    }
+}
+
+/// Whether only pods on the node itself may take a call: `internalTrafficPolicy: Local` for pods'
+/// calls, `externalTrafficPolicy: Local` for calls from outside (rule N158).
+#[inline]
+fn is_local(call: &Call, cluster: &Cluster) -> bool {
+    let spec = cluster.service(call.service).map(|row| &row.spec);
+    spec.is_some_and(|spec| match call.caller {
+        Caller::Source(..) => spec.external_local && is_outside(spec.kind),
+        Caller::Call(_) => spec.internal_local,
+    })
+}
+
+/// Whether calls from outside come by a node's port or a load balancer.
+const fn is_outside(kind: ServiceKind) -> bool {
+    matches!(kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
+}
+
+/// Under `externalTrafficPolicy: Local`, the node that the load balancer chooses: one with usable
+/// endpoints, by their number (rule N162).
+#[inline]
+fn balanced_entry(call: &Call, word: u32, cluster: &Cluster) -> Option<NodeId> {
+    if !is_local(call, cluster) {
+        return None;
+    }
+    let set = &cluster.service(call.service)?.endpoints;
+    let index = set.usable.get(one_of(word, set.usable.len()))?;
+    Some(set.endpoints[crate::base::cast::usize_of(*index)].node)
+}
+
+/// The two halves of a random word.
+pub(super) const fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the other half is for another choice")]
+pub(super) const fn low(word: u64) -> u32 {
+    word as u32
+}
