@@ -20,6 +20,7 @@
 
 mod admission;
 mod exits;
+pub mod machine;
 mod node_reports;
 mod probes;
 mod start;

@@ -1,0 +1,1 @@
+//! Admission (rules N40 to N46).

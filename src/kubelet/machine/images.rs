@@ -1,0 +1,1 @@
+//! The image manager (rules N60 to N63).
