@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 an expectation not met,
 //! 2 bad input, 3 a limit passed, 4 could not read or write, 101 a bug of ours.
 
+mod advise;
 mod check;
 mod compare;
 mod explain;
@@ -31,6 +32,8 @@ enum Command {
     Check(check::Arguments),
     /// Run two scenarios over the same seeds: the difference of each headline number
     Compare(compare::Arguments),
+    /// Search the open values of a scenario for the best that holds every line
+    Advise(advise::Arguments),
     /// Say why a pod went where it went, or nowhere, and what would have helped
     Explain(explain::Arguments),
     /// Print the JSON Schema of the scenario file
@@ -75,6 +78,7 @@ fn dispatch(command: &Command) -> Exit {
     match command {
         Command::Run(arguments) => run::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Advise(arguments) => advise::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema => {

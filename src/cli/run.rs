@@ -45,7 +45,7 @@ pub(super) struct Settings {
     /// How many replications
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub replications: Option<u32>,
-    /// Lay a value over the scenario, as in run.seed=7
+    /// Lay a value over the scenario (run.seed=7) or an object (hpa/web:spec.maxReplicas=9)
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
     /// How many replications at once; results are the same for any number
@@ -65,7 +65,7 @@ impl Settings {
     }
 
     /// How many replications at once: all processors unless somebody says otherwise.
-    fn jobs(&self) -> usize {
+    pub(super) fn jobs(&self) -> usize {
         let all = std::thread::available_parallelism().map_or(1, usize::from);
         self.jobs.map_or(all, |jobs| usize::try_from(jobs).unwrap_or(usize::MAX))
     }
@@ -79,13 +79,25 @@ pub(super) struct Ready {
 
 /// Reads and checks a scenario; what is wrong is shown.
 pub(super) fn ready(file: &str, settings: &Settings) -> Result<Ready, Exit> {
-    let mut loaded = match scenario::load(&Place::on_disk(file), &settings.assignments()) {
+    let ready = ready_with(file, settings, [])?;
+    show(&ready.loaded.found, &ready.loaded.sources);
+    Ok(ready)
+}
+
+/// As [`ready`] with more values laid over the scenario; warnings are not shown.
+pub(super) fn ready_with(
+    file: &str,
+    settings: &Settings,
+    sets: impl IntoIterator<Item = String>,
+) -> Result<Ready, Exit> {
+    let sets: Vec<String> = settings.assignments().into_iter().chain(sets).collect();
+    let mut loaded = match scenario::load(&Place::on_disk(file), &sets) {
         Ok(loaded) => loaded,
         Err(refused) => return Err(refuse(*refused)),
     };
     let expect = expectations(&mut loaded);
-    show(&loaded.found, &loaded.sources);
     if loaded.found.has_errors() {
+        show(&loaded.found, &loaded.sources);
         return Err(Exit::BadInput);
     }
     Ok(Ready { loaded, expect })

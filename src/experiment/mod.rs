@@ -9,6 +9,8 @@
 //! The result is the same for any number of threads: a run depends on the model and its number
 //! alone, and results are folded in that order.
 
+pub mod advise;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -87,7 +89,7 @@ pub fn run(
         progress(*ended);
         result
     };
-    let all = in_parallel(replications.max(1), jobs, &one);
+    let all = in_parallel(replications.max(1), jobs, one);
     let mut runs = Vec::with_capacity(all.len());
     let mut first = None;
     for result in all {
@@ -121,20 +123,14 @@ fn run_once(
     Ok(((replication == 0).then_some(facts), numbers))
 }
 
-/// The results of all replications, in their order.
-fn in_parallel(
-    replications: u32,
-    jobs: usize,
-    one: &(dyn Fn(u32) -> RunResult + Sync),
-) -> Vec<RunResult> {
-    let threads = jobs.clamp(1, crate::base::cast::usize_of(replications));
+/// The results of tasks 0 to `count`, in their order.
+fn in_parallel<T: Send>(count: u32, jobs: usize, one: impl Fn(u32) -> T + Sync + Send) -> Vec<T> {
+    let threads = jobs.clamp(1, crate::base::cast::usize_of(count).max(1));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     match pool {
-        Ok(pool) if threads > 1 => {
-            pool.install(|| (0..replications).into_par_iter().map(one).collect())
-        }
+        Ok(pool) if threads > 1 => pool.install(|| (0..count).into_par_iter().map(one).collect()),
         // One thread, or a system that gives none.
-        Ok(_) | Err(_) => (0..replications).map(one).collect(),
+        Ok(_) | Err(_) => (0..count).map(one).collect(),
     }
 }
 

@@ -40,7 +40,7 @@ pub use delete::Delete;
 pub use label::Labels;
 pub use nodes::{Drain, Taint, Taints};
 pub use patch::Patch;
-pub use resources::{Resource, resource, resource_of};
+pub use resources::{Resource, kind_called, resource, resource_of};
 pub use rollout::Rollout;
 pub use scale::Scale;
 pub use set::{Env, Set};

@@ -111,6 +111,13 @@ pub fn resource_of(api_version: &str, kind: &str) -> Option<&'static Resource> {
     RESOURCES.iter().find(|row| row.name == kind && row.group == group)
 }
 
+/// The kind that a word of the command line stands for: its name, plural or a short name.
+#[must_use]
+pub fn kind_called(word: &str) -> Option<&'static str> {
+    let lower = word.to_lowercase();
+    RESOURCES.iter().find(|row| row.is_called(&lower)).map(|row| row.name)
+}
+
 /// The resource that a word stands for.
 pub(super) fn resource_called(
     word: &str,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::tree::{
-    Diagnostic, Diagnostics, FileId, NodeId, ParseOptions, Severity, Sources, Span, Spanned, Tree,
-    Value, parse,
+    Assignment, Diagnostic, Diagnostics, FileId, NodeId, ParseOptions, Severity, Sources, Span,
+    Spanned, Tree, Value, parse,
 };
 
 use super::find::Found;
@@ -39,6 +39,19 @@ impl Document {
     #[must_use]
     pub fn tree(&self) -> &Arc<Tree> {
         &self.tree
+    }
+
+    /// Lays a value over the object. What it is and what it is called cannot be changed so.
+    pub fn set(&mut self, assignment: &Assignment, found: &mut Diagnostics) {
+        let path = assignment.path();
+        if matches!(
+            path.value.as_str(),
+            "kind" | "apiVersion" | "metadata.name" | "metadata.namespace"
+        ) {
+            let message = format!("{} says which object it is: it cannot be set", path.value);
+            return found.push(Diagnostic::error(path.span, message));
+        }
+        assignment.apply(Arc::make_mut(&mut self.tree), self.node, found);
     }
 
     /// Where messages about the object as a whole point: its name.

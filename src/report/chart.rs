@@ -95,6 +95,8 @@ pub enum Layer {
     Line(Series),
     /// Each value holds until the next point, the last one to the end of the axis.
     Step(Series),
+    /// A dot at each point; their order means nothing.
+    Dots(Series),
     /// Series on top of each other, the first at the bottom, over common x values.
     /// What is above zero is drawn at least one pixel high, so that a rare failure is seen.
     Stacked {
@@ -385,6 +387,12 @@ impl Layer {
     #[must_use]
     pub fn step(name: impl Into<String>, role: Role, points: Vec<(f64, f64)>) -> Self {
         Self::Step(Series { name: name.into(), role, points })
+    }
+
+    /// A [`Layer::Dots`].
+    #[must_use]
+    pub fn dots(name: impl Into<String>, role: Role, points: Vec<(f64, f64)>) -> Self {
+        Self::Dots(Series { name: name.into(), role, points })
     }
 
     /// A [`Layer::Stacked`] of steps.

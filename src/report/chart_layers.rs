@@ -67,7 +67,7 @@ pub(super) fn extent(panel: &Panel, x_log: bool) -> (Span, Span) {
     let y_log = panel.y.scale == Scale::Log;
     for layer in &panel.layers {
         match layer {
-            Layer::Line(series) | Layer::Step(series) => {
+            Layer::Line(series) | Layer::Step(series) | Layer::Dots(series) => {
                 for (px, py) in series.points.iter().filter(|(_, py)| py.is_finite()) {
                     x.add_on(*px, x_log);
                     y.add_on(*py, y_log);
@@ -131,6 +131,7 @@ pub(super) fn keys(panel: &Panel, x_log: bool) -> Vec<Key> {
     for layer in &panel.layers {
         match layer {
             Layer::Line(s) | Layer::Step(s) => add(&s.name, s.role, Swatch::Line, dash(s)),
+            Layer::Dots(s) => add(&s.name, s.role, Swatch::Dot, &[]),
             Layer::Stacked { series, .. } => {
                 series.iter().for_each(|s| add(&s.name, s.role, Swatch::Box, &[]));
             }
@@ -178,6 +179,7 @@ pub(super) fn draw(panel: &Panel, frame: &Frame) -> Vec<Group> {
                 dash: dash(s),
                 ..curve(&s.name, s.role, steps(&s.points, frame), frame)
             }),
+            Layer::Dots(s) => groups.push(dots(s, frame)),
             Layer::Stacked { x, series, shape } => groups.extend(stack(x, series, *shape, frame)),
             Layer::Band { name, role, points } => groups.push(band(name, *role, points, frame)),
             Layer::Bars { name, role, bars } => {
@@ -218,6 +220,13 @@ pub(super) fn series_group(name: &str, frame: &Frame, marks: Vec<Mark>) -> Group
         marks,
         ..Group::default()
     }
+}
+
+fn dots(series: &Series, frame: &Frame) -> Group {
+    let paint = Paint::solid(series.role.rgb());
+    let places = series.points.iter().filter_map(|point| frame.point(*point));
+    let marks = places.map(|at| Mark::Dot { at, radius: 5.0, paint });
+    series_group(&series.name, frame, marks.collect())
 }
 
 fn curve(name: &str, role: Role, runs: Vec<Vec<Point>>, frame: &Frame) -> Group {

@@ -136,6 +136,12 @@ impl Expect {
         Err(ExpectError { range: self.path_range.clone(), message, hint: Some(hint) })
     }
 
+    /// The path that it compares.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether it holds: in every run, or of the mean. A number that a run does not have fails.
     #[must_use]
     pub fn judge(&self, summary: &Summary) -> Verdict {
@@ -323,6 +329,24 @@ const fn unit_name(unit: Unit) -> &'static str {
         | Unit::Count
         | Unit::Usd
         | Unit::UsdPerHour => unit.as_str(),
+    }
+}
+
+/// The path of a run of the model that a text names: whole, or its last segment alone if only one
+/// path ends so.
+///
+/// # Errors
+/// What was probably meant, if there is none.
+pub fn known_path(text: &str, known: &Metrics) -> Result<Path, String> {
+    if let Some((path, _)) = known.iter().find(|(path, _)| is_text_of(path, text)) {
+        return Ok(path.clone());
+    }
+    let ends = |path: &Path| path.segments().last().is_some_and(|last| last == text);
+    let mut ending = known.iter().map(|(path, _)| path).filter(|path| ends(path));
+    match (ending.next(), ending.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (Some(first), Some(second)) => Err(format!("{first:#} or {second:#}?")),
+        (None, _) => Err(closest(text, known)),
     }
 }
 

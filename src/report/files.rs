@@ -131,6 +131,25 @@ impl Folder {
         Ok(Written { tables: 0, charts: figures.len() })
     }
 
+    /// Writes a result that is one JSON file, its text and charts, and puts the folder into its
+    /// place.
+    ///
+    /// # Errors
+    /// If something cannot be written; then nothing changes at the place.
+    pub fn finish_pages(
+        self,
+        name: &str,
+        json: &str,
+        text: &str,
+        figures: &[(String, super::chart::Figure)],
+    ) -> io::Result<()> {
+        let root = self.temporary.path();
+        fs::write(root.join(name), json)?;
+        fs::write(root.join("summary.txt"), text)?;
+        write_charts(&root.join("charts"), figures)?;
+        self.settle()
+    }
+
     /// One rename; what was there before goes away after it.
     fn settle(self) -> io::Result<()> {
         let Self { target, temporary } = self;
@@ -175,7 +194,8 @@ fn may_be_replaced(target: &Path) -> io::Result<bool> {
     if !target.is_dir() {
         return Ok(false);
     }
-    let is_result = ["summary.json", "compare.json"].iter().any(|f| target.join(f).exists());
+    let is_result =
+        ["summary.json", "compare.json", "advise.json"].iter().any(|f| target.join(f).exists());
     Ok(is_result || fs::read_dir(target)?.next().is_none())
 }
 

@@ -3,6 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod advice;
+pub mod candidates;
 pub mod chart;
 mod chart_layers;
 mod chart_layout;

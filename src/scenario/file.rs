@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::tree::Spanned;
 
 use super::law::Law;
+use super::search::Values;
 use super::units::{Amount, Cpu, PerHour, PerSecond, Share, Size, Span};
 
 /// A scenario: what a manifest cannot know.
@@ -46,6 +47,10 @@ pub struct ScenarioFile {
     /// Horizon, seed, replications.
     #[serde(default)]
     pub run: Spanned<RunFile>,
+    /// Values that are open, for `seatrial advise`: a path as of `--set` (of this file, or
+    /// `KIND/NAME:path` of an object of the manifests), and a list or a range of values.
+    #[serde(default)]
+    pub search: BTreeMap<String, Spanned<Values>>,
     /// What must hold; paths are those of summary.json.
     #[serde(default)]
     pub expect: Vec<Spanned<String>>,

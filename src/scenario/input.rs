@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::manifest::{self, Document, Loader, PathSpec};
-use crate::tree::{Diagnostics, FileId, ParseOptions, SourceFile, Sources, Span, Spanned};
+use crate::tree::{
+    Assignment, Diagnostics, FileId, ParseOptions, SourceFile, Sources, Span, Spanned,
+};
 
 /// Files and findings.
 #[derive(Debug)]
@@ -16,12 +18,14 @@ pub(super) struct Input {
     pub found: Diagnostics,
     /// Names of policies that profiles of the scheduler may enable.
     pub policies: Vec<String>,
+    /// What is laid over objects of the manifests.
+    pub sets: Vec<Assignment>,
 }
 
 impl Input {
     pub(super) fn new(loader: Loader) -> Self {
         let (sources, found) = (Sources::new(), Diagnostics::new());
-        Self { loader, sources, found, policies: Vec::new() }
+        Self { loader, sources, found, policies: Vec::new(), sets: Vec::new() }
     }
 
     /// A file that the scenario names (plain or gzip).

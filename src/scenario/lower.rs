@@ -45,6 +45,7 @@ pub(super) fn lower(
     if let Some(from) = &file.cluster.from {
         documents.extend(objects::sorted(input.read_manifests(std::slice::from_ref(from)), input));
     }
+    objects::set(&mut documents, input);
     let mut gaps = Gaps {
         objects: damaged.contains("apply") || input.found.error_count() > before,
         nodes: damaged.contains("cluster"),

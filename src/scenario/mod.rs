@@ -25,6 +25,7 @@ mod rates;
 mod run;
 mod scheduler;
 mod script;
+mod search;
 mod show;
 mod show_scheduler;
 mod timeline;
@@ -36,11 +37,14 @@ use std::sync::Arc;
 
 use crate::manifest::{self, Loader};
 use crate::model::Model;
-use crate::tree::{self, Diagnostic, Diagnostics, InPart, ParseOptions, Sources, Span, Spanned};
+use crate::tree::{
+    self, Assignment, Diagnostic, Diagnostics, InPart, ParseOptions, Sources, Span, Spanned,
+};
 
 use input::Input;
 
 pub use file::ScenarioFile;
+pub use search::{Knob, Values};
 pub use show::show;
 pub use timeline::part;
 
@@ -51,6 +55,8 @@ pub struct Loaded {
     pub model: Arc<Model>,
     /// The lines of `expect`, with their places.
     pub expect: Vec<Spanned<String>>,
+    /// The values that are open, by path.
+    pub knobs: Vec<Knob>,
     /// All objects as trees with defaults.
     pub objects: Vec<Arc<serde_json::Value>>,
     /// The texts of all files that were read.
@@ -91,7 +97,8 @@ impl Place {
     }
 }
 
-/// Reads and checks a scenario. `sets` are assignments `path=value` laid over the file.
+/// Reads and checks a scenario. `sets` are assignments laid over the file (`path=value`) or over an
+/// object of its manifests (`KIND/NAME:path=value`).
 ///
 /// # Errors
 /// If anything in it or in its manifests is wrong: all of it, at once.
@@ -120,18 +127,20 @@ pub fn load_with(
     input.policies = policies.iter().map(|name| (*name).to_owned()).collect();
     let file = read_file(place, sets, &mut input);
     let lines = file.as_ref().map_or_else(Vec::new, |file| file.value.expect.clone());
+    let knobs = file.as_ref().map(|file| search::knobs(&file.value, &mut input.found));
+    let knobs = knobs.unwrap_or_default();
     let lowered = file.and_then(|file| lower::lower(&file.value, &file.damaged, &mut input));
     let Input { sources, found, .. } = input;
     match lowered {
         Some(lower::Lowered { model, objects }) if !found.has_errors() => {
-            Ok(Loaded { model: Arc::new(model), expect: lines, objects, sources, found })
+            Ok(Loaded { model: Arc::new(model), expect: lines, knobs, objects, sources, found })
         }
         _ => Err(Box::new(Refused { sources, found, expect: lines })),
     }
 }
 
 fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<InPart<ScenarioFile>> {
-    let Input { loader, sources, found, .. } = input;
+    let Input { loader, sources, found, sets: object_sets, .. } = input;
     let options = ParseOptions::scenario();
     let id = manifest::load(loader, &place.path, Span::NONE, &options.limits, sources, found)?;
     let documents = tree::parse(sources, id, &options, found);
@@ -155,7 +164,14 @@ fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<InPart
     }
     one_entry(&mut tree);
     for set in sets {
-        tree::set_from_text(&mut tree, "--set", set, sources, found);
+        let Some(read) = Assignment::read("--set", set, sources, found) else { continue };
+        match read.target {
+            Some(_) => object_sets.push(read),
+            None => {
+                let root = tree.root().id();
+                read.apply(&mut tree, root, found);
+            }
+        }
     }
     tree::from_value_in_part(tree.root(), found)
 }

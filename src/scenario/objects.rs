@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::api::{self, Kind, KindClass, Lowering};
 use crate::base::Interner;
+use crate::kubectl;
 use crate::manifest::Document;
 use crate::model::{
     Behaviors, CronJobSpec, DaemonSetSpec, DeploymentSpec, DisruptionBudget, HpaSpec, HpaTarget,
@@ -15,9 +16,10 @@ use crate::model::{
 };
 use crate::tree::{self, Diagnostic, Severity, Span, Spanned};
 
-use super::behaviors::object_name;
+use super::behaviors::{object_name, split_target};
 use super::cycles;
 use super::input::Input;
+use super::known;
 
 /// All objects, by namespace and name.
 #[derive(Debug, Default)]
@@ -108,6 +110,41 @@ pub(super) fn sorted(documents: Vec<Document>, input: &mut Input) -> Vec<Documen
         }
     }
     documents
+}
+
+/// Lays the values over the objects that `--set KIND/NAME:path=value` names.
+pub(super) fn set(documents: &mut [Document], input: &mut Input) {
+    for assignment in std::mem::take(&mut input.sets) {
+        let Some(target) = &assignment.target else { continue };
+        let Some((kind, namespace, name)) = split_target(&target.value) else {
+            input.found.push(known::no_kind(
+                target.span,
+                &target.value,
+                &[],
+                "deployment/checkout",
+            ));
+            continue;
+        };
+        let kind = kubectl::kind_called(kind).unwrap_or(kind);
+        let is_it = |document: &&mut Document| {
+            let (its_kind, its_namespace, its_name) = identity(document);
+            its_kind.eq_ignore_ascii_case(kind) && (its_namespace, its_name) == (namespace, name)
+        };
+        if let Some(document) = documents.iter_mut().find(is_it) {
+            document.set(&assignment, &mut input.found);
+            continue;
+        }
+        let shown = |document: &Document| {
+            let (kind, namespace, name) = identity(document);
+            let namespace = (namespace != "default").then(|| format!("{namespace}/"));
+            format!("{}/{}{name}", kind.to_lowercase(), namespace.unwrap_or_default())
+        };
+        let there: Vec<String> = documents.iter().map(shown).collect();
+        let message = format!("no object \"{}\" in the manifests", target.value);
+        let wanted = format!("{}/{name}", kind.to_lowercase());
+        let error = Diagnostic::error(target.span, message);
+        input.found.push(error.with_suggestion(&wanted, there.iter().map(String::as_str)));
+    }
 }
 
 /// Who is there.

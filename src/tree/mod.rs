@@ -41,7 +41,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use draw::DrawOptions;
 pub use emit::{json_to_yaml, to_yaml};
 pub use parse::{Limits, ParseOptions, Parsed, add_bytes, parse};
-pub use path::{PathError, set_from_text};
+pub use path::{Assignment, PathError};
 pub use source::{FileId, LineColumn, SourceFile, Sources, Span};
 pub use spanned::Spanned;
 pub use suggest::closest;

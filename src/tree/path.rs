@@ -10,6 +10,7 @@ use super::arena::{NodeId, Tree};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::parse::ParseOptions;
 use super::source::{Sources, Span, offset};
+use super::spanned::Spanned;
 use super::suggest::closest;
 use super::value::Value;
 use super::yaml;
@@ -88,8 +89,21 @@ impl Tree {
     /// # Errors
     /// If the path is malformed or does not fit what is there.
     pub fn set(&mut self, path: &str, value: Value<'_>) -> Result<(), PathError> {
+        self.set_under(self.root().id(), path, value)
+    }
+
+    /// As [`Tree::set`], with a path that begins at a node of this tree.
+    ///
+    /// # Errors
+    /// If the path is malformed or does not fit what is there.
+    pub fn set_under(
+        &mut self,
+        node: NodeId,
+        path: &str,
+        value: Value<'_>,
+    ) -> Result<(), PathError> {
         let steps = steps(path)?;
-        let mut parent = self.root().id();
+        let mut parent = node;
         let Some((last, way)) = steps.split_last() else {
             return Ok(());
         };
@@ -159,40 +173,78 @@ impl Tree {
     }
 }
 
-/// Applies `path=value`, as of `--set`; the value is read as YAML. Whether it went well.
-///
-/// The text is added to the sources as `name`, so that messages about the value show it.
-pub fn set_from_text(
-    tree: &mut Tree,
-    name: &str,
-    assignment: &str,
-    sources: &mut Sources,
-    found: &mut Diagnostics,
-) -> bool {
-    let before = found.error_count();
-    let file = sources.add(name, assignment);
-    let all = Span::new(file, 0, offset(assignment.len()));
-    let Some(equals) = assignment_sign(assignment) else {
-        let diagnostic = Diagnostic::error(all, "expected `path=value`");
-        found.push(diagnostic.with_hint("for example run.seed=7"));
-        return false;
-    };
-    let mut documents = Vec::new();
-    let options = ParseOptions::scenario();
-    let segment = equals + 1..assignment.len();
-    yaml::parse(sources.file(file), segment, &options, found, &mut documents);
-    if found.error_count() > before {
-        return false;
+/// `path=value` or `KIND/NAME:path=value`, as of `--set`: what is laid over a file, or over an
+/// object of the manifests.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    all: Span,
+    /// `KIND/[NAMESPACE/]NAME`, if it is for an object.
+    pub target: Option<Spanned<String>>,
+    path: Spanned<String>,
+    value: Tree,
+}
+
+impl Assignment {
+    /// Reads an assignment; the value is YAML. `None` if it is none, which is said.
+    ///
+    /// The text is added to the sources as `name`, so that messages about the value show it.
+    pub fn read(
+        name: &str,
+        assignment: &str,
+        sources: &mut Sources,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let before = found.error_count();
+        let file = sources.add(name, assignment);
+        let span = |range: Range<usize>| Span::new(file, offset(range.start), offset(range.end));
+        let all = span(0..assignment.len());
+        let Some(equals) = assignment_sign(assignment) else {
+            let diagnostic = Diagnostic::error(all, "expected `path=value`");
+            found.push(diagnostic.with_hint("for example run.seed=7"));
+            return None;
+        };
+        let mut documents = Vec::new();
+        let options = ParseOptions::scenario();
+        let segment = equals + 1..assignment.len();
+        yaml::parse(sources.file(file), segment, &options, found, &mut documents);
+        if found.error_count() > before {
+            return None;
+        }
+        let value = documents.into_iter().next().map_or_else(Tree::default, |first| first.tree);
+        let start = object_end(&assignment[..equals]).map_or(0, |colon| colon + 1);
+        let end = assignment[..equals].trim_end().len().max(start);
+        let target = start
+            .checked_sub(1)
+            .map(|colon| Spanned { value: assignment[..colon].to_owned(), span: span(0..colon) });
+        let path = Spanned { value: assignment[start..end].to_owned(), span: span(start..end) };
+        Some(Self { all, target, path, value })
     }
-    let null = Tree::default();
-    let value = documents.first().map_or(null.root(), |document| document.tree.root());
-    match tree.set(assignment[..equals].trim_end(), value) {
-        Ok(()) => true,
-        Err(error) => {
-            found.push(error.diagnostic(all));
-            false
+
+    /// Lays the value over what a node of a tree holds. Whether it went well.
+    pub fn apply(&self, tree: &mut Tree, node: NodeId, found: &mut Diagnostics) -> bool {
+        match tree.set_under(node, &self.path.value, self.value.root()) {
+            Ok(()) => true,
+            Err(error) => {
+                let start = Span { start: self.path.span.start, ..self.all };
+                found.push(error.diagnostic(start));
+                false
+            }
         }
     }
+
+    /// The path within the file or object.
+    #[must_use]
+    pub fn path(&self) -> &Spanned<String> {
+        &self.path
+    }
+}
+
+/// Where the object's name ends: the first colon, if what is before it is `KIND/NAME`.
+fn object_end(path: &str) -> Option<usize> {
+    let colon = path.find(':')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-./".contains(c);
+    let before = &path[..colon];
+    (before.contains('/') && before.chars().all(is_name)).then_some(colon)
 }
 
 /// The first `=` outside of brackets and quotes.
@@ -369,7 +421,10 @@ none:
         let mut documents = parse(&sources, file, &ParseOptions::scenario(), &mut found);
         let mut tree = documents.remove(0).tree;
         for assignment in assignments {
-            set_from_text(&mut tree, "--set", assignment, &mut sources, &mut found);
+            if let Some(read) = Assignment::read("--set", assignment, &mut sources, &mut found) {
+                let root = tree.root().id();
+                read.apply(&mut tree, root, &mut found);
+            }
         }
         (tree, sources, found)
     }
