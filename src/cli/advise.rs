@@ -99,7 +99,7 @@ fn print(found: &Search, arguments: &Arguments, name: &str, seed: u64) -> Result
             .and_then(|folder| folder.finish_pages("advise.json", &json, &text, &figures));
         match written {
             Ok(()) => {
-                note(&format!("wrote {}/ (advise.json, summary.txt, charts)", target.display()))
+                note(&format!("wrote {}/ (advise.json, summary.txt, charts)", target.display()));
             }
             Err(error) => {
                 note(&format!("error: cannot write {}: {error}", target.display()));

@@ -252,7 +252,14 @@ fn axis(path: &str, unit: Unit) -> Axis {
     let (label, unit) = match unit {
         Unit::Seconds => (path.to_owned(), AxisUnit::Seconds),
         Unit::Share => (path.to_owned(), AxisUnit::Share),
-        other => (format!("{path} ({})", other.as_str()), AxisUnit::Number),
+        Unit::Calls
+        | Unit::CallsPerSecond
+        | Unit::Pods
+        | Unit::Nodes
+        | Unit::Count
+        | Unit::Usd
+        | Unit::UsdPerHour
+        | Unit::YesNo => (format!("{path} ({})", unit.as_str()), AxisUnit::Number),
     };
     Axis::new(label, unit)
 }
