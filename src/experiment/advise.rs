@@ -126,12 +126,15 @@ fn fill(
 fn judge(candidate: &Candidate, runs: &[Metrics], goal: &Goal, lines: &[Expect]) -> Tried {
     let summary = Summary::fold(runs);
     let number = |path: &str| summary.find(path).map(|(_, number)| number.clone());
+    let verdicts: Vec<_> = lines.iter().map(|line| line.judge(&summary)).collect();
+    let broken = lines.iter().zip(&verdicts).filter(|(_, verdict)| !verdict.held);
     Tried {
+        distance: broken.map(|(line, _)| line.distance(&summary)).sum(),
         values: candidate.values.clone(),
         runs: runs.len(),
         goal: number(&goal.path.to_string()),
         numbers: lines.iter().map(|line| number(line.path())).collect(),
-        verdicts: lines.iter().map(|line| line.judge(&summary)).collect(),
+        verdicts,
     }
 }
 

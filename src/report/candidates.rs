@@ -38,6 +38,8 @@ pub struct Tried {
     pub numbers: Vec<Option<Number>>,
     /// Whether each line held.
     pub verdicts: Vec<Verdict>,
+    /// How far the broken lines are from holding, summed (see [`super::expect::Expect::distance`]).
+    pub distance: f64,
 }
 
 /// All that a search found.
@@ -66,8 +68,8 @@ impl Tried {
         self.goal.as_ref().and_then(|goal| goal.value)
     }
 
-    /// The better one first: fewer broken lines, then the goal (one without the number last), then
-    /// less of the first line's number.
+    /// The better one first: fewer broken lines, then those that are nearer to holding, then the goal
+    /// (one without the number last), then less of the first line's number.
     #[must_use]
     pub fn compare(&self, other: &Self, goal: &Goal) -> Ordering {
         let worth = |tried: &Self| {
@@ -78,6 +80,7 @@ impl Tried {
             tried.numbers.first().and_then(|n| n.as_ref()?.value).unwrap_or(f64::INFINITY)
         };
         (self.broken().cmp(&other.broken()))
+            .then(self.distance.total_cmp(&other.distance))
             .then(worth(self).total_cmp(&worth(other)))
             .then(second(self).total_cmp(&second(other)))
     }

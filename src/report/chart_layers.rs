@@ -117,6 +117,9 @@ pub(super) fn extent(panel: &Panel, x_log: bool) -> (Span, Span) {
             Layer::Level { at, .. } => y.add_on(*at, y_log),
         }
     }
+    if !x_log && panel.layers.iter().any(|layer| matches!(layer, Layer::Dots(_))) {
+        x.widen(0.03);
+    }
     (x, y)
 }
 

@@ -52,6 +52,15 @@ impl Span {
         }
     }
 
+    /// Room for a dot at either end.
+    pub(super) fn widen(&mut self, share: f64) {
+        if let Some((low, high)) = &mut self.0 {
+            let room = (*high - *low) * share;
+            *low -= room;
+            *high += room;
+        }
+    }
+
     /// For a log axis: what is not above 0 has no place there.
     pub(super) fn add_on(&mut self, v: f64, log: bool) {
         if !log || v > 0.0 {

@@ -155,6 +155,19 @@ impl Expect {
         Verdict { text: self.text.clone(), held, value }
     }
 
+    /// How far the mean is from where the line holds, without unit: the logarithm of one plus the
+    /// distance in bounds (in the number's own unit if the bound is 0). Infinite without a number.
+    #[must_use]
+    pub fn distance(&self, summary: &Summary) -> f64 {
+        let number = summary.find(&self.path).map(|(_, number)| number);
+        let Some((value, unit)) = number.and_then(|n| Some((n.value?, n.unit))) else {
+            return f64::INFINITY;
+        };
+        let bound = self.bound.in_unit(unit).unwrap_or(f64::INFINITY);
+        let scale = if bound == 0.0 { 1.0 } else { bound.abs() };
+        ((value - bound).abs() / scale).ln_1p()
+    }
+
     fn judge_number(&self, number: &Number) -> (bool, String) {
         let all = number.runs.len();
         let text = words::with_interval(number);
