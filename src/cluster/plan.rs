@@ -41,6 +41,12 @@ impl Plan {
         Ok(())
     }
 
+    /// What is asked for so far, in order.
+    #[must_use]
+    pub fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+
     /// Whether nothing is asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -9,6 +9,9 @@
 //! `manageReplicas` (rules C66 to C79). Differs: `restarts` in the order of deletion is the sum
 //! over a pod's containers, and only a set's own pods count for ranks.
 
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
 use crate::base::{Duration, SimTime};
 use crate::cluster::{
     Change, Cluster, Controller, NewPod, ObjectChange, Plan, Pod, ReplicaFailure, ReplicaSet,
@@ -30,13 +33,23 @@ const BURST: usize = 500;
 #[derive(Debug)]
 pub struct ReplicaSetController {
     names: PodNames<ReplicaSetId>,
+    /// In which order pods are listed; `None`: as they were created.
+    order: Option<ChaCha8Rng>,
 }
 
 impl ReplicaSetController {
     /// For a run of this model.
     #[must_use]
     pub fn new(_model: &Model, streams: &Streams) -> Self {
-        Self { names: PodNames::new("pod-names", streams) }
+        Self { names: PodNames::new("pod-names", streams), order: None }
+    }
+
+    /// Lists pods in an order that is drawn, as the original does whose list comes from a hash map:
+    /// where the order of deletion is a ring, it decides (see [`first_to_go`]).
+    #[must_use]
+    pub fn with_drawn_order(mut self, streams: &Streams) -> Self {
+        self.order = Some(streams.open("pod-order", "replicaset-controller"));
+        self
     }
 }
 
@@ -125,7 +138,7 @@ impl Controller for ReplicaSetController {
         } else if active < wanted {
             status.failure = self.create(at, (wanted - active).min(BURST), cluster, plan, ctx);
         } else if active > wanted {
-            delete(at, (&claimed, active - wanted), cluster, plan, ctx);
+            self.delete(at, (&claimed, active - wanted), cluster, plan, ctx);
         }
         if status != set.status {
             plan.push(Write::ReplicaSetStatus { replica_set: at, status });
@@ -284,34 +297,38 @@ impl ReplicaSetController {
         }
         made.is_ok()
     }
-}
 
-/// Deletes so many of the claimed pods, at most [`BURST`]. If all go, no order is made (rule C71).
-fn delete(
-    at: ReplicaSetRef,
-    (claimed, excess): (&[PodId], usize),
-    cluster: &Cluster,
-    plan: &mut Plan,
-    ctx: &mut Ctx<'_>,
-) {
-    let set = &cluster.replica_sets()[at.id];
-    let template = &cluster.templates()[set.template].template;
-    let pods = cluster.pods();
-    let active = claimed.iter().copied().filter(|pod| pods[*pod].is_active());
-    let goes: Vec<PodId> = if set.replicas == 0 {
-        active.collect()
-    } else {
-        let ranks = ranks(set, cluster);
-        let mut order: Vec<Candidate> =
-            active.map(|pod| candidate(pod, &pods[pod], &ranks)).collect();
-        first_to_go(&mut order, ctx.now());
-        order.iter().map(|candidate| candidate.pod).collect()
-    };
-    for pod in goes.into_iter().take(excess.min(BURST)) {
-        plan.push(Write::DeletePod { pod: pods.refer(pod), grace: None });
-        if ctx.recorder.wants_events() {
-            let message = format!("Deleted pod: {}", pods[pod].name.text(cluster.names()));
-            tell((set, template), "SuccessfulDelete", message, ctx);
+    /// Deletes so many of the claimed pods, at most [`BURST`]. If all go, no order is made (rule C71).
+    fn delete(
+        &mut self,
+        at: ReplicaSetRef,
+        (claimed, excess): (&[PodId], usize),
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let set = &cluster.replica_sets()[at.id];
+        let template = &cluster.templates()[set.template].template;
+        let pods = cluster.pods();
+        let active = claimed.iter().copied().filter(|pod| pods[*pod].is_active());
+        let goes: Vec<PodId> = if set.replicas == 0 {
+            active.collect()
+        } else {
+            let ranks = ranks(set, cluster);
+            let mut order: Vec<Candidate> =
+                active.map(|pod| candidate(pod, &pods[pod], &ranks)).collect();
+            if let Some(rng) = &mut self.order {
+                order.shuffle(rng);
+            }
+            first_to_go(&mut order, ctx.now());
+            order.iter().map(|candidate| candidate.pod).collect()
+        };
+        for pod in goes.into_iter().take(excess.min(BURST)) {
+            plan.push(Write::DeletePod { pod: pods.refer(pod), grace: None });
+            if ctx.recorder.wants_events() {
+                let message = format!("Deleted pod: {}", pods[pod].name.text(cluster.names()));
+                tell((set, template), "SuccessfulDelete", message, ctx);
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Plane;
 use super::case::{Case, list, ms, text};
+use super::chance::Chance;
 use super::names::{Names, position};
 
 /// What is known of the recorded pods by base name and number.
@@ -120,7 +121,13 @@ impl Actor {
     }
 
     /// Gives the pods that a plan creates their recorded uids and names.
-    pub(super) fn name_pods(&self, plan: &mut Plan, cluster: &mut Cluster, names: &Names) {
+    pub(super) fn name_pods(
+        &self,
+        plan: &mut Plan,
+        cluster: &mut Cluster,
+        names: &Names,
+        chance: &mut Chance,
+    ) {
         let mut made: BTreeMap<String, usize> = BTreeMap::new();
         let writes: Vec<Write> = plan.take().collect();
         for mut write in writes {
@@ -130,7 +137,7 @@ impl Actor {
                 let number = made.entry(base.clone()).or_default();
                 let known = self.uids.get(&(base.clone(), before + *number)).copied();
                 let known = known.unwrap_or_default();
-                *uid = known.uid;
+                *uid = known.uid.or_else(|| chance.uid());
                 *number += 1;
                 if let (PodName::Generated { .. }, Some(suffix)) = (*name, known.suffix) {
                     let prefix = cluster.names_mut().intern(&base);

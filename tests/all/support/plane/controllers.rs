@@ -23,7 +23,13 @@ const CONTROLLERS: &[(&str, Make)] = &[
     ("disruption", |model, streams| Box::new(DisruptionController::new(model, streams))),
     ("podgc", |model, streams| Box::new(PodGcController::new(model, streams))),
     ("tainteviction", |model, streams| Box::new(TaintEvictionController::new(model, streams))),
-    ("replicaset", |model, streams| Box::new(ReplicaSetController::new(model, streams))),
+    ("replicaset", |model, streams| {
+        let controller = ReplicaSetController::new(model, streams);
+        match streams.replication {
+            0 => Box::new(controller),
+            _ => Box::new(controller.with_drawn_order(streams)),
+        }
+    }),
     ("deployment", |model, streams| Box::new(DeploymentController::new(model, streams))),
     ("statefulset", |model, streams| Box::new(StatefulSetController::new(model, streams))),
     ("daemonset", |model, streams| Box::new(DaemonSetController::new(model, streams))),

@@ -71,10 +71,11 @@ fn replay_by_turns(mut case: Case<'_>, traces: bool) -> Result<Option<Difference
 }
 
 /// How many draws a case has whose outcome upstream leaves to chance: the order of nodes in rolling
-/// updates of DaemonSets. One of them must agree with the recording from its beginning to its end.
+/// updates of DaemonSets, what happens within one instant (chance.rs). One of them must agree with
+/// the recording from its beginning to its end.
 fn draws(case: &Case<'_>) -> u32 {
     let controllers = list(&case.value["controllers"]);
-    if controllers.contains(&"daemonset".into()) { 100 } else { 1 }
+    if controllers.contains(&"daemonset".into()) { 100 } else { 60 }
 }
 
 /// The first difference of a case from what was recorded, if there is one: of all draws the one

@@ -14,6 +14,7 @@
 
 mod actor;
 mod case;
+mod chance;
 mod compare;
 mod compare_slices;
 mod controllers;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 
 use seatrial::api::{self, Lowering};
 use seatrial::base::{Duration, Interner, SimTime};
-use seatrial::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Write};
+use seatrial::cluster::{Change, Cluster, Controller, Plan, RateLimiter, Requeue, Write};
 use seatrial::drain::Drains;
 use seatrial::event::Event;
 use seatrial::model::{Model, NodeOrder, ObjectKey};
@@ -53,6 +54,7 @@ pub(crate) use judge::{judge_controllers, judge_most_controllers, setting};
 
 use actor::{Actor, Uids};
 use case::{Case, list, ms, text};
+use chance::Chance;
 use names::Names;
 use records::Records;
 
@@ -83,6 +85,7 @@ pub(crate) struct Plane {
     /// Answers of operations.
     pub(crate) answers: Vec<Value>,
     names: Names,
+    chance: Chance,
     /// Whether each look of a controller is printed.
     tells_looks: bool,
 }
@@ -109,6 +112,7 @@ impl Plane {
             drains: ops_disruption::CaseDrains::new(Drains::new(&model, &streams)),
             answers: Vec::new(),
             names: Names::new(case),
+            chance: Chance::new(&streams),
             tells_looks: setting("SEATRIAL_LOOKS").is_some(),
         };
         let limiters = plane.controllers.iter().map(|c| RateLimiter::new(c.backoff()));
@@ -174,34 +178,50 @@ impl Plane {
     fn run_to(&mut self, at: u64) {
         let at = SimTime::ZERO + Duration::ms(at);
         loop {
-            let timer = self.timers.first().copied();
+            let quick = self.due.iter().any(|(place, _)| self.is_quick(*place));
+            if !self.due.is_empty() && self.chance.looks_first(quick) {
+                self.look_at_due(quick);
+                continue;
+            }
+            let timer = self.timers.first().map(|timer| timer.0);
             let step = self.actor.next();
             let later = self.drains.later.first_key_value().map(|(later, _)| later.0);
             let key = self.due.first().map(|_| self.now());
-            let quick = self.due.iter().copied().find(|(place, _)| self.is_quick(*place));
-            if let Some((place, key)) = quick {
-                self.due.remove(&(place, key));
-                self.look(place, key);
-                continue;
-            }
-            let next = [key, timer.map(|timer| timer.0), step, later].into_iter().flatten().min();
+            let next = [key, timer, step, later].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= at) else {
                 break self.advance(at);
             };
             self.advance(next);
-            if let Some((_, _, place, key)) = timer.filter(|timer| timer.0 == next) {
-                self.timers.pop_first();
-                self.delayed.remove(&(place, key));
-                self.look(place, key);
+            if timer == Some(next) {
+                self.take_timer(next);
             } else if step == Some(next) {
                 self.take_step();
             } else if later == Some(next) {
                 self.take_later();
             } else {
-                let (place, key) = self.due.pop_first().expect("what else is due");
-                self.look(place, key);
+                self.look_at_due(false);
             }
         }
+    }
+
+    /// Looks at a key that is due now, of quick controllers if only these are asked.
+    fn look_at_due(&mut self, quick: bool) {
+        let plain = quick && self.chance.is_plain();
+        let keys = self.due.iter().copied().filter(|(place, _)| !plain || self.is_quick(*place));
+        let keys: Vec<(usize, ObjectKey)> = keys.collect();
+        let (place, key) = keys[self.chance.which(keys.len())];
+        self.due.remove(&(place, key));
+        self.look(place, key);
+    }
+
+    /// Looks at a key whose delay is over.
+    fn take_timer(&mut self, now: SimTime) {
+        let over: Vec<_> = self.timers.iter().take_while(|timer| timer.0 == now).copied().collect();
+        let timer = over[self.chance.which(over.len())];
+        let (_, _, place, key) = timer;
+        self.timers.remove(&timer);
+        self.delayed.remove(&(place, key));
+        self.look(place, key);
     }
 
     /// Whether a controller looks between two things of one instant, as the recorded ones of
@@ -244,7 +264,7 @@ impl Plane {
     /// Commits what is asked for: pods get their recorded uids.
     fn commit(&mut self) {
         let mut plan = std::mem::take(&mut self.plan);
-        self.actor.name_pods(&mut plan, &mut self.cluster, &self.names);
+        self.actor.name_pods(&mut plan, &mut self.cluster, &self.names, &mut self.chance);
         let mut changes = Vec::new();
         let now = self.now();
         self.cluster.commit(&mut plan, now, &mut changes, &mut self.recorder);
@@ -306,11 +326,42 @@ impl Plane {
             let name = self.controllers[place].name();
             println!("look {} {name} {key:?} {:?} {requeue:?}", self.now(), self.plan);
         }
+        let is_stale = self.chance.is_stale(&self.plan);
+        if self.controllers[place].name() == "replicaset-controller"
+            && let Some(unseen) = self.chance.part(&mut self.plan)
+        {
+            self.commit();
+            self.sum_up(place, key);
+            unseen.into_iter().for_each(|write| self.plan.push(write));
+        }
         self.commit();
         let now = self.now();
+        let requeue = if is_stale { Requeue::Limited } else { requeue };
         let delay = self.limiters[place].after(key, requeue, now);
         if let Some(delay) = delay {
             self.add(self.now() + delay, place, key);
+        }
+    }
+
+    /// A controller looks at an object whose expectations are open: it writes the status alone, and
+    /// the owner may look then.
+    fn sum_up(&mut self, place: usize, key: ObjectKey) {
+        let ctx = &mut Ctx {
+            queue: &mut self.queue,
+            streams: &self.streams,
+            recorder: &mut self.recorder,
+        };
+        self.controllers[place].reconcile(key, &self.cluster, &mut self.plan, ctx);
+        let writes: Vec<Write> = self.plan.take().collect();
+        let is_status = |write: &Write| matches!(write, Write::ReplicaSetStatus { .. });
+        writes.into_iter().filter(is_status).for_each(|write| self.plan.push(write));
+        self.commit();
+        let owners = self.due.iter().copied().filter(|(other, _)| *other != place);
+        for (place, key) in owners.collect::<Vec<_>>() {
+            if self.is_quick(place) && self.chance.looks_first(true) {
+                self.due.remove(&(place, key));
+                self.look(place, key);
+            }
         }
     }
 
