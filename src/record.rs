@@ -3,7 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::base::{Duration, SimTime, Symbol};
-use crate::model::{DeploymentId, HpaId, ObjectName, ServiceId, SourceId, Workload};
+use crate::model::{HpaId, ObjectName, ServiceId, SourceId, Workload};
 
 /// The name of a pod, made only when somebody reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -307,13 +307,13 @@ pub struct ScaleRecord {
     pub reason: &'static str,
 }
 
-/// A step of a Deployment's rollout.
+/// A step of the rollout of a Deployment, StatefulSet or DaemonSet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RolloutRecord {
     /// When.
     pub at: SimTime,
-    /// Which Deployment.
-    pub deployment: DeploymentId,
+    /// Whose.
+    pub workload: Workload,
     /// The revision that it leads to.
     pub revision: u32,
     /// What happened.

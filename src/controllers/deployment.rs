@@ -23,7 +23,8 @@ use crate::cluster::{
     Write,
 };
 use crate::model::{
-    DeploymentId, Model, ObjectKey, ObjectName, OwnerRef, ReplicaSetRef, Strategy, Template,
+    DeploymentId, Model, ObjectKey, ObjectName, OwnerRef, ReplicaSetRef, Strategy, Template, Workload,
+    WorkloadKind,
 };
 use crate::record::{About, EventRecord, RolloutRecord, RolloutStep};
 use crate::sim::{Ctx, Streams};
@@ -102,7 +103,7 @@ impl Controller for DeploymentController {
             End::Plain(status) => (status, Requeue::Never),
             End::Collision(status) => (status, Requeue::Failed),
         };
-        self.record(id, &progress, revision, (&row.status, &status), ctx);
+        self.record((id, whose(row)), &progress, revision, (&row.status, &status), ctx);
         if (status, revision) == (row.status, row.revision) {
             return requeue;
         }
@@ -174,14 +175,14 @@ impl DeploymentController {
     /// Tells what a status means for the rollout to `revision`.
     fn record(
         &mut self,
-        deployment: DeploymentId,
+        (deployment, workload): (DeploymentId, Workload),
         progress: &Progress,
         revision: u32,
         (before, status): (&DeploymentStatus, &DeploymentStatus),
         ctx: &mut Ctx<'_>,
     ) {
         let mut tell = |step| {
-            ctx.recorder.rollout(RolloutRecord { at: progress.now, deployment, revision, step });
+            ctx.recorder.rollout(RolloutRecord { at: progress.now, workload, revision, step });
         };
         let completed = self.completed.grow_to(deployment);
         if progress.is_complete(status) && *completed != revision {
@@ -206,6 +207,11 @@ fn emptied(cluster: &Cluster, replica_set: ReplicaSetRef) -> Option<DeploymentId
     let sets = cluster.replica_sets();
     let is_empty = || row.replica_sets.iter().all(|set| sets[*set].pods.is_empty());
     (row.spec.strategy == Strategy::Recreate && is_empty()).then_some(id)
+}
+
+/// Whose rollout is told of.
+fn whose(row: &Deployment) -> Workload {
+    Workload { kind: WorkloadKind::Deployment, name: row.spec.name }
 }
 
 /// The name of the new ReplicaSet is another one's.
@@ -414,7 +420,7 @@ impl<'a> Look<'a> {
     fn tell_start(&mut self, revision: u32) {
         self.recorder.rollout(RolloutRecord {
             at: self.progress.now,
-            deployment: self.id,
+            workload: whose(self.row),
             revision,
             step: RolloutStep::Started,
         });

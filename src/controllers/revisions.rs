@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::base::Symbol;
 use crate::cluster::{Cluster, Revision, RevisionWrite};
-use crate::model::Template;
+use crate::model::{Template, Workload};
+use crate::record::{RolloutRecord, RolloutStep};
+use crate::sim::Ctx;
 
 use super::template_hash::template_hash;
 
@@ -67,4 +69,24 @@ pub(super) fn outdated(
     let mut old: Vec<_> = history.iter().filter(|r| r.hash != present && !is_live(r)).collect();
     old.sort_by_key(|revision| revision.number);
     old.iter().take(excess).map(|revision| RevisionWrite::Remove { hash: revision.hash }).collect()
+}
+
+/// Tells that a rollout begins with a revision that is about to be written.
+pub(super) fn tell_start(
+    workload: Workload,
+    news: &RevisionWrite,
+    ctx: &mut Ctx<'_>,
+) {
+    let number = match news {
+        RevisionWrite::Add { number, .. } | RevisionWrite::Renumber { number, .. } => *number,
+        RevisionWrite::Remove { .. } => return,
+    };
+    let step = RolloutStep::Started;
+    ctx.recorder.rollout(RolloutRecord { at: ctx.now(), workload, revision: number, step });
+}
+
+/// Tells that all pods are of the newest revision.
+pub(super) fn tell_end(workload: Workload, newest: &Revision, ctx: &mut Ctx<'_>) {
+    let (at, step) = (ctx.now(), RolloutStep::Completed);
+    ctx.recorder.rollout(RolloutRecord { at, workload, revision: newest.number, step });
 }

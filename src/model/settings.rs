@@ -6,7 +6,7 @@ use crate::base::{Duration, Interner, SimTime};
 
 use super::behavior::Behaviors;
 use super::controllers::{DaemonSetSpec, StatefulSetSpec};
-use super::ids::ObjectName;
+use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
 use super::node::NodeSpec;
@@ -94,6 +94,23 @@ impl Model {
             .chain(self.pods.iter().map(|p| &p.template))
             .chain(mixes)
     }
+
+    /// What rolls out, with its template: Deployments, StatefulSets and DaemonSets, in the order of
+    /// their tables.
+    pub fn rolling_templates(&self) -> impl Iterator<Item = (Workload, &Arc<Template>)> {
+        let named = |kind| move |(name, template)| (Workload { kind, name }, template);
+        let deployments = self.deployments.iter().map(|d| (d.name, &d.template));
+        let stateful_sets = self.stateful_sets.iter().map(|s| (s.name, &s.template));
+        let daemon_sets = self.daemon_sets.iter().map(|d| (d.name, &d.template));
+        (deployments.map(named(WorkloadKind::Deployment)))
+            .chain(stateful_sets.map(named(WorkloadKind::StatefulSet)))
+            .chain(daemon_sets.map(named(WorkloadKind::DaemonSet)))
+    }
+
+    /// What rolls out.
+    pub fn rolling(&self) -> impl Iterator<Item = Workload> {
+        self.rolling_templates().map(|(workload, _)| workload)
+    }
 }
 
 /// How the scheduler lists the nodes at its start (rule S12).
@@ -118,6 +135,8 @@ pub struct RunSettings {
     pub replications: u32,
     /// What is measured of calls before this does not count.
     pub warmup: Duration,
+    /// Good calls that take longer count as slow.
+    pub slow: Duration,
     /// Wall clock at zero, in seconds since 1970-01-01T00:00:00Z.
     pub start_unix: i64,
     /// From one sample of the series to the next.
@@ -137,6 +156,7 @@ impl Default for RunSettings {
             seed: 1,
             replications: 1,
             warmup: Duration::ZERO,
+            slow: Duration::secs(1),
             // Monday, 2026-01-05T00:00:00Z.
             start_unix: 1_767_571_200,
             sample: Duration::secs(1),

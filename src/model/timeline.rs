@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::base::{SimTime, Symbol};
 
 use super::drain::DrainOptions;
-use super::ids::ObjectName;
+use super::ids::Workload;
 
 /// One entry of the timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,15 +45,15 @@ pub struct Kubectl {
     pub words: Vec<String>,
     /// Documents by the name that `-f` gives.
     pub files: BTreeMap<String, Vec<Value>>,
-    /// Deployments whose pods it may make anew, as far as its words name them.
+    /// Workloads whose pods it may make anew, as far as its words name them.
     pub revisions: Vec<Revision>,
 }
 
-/// What a command makes of a Deployment's pods.
+/// What a command makes of a workload's pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
     /// Whose.
-    pub deployment: ObjectName,
+    pub workload: Workload,
     /// Container (`*`: all) and its image afterwards.
     pub images: Vec<(String, String)>,
     /// What the report calls it where no image changes.

@@ -278,6 +278,14 @@ impl IntervalLatency {
         self.count
     }
 
+    /// How many took longer than `limit`, to the width of a bucket.
+    #[must_use]
+    pub fn above(&self, limit: Duration) -> u64 {
+        let first = bucket_of(limit) + 1;
+        let from = first.saturating_sub(self.first).min(self.counts.len());
+        self.counts[from..].iter().map(|count| u64::from(*count)).sum()
+    }
+
     /// The largest, exactly; `None` of nothing.
     #[must_use]
     pub fn max(&self) -> Option<Duration> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime};
-use crate::model::{DeploymentId, Model, ServiceId, Workload};
+use crate::model::{Model, ServiceId, Workload};
 use crate::record::{CallRecord, CommandRecord, DrainRecord, Fate, RolloutRecord, ScaleRecord};
 
 use super::{JobTally, PodFacts, Samples, ServiceCalls};
@@ -30,7 +30,7 @@ pub struct Facts {
     pub pods: PodFacts,
     /// Steps of autoscalers.
     pub scales: Vec<ScaleRecord>,
-    /// Rollouts in the order of their starts; the first revision of a Deployment is one too.
+    /// Rollouts in the order of their starts; the first revision of a workload is one too.
     pub rollouts: Vec<Rollout>,
     /// Jobs, and CronJobs with all of theirs.
     pub jobs: BTreeMap<Workload, JobTally>,
@@ -68,11 +68,11 @@ impl Facts {
     }
 }
 
-/// One rollout of one Deployment.
+/// One rollout of one Deployment, StatefulSet or DaemonSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
     /// Whose.
-    pub deployment: DeploymentId,
+    pub workload: Workload,
     /// The revision that it leads to.
     pub revision: u32,
     /// When the new template was seen.
@@ -96,7 +96,7 @@ impl Rollout {
     #[must_use]
     pub const fn started(row: &RolloutRecord) -> Self {
         Self {
-            deployment: row.deployment,
+            workload: row.workload,
             revision: row.revision,
             started: row.at,
             completed: None,

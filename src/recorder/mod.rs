@@ -16,11 +16,11 @@ mod pods;
 mod rows;
 mod samples;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::base::{IdVec, Interner, SimTime};
-use crate::model::{DeploymentId, Model, ObjectName, ServiceId, Workload, WorkloadKind};
+use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
     CallRecord, CommandRecord, DrainRecord, EventRecord, Fate, JobRecord, PodRecord, RolloutRecord,
     RolloutStep, Sample, ScaleRecord,
@@ -63,7 +63,8 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Kept {
     model: Arc<Model>,
-    deployments: BTreeMap<ObjectName, DeploymentId>,
+    /// What rolls out, of the model.
+    rolling: BTreeSet<Workload>,
     rows: RowSinks,
     calls: IdVec<ServiceId, ServiceCalls>,
     failures: Vec<CallRecord>,
@@ -156,10 +157,10 @@ impl Recorder {
         }
     }
 
-    /// A rollout has made a step; that of a Deployment that a command made is not told of.
+    /// A rollout has made a step; that of a workload that a command made is not told of.
     pub fn rollout(&mut self, row: RolloutRecord) {
         if let Some(kept) = &mut self.kept
-            && row.deployment.index() < kept.model.deployments.len()
+            && kept.rolling.contains(&row.workload)
         {
             kept.rollout_step(row);
         }
@@ -214,10 +215,9 @@ impl Kept {
         let warmup = SimTime::at(model.run.warmup);
         let services = model.services.len();
         let calls = (0..services).map(|_| ServiceCalls::new(warmup, services));
-        let by_name = (0..).zip(&model.deployments);
         Self {
             model: Arc::clone(model),
-            deployments: by_name.map(|(i, spec)| (spec.name, DeploymentId::new(i))).collect(),
+            rolling: model.rolling().collect(),
             rows,
             calls: calls.collect::<Vec<_>>().into(),
             failures: Vec::new(),
@@ -284,11 +284,8 @@ impl Kept {
             self.deletions.pop_front();
         }
         self.deletions.push_back((row.serial, deleted));
-        let Some(deployment) = self.deployments.get(&row.workload.name) else {
-            return;
-        };
         let mut latest = self.rollouts.iter_mut().rev();
-        let Some(rollout) = latest.find(|r| r.deployment == *deployment) else {
+        let Some(rollout) = latest.find(|r| r.workload == row.workload) else {
             return;
         };
         if row.revision != rollout.revision {
@@ -301,13 +298,13 @@ impl Kept {
             push_below(&mut self.rollouts, Rollout::started(&row));
             return;
         }
-        let same = |r: &&mut Rollout| r.deployment == row.deployment && r.revision == row.revision;
+        let same = |r: &&mut Rollout| r.workload == row.workload && r.revision == row.revision;
         let Some(rollout) = self.rollouts.iter_mut().rev().find(same) else {
             return;
         };
         match row.step {
             RolloutStep::Started => {}
-            RolloutStep::Completed => rollout.completed = Some(row.at),
+            RolloutStep::Completed => rollout.completed = rollout.completed.or(Some(row.at)),
             RolloutStep::DeadlineExceeded => rollout.deadline_exceeded = Some(row.at),
         }
     }

@@ -154,9 +154,8 @@ fn a_full_disk_is_told_and_does_not_end_the_run() {
 fn a_rollout_lasts_until_the_last_old_pod_is_gone() {
     let model = model(&["checkout"]);
     let mut recorder = Recorder::new(&model, Wants::default());
-    let deployment = DeploymentId::new(0);
-    let step = |ms, step| RolloutRecord { at: at(ms), deployment, revision: 2, step };
     let workload = model.deployments[0].template.workload;
+    let step = |ms, step| RolloutRecord { at: at(ms), workload, revision: 2, step };
     recorder.rollout(step(50_000, RolloutStep::Started));
     recorder.rollout(step(58_000, RolloutStep::Completed));
     recorder.pod(&pod(3, model.deployments[0].name.name, workload));

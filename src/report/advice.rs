@@ -3,7 +3,7 @@
 //! A suggestion is derived from what was seen, not simulated: it says so.
 
 use crate::base::{Duration, cast};
-use crate::model::{Container, DeploymentSpec, Hook, Strategy};
+use crate::model::{Container, DeploymentSpec, Hook, Strategy, Workload, WorkloadKind};
 use crate::record::Cause;
 use crate::recorder::Facts;
 
@@ -91,9 +91,11 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
 
 fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts) -> Advice {
     let model = &facts.model;
-    let served_by = |index: &usize| names::services_of(model, *index).contains(&failures.service);
-    let deployment = (0..model.deployments.len()).find(served_by);
-    let spec = deployment.map(|index| &model.deployments[index]);
+    let served_by = |spec: &&DeploymentSpec| {
+        let workload = Workload { kind: WorkloadKind::Deployment, name: spec.name };
+        names::services_of(model, workload).contains(&failures.service)
+    };
+    let spec = model.deployments.iter().find(served_by);
     let (why, try_this) = match failures.group {
         Group::Stop => of_stop(name, spec, summary),
         Group::NotYetServing => of_start(name, spec),

@@ -18,12 +18,13 @@ pub fn warnings(summary: &Summary, facts: &Facts) -> Vec<String> {
         let more = counted(facts.failures_dropped, "failed call");
         all.push(format!("{more} more are counted, but not in the charts of causes by rollout"));
     }
-    for (index, name) in names::deployments(&facts.model).iter().enumerate() {
-        let last = rollouts::of_deployment(facts, index).last().copied();
+    for (workload, name) in names::rolling(&facts.model) {
+        let last = rollouts::of_workload(facts, workload).last().copied();
         if last.is_some_and(|last| last.settled().is_none()) {
             all.push(format!(
-                "the rollout of deployment/{name} was under way when the run ended: \
-                 a later run.until would show all of it"
+                "the rollout of {} was under way when the run ended: \
+                 a later run.until would show all of it",
+                names::with_kind(workload, &name)
             ));
         }
     }

@@ -69,26 +69,24 @@ fn short(text: &str) -> String {
 }
 
 fn rollout_figures(facts: &Facts) -> Vec<(String, Figure)> {
-    let deployments = names::deployments(&facts.model).into_iter().enumerate();
-    let figure = |(index, name): (usize, String)| {
-        let last = *rollouts::of_deployment(facts, index).last()?;
-        let figure = rollout(facts, last, &name)?;
+    let figure = |(workload, name): (Workload, String)| {
+        let last = *rollouts::of_workload(facts, workload).last()?;
+        let figure = rollout(facts, last, &names::with_kind(workload, &name))?;
         Some((format!("rollout-{}", file_part(&name)), figure))
     };
-    deployments.filter_map(figure).take(EACH_MAX).collect()
+    names::rolling(&facts.model).into_iter().filter_map(figure).take(EACH_MAX).collect()
 }
 
-/// Pods by revision, those that are ready, and the failed calls, while a Deployment rolls.
+/// Pods by revision, those that are ready, and the failed calls, while a workload rolls.
 fn rollout(facts: &Facts, last: &Rollout, name: &str) -> Option<Figure> {
     let (from, until) = rollouts::span(facts, last);
     let margin = Duration::secs(10).max((until - from) / 8);
     let window = (from.saturating_sub(margin), until.saturating_add(margin).min(facts.ended));
-    let workload = facts.model.deployments[last.deployment.index()].template.workload;
     let title = rollouts::title(facts, last);
-    let replicas = replicas_panel(facts, workload, window, (last.revision, &title))?;
+    let replicas = replicas_panel(facts, last.workload, window, (last.revision, &title))?;
     let range = (secs(window.0), secs(window.1));
     let axis = Axis::clock().range(range.0, range.1);
-    let mut figure = Figure::new(format!("Rollout of deployment/{name}: {title}"), axis)
+    let mut figure = Figure::new(format!("Rollout of {name}: {title}"), axis)
         .subtitle(subtitle(facts))
         .panel(replicas);
     for panel in [failures_panel(facts, last, window), latency_of_services(facts, last, window)] {
@@ -169,9 +167,9 @@ fn revision_name(revision: u32, newest: u32, title: &str) -> String {
     }
 }
 
-/// Series of the Services that lead to a Deployment, in order.
+/// Series of the Services that lead to a workload, in order.
 fn services<'a>(facts: &'a Facts, rollout: &Rollout) -> Vec<&'a ServiceCalls> {
-    let services = names::services_of(&facts.model, rollout.deployment.index());
+    let services = names::services_of(&facts.model, rollout.workload);
     services.into_iter().map(|index| &facts.services.as_slice()[index]).collect()
 }
 
@@ -413,10 +411,7 @@ fn aim(spec: &crate::model::HpaSpec) -> Option<f64> {
 
 /// Calls a second to the first Service of a Deployment.
 fn offered(facts: &Facts, target: Workload) -> Option<Panel> {
-    let of_kind = target.kind == WorkloadKind::Deployment;
-    let deployments = &facts.model.deployments;
-    let index = deployments.iter().position(|d| of_kind && d.name == target.name)?;
-    let service = *names::services_of(&facts.model, index).first()?;
+    let service = *names::services_of(&facts.model, target).first()?;
     let calls = &facts.services.as_slice()[service];
     let width = calls.width().as_secs_f64();
     let all: Vec<(SimTime, &Interval)> = calls.intervals().collect();

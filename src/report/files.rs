@@ -344,9 +344,9 @@ fn write_scaling(facts: &Facts, table: &mut Table) -> csv::Result<()> {
 }
 
 fn write_rollouts(facts: &Facts, table: &mut Table) -> csv::Result<()> {
-    let names = names::deployments(&facts.model);
+    let names = names::rolling(&facts.model);
     table.write_record([
-        "deployment",
+        "workload",
         "revision",
         "started_s",
         "completed_s",
@@ -354,8 +354,9 @@ fn write_rollouts(facts: &Facts, table: &mut Table) -> csv::Result<()> {
         "old_pods_gone_s",
     ])?;
     for rollout in &facts.rollouts {
+        let name = names.iter().find(|(own, _)| *own == rollout.workload);
         table.write_record([
-            names.get(rollout.deployment.index()).map_or("", String::as_str),
+            &name.map_or_else(String::new, |(own, name)| names::with_kind(*own, name)),
             &rollout.revision.to_string(),
             &secs(rollout.started),
             &time(rollout.completed),

@@ -22,8 +22,8 @@ pub fn metrics(facts: &Facts) -> Metrics {
     for (index, name) in names::services(&facts.model).iter().enumerate() {
         put_calls(name, index, facts, &mut out);
     }
-    for (index, name) in names::deployments(&facts.model).iter().enumerate() {
-        put_rollouts(name, index, facts, &mut out);
+    for (workload, name) in names::rolling(&facts.model) {
+        put_rollouts(&name, workload, facts, &mut out);
     }
     for (index, name) in names::hpas(&facts.model).iter().enumerate() {
         put_hpa(name, index, facts, &mut out);
@@ -75,6 +75,9 @@ fn put_calls(name: &str, index: usize, facts: &Facts, out: &mut Metrics) {
     put("failed", count(counts.failed()), Unit::Calls, "calls that failed");
     let failed_share = share(counts.failed(), counts.total());
     put("failed_share", failed_share, Unit::Share, "failed calls of all calls");
+    let warm = calls.between(SimTime::at(facts.model.run.warmup), SimTime::MAX).latency;
+    let slow = warm.above(facts.model.run.slow);
+    put("slow", count(slow), Unit::Calls, "good calls that took longer than run.slow");
     put("retried", count(counts.retried), Unit::Calls, "calls of more than one attempt");
     put("per_second", rate(calls, facts), Unit::CallsPerSecond, "calls a second");
     let of = &calls.latency;
@@ -112,8 +115,8 @@ fn rate(calls: &ServiceCalls, facts: &Facts) -> Option<f64> {
     (!measured.is_zero()).then(|| cast::f64_of_u64(calls.counts.total()) / measured.as_secs_f64())
 }
 
-fn put_rollouts(name: &str, index: usize, facts: &Facts, out: &mut Metrics) {
-    let all = rollouts::of_deployment(facts, index);
+fn put_rollouts(name: &str, workload: Workload, facts: &Facts, out: &mut Metrics) {
+    let all = rollouts::of_workload(facts, workload);
     let last = all.last();
     let calls = last.map(|last| rollouts::calls(facts, last));
     let calls = calls.as_ref();
@@ -134,6 +137,9 @@ fn put_rollouts(name: &str, index: usize, facts: &Facts, out: &mut Metrics) {
     put("failed_calls", failed, Unit::Calls, "failed calls to its Services while it rolled");
     let failed_share = calls.and_then(|c| share(c.counts.failed(), c.counts.total()));
     put("failed_share", failed_share, Unit::Share, "failed calls of the calls while it rolled");
+    let limit = facts.model.run.slow;
+    let slow = calls.map(|c| cast::f64_of_u64(c.during.above(limit)));
+    put("slow_calls", slow, Unit::Calls, "good calls that took longer than run.slow, while it rolled");
     let p99 = |of: &IntervalLatency| of.quantile(0.99).map(crate::base::Duration::as_secs_f64);
     let before = calls.and_then(|c| p99(&c.before));
     put("latency_p99_before", before, Unit::Seconds, "99th percentile of latency before it");

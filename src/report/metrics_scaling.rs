@@ -1,7 +1,7 @@
 //! The numbers of autoscalers: how far, how often and how soon they stepped.
 
 use crate::base::{SimTime, cast};
-use crate::model::{HpaTarget, Model, Rate, Workload, WorkloadKind};
+use crate::model::{HpaTarget, Model, Rate, Workload};
 use crate::record::ScaleRecord;
 use crate::recorder::{Facts, ReplicaPoint};
 
@@ -75,9 +75,7 @@ fn replicas(
 
 /// When the traffic to the Services of a Deployment rises first.
 fn first_rise(model: &Model, target: Option<Workload>) -> Option<SimTime> {
-    let target = target.filter(|target| target.kind == WorkloadKind::Deployment)?;
-    let deployment = model.deployments.iter().position(|d| d.name == target.name)?;
-    let services = names::services_of(model, deployment);
+    let services = names::services_of(model, target?);
     let called = |to| services.iter().any(|index| model.services[*index].name == to);
     let sources = model.traffic.iter().filter(|source| called(source.to));
     sources.filter_map(|source| rise_of(&source.rate)).min()

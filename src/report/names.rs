@@ -52,12 +52,39 @@ pub(super) fn workloads(all: &[Workload], names: &Interner) -> Vec<String> {
     all.iter().map(text).collect()
 }
 
-/// Which Services lead to the pods of a Deployment: their selectors match its template.
-pub(super) fn services_of(model: &Model, deployment: usize) -> Vec<usize> {
-    let spec = &model.deployments[deployment];
-    let labels = &spec.template.labels;
+/// What rolls out, with the name that its numbers have: those of Deployments as
+/// [`deployments`] gives them, of other kinds with the kind where a name is taken.
+pub(super) fn rolling(model: &Model) -> Vec<(Workload, String)> {
+    let all: Vec<Workload> = model.rolling().collect();
+    let own = deployments(model);
+    let others: Vec<Workload> = all[own.len()..].to_vec();
+    let is_taken = |name: &String| own.contains(name);
+    let names = names_of(model, others.iter().map(|workload| &workload.name));
+    let others = others.iter().zip(&names).map(|(workload, name)| {
+        let is_double = names.iter().filter(|other| *other == name).count() > 1;
+        match is_taken(name) || is_double {
+            true => format!("{}/{name}", workload.kind.as_str()),
+            false => name.clone(),
+        }
+    });
+    let names: Vec<String> = own.iter().cloned().chain(others).collect();
+    all.into_iter().zip(names).collect()
+}
+
+/// A workload of the model and its name as people say it: `deployment/checkout`.
+pub(super) fn with_kind(workload: Workload, name: &str) -> String {
+    let kind = workload.kind.as_str();
+    if name.starts_with(&format!("{kind}/")) { name.to_owned() } else { format!("{kind}/{name}") }
+}
+
+/// Which Services lead to the pods of a workload that rolls out: their selectors match its
+/// template.
+pub(super) fn services_of(model: &Model, workload: Workload) -> Vec<usize> {
+    let mut rolling = model.rolling_templates();
+    let Some((_, template)) = rolling.find(|(own, _)| *own == workload) else { return Vec::new() };
+    let labels = &template.labels;
     let selects =
-        |service: &crate::model::ServiceSpec| service.selects(spec.name.namespace, labels);
+        |service: &crate::model::ServiceSpec| service.selects(workload.name.namespace, labels);
     let chosen = model.services.iter().enumerate().filter(|(_, s)| selects(s));
     chosen.map(|(index, _)| index).collect()
 }

@@ -1,7 +1,7 @@
 //! A rollout and the calls that it touched.
 
 use crate::base::{Duration, SimTime};
-use crate::model::{Action, Command};
+use crate::model::{Action, Command, Workload};
 use crate::record::{CallRecord, Fate};
 use crate::recorder::{CallCounts, Facts, IntervalLatency, Rollout};
 
@@ -21,16 +21,16 @@ pub struct RolloutCalls {
     pub after_deletion_max: Option<Duration>,
 }
 
-/// The rollouts of a Deployment, its first revision left out.
-pub(super) fn of_deployment(facts: &Facts, deployment: usize) -> Vec<&Rollout> {
-    let own = |r: &&Rollout| r.deployment.index() == deployment && r.revision > 1;
+/// The rollouts of a workload, its first revision left out.
+pub(super) fn of_workload(facts: &Facts, workload: Workload) -> Vec<&Rollout> {
+    let own = |r: &&Rollout| r.workload == workload && r.revision > 1;
     facts.rollouts.iter().filter(own).collect()
 }
 
 /// From the start of a rollout until the calls that it touches have ended: some seconds after the
 /// last old pod, at most until the next rollout or the end of the run.
 pub(super) fn span(facts: &Facts, rollout: &Rollout) -> (SimTime, SimTime) {
-    let later = |r: &&Rollout| r.deployment == rollout.deployment && r.started > rollout.started;
+    let later = |r: &&Rollout| r.workload == rollout.workload && r.started > rollout.started;
     let next = facts.rollouts.iter().find(later).map(|r| r.started);
     let settled = rollout.settled().unwrap_or(SimTime::MAX);
     let until = settled.min(next.unwrap_or(SimTime::MAX)).min(facts.ended);
@@ -49,12 +49,12 @@ fn failures<'a>(
     facts.failures.iter().filter(touched)
 }
 
-/// The calls to the Services of a rollout's Deployment, before and while it rolled.
+/// The calls to the Services of a rollout's workload, before and while it rolled.
 #[must_use]
 pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
-    let services = names::services_of(&facts.model, rollout.deployment.index());
+    let services = names::services_of(&facts.model, rollout.workload);
     let (from, until) = span(facts, rollout);
-    let earlier = |r: &&Rollout| r.deployment == rollout.deployment && r.started < rollout.started;
+    let earlier = |r: &&Rollout| r.workload == rollout.workload && r.started < rollout.started;
     let previous = facts.rollouts.iter().rev().find(earlier);
     let previous = previous.filter(|r| r.settled().is_some());
     let quiet = previous.map_or(SimTime::ZERO, |r| span(facts, r).1.min(from));
@@ -86,12 +86,12 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
 #[must_use]
 pub fn title(facts: &Facts, rollout: &Rollout) -> String {
     let model = &facts.model;
-    let spec = &model.deployments[rollout.deployment.index()];
     let refused = |at: SimTime, text: &str| {
         let same = |c: &&crate::record::CommandRecord| c.at == at && c.text == text;
         facts.commands.iter().find(same).is_some_and(|c| c.refused.is_some())
     };
-    let containers = &spec.template.spec.containers;
+    let template = model.rolling_templates().find(|(own, _)| *own == rollout.workload);
+    let containers = template.map_or(&[][..], |(_, template)| &template.spec.containers);
     let text = |symbol| model.names.resolve(symbol).to_owned();
     let mut images: Vec<(String, String)> =
         containers.iter().map(|c| (text(c.name), text(c.image))).collect();
@@ -99,7 +99,7 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
     for entry in &model.timeline {
         let Action::Command(Command::Kubectl(command)) = &entry.action else { continue };
         // Whose it is first: that is a number, the rest is text.
-        let Some(new) = command.revisions.iter().find(|of| of.deployment == spec.name) else {
+        let Some(new) = command.revisions.iter().find(|of| of.workload == rollout.workload) else {
             continue;
         };
         if entry.at > rollout.started || refused(entry.at, &entry.text) {

@@ -46,7 +46,11 @@ struct Page<'a> {
 
 /// A rollout of the first replication with the names that lead to its numbers.
 struct Rolled {
+    workload: Workload,
+    /// As its numbers are called.
     name: String,
+    /// With its kind.
+    shown: String,
     title: String,
     failed: f64,
 }
@@ -81,20 +85,20 @@ impl Page<'_> {
         self.summary.value(path).unwrap_or(0.0)
     }
 
-    /// The last rollout of each Deployment, those with most failed calls first.
+    /// The last rollout of each workload, those with most failed calls first.
     fn rolled(&self) -> Vec<Rolled> {
-        let model = &self.facts.model;
-        let all = names::deployments(model).into_iter().enumerate();
-        let last = |(index, name): (usize, String)| {
-            let last = *rollouts::of_deployment(self.facts, index).last()?;
+        let all = names::rolling(&self.facts.model);
+        let last = |(workload, name): (Workload, String)| {
+            let last = *rollouts::of_workload(self.facts, workload).last()?;
             let title = rollouts::title(self.facts, last);
             let at = crate::base::SimTime::at(crate::base::Duration::secs(
                 last.started.since_start().whole_secs(),
             ));
             let failed = self.value(&["rollouts", &name, "failed_calls"]);
-            Some(Rolled { title: format!("{title} at {at}"), failed, name })
+            let shown = names::with_kind(workload, &name);
+            Some(Rolled { title: format!("{title} at {at}"), failed, name, shown, workload })
         };
-        let mut rolled: Vec<Rolled> = all.filter_map(last).collect();
+        let mut rolled: Vec<Rolled> = all.into_iter().filter_map(last).collect();
         rolled.sort_by(|a, b| b.failed.total_cmp(&a.failed));
         rolled
     }
@@ -109,7 +113,7 @@ impl Page<'_> {
     }
 
     fn one_rollout(&self, rolled: &Rolled) -> Vec<String> {
-        let Rolled { name, title, .. } = rolled;
+        let Rolled { name, title, shown, .. } = rolled;
         let mut rows = vec![self.duration_row(name)];
         if let Some(failed) = self.number(&["rollouts", name, "failed_calls"])
             && self.value(&["rollouts", name, "calls"]) > 0.0
@@ -119,7 +123,7 @@ impl Page<'_> {
                 ["failed calls".to_owned(), value, words::interval(failed), self.of_all(name)];
             rows.push(row.to_vec());
         }
-        let mut lines = vec![format!("ROLLOUT  deployment/{name}  {title}")];
+        let mut lines = vec![format!("ROLLOUT  {shown}  {title}")];
         let columns = [("", Align::Left); 4];
         let mut p99 = Vec::new();
         if let Some(text) = self.p99(name) {
@@ -196,7 +200,7 @@ impl Page<'_> {
 
     /// Two rollouts side by side: twins that differ in one setting are read at a glance.
     fn two_rollouts(&self, both: [&Rolled; 2]) -> Vec<String> {
-        let heads = both.map(|rolled| format!("deployment/{}", rolled.name));
+        let heads = both.map(|rolled| rolled.shown.clone());
         let row = |label: &str, of: &dyn Fn(&Rolled) -> String| {
             vec![label.to_owned(), of(both[0]), of(both[1])]
         };
@@ -234,7 +238,7 @@ impl Page<'_> {
         for rolled in many.iter().take(ROWS_MAX) {
             let failed = self.summary.get(&["rollouts", &rolled.name, "failed_calls"]);
             rows.push(vec![
-                format!("deployment/{}", rolled.name),
+                rolled.shown.clone(),
                 rolled.title.clone(),
                 self.duration_row(&rolled.name)[1].clone(),
                 failed.map_or_else(String::new, words::with_interval),
@@ -325,12 +329,12 @@ impl Page<'_> {
     fn is_told(&self, service: usize, failed: f64) -> bool {
         let model = &self.facts.model;
         let own = self.rolled();
-        let rolled = names::deployments(model).into_iter().enumerate().filter(|(index, name)| {
-            own.iter().any(|rolled| rolled.name == *name)
-                && names::services_of(model, *index).contains(&service)
-        });
+        let leads_there = |rolled: &&Rolled| {
+            names::services_of(model, rolled.workload).contains(&service)
+        };
         let of = |name: &str| self.value(&["rollouts", name, "failed_calls"]);
-        let told: Vec<f64> = rolled.map(|(_, name)| of(&name)).collect();
+        let told: Vec<f64> =
+            own.iter().filter(leads_there).map(|rolled| of(&rolled.name)).collect();
         !told.is_empty() && told.iter().sum::<f64>() >= failed
     }
 

@@ -25,7 +25,7 @@ fn rolling(names: &[&str]) -> Model {
         let name = model.names.resolve(deployment.name.name);
         let image = format!("shop/{name}:v2");
         let images = vec![("app".to_owned(), image.clone())];
-        let revision = Revision { deployment: deployment.name, images, about: "set image" };
+        let revision = Revision { workload: deployment.template.workload, images, about: "set image" };
         let revisions = vec![revision];
         model.timeline.push(TimelineEntry {
             at: at(60_000),
@@ -71,9 +71,9 @@ fn facts(model: &Arc<Model>, replication: u64, failed: u64) -> Facts {
 }
 
 fn roll(recorder: &mut Recorder, model: &Model, index: u32, replication: u64, failed: u64) {
-    let deployment = DeploymentId::new(index);
-    let workload = model.deployments[deployment.index()].template.workload;
-    let step = |ms, step| RolloutRecord { at: at(ms), deployment, revision: 2, step };
+    let deployment = &model.deployments[usize::try_from(index).unwrap()];
+    let workload = deployment.template.workload;
+    let step = |ms, step| RolloutRecord { at: at(ms), workload, revision: 2, step };
     recorder.rollout(RolloutRecord { revision: 1, ..step(0, RolloutStep::Started) });
     recorder.rollout(step(60_000, RolloutStep::Started));
     for n in 0..60_000_u64 {
@@ -96,7 +96,7 @@ fn roll(recorder: &mut Recorder, model: &Model, index: u32, replication: u64, fa
         });
     }
     recorder.rollout(step(172_000 + replication * 500, RolloutStep::Completed));
-    let prefix = model.deployments[deployment.index()].name.name;
+    let prefix = deployment.name.name;
     recorder.pod(&PodRecord {
         serial: 0,
         namespace: workload.name.namespace,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::{self, Kind};
 use crate::base::{Interner, SimTime};
 use crate::kubectl::{self, Invocation, Rollout, Set, Verb};
-use crate::model::{Action, Command, Kubectl, ObjectName, Revision, TimelineEntry, WorkloadKind};
+use crate::model::{Action, Command, Kubectl, ObjectName, Revision, TimelineEntry, Workload, WorkloadKind};
 use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Span, Spanned};
 
 use super::behaviors::{object_name, shown};
@@ -291,7 +291,7 @@ fn check_containers(
     }
 }
 
-/// Which Deployments get new pods by a command.
+/// Which workloads get new pods by a command.
 fn revisions(
     invocation: &Invocation,
     files: &BTreeMap<String, Vec<Value>>,
@@ -309,13 +309,23 @@ fn revisions(
         _ => return Vec::new(),
     };
     let named = invocation.targets.named.iter();
-    let of = named.filter(|target| target.resource.kind == Some(Kind::Deployment));
-    of.map(|target| Revision {
-        deployment: object_name(&invocation.namespace, &target.name, names),
+    let of = named.filter_map(|target| Some((rolling(target.resource.kind?)?, target)));
+    of.map(|(kind, target)| Revision {
+        workload: Workload { kind, name: object_name(&invocation.namespace, &target.name, names) },
         images: images.to_vec(),
         about,
     })
     .collect()
+}
+
+/// The kinds of object that roll out.
+const fn rolling(kind: Kind) -> Option<WorkloadKind> {
+    match kind {
+        Kind::Deployment => Some(WorkloadKind::Deployment),
+        Kind::StatefulSet => Some(WorkloadKind::StatefulSet),
+        Kind::DaemonSet => Some(WorkloadKind::DaemonSet),
+        _ => None,
+    }
 }
 
 fn applied(
@@ -323,15 +333,21 @@ fn applied(
     files: &BTreeMap<String, Vec<Value>>,
     names: &mut Interner,
 ) -> Vec<Revision> {
-    let of = files.values().flatten().filter(|object| object["kind"] == "Deployment");
-    of.map(|object| {
+    let kinds = [
+        ("Deployment", WorkloadKind::Deployment),
+        ("StatefulSet", WorkloadKind::StatefulSet),
+        ("DaemonSet", WorkloadKind::DaemonSet),
+    ];
+    let kind = |object: &Value| kinds.iter().find(|(kind, _)| object["kind"] == *kind);
+    let of = files.values().flatten().filter_map(|object| Some((kind(object)?.1, object)));
+    of.map(|(kind, object)| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &object["metadata"];
         let own = metadata["namespace"].as_str().unwrap_or(&invocation.namespace);
         let containers = object["spec"]["template"]["spec"]["containers"].as_array();
         let image = |of: &Value| (text(&of["name"]), text(&of["image"]));
         Revision {
-            deployment: object_name(own, &text(&metadata["name"]), names),
+            workload: Workload { kind, name: object_name(own, &text(&metadata["name"]), names) },
             images: containers.into_iter().flatten().map(image).collect(),
             about: "apply",
         }

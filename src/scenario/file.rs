@@ -541,6 +541,8 @@ pub struct RunFile {
     pub replications: Option<Spanned<u32>>,
     /// Calls that start before this do not count.
     pub warmup: Option<Spanned<Span>>,
+    /// Good calls that take longer than this count as slow; 1s if absent.
+    pub slow: Option<Spanned<Span>>,
     /// The wall clock at zero, in RFC 3339.
     pub start: Option<Spanned<String>>,
     /// From one sample of the series to the next.

@@ -25,6 +25,12 @@ pub(super) fn settings(file: &RunFile, found: &mut Diagnostics) -> RunSettings {
         }
         run.replications = replications.value;
     }
+    if let Some(slow) = &file.slow {
+        if slow.value.0.is_zero() {
+            found.error(slow.span, "no call takes no time");
+        }
+        run.slow = slow.value.0;
+    }
     if let Some(sample) = &file.sample {
         if sample.value.0 < Duration::ms(1) {
             found.error(sample.span, "samples are at least 1ms apart");

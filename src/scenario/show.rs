@@ -41,6 +41,7 @@ pub fn show(loaded: &Loaded) -> String {
             "seed": model.run.seed,
             "replications": model.run.replications,
             "warmup": model.run.warmup.go_text(),
+            "slow": model.run.slow.go_text(),
             "sample": model.run.sample.go_text(),
         },
         "expect": loaded.expect.iter().map(|e| e.value.clone()).collect::<Vec<_>>(),

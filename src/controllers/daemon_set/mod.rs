@@ -29,7 +29,7 @@ use crate::cluster::{
     Change, Cluster, Controller, DaemonSet, DaemonSetWrite, NewPod, NodeChange, Plan, Pod, Requeue,
     Revision, Write,
 };
-use crate::model::{DaemonSetId, Model, NodeId, ObjectKey, OwnerRef, PodId, PodRef};
+use crate::model::{DaemonSetId, Model, NodeId, ObjectKey, OwnerRef, PodId, PodRef, Workload, WorkloadKind};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
@@ -208,6 +208,7 @@ impl DaemonSetController {
             revisions::present(&set.revisions, &spec.template, &spec.source, cluster);
         if let Some(news) = news {
             // What follows from it comes when it is there.
+            revisions::tell_start(whose(set), &news, ctx);
             plan.push(write(DaemonSetWrite::Revision(news)));
             return Requeue::Never;
         }
@@ -235,6 +236,9 @@ impl DaemonSetController {
             old.for_each(|old| plan.push(write(DaemonSetWrite::Revision(old))));
         }
         let status = view.status();
+        if update::is_complete(&status) && !update::is_complete(&set.status) {
+            revisions::tell_end(whose(set), present, ctx);
+        }
         if status != set.status {
             is_busy |= woken > 1;
             plan.push(write(DaemonSetWrite::Status(status)));
@@ -319,6 +323,11 @@ impl DaemonSetController {
             ..NewPod::new(owner.namespace, name, present.template, template.workload.kind)
         }
     }
+}
+
+/// Whose rollout is told of.
+fn whose(set: &DaemonSet) -> Workload {
+    Workload { kind: WorkloadKind::DaemonSet, name: set.spec.name }
 }
 
 /// The pods that count as the set's own: of those that it owns the selected ones (an active one

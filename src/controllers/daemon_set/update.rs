@@ -7,10 +7,16 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::base::IntOrString;
+use crate::cluster::DaemonSetStatus;
 use crate::model::{DaemonSetStrategy, NodeId, PodId};
 
 use super::manage::Steps;
 use super::view::{Verdict, View};
+
+/// Whether all pods are of the newest revision and available.
+pub(super) const fn is_complete(status: &DaemonSetStatus) -> bool {
+    status.updated >= status.desired && status.available >= status.desired
+}
 
 /// What a node has of the two revisions.
 #[derive(Clone, Copy, Debug)]

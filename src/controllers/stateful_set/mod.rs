@@ -19,9 +19,9 @@ mod look;
 use crate::base::Duration;
 use crate::cluster::{
     Change, Cluster, Controller, ObjectChange, Plan, Requeue, Revision, StatefulSet,
-    StatefulSetWrite, Write,
+    StatefulSetStatus, StatefulSetWrite, Write,
 };
-use crate::model::{Model, ObjectKey, OwnerRef, StatefulSetId};
+use crate::model::{Model, ObjectKey, OwnerRef, StatefulSetId, Workload, WorkloadKind};
 use crate::sim::{Ctx, Streams};
 
 use super::revisions;
@@ -97,6 +97,8 @@ fn sync(
     let (update, news) = revisions::present(&set.revisions, &spec.template, &spec.source, cluster);
     if let Some(news) = news {
         // What follows from it comes when it is there.
+        let workload = Workload { kind: WorkloadKind::StatefulSet, name: spec.name };
+        revisions::tell_start(workload, &news, ctx);
         plan.push(write(StatefulSetWrite::Revision(news)));
         return Requeue::Never;
     }
@@ -109,6 +111,11 @@ fn sync(
     let next = next_availability(set, cluster, ctx);
     for old in outdated(set, update, current, cluster) {
         plan.push(write(StatefulSetWrite::Revision(old)));
+    }
+    let is_new = |status: &StatefulSetStatus| status.current_revision == Some(update.hash);
+    if is_new(&status) && !is_new(&set.status) {
+        let workload = Workload { kind: WorkloadKind::StatefulSet, name: spec.name };
+        revisions::tell_end(workload, update, ctx);
     }
     if status != set.status {
         plan.push(write(StatefulSetWrite::Status(status)));
