@@ -23,8 +23,8 @@ use crate::cluster::{
     Write,
 };
 use crate::model::{
-    DeploymentId, Model, ObjectKey, ObjectName, OwnerRef, ReplicaSetRef, Strategy, Template, Workload,
-    WorkloadKind,
+    DeploymentId, Model, ObjectKey, ObjectName, OwnerRef, ReplicaSetRef, Strategy, Template,
+    Workload, WorkloadKind,
 };
 use crate::record::{About, EventRecord, RolloutRecord, RolloutStep};
 use crate::sim::{Ctx, Streams};

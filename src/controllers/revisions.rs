@@ -72,11 +72,7 @@ pub(super) fn outdated(
 }
 
 /// Tells that a rollout begins with a revision that is about to be written.
-pub(super) fn tell_start(
-    workload: Workload,
-    news: &RevisionWrite,
-    ctx: &mut Ctx<'_>,
-) {
+pub(super) fn tell_start(workload: Workload, news: &RevisionWrite, ctx: &mut Ctx<'_>) {
     let number = match news {
         RevisionWrite::Add { number, .. } | RevisionWrite::Renumber { number, .. } => *number,
         RevisionWrite::Remove { .. } => return,

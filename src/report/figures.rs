@@ -1,7 +1,7 @@
 //! The charts of a run, from its facts. Only what has data is drawn.
 
 use crate::base::{Duration, SimTime, cast};
-use crate::model::{Workload, WorkloadKind};
+use crate::model::Workload;
 use crate::record::{Cause, CommandRecord, Fate};
 use crate::recorder::{Facts, Gauge, Interval, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
 

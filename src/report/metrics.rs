@@ -139,7 +139,12 @@ fn put_rollouts(name: &str, workload: Workload, facts: &Facts, out: &mut Metrics
     put("failed_share", failed_share, Unit::Share, "failed calls of the calls while it rolled");
     let limit = facts.model.run.slow;
     let slow = calls.map(|c| cast::f64_of_u64(c.during.above(limit)));
-    put("slow_calls", slow, Unit::Calls, "good calls that took longer than run.slow, while it rolled");
+    put(
+        "slow_calls",
+        slow,
+        Unit::Calls,
+        "good calls that took longer than run.slow, while it rolled",
+    );
     let p99 = |of: &IntervalLatency| of.quantile(0.99).map(crate::base::Duration::as_secs_f64);
     let before = calls.and_then(|c| p99(&c.before));
     put("latency_p99_before", before, Unit::Seconds, "99th percentile of latency before it");

@@ -1,7 +1,7 @@
 //! The numbers of autoscalers: how far, how often and how soon they stepped.
 
 use crate::base::{SimTime, cast};
-use crate::model::{HpaTarget, Model, Rate, Workload};
+use crate::model::{HpaTarget, Model, Rate, Workload, WorkloadKind};
 use crate::record::ScaleRecord;
 use crate::recorder::{Facts, ReplicaPoint};
 

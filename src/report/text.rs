@@ -329,9 +329,8 @@ impl Page<'_> {
     fn is_told(&self, service: usize, failed: f64) -> bool {
         let model = &self.facts.model;
         let own = self.rolled();
-        let leads_there = |rolled: &&Rolled| {
-            names::services_of(model, rolled.workload).contains(&service)
-        };
+        let leads_there =
+            |rolled: &&Rolled| names::services_of(model, rolled.workload).contains(&service);
         let of = |name: &str| self.value(&["rollouts", name, "failed_calls"]);
         let told: Vec<f64> =
             own.iter().filter(leads_there).map(|rolled| of(&rolled.name)).collect();

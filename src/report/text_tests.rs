@@ -2,9 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::base::{Duration, SimTime};
-use crate::model::{
-    Action, Command, DeploymentId, HpaId, Kubectl, Model, Revision, ServiceId, TimelineEntry,
-};
+use crate::model::{Action, Command, HpaId, Kubectl, Model, Revision, ServiceId, TimelineEntry};
 use crate::record::{
     CallRecord, Fate, PodName, PodRecord, ReplicaSample, RolloutRecord, RolloutStep, Sample,
     ScaleRecord,
@@ -25,7 +23,8 @@ fn rolling(names: &[&str]) -> Model {
         let name = model.names.resolve(deployment.name.name);
         let image = format!("shop/{name}:v2");
         let images = vec![("app".to_owned(), image.clone())];
-        let revision = Revision { workload: deployment.template.workload, images, about: "set image" };
+        let revision =
+            Revision { workload: deployment.template.workload, images, about: "set image" };
         let revisions = vec![revision];
         model.timeline.push(TimelineEntry {
             at: at(60_000),

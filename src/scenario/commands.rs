@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::api::{self, Kind};
 use crate::base::{Interner, SimTime};
 use crate::kubectl::{self, Invocation, Rollout, Set, Verb};
-use crate::model::{Action, Command, Kubectl, ObjectName, Revision, TimelineEntry, Workload, WorkloadKind};
+use crate::model::{
+    Action, Command, Kubectl, ObjectName, Revision, TimelineEntry, Workload, WorkloadKind,
+};
 use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Span, Spanned};
 
 use super::behaviors::{object_name, shown};

@@ -29,7 +29,9 @@ use crate::cluster::{
     Change, Cluster, Controller, DaemonSet, DaemonSetWrite, NewPod, NodeChange, Plan, Pod, Requeue,
     Revision, Write,
 };
-use crate::model::{DaemonSetId, Model, NodeId, ObjectKey, OwnerRef, PodId, PodRef, Workload, WorkloadKind};
+use crate::model::{
+    DaemonSetId, Model, NodeId, ObjectKey, OwnerRef, PodId, PodRef, Workload, WorkloadKind,
+};
 use crate::record::{About, EventRecord};
 use crate::sim::{Ctx, Streams};
 
