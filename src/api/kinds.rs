@@ -1,7 +1,7 @@
 //! The kinds of Kubernetes and what a simulation makes of each.
 
 /// The kinds that are modelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A pod without a controller.
     Pod,

@@ -7,6 +7,7 @@
 //! Differs: metrics of the kinds Pods, Object and External count as invalid; of a container only
 //! an estimate is known; pods are found by their owners and not by labels.
 
+use crate::api::Kind;
 use crate::base::{Duration, IdVec, Symbol};
 use crate::cluster::{
     Change, Cluster, Controller, Hpa, HpaStatus, ObjectChange, Plan, Requeue, Write,
@@ -219,9 +220,12 @@ impl Target {
                 cluster.deployment_named(named(name)).map(Self::Deployment)
             }
             HpaTarget::ReplicaSet(name) => {
-                let sets = cluster.replica_sets();
-                let found = sets.iter().find(|(_, set)| set.name == named(name));
-                found.map(|(id, _)| Self::ReplicaSet(sets.refer(id)))
+                let set = cluster.replica_set_named(Kind::ReplicaSet, named(name));
+                set.map(Self::ReplicaSet)
+            }
+            HpaTarget::ReplicationController(name) => {
+                let set = cluster.replica_set_named(Kind::ReplicationController, named(name));
+                set.map(Self::ReplicaSet)
             }
             HpaTarget::Missing => None,
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::api::Kind;
 use crate::api::Lowering;
 use crate::base::{Id, IdVec, Interner, LookupMap, SimTime, Slots};
 use crate::model::{
@@ -63,6 +64,7 @@ impl Cluster {
             node_by_name: LookupMap::new(),
             service_by_name: LookupMap::new(),
             deployment_by_name: LookupMap::new(),
+            replica_set_by_name: LookupMap::new(),
             pods_created: 0,
             replica_sets_created: 0,
             hash_label,
@@ -160,8 +162,10 @@ impl Cluster {
         };
         self.replica_sets_created += 1;
         let replica_set = self.replica_sets.insert(row);
+        let kind = self.kind_of_set(&self.replica_sets[replica_set.id]);
+        self.replica_set_by_name.insert((kind, spec.name), replica_set);
         self.select_with(replica_set, spec.name.namespace);
-        if spec.controller.is_none() {
+        if spec.controller.is_none() && kind == Kind::ReplicaSet {
             self.free_replica_sets.push(replica_set.id);
         }
         changes.push(Change::ReplicaSet { replica_set, owner: None, what: ObjectChange::Added });

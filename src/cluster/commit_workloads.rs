@@ -60,6 +60,7 @@ impl Cluster {
             status: ReplicaSetStatus::default(),
         });
         self.replica_sets_created += 1;
+        self.replica_set_by_name.insert((Kind::ReplicaSet, name), replica_set);
         if let Some(row) = &mut self.deployments[new.deployment] {
             row.replica_sets.push(replica_set.id);
         }
@@ -377,8 +378,13 @@ impl Cluster {
     }
 
     /// Puts another version of a ReplicaSet in place.
-    pub(super) fn replace_replica_set(&mut self, spec: &ReplicaSetSpec, changes: &mut Vec<Change>) {
-        let Some(id) = self.replica_set_named(spec.name) else { return };
+    pub(super) fn replace_replica_set(
+        &mut self,
+        kind: Kind,
+        spec: &ReplicaSetSpec,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(id) = self.replica_set_named(kind, spec.name) else { return };
         let before = self.replica_sets[id.id].template;
         let is_same = self.templates[before].template.source == spec.template.source;
         let template = match is_same {

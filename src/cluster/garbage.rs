@@ -214,11 +214,11 @@ impl Cluster {
         }
         let key = ObjectKey::ReplicaSet(id);
         changes.push(self.told_of(key, ObjectChange::Removed));
+        let kind = self.kind_of_set(&self.replica_sets[id]);
         let row = self.replica_sets.remove(id);
         self.drop_selector(key, row.name.namespace, &row.selector);
-        for kind in [Kind::ReplicaSet, Kind::ReplicationController] {
-            self.trees.remove(&(kind, row.name));
-        }
+        self.trees.remove(&(kind, row.name));
+        self.replica_set_by_name.remove(&(kind, row.name));
         self.drop_template(row.template);
         match row.owner {
             Some(owner) => {

@@ -49,8 +49,8 @@ use crate::api::{Kind, Lowering};
 use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
     BudgetId, CronJobId, DaemonSetId, DeploymentId, GeneratorId, HpaId, JobId, Labels, Model,
-    NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId, ServiceId,
-    StatefulSetId, TemplateId, ZoneId,
+    NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId, ReplicaSetRef,
+    ServiceId, StatefulSetId, TemplateId, ZoneId,
 };
 use crate::sim::Streams;
 
@@ -128,6 +128,8 @@ pub struct Cluster {
     node_by_name: LookupMap<Symbol, NodeId>,
     service_by_name: LookupMap<ObjectName, ServiceId>,
     deployment_by_name: LookupMap<ObjectName, DeploymentId>,
+    /// ReplicaSets and ReplicationControllers.
+    replica_set_by_name: LookupMap<(Kind, ObjectName), ReplicaSetRef>,
     pods_created: u64,
     replica_sets_created: u64,
     hash_label: Symbol,

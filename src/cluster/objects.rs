@@ -11,11 +11,13 @@ use crate::api::{self, Kind, KindClass, Object};
 use crate::base::Duration;
 use crate::model::{
     Declared, JobRef, Model, ObjectKey, ObjectName, OwnerRef, PodId, PriorityClasses, Propagation,
-    ReplicaSetRef,
+    ReplicaSetRef, WorkloadKind,
 };
 use crate::recorder::Recorder;
 
-use super::{Budget, Change, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, StatefulSet};
+use super::{
+    Budget, Change, Cluster, CronJob, DaemonSet, NodeChange, ObjectChange, ReplicaSet, StatefulSet,
+};
 
 impl Cluster {
     /// Adds the model's StatefulSets and so on, and the trees of all its objects.
@@ -161,7 +163,7 @@ impl Cluster {
                 self.set_deletion_cost(row, pod.template.deletion_cost, changes);
             }
             Declared::Deployment(spec) => self.replace_deployment(&spec, changes),
-            Declared::ReplicaSet(spec) => self.replace_replica_set(&spec, changes),
+            Declared::ReplicaSet(spec) => self.replace_replica_set(kind, &spec, changes),
             Declared::StatefulSet(spec) => put!(stateful_sets, StatefulSet, spec),
             Declared::DaemonSet(spec) => put!(daemon_sets, DaemonSet, spec),
             Declared::CronJob(spec) => put!(cron_jobs, CronJob, spec),
@@ -196,6 +198,7 @@ impl Cluster {
             }
             Kind::Deployment
             | Kind::ReplicaSet
+            | Kind::ReplicationController
             | Kind::StatefulSet
             | Kind::DaemonSet
             | Kind::Job
@@ -251,8 +254,8 @@ impl Cluster {
     fn owner_named(&self, kind: Kind, name: ObjectName) -> Option<ObjectKey> {
         match kind {
             Kind::Deployment => self.deployment_named(name).map(ObjectKey::Deployment),
-            Kind::ReplicaSet => {
-                self.replica_set_named(name).map(|set| ObjectKey::ReplicaSet(set.id))
+            Kind::ReplicaSet | Kind::ReplicationController => {
+                self.replica_set_named(kind, name).map(|set| ObjectKey::ReplicaSet(set.id))
             }
             Kind::StatefulSet => self.stateful_sets.named(name).map(ObjectKey::StatefulSet),
             Kind::DaemonSet => self.daemon_sets.named(name).map(ObjectKey::DaemonSet),
@@ -262,11 +265,19 @@ impl Cluster {
         }
     }
 
-    /// A ReplicaSet by name.
+    /// A ReplicaSet or ReplicationController by name.
     #[must_use]
-    pub fn replica_set_named(&self, name: ObjectName) -> Option<ReplicaSetRef> {
-        let found = self.replica_sets.iter().find(|(_, row)| row.name == name);
-        found.map(|(id, _)| self.replica_sets.refer(id))
+    pub fn replica_set_named(&self, kind: Kind, name: ObjectName) -> Option<ReplicaSetRef> {
+        self.replica_set_by_name.get(&(kind, name)).copied()
+    }
+
+    /// Which of the two kinds a row of the table of ReplicaSets is.
+    #[must_use]
+    pub fn kind_of_set(&self, row: &ReplicaSet) -> Kind {
+        match self.templates[row.template].template.workload.kind {
+            WorkloadKind::ReplicationController => Kind::ReplicationController,
+            _ => Kind::ReplicaSet,
+        }
     }
 
     /// The list of an owner's pods, if the owner is there.

@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use crate::api::Kind;
 use crate::base::{IdVec, cast};
 use crate::cluster::{
     Backoff, Change, Cluster, Controller, Deployment, DeploymentStatus, NewReplicaSet,
@@ -487,7 +488,7 @@ impl<'a> Look<'a> {
         let of = self.row.spec.name;
         let name = names.get(&format!("{}-{hash}", names.resolve(of.name)));
         let name = name.map(|name| ObjectName { name, ..of });
-        let taken = name.and_then(|name| self.cluster.replica_set_named(name));
+        let taken = name.and_then(|name| self.cluster.replica_set_named(Kind::ReplicaSet, name));
         if taken.is_some() { Err(Taken) } else { Ok(hash) }
     }
 

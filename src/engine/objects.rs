@@ -19,10 +19,9 @@ pub(super) fn object(kind: Kind, name: ObjectName, cluster: &Cluster) -> Option<
             let pod = cluster.pod_named(name)?;
             Some(pod_object(cluster.pod(pod)?, cluster))
         }
-        Kind::ReplicaSet => {
-            let mut all = cluster.replica_sets().iter();
-            let (_, row) = all.find(|(_, row)| row.name == name)?;
-            Some(replica_set_object(row, cluster))
+        Kind::ReplicaSet | Kind::ReplicationController => {
+            let set = cluster.replica_set_named(kind, name)?;
+            Some(replica_set_object(&cluster.replica_sets()[set.id], cluster))
         }
         Kind::Node => {
             let node = cluster.node_named(name.name)?;
@@ -43,8 +42,9 @@ pub(super) fn objects(kind: Kind, namespace: Option<Symbol>, cluster: &Cluster) 
             let pods = cluster.pods().iter().filter(|(_, pod)| is_in(pod.namespace));
             pods.map(|(_, pod)| pod_object(pod, cluster)).collect()
         }
-        Kind::ReplicaSet => {
+        Kind::ReplicaSet | Kind::ReplicationController => {
             let sets = cluster.replica_sets().iter().filter(|(_, set)| is_in(set.name.namespace));
+            let sets = sets.filter(|(_, set)| cluster.kind_of_set(set) == kind);
             sets.map(|(_, set)| replica_set_object(set, cluster)).collect()
         }
         Kind::Node => {
@@ -187,7 +187,8 @@ fn replica_set_object(row: &ReplicaSet, cluster: &Cluster) -> Value {
         spec_template["metadata"] = json!({});
     }
     spec_template["metadata"]["labels"] = labels.clone();
-    let tree = cluster.tree(Kind::ReplicaSet, row.name);
+    let kind = cluster.kind_of_set(row);
+    let tree = cluster.tree(kind, row.name);
     let selector = match (row.owner, tree) {
         (None, Some(tree)) => {
             if let Some(own) = tree["metadata"].as_object() {
@@ -216,8 +217,9 @@ fn replica_set_object(row: &ReplicaSet, cluster: &Cluster) -> Value {
             "status": { "replicas": row.status.replicas },
         });
     }
+    let version = if kind == Kind::ReplicaSet { "apps/v1" } else { "v1" };
     json!({
-        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata,
+        "apiVersion": version, "kind": kind.name(), "metadata": metadata,
         "spec": { "replicas": row.replicas, "template": spec_template, "selector": selector },
         "status": { "replicas": row.status.replicas },
     })

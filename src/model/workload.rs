@@ -198,6 +198,8 @@ pub enum HpaTarget {
     Deployment(Symbol),
     /// A ReplicaSet of the same namespace, by name.
     ReplicaSet(Symbol),
+    /// A ReplicationController of the same namespace, by name.
+    ReplicationController(Symbol),
     /// A kind or name that is not there: the Scale cannot be read.
     Missing,
 }

@@ -210,7 +210,7 @@ pub(super) fn lower(
         let left_out = match class(document) {
             KindClass::Modelled(kind) => {
                 prepared.extend(prepare(kind, document, input).map(|tree| (kind, document, tree)));
-                if !matches!(kind, Kind::ReplicationController | Kind::Ingress) {
+                if kind != Kind::Ingress {
                     continue;
                 }
                 &mut not_modelled
@@ -268,8 +268,9 @@ fn warn_unknown(left_out: &LeftOut<'_>, documents: &[Document], input: &mut Inpu
 }
 
 /// Kinds that a word may be a misspelling of.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "Pod",
+    "ReplicationController",
     "Deployment",
     "ReplicaSet",
     "StatefulSet",
@@ -320,6 +321,10 @@ fn add(
             Ok(replica_set) => objects.replica_sets.push(replica_set),
             Err(problems) => told(problems),
         },
+        Kind::ReplicationController => match api::lower_replication_controller(tree, cx) {
+            Ok(replica_set) => objects.replica_sets.push(replica_set),
+            Err(problems) => told(problems),
+        },
         Kind::StatefulSet => match api::lower_stateful_set(tree, cx) {
             Ok(set) => objects.stateful_sets.push(set),
             Err(problems) => told(problems),
@@ -357,7 +362,6 @@ fn add(
         | Kind::VolumeAttachment => add_storage(kind, tree, cx.names, &mut objects.storage),
         Kind::PriorityClass
         | Kind::ServiceAccount
-        | Kind::ReplicationController
         | Kind::ResourceQuota
         | Kind::LimitRange
         | Kind::Ingress
@@ -405,6 +409,9 @@ fn check_hpas(objects: &Objects, documents: &[Document], names: &Interner, input
         let (kind, target) = match hpa.target {
             HpaTarget::Deployment(name) => ("Deployment", names.resolve(name)),
             HpaTarget::ReplicaSet(name) => ("ReplicaSet", names.resolve(name)),
+            HpaTarget::ReplicationController(name) => {
+                ("ReplicationController", names.resolve(name))
+            }
             HpaTarget::Missing => ("", ""),
         };
         if of(kind).any(|name| name == target) {

@@ -24,6 +24,7 @@ mod kubesbs;
 mod manifest_files;
 mod placement;
 mod real_manifests;
+mod replication_controllers;
 mod rules;
 mod scheduler;
 mod scheduler_config;

@@ -16,6 +16,7 @@ pub fn lower_hpa(object: &Value, names: &mut Interner) -> HpaSpec {
     let target = &spec["scaleTargetRef"];
     let of_apps =
         target["apiVersion"].is_null() || text(&target["apiVersion"]).starts_with("apps/");
+    let of_core = matches!(text(&target["apiVersion"]), "" | "v1");
     let named = names.intern(text(&target["name"]));
     let behavior = &spec["behavior"];
     HpaSpec {
@@ -23,6 +24,7 @@ pub fn lower_hpa(object: &Value, names: &mut Interner) -> HpaSpec {
         target: match text(&target["kind"]) {
             "Deployment" if of_apps => HpaTarget::Deployment(named),
             "ReplicaSet" if of_apps => HpaTarget::ReplicaSet(named),
+            "ReplicationController" if of_core => HpaTarget::ReplicationController(named),
             _ => HpaTarget::Missing,
         },
         replicas_min: count(&spec["minReplicas"]).unwrap_or(1),

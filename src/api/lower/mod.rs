@@ -38,7 +38,9 @@ pub use storage::{
     lower_volume,
 };
 
-pub use workload::{OWN_ANNOTATIONS, ROLLBACK_TO, lower_deployment, lower_replica_set};
+pub use workload::{
+    OWN_ANNOTATIONS, ROLLBACK_TO, lower_deployment, lower_replica_set, lower_replication_controller,
+};
 
 use super::problem::{At, Found, Problem};
 use super::read::text;

@@ -8,8 +8,8 @@ use super::super::kinds::Kind;
 use super::super::problem::Problem;
 use super::{
     Lowering, lower_budget, lower_cron_job, lower_daemon_set, lower_deployment, lower_hpa,
-    lower_job, lower_node, lower_pod, lower_replica_set, lower_service, lower_stateful_set,
-    object_name,
+    lower_job, lower_node, lower_pod, lower_replica_set, lower_replication_controller,
+    lower_service, lower_stateful_set, object_name,
 };
 use crate::model::{Declared, ObjectName};
 
@@ -39,6 +39,9 @@ pub fn lower_object(
         Kind::Pod => Declared::Pod(Box::new(lower_pod(tree, cx)?)),
         Kind::Deployment => Declared::Deployment(Arc::new(lower_deployment(tree, cx)?)),
         Kind::ReplicaSet => Declared::ReplicaSet(Arc::new(lower_replica_set(tree, cx)?)),
+        Kind::ReplicationController => {
+            Declared::ReplicaSet(Arc::new(lower_replication_controller(tree, cx)?))
+        }
         Kind::StatefulSet => Declared::StatefulSet(Arc::new(lower_stateful_set(tree, cx)?)),
         Kind::DaemonSet => Declared::DaemonSet(Arc::new(lower_daemon_set(tree, cx)?)),
         Kind::Job => Declared::Job(Arc::new(lower_job(tree, cx)?)),

@@ -10,7 +10,8 @@ use super::super::read::{count, int_or_string, items, seconds, text};
 use super::{Lowering, errors, lower_selector, object_name, pod};
 use crate::base::{Duration, IntOrString, Interner};
 use crate::model::{
-    DeploymentSpec, ForeignOwner, Labels, ReplicaSetSpec, Strategy, Workload, WorkloadKind,
+    DeploymentSpec, ForeignOwner, Labels, ReplicaSetSpec, Selector, Strategy, Workload,
+    WorkloadKind,
 };
 
 /// The annotation that asks the Deployment controller for an earlier revision.
@@ -74,13 +75,40 @@ pub fn lower_replica_set(
     object: &Arc<Value>,
     cx: &mut Lowering<'_>,
 ) -> Result<ReplicaSetSpec, Vec<Problem>> {
+    lower_set(WorkloadKind::ReplicaSet, object, cx)
+}
+
+/// Lowers a ReplicationController: a ReplicaSet whose selector is a plain mapping. Its template
+/// says by the workload's kind that it is one.
+///
+/// # Errors
+/// As for a ReplicaSet.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/replication/conversion.go.
+pub fn lower_replication_controller(
+    object: &Arc<Value>,
+    cx: &mut Lowering<'_>,
+) -> Result<ReplicaSetSpec, Vec<Problem>> {
+    lower_set(WorkloadKind::ReplicationController, object, cx)
+}
+
+fn lower_set(
+    kind: WorkloadKind,
+    object: &Arc<Value>,
+    cx: &mut Lowering<'_>,
+) -> Result<ReplicaSetSpec, Vec<Problem>> {
     let spec = &object["spec"];
     let name = object_name(object, cx.names);
     let mut found = Found::default();
     let at = At::ROOT.field("spec.template");
-    let workload = Workload { kind: WorkloadKind::ReplicaSet, name };
+    let workload = Workload { kind, name };
     let template = pod::lower_template(workload, &spec["template"], &at, cx, &mut found);
-    let selector = lower_selector(&spec["selector"], cx.names, &mut found);
+    let selector = match kind {
+        WorkloadKind::ReplicationController => {
+            Selector::from_labels(&lower_labels(&spec["selector"], cx.names))
+        }
+        _ => lower_selector(&spec["selector"], cx.names, &mut found),
+    };
     let (Some(template), []) = (template, errors(&found).as_slice()) else {
         return Err(found.0);
     };

@@ -55,7 +55,8 @@ fn target_ref(target: &Value, at: &At<'_>, found: &mut Found) {
         let why = "apiVersion must specify API group";
         found.invalid_text(&at.field("apiVersion"), version, why);
     }
-    let modelled = matches!(text(&target["kind"]), "Deployment" | "ReplicaSet" | "");
+    let modelled =
+        matches!(text(&target["kind"]), "Deployment" | "ReplicaSet" | "ReplicationController" | "");
     if !modelled {
         let kind = text(&target["kind"]);
         let message = format!("a {kind} as target is not modelled: the autoscaler does nothing");
