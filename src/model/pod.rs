@@ -199,6 +199,12 @@ pub struct Container {
     pub memory_limit: Option<Bytes>,
     /// Whether it is a sidecar: an init container that keeps running.
     pub restart_always: bool,
+    /// `restartPolicy` of its own, which wins over the pod's (rule N93).
+    pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules`, in order: the first that matches decides (rule N93).
+    pub restart_rules: Vec<RestartRule>,
+    /// `lifecycle.stopSignal`; `None`: what the image says.
+    pub stop_signal: Option<Symbol>,
     /// Readiness probe.
     pub readiness: Option<Probe>,
     /// Liveness probe.
@@ -209,6 +215,55 @@ pub struct Container {
     pub pre_stop: Option<Hook>,
     /// What runs after the start.
     pub post_start: Option<Hook>,
+}
+
+impl Container {
+    /// What happens to the container after it ended with `code` (rule N93).
+    ///
+    /// Source: kubernetes v1.36.3 pkg/api/v1/pod/util.go `ContainerShouldRestart`.
+    #[must_use]
+    pub fn after_exit(&self, code: i32, pods: RestartPolicy) -> AfterExit {
+        let rule = self.restart_rules.iter().find(|rule| rule.matches(code));
+        if let (Some(rule), Some(_)) = (rule, self.restart_policy) {
+            return rule.action;
+        }
+        let again = match self.restart_policy.unwrap_or(pods) {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => code != 0,
+            RestartPolicy::Never => false,
+        };
+        if again { AfterExit::Restart } else { AfterExit::Stay }
+    }
+}
+
+/// One of `restartPolicyRules`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartRule {
+    /// What it asks for.
+    pub action: AfterExit,
+    /// Whether it matches the codes that are not listed (`NotIn`).
+    pub is_other: bool,
+    /// Exit codes.
+    pub codes: Vec<i32>,
+}
+
+impl RestartRule {
+    /// Whether it is for this exit code.
+    #[must_use]
+    pub fn matches(&self, code: i32) -> bool {
+        self.codes.contains(&code) != self.is_other
+    }
+}
+
+/// What happens to a container that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterExit {
+    /// It stays down.
+    Stay,
+    /// It is started again.
+    Restart,
+    /// All containers of the pod are started again, init containers first.
+    RestartAll,
 }
 
 /// When an image is pulled (rule N61).

@@ -5,7 +5,10 @@ use serde_json::Value;
 use super::super::read::{count, is_set, items, port, quantity, seconds, text};
 use super::super::requests::{list, resources};
 use crate::base::{Bytes, Duration, Interner, MilliCpu};
-use crate::model::{Container, ContainerPort, Hook, Probe, ProbeKind, Protocol, PullPolicy};
+use crate::model::{
+    AfterExit, Container, ContainerPort, Hook, Probe, ProbeKind, Protocol, PullPolicy,
+    RestartPolicy, RestartRule,
+};
 
 pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Container {
     let (amounts, lifecycle) = (&container["resources"], &container["lifecycle"]);
@@ -25,11 +28,40 @@ pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Contai
         memory_limit: (has_limit("memory").then_some(limits.memory))
             .filter(|limit| *limit > Bytes::ZERO),
         restart_always: container["restartPolicy"] == "Always",
+        restart_policy: restart_policy(&container["restartPolicy"]),
+        restart_rules: items(&container["restartPolicyRules"]).iter().map(lower_rule).collect(),
+        stop_signal: Some(text(&lifecycle["stopSignal"]))
+            .filter(|signal| !signal.is_empty())
+            .map(|signal| names.intern(signal)),
         readiness: lower_probe(&container["readinessProbe"]),
         liveness: lower_probe(&container["livenessProbe"]),
         startup: lower_probe(&container["startupProbe"]),
         pre_stop: lower_hook(&lifecycle["preStop"]),
         post_start: lower_hook(&lifecycle["postStart"]),
+    }
+}
+
+/// `restartPolicy` of a pod or container, if it is written.
+pub(super) fn restart_policy(value: &Value) -> Option<RestartPolicy> {
+    Some(match text(value) {
+        "Always" => RestartPolicy::Always,
+        "OnFailure" => RestartPolicy::OnFailure,
+        "Never" => RestartPolicy::Never,
+        _ => return None,
+    })
+}
+
+/// Rule N93.
+fn lower_rule(rule: &Value) -> RestartRule {
+    let on = &rule["exitCodes"];
+    let code = |value: &Value| value.as_i64().and_then(|code| i32::try_from(code).ok());
+    RestartRule {
+        action: match text(&rule["action"]) {
+            "RestartAllContainers" => AfterExit::RestartAll,
+            _ => AfterExit::Restart,
+        },
+        is_other: on["operator"] == "NotIn",
+        codes: items(&on["values"]).iter().filter_map(code).collect(),
     }
 }
 
@@ -138,6 +170,31 @@ fn sleep_time<'a>(arguments: impl Iterator<Item = &'a str>) -> Option<Duration> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rule N93: the first rule that matches, then the container's own policy, then the pod's.
+    #[test]
+    fn what_follows_an_exit() {
+        let container = serde_json::json!({
+            "name": "a", "image": "app:1", "restartPolicy": "Never",
+            "lifecycle": {"stopSignal": "SIGUSR1"},
+            "restartPolicyRules": [
+                {"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}},
+                {"action": "RestartAllContainers", "exitCodes": {"operator": "NotIn", "values": [1, 42]}},
+            ],
+        });
+        let mut names = Interner::default();
+        let container = lower_container(&container, &mut names);
+        let after = |code| container.after_exit(code, RestartPolicy::Always);
+        assert_eq!(after(42), AfterExit::Restart);
+        assert_eq!(after(1), AfterExit::Stay);
+        assert_eq!(after(0), AfterExit::RestartAll);
+        assert_eq!(container.stop_signal, Some(names.intern("SIGUSR1")));
+        let plain = Container { restart_policy: None, restart_rules: Vec::new(), ..container };
+        let after = |code, policy| plain.after_exit(code, policy);
+        assert_eq!(after(0, RestartPolicy::OnFailure), AfterExit::Stay);
+        assert_eq!(after(7, RestartPolicy::OnFailure), AfterExit::Restart);
+        assert_eq!(after(0, RestartPolicy::Always), AfterExit::Restart);
+    }
 
     #[test]
     fn sleeps_are_understood() {

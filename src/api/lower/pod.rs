@@ -10,7 +10,7 @@ use super::super::problem::{At, Found, Problem, Reason};
 use super::super::read::{is_set, items, port, quantity, seconds, text};
 use super::super::requests::{pod_amounts, qos_class, resources, scored_amounts};
 use super::affinity::{lower_pod_affinity, lower_spread};
-use super::container::{lower_container, protocol};
+use super::container::{lower_container, protocol, restart_policy};
 use super::storage::lower_volumes;
 use super::{Lowering, object_name};
 use crate::base::{Duration, Interner, Symbol};
@@ -174,11 +174,7 @@ fn lower_spec(
     Some(PodSpec {
         init_containers: lower_all(&spec["initContainers"], names),
         containers,
-        restart_policy: match text(&spec["restartPolicy"]) {
-            "OnFailure" => RestartPolicy::OnFailure,
-            "Never" => RestartPolicy::Never,
-            _ => RestartPolicy::Always,
-        },
+        restart_policy: restart_policy(&spec["restartPolicy"]).unwrap_or(RestartPolicy::Always),
         grace: seconds(&spec["terminationGracePeriodSeconds"]).unwrap_or(Duration::secs(30)),
         active_deadline: seconds(&spec["activeDeadlineSeconds"]),
         node_name: symbol(&spec["nodeName"], names),

@@ -24,6 +24,7 @@
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139; recorded: conformance/kubelet).
 
 pub mod admit;
+pub mod backoff;
 pub mod images;
 pub mod prober;
 mod types;
