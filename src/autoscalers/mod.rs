@@ -11,5 +11,6 @@ pub mod behavior;
 mod hpa;
 mod hpa_metrics;
 pub mod replica_calculator;
+pub mod vpa;
 
 pub use hpa::HorizontalController;

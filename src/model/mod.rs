@@ -24,6 +24,7 @@ mod settings;
 mod storage;
 mod timeline;
 mod traffic;
+mod vertical;
 mod workload;
 
 pub use affinity::*;
@@ -45,4 +46,5 @@ pub use settings::*;
 pub use storage::*;
 pub use timeline::*;
 pub use traffic::*;
+pub use vertical::*;
 pub use workload::*;

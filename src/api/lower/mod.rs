@@ -16,6 +16,7 @@ mod object;
 mod pod;
 mod service;
 mod storage;
+mod vpa;
 mod workload;
 
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub use storage::{
     lower_volume,
 };
 
+pub use vpa::lower_vpa;
 pub use workload::{
     OWN_ANNOTATIONS, ROLLBACK_TO, lower_deployment, lower_replica_set, lower_replication_controller,
 };

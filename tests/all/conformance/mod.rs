@@ -22,3 +22,4 @@ mod stateful_sets;
 mod timelines;
 mod tolerations;
 mod validation;
+mod vpa;
