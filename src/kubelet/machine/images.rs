@@ -129,8 +129,15 @@ impl Images {
     }
 
     /// A pull is over: how long it took, without and with its wait. The next may begin.
-    pub fn ended(&mut self, slot: Slot, container: u8, is_ok: bool, now: SimTime) -> (Duration, Duration) {
-        let found = self.running.iter().position(|run| (run.slot, run.container) == (slot, container));
+    pub fn ended(
+        &mut self,
+        slot: Slot,
+        container: u8,
+        is_ok: bool,
+        now: SimTime,
+    ) -> (Duration, Duration) {
+        let found =
+            self.running.iter().position(|run| (run.slot, run.container) == (slot, container));
         let Some(at) = found else { return (Duration::ZERO, Duration::ZERO) };
         let request = self.running.remove(at);
         if is_ok {

@@ -300,8 +300,7 @@ impl Probes {
             }
             let at = self.workers.iter().position(|worker| {
                 let is_awake = worker.is_poked || worker.is_stopping;
-                worker.tries.is_none()
-                    && (is_awake || worker.due().is_some_and(|due| due <= now))
+                worker.tries.is_none() && (is_awake || worker.due().is_some_and(|due| due <= now))
             })?;
             self.step(at, spec, status, now);
         }
@@ -386,7 +385,12 @@ impl Probes {
     /// The API status of a container is built: whether it has started and is ready, given the run
     /// that is running and whether the status before called it started. A readiness that is not
     /// there yet is asked for out of band (rule N85), at the next [`Probes::next`].
-    pub fn report(&mut self, container: u8, running: Option<u32>, was_started: bool) -> (bool, bool) {
+    pub fn report(
+        &mut self,
+        container: u8,
+        running: Option<u32>,
+        was_started: bool,
+    ) -> (bool, bool) {
         let Some(id) = running else { return (false, false) };
         let started = self.is_started(container, id, was_started);
         if !started {

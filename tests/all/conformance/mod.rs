@@ -9,6 +9,7 @@ mod endpoints;
 mod hpa;
 mod jobs;
 mod kubectl;
+mod kubelet;
 mod label_selectors;
 mod node_lifecycle;
 mod node_selectors;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 pub(crate) mod api_server;
 pub(crate) mod control;
 pub(crate) mod corpus;
+pub(crate) mod kubelet;
 pub(crate) mod model;
 pub(crate) mod plane;
 mod scenarios;
