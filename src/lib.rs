@@ -22,6 +22,7 @@ pub mod kubectl;
 pub mod kubelet;
 pub mod manifest;
 pub mod model;
+pub mod network;
 pub mod placement;
 pub mod record;
 pub mod recorder;

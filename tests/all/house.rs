@@ -13,7 +13,7 @@ const ROWS: [&[&str]; 11] = [
     &["recorder", "kubectl"],
     &["scenario", "sim", "report"],
     &["cluster"],
-    &["placement"],
+    &["placement", "network"],
     &[
         "scheduler",
         "kubelet",

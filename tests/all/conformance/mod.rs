@@ -11,6 +11,7 @@ mod jobs;
 mod kubectl;
 mod kubelet;
 mod label_selectors;
+mod network;
 mod node_lifecycle;
 mod node_selectors;
 mod objects;
