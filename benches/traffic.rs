@@ -57,7 +57,7 @@ fn setup(watch_s: f64, hop: Distribution) -> Setup {
     setup.nodes = 100;
     setup.latencies.hop = hop;
     setup.latencies.watch = Distribution::Constant(watch_s);
-    setup.traffic[0].timeout = Duration::secs(2);
+    setup.traffic[0].client.timeout = Duration::secs(2);
     setup
 }
 
@@ -158,7 +158,7 @@ fn random_hop() -> f64 {
 fn two_tiers() -> f64 {
     let mut setup = setup(0.0, Distribution::Constant(0.0003));
     let to = setup.object("back");
-    setup.groups[0].behavior.calls = vec![Downstream { to, times: 1, timeout: Duration::secs(1) }];
+    setup.groups[0].behavior.calls = vec![Downstream::new(to, 1, Duration::secs(1))];
     if let Some(serve) = &mut setup.groups[0].behavior.serve {
         serve.concurrency = 2 * SLOTS;
     }

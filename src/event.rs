@@ -153,6 +153,21 @@ pub enum TrafficEvent {
     Timeout(CallRef),
     /// A retry starts.
     Retry(CallRef),
+    /// A call has not been answered for so long that a second attempt may start beside it.
+    Hedge(CallRef),
+    /// A user of a source has thought enough.
+    User(SourceId),
+    /// An attempt that its client counts is over.
+    Over {
+        /// The client's number.
+        client: u16,
+        /// Whether it was not the first one of its call.
+        again: bool,
+        /// Where the client is.
+        place: u32,
+    },
+    /// The next of the calls that share a server may be done.
+    Work(PodRef),
     /// Whether a draining server has become idle.
     IdleCheck(PodRef),
 }
@@ -183,13 +198,17 @@ pub const fn rank(event: &Event) -> u8 {
         Event::Node { .. } => 1,
         Event::Kubelet { .. } => 2,
         Event::Traffic(event) => match event {
-            TrafficEvent::HoldEnds(_) => 3,
+            TrafficEvent::HoldEnds(_) | TrafficEvent::Work(_) => 3,
             TrafficEvent::Continue(_)
             | TrafficEvent::Answer(_)
             | TrafficEvent::Timeout(_)
+            | TrafficEvent::Over { .. }
             | TrafficEvent::IdleCheck(_) => 4,
             TrafficEvent::Arrive(_) => 5,
-            TrafficEvent::Start(_) | TrafficEvent::Retry(_) => 6,
+            TrafficEvent::Start(_)
+            | TrafficEvent::Retry(_)
+            | TrafficEvent::Hedge(_)
+            | TrafficEvent::User(_) => 6,
         },
         Event::Timeline(_) | Event::Drain { .. } => 7,
         Event::Generator(_) => 8,

@@ -203,11 +203,17 @@ pub enum Cause {
     Downstream,
     /// The server's own errors.
     ServerFault,
+    /// A kept connection that the server had closed as idle (rule N425).
+    IdleClosed,
+    /// Its caller had as many calls under way as it allows.
+    CallerFull,
+    /// Caller and server speak different versions (rule N428).
+    Incompatible,
 }
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
@@ -222,6 +228,9 @@ impl Cause {
         Self::NoReadyPod,
         Self::Downstream,
         Self::ServerFault,
+        Self::IdleClosed,
+        Self::CallerFull,
+        Self::Incompatible,
     ];
 
     /// Its name in files.
@@ -242,6 +251,9 @@ impl Cause {
             Self::NoReadyPod => "no_ready_pod",
             Self::Downstream => "downstream",
             Self::ServerFault => "server_fault",
+            Self::IdleClosed => "idle_closed",
+            Self::CallerFull => "caller_full",
+            Self::Incompatible => "incompatible",
         }
     }
 
@@ -263,6 +275,9 @@ impl Cause {
             Self::NoReadyPod => "no pod of the service was ready",
             Self::Downstream => "a call it depended on failed",
             Self::ServerFault => "the server answered with an error",
+            Self::IdleClosed => "a kept connection that the server had closed as idle",
+            Self::CallerFull => "its caller had too many calls under way",
+            Self::Incompatible => "caller and server speak different versions",
         }
     }
 }

@@ -76,15 +76,7 @@ impl Builder {
         let empty = self.names.get("").unwrap();
         let nobody = ObjectName { namespace: empty, name: empty };
         // A source of calls that nobody starts, so that servers count.
-        let caller = TrafficSpec {
-            name: empty,
-            to: nobody,
-            port: 0,
-            rate: Rate::constant(1.0),
-            timeout: secs(1),
-            retries: 0,
-            connections: Connections::New,
-        };
+        let caller = TrafficSpec::new(empty, nobody, Rate::constant(1.0), secs(1));
         let service = ServiceSpec {
             name: nobody,
             selector: Some(Labels::default()),

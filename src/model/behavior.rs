@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Symbol};
 
-use super::ids::{ObjectName, Workload};
+use super::ids::Workload;
 use super::intervals::Intervals;
 use super::labels::Labels;
 use super::pod::{Container, PodSpec, Template};
+use super::serve::{Downstream, Release, Serve};
 
 /// What a container does. All distributions of time are in seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Behavior {
     pub hook: Duration,
     /// Compressed size of its image.
     pub image_size: Bytes,
+    /// What is particular to its release.
+    pub release: Release,
 }
 
 /// An end of a container with another code than 0.
@@ -55,32 +58,6 @@ pub struct Shutdown {
     pub drain: Duration,
     /// It does not hear the signal at all (rule N127) and lives until the end of the grace.
     pub ignores_signal: bool,
-}
-
-/// How a container serves calls.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Serve {
-    /// How long a call is in service.
-    pub hold: Distribution,
-    /// CPU time that a call uses.
-    pub cpu: Duration,
-    /// How many calls are in service at once.
-    pub concurrency: u32,
-    /// How many calls wait at most; more are refused with 503.
-    pub backlog: u32,
-    /// Part of the calls that it answers with an error of its own, from 0 to 1.
-    pub errors: f64,
-}
-
-/// Calls that a container makes while it serves one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Downstream {
-    /// To which Service.
-    pub to: ObjectName,
-    /// How many, one after another.
-    pub times: u32,
-    /// How long each is waited for.
-    pub timeout: Duration,
 }
 
 /// Which containers a behaviour is for. Later entries win over earlier ones, field by field, which
@@ -120,6 +97,8 @@ pub struct BehaviorChange {
     pub hook: Option<Duration>,
     /// See [`Behavior::image_size`].
     pub image_size: Option<Bytes>,
+    /// See [`Behavior::release`].
+    pub release: Option<Release>,
 }
 
 impl BehaviorChange {
@@ -144,6 +123,7 @@ impl BehaviorChange {
         set(&mut to.memory, self.memory.as_ref());
         set(&mut to.hook, self.hook.as_ref());
         set(&mut to.image_size, self.image_size.as_ref());
+        set(&mut to.release, self.release.as_ref());
     }
 }
 

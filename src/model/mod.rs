@@ -6,6 +6,7 @@
 
 mod affinity;
 mod behavior;
+mod client;
 mod controllers;
 mod drain;
 mod ids;
@@ -20,6 +21,7 @@ mod poisson;
 mod priority;
 mod resources;
 mod scheduling;
+mod serve;
 mod settings;
 mod storage;
 mod timeline;
@@ -29,6 +31,7 @@ mod workload;
 
 pub use affinity::*;
 pub use behavior::*;
+pub use client::*;
 pub use controllers::*;
 pub use drain::*;
 pub use ids::*;
@@ -42,6 +45,7 @@ pub use poisson::*;
 pub use priority::*;
 pub use resources::*;
 pub use scheduling::*;
+pub use serve::*;
 pub use settings::*;
 pub use storage::*;
 pub use timeline::*;

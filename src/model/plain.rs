@@ -6,7 +6,7 @@ use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symb
 
 use super::{
     Behavior, Behaviors, Container, Labels, Latencies, Model, NodeAffinity, NodeOrder, NodeSpec,
-    PodAffinity, PodSpec, PriorityClasses, PullPolicy, QosClass, Resources, RestartPolicy,
+    PodAffinity, PodSpec, PriorityClasses, PullPolicy, QosClass, Release, Resources, RestartPolicy,
     RunSettings, SchedulerSettings, Shutdown, SpreadConstraint, Storage,
 };
 
@@ -95,6 +95,7 @@ impl Behavior {
             hook: Duration::ZERO,
             exits: Vec::new(),
             image_size: Bytes(0),
+            release: Release::plain(),
         }
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::base::{Distribution, Duration, SimTime, Symbol};
 
+use super::client::Client;
 use super::ids::ObjectName;
 use super::pod::Template;
 
-/// A source of calls from outside: open loop, Poisson.
+/// A source of calls from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrafficSpec {
     /// Its name.
@@ -16,26 +17,84 @@ pub struct TrafficSpec {
     pub to: ObjectName,
     /// The port of the Service; 0 for its first.
     pub port: u16,
-    /// How many calls a second, over time.
-    pub rate: Rate,
-    /// How long a call is waited for.
-    pub timeout: Duration,
-    /// How many more attempts a failed call gets.
-    pub retries: u32,
-    /// Whether connections are kept between calls.
-    pub connections: Connections,
+    /// When calls come.
+    pub load: Load,
+    /// How they are made.
+    pub client: Client,
+    /// Which calls a server takes first, if it looks at that: the greatest.
+    pub priority: u8,
+    /// How long its calls are in service, in seconds, in place of what the server says.
+    pub hold: Option<Distribution>,
+    /// The version of the protocol that it speaks.
+    pub speaks: Option<Symbol>,
 }
 
-/// How connections are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connections {
-    /// A new one for each call: the proxy chooses a pod for each call.
-    New,
-    /// A pool of kept ones a node: the proxy chose once, a call goes where its connection goes.
-    KeepAlive {
-        /// How many connections the pool of one node holds at most.
-        pool: u32,
+impl TrafficSpec {
+    /// A plain caller: open loop, a new connection a call, one attempt.
+    #[must_use]
+    pub fn new(name: Symbol, to: ObjectName, rate: Rate, timeout: Duration) -> Self {
+        Self {
+            name,
+            to,
+            port: 0,
+            load: Load::Poisson(rate),
+            client: Client::plain(timeout),
+            priority: 0,
+            hold: None,
+            speaks: None,
+        }
+    }
+}
+
+/// When calls come (rules N420, N421).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
+    /// Independently, so many a second over time.
+    Poisson(Rate),
+    /// Independently, at one of two rates, which change at random (MMPP-2).
+    Modulated {
+        /// Calls a second in each state.
+        rates: [f64; 2],
+        /// How long each state lasts on average.
+        stays: [Duration; 2],
     },
+    /// At recorded instants.
+    Recorded {
+        /// In order of time.
+        calls: Arc<[RecordedCall]>,
+        /// After this long they come again; `None`: once.
+        repeat: Option<Duration>,
+    },
+    /// From users who call, wait for the answer, think, and call again (closed loop).
+    Users {
+        /// How many.
+        count: u32,
+        /// How long each thinks, in seconds.
+        think: Distribution,
+        /// They come evenly within this time.
+        ramp: Duration,
+    },
+}
+
+impl Load {
+    /// The most calls a second that are asked for, if that is known beforehand.
+    #[must_use]
+    pub fn rate_max(&self) -> Option<f64> {
+        match self {
+            Self::Poisson(rate) => Some(rate.max()),
+            Self::Modulated { rates, .. } => Some(rates[0].max(rates[1])),
+            Self::Recorded { .. } | Self::Users { .. } => None,
+        }
+    }
+}
+
+/// A recorded call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedCall {
+    /// When it comes.
+    pub at: SimTime,
+    /// How long it is in service; zero: as the server says.
+    pub hold: Duration,
 }
 
 /// Calls a second over time: constant from each step to the next, or a line between the points.

@@ -56,11 +56,9 @@ fn behavior() -> Behavior {
     Behavior {
         start: Distribution::Constant(4.0),
         serve: Some(Serve {
-            hold: Distribution::Constant(0.02),
             cpu: Duration::ms(12),
-            concurrency: 32,
             backlog: 100,
-            errors: 0.0,
+            ..Serve::new(Distribution::Constant(0.02), 32)
         }),
         memory: Bytes::mib(64),
         exits: Vec::new(),
@@ -129,15 +127,10 @@ fn service(name: &str, names: &mut Interner) -> ServiceSpec {
 }
 
 fn traffic(to: ObjectName, names: &mut Interner) -> TrafficSpec {
-    TrafficSpec {
-        name: names.intern("shoppers"),
-        to,
-        port: 0,
-        rate: Rate::constant(400.0),
-        timeout: Duration::secs(2),
-        retries: 0,
-        connections: Connections::KeepAlive { pool: 4 },
-    }
+    let name = names.intern("shoppers");
+    let mut spec = TrafficSpec::new(name, to, Rate::constant(400.0), Duration::secs(2));
+    spec.client.connections = Connections::keep_alive(4);
+    spec
 }
 
 /// An autoscaler of a Deployment, from 3 to 10 pods.

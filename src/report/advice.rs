@@ -45,8 +45,13 @@ impl Group {
             Cause::ProcessDown => Some(Self::ProcessDown),
             Cause::SlowService => Some(Self::SlowService),
             Cause::ServerFault => Some(Self::ServerFault),
-            // The call that it depended on has a cause of its own.
-            Cause::Downstream | Cause::None => None,
+            // The call that it depended on has a cause of its own; what the client itself does
+            // shows in the causes.
+            Cause::Downstream
+            | Cause::IdleClosed
+            | Cause::CallerFull
+            | Cause::Incompatible
+            | Cause::None => None,
         }
     }
 }

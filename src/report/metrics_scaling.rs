@@ -1,7 +1,7 @@
 //! The numbers of autoscalers: how far, how often and how soon they stepped.
 
 use crate::base::{SimTime, cast};
-use crate::model::{HpaTarget, Model, Rate, Workload, WorkloadKind};
+use crate::model::{HpaTarget, Load, Model, Rate, Workload, WorkloadKind};
 use crate::record::ScaleRecord;
 use crate::recorder::{Facts, ReplicaPoint};
 
@@ -79,7 +79,11 @@ fn first_rise(model: &Model, target: Option<Workload>) -> Option<SimTime> {
     let services = names::services_of(model, target?);
     let called = |to| services.iter().any(|index| model.services[*index].name == to);
     let sources = model.traffic.iter().filter(|source| called(source.to));
-    sources.filter_map(|source| rise_of(&source.rate)).min()
+    let rates = sources.filter_map(|source| match &source.load {
+        Load::Poisson(rate) => Some(rate),
+        Load::Modulated { .. } | Load::Recorded { .. } | Load::Users { .. } => None,
+    });
+    rates.filter_map(rise_of).min()
 }
 
 fn rise_of(rate: &Rate) -> Option<SimTime> {

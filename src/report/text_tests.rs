@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::base::{Duration, SimTime};
-use crate::model::{Action, Command, HpaId, Kubectl, Model, Revision, ServiceId, TimelineEntry};
+use crate::model::{
+    Action, Command, HpaId, Kubectl, Load, Model, Rate, Revision, ServiceId, TimelineEntry,
+};
 use crate::record::{
     CallRecord, Fate, PodName, PodRecord, ReplicaSample, RolloutRecord, RolloutStep, Sample,
     ScaleRecord,
@@ -176,7 +178,9 @@ fn an_autoscaler_that_steps() {
     let mut model = Arc::unwrap_or_clone(model(&["checkout"]));
     let name = model.deployments[0].name;
     model.hpas.push(hpa(name, name.name));
-    model.traffic[0].rate.points = Arc::from([(at(0), 100.0), (at(120_000), 400.0)]);
+    let points = Arc::from([(at(0), 100.0), (at(120_000), 400.0)]);
+    let rate = Rate { points, is_linear: false, repeat: None };
+    model.traffic[0].load = Load::Poisson(rate);
     let model = Arc::new(model);
     let mut recorder = Recorder::new(&model, Wants::default());
     for (second, from, to) in [(163, 3, 6), (193, 6, 7)] {

@@ -2,13 +2,15 @@
 
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio};
 use crate::model::{
-    Behavior, BehaviorChange, BehaviorRule, Downstream, Exit, Intervals, ObjectName, Serve,
-    Shutdown, Workload, WorkloadKind,
+    Behavior, BehaviorChange, BehaviorRule, Downstream, Exit, Intervals, ObjectName, Release,
+    Serve, Shutdown, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
-use super::file::{BehaviorFile, DownstreamFile, ExitFile, ServeFile, ShutdownFile};
+use super::clients::{self, BACKLOG, CONCURRENCY};
+use super::file::{BehaviorFile, DownstreamFile, ExitFile, ShutdownFile};
 use super::known::{Gaps, missing, no_kind};
+use super::units::Share;
 
 /// What a container does when nobody says otherwise. The numbers are assumptions, shown by
 /// `check --show`: it starts within seconds, serves within tens of milliseconds, and exits at once
@@ -18,11 +20,9 @@ pub(super) fn standard() -> Behavior {
         start: Distribution::log_normal_p99(1.0, 4.0),
         shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: Some(Serve {
-            hold: Distribution::log_normal_p99(0.010, 0.060),
             cpu: Duration::ms(5),
-            concurrency: CONCURRENCY,
             backlog: BACKLOG,
-            errors: 0.0,
+            ..Serve::new(Distribution::log_normal_p99(0.010, 0.060), CONCURRENCY)
         }),
         calls: Vec::new(),
         run: None,
@@ -31,13 +31,9 @@ pub(super) fn standard() -> Behavior {
         hook: Duration::secs(1),
         exits: Vec::new(),
         image_size: Bytes::mib(50),
+        release: Release::plain(),
     }
 }
-
-const CONCURRENCY: u32 = 64;
-const BACKLOG: u32 = 1024;
-/// How long a container waits for an answer of another when nobody says otherwise.
-const DOWNSTREAM_TIMEOUT: Duration = Duration::secs(5);
 
 /// Splits `KIND/[NAMESPACE/]NAME`.
 pub(super) fn split_target(text: &str) -> Option<(&str, &str, &str)> {
@@ -115,7 +111,7 @@ pub(super) fn lower(
     let change = BehaviorChange {
         start: law(&file.start),
         shutdown: file.shutdown.as_ref().map(shutdown),
-        serve: file.serve.as_ref().map(|s| serve(s, found)),
+        serve: file.serve.as_ref().map(|s| clients::serve(s, found)),
         calls,
         run: law(&file.run),
         exits: file.exit.as_ref().map(|all| all.iter().map(|e| exit(e, found)).collect()),
@@ -123,6 +119,7 @@ pub(super) fn lower(
         memory: file.memory.map(|size| size.0),
         hook: file.hook.map(|span| span.0),
         image_size: file.image_size.map(|size| size.0),
+        release: file.release.as_ref().map(|r| clients::release(&r.value, names, found)),
     };
     if change == BehaviorChange::default() {
         let warning = Diagnostic::warning(entry.span, "this behaviour changes nothing");
@@ -206,8 +203,15 @@ fn downstream(
         found.error(place, format!("a call is made from 1 to 1000 times, not {times}"));
         return None;
     }
-    let timeout = call.value.timeout.map_or(DOWNSTREAM_TIMEOUT, |span| span.0);
-    Some(Downstream { to, times, timeout })
+    let probability = call.value.probability.map_or(1.0, |Share(Ratio(part))| part);
+    Some(Downstream {
+        to,
+        times,
+        parallel: call.value.parallel,
+        probability,
+        optional: call.value.optional,
+        client: clients::client(&(&call.value).into(), found),
+    })
 }
 
 fn exit(file: &Spanned<ExitFile>, found: &mut Diagnostics) -> Exit {
@@ -231,25 +235,5 @@ fn shutdown(file: &ShutdownFile) -> Shutdown {
         accept: span(file.accept),
         drain: span(file.drain),
         ignores_signal: file.ignores_signal,
-    }
-}
-
-fn serve(file: &Spanned<ServeFile>, found: &mut Diagnostics) -> Serve {
-    let ServeFile { hold, cpu, concurrency, backlog, errors } = &file.value;
-    if let Some(concurrency) = concurrency.as_ref().filter(|c| c.value == 0) {
-        found.error(concurrency.span, "concurrency is at least 1");
-    }
-    let hold = hold.0.clone();
-    // A call that says nothing of CPU uses half of its time in service.
-    let cpu_default = Duration::from_secs_f64(hold.mean().min(1e6) / 2.0);
-    Serve {
-        hold,
-        cpu: cpu.map_or(cpu_default, |span| span.0),
-        concurrency: concurrency.as_ref().map_or(CONCURRENCY, |c| c.value.max(1)),
-        backlog: backlog.unwrap_or(BACKLOG),
-        errors: errors.map_or(0.0, |share| {
-            let Ratio(part) = share.0;
-            part
-        }),
     }
 }

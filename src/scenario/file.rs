@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::tree::Spanned;
 
+pub(super) use super::file_traffic::*;
 use super::law::Law;
 use super::search::Values;
 use super::units::{Amount, Cpu, PerHour, PerSecond, Share, Size, Span};
@@ -291,6 +292,8 @@ pub struct BehaviorFile {
     pub hook: Option<Span>,
     /// Compressed size of its image.
     pub image_size: Option<Size>,
+    /// What is particular to this release of it.
+    pub release: Option<Spanned<ReleaseFile>>,
 }
 
 /// An end with another code than 0.
@@ -317,122 +320,6 @@ pub struct ShutdownFile {
     pub drain: Option<Span>,
     /// It does not hear SIGTERM at all.
     pub ignores_signal: bool,
-}
-
-/// How a container serves calls.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[serde(rename_all = "camelCase")]
-pub struct ServeFile {
-    /// How long a call is in service.
-    pub hold: Law,
-    /// CPU time of a call.
-    pub cpu: Option<Span>,
-    /// Calls in service at once.
-    pub concurrency: Option<Spanned<u32>>,
-    /// Calls that wait at most.
-    pub backlog: Option<u32>,
-    /// Part of the calls that it answers with an error.
-    pub errors: Option<Share>,
-}
-
-/// Calls that a container makes while it serves one.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct DownstreamFile {
-    /// `service/NAME`.
-    pub to: Spanned<String>,
-    /// How many, one after another.
-    pub times: Option<Spanned<u32>>,
-    /// How long each is waited for.
-    pub timeout: Option<Span>,
-}
-
-/// A source of calls: open loop, Poisson.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[serde(rename_all = "camelCase")]
-pub struct TrafficFile {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// `service/NAME`, with `NAMESPACE/` before the name if it is not `default`.
-    pub to: Spanned<String>,
-    /// Port of the Service; its first if absent.
-    pub port: Option<Spanned<u16>>,
-    /// The same rate all the time.
-    pub rate: Option<Spanned<PerSecond>>,
-    /// Steps: each rate holds until the next.
-    pub steps: Option<Vec<Spanned<StepFile>>>,
-    /// A daily curve: a sine between two rates.
-    pub daily: Option<Spanned<DailyFile>>,
-    /// A series from a CSV file.
-    pub series: Option<Spanned<SeriesFile>>,
-    /// How connections are used; a new one a call if absent.
-    pub connections: Option<ConnectionsFile>,
-    /// How long a call is waited for.
-    pub timeout: Option<Spanned<Span>>,
-    /// What happens to calls that fail.
-    pub retries: Option<RetriesFile>,
-}
-
-/// A step of a rate.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct StepFile {
-    /// From when.
-    pub at: Span,
-    /// The rate from then on.
-    pub rate: PerSecond,
-}
-
-/// A daily curve.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct DailyFile {
-    /// The lowest rate.
-    pub low: PerSecond,
-    /// The highest rate.
-    pub high: PerSecond,
-    /// When it is highest, from the start.
-    pub peak: Span,
-    /// From peak to peak; 24h if absent.
-    pub period: Option<Span>,
-}
-
-/// A series of counts from a CSV file (plain or gzip).
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct SeriesFile {
-    /// The file, relative to this one.
-    pub file: Spanned<String>,
-    /// The column with the counts.
-    pub column: Spanned<String>,
-    /// What each row stands for; 1m if absent.
-    pub every: Option<Spanned<Span>>,
-    /// The column that says where a row stands in time, for `from`.
-    pub time: Option<Spanned<String>>,
-    /// The text of that column in the first row that is used.
-    pub from: Option<Spanned<String>>,
-    /// The counts are multiplied by this.
-    pub scale: Option<Spanned<f64>>,
-}
-
-/// How connections are used.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ConnectionsFile {
-    /// A new one for each call.
-    New,
-    /// A pool of kept ones on each node.
-    KeepAlive,
-}
-
-/// What happens to calls that fail.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct RetriesFile {
-    /// More attempts after the first.
-    pub attempts: Spanned<u32>,
 }
 
 /// Pods that come without a controller.

@@ -5,24 +5,18 @@ use std::sync::Arc;
 
 use crate::base::{Interner, Symbol};
 use crate::model::{
-    BehaviorRule, Behaviors, Connections, GeneratorSpec, Model, NodeSpec, TemplateHandle,
-    TrafficSpec, Workload,
+    BehaviorRule, Behaviors, GeneratorSpec, Model, NodeSpec, TemplateHandle, TrafficSpec, Workload,
 };
 use crate::tree::{Diagnostic, Span, Spanned};
 
 use super::behaviors::{self, Known};
-use super::file::{ConnectionsFile, KindFile, ScenarioFile, TrafficFile, WorkloadFile};
+use super::file::{KindFile, ScenarioFile, TrafficFile, WorkloadFile};
 use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
-use super::{checks, latencies, nodes, objects, rates, run, scheduler, timeline, workloads};
-
-/// How long a call is waited for when nobody says otherwise.
-const TIMEOUT: crate::base::Duration = crate::base::Duration::secs(5);
-/// More attempts after the first, at most.
-const RETRIES_MAX: u32 = 100;
-/// Connections that a pool of one node holds.
-const POOL: u32 = 100;
+use super::{
+    checks, clients, latencies, loads, nodes, objects, run, scheduler, timeline, workloads,
+};
 
 /// What a scenario becomes.
 pub(super) struct Lowered {
@@ -256,8 +250,8 @@ fn lower_traffic(
     let mut all: Vec<TrafficSpec> = Vec::new();
     let mut seen: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
     for entry in &file.traffic {
-        let TrafficFile { name, to, port, connections, timeout, retries, .. } = &entry.value;
-        let rate = rates::lower(&entry.value, entry.span, input);
+        let TrafficFile { name, to, port, priority, hold, speaks, .. } = &entry.value;
+        let load = loads::lower(&entry.value, entry.span, input);
         let to = behaviors::service(to, known, names, &mut input.found);
         let symbol = names.intern(&name.value);
         if let Some(first) = seen.insert(&name.value, name) {
@@ -265,27 +259,18 @@ fn lower_traffic(
             let error = Diagnostic::error(name.span, message);
             input.found.push(error.with_related(first.span, "the first"));
         }
-        if let Some(timeout) = timeout.as_ref().filter(|timeout| timeout.value.0.is_zero()) {
-            input.found.error(timeout.span, "a time-out of 0s fails every call");
-        }
-        let attempts = retries.as_ref().map(|retries| &retries.attempts);
-        if let Some(attempts) = attempts.filter(|attempts| attempts.value > RETRIES_MAX) {
-            let message = format!("a call is tried again {RETRIES_MAX} times at most");
-            input.found.error(attempts.span, message);
-        }
-        let (Some(rate), Some(to)) = (rate, to) else { continue };
-        let timeout = timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value.0);
+        let client = clients::client(&(&entry.value).into(), &mut input.found);
+        let speaks = speaks.as_ref().map(|version| names.intern(version));
+        let (Some(load), Some(to)) = (load, to) else { continue };
         all.push(TrafficSpec {
             name: symbol,
             to,
             port: port.as_ref().map_or(0, |port| port.value),
-            rate,
-            timeout,
-            retries: attempts.map_or(0, |attempts| attempts.value),
-            connections: match connections {
-                Some(ConnectionsFile::KeepAlive) => Connections::KeepAlive { pool: POOL },
-                Some(ConnectionsFile::New) | None => Connections::New,
-            },
+            load,
+            client,
+            priority: priority.unwrap_or(0),
+            hold: hold.as_ref().map(|law| law.0.clone()),
+            speaks,
         });
     }
     all.sort_by(|a, b| names.resolve(a.name).cmp(names.resolve(b.name)));

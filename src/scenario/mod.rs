@@ -11,13 +11,16 @@
 
 mod behaviors;
 mod checks;
+mod clients;
 mod commands;
 mod cycles;
 mod file;
+mod file_traffic;
 mod input;
 mod known;
 mod latencies;
 mod law;
+mod loads;
 mod lower;
 mod nodes;
 mod objects;
@@ -27,6 +30,7 @@ mod scheduler;
 mod script;
 mod search;
 mod show;
+mod show_calls;
 mod show_scheduler;
 mod timeline;
 mod units;

@@ -11,18 +11,11 @@ use super::file::{DailyFile, SeriesFile, StepFile, TrafficFile};
 use super::input::Input;
 
 /// Rates above this are refused: a typing error, or not this tool's job.
-const RATE_MAX: f64 = 1.0e9;
+pub(super) const RATE_MAX: f64 = 1.0e9;
 
-/// The rate of a source: exactly one of the four forms.
+/// The rate of a source, in one of four forms.
 pub(super) fn lower(file: &TrafficFile, place: Place, input: &mut Input) -> Option<Rate> {
     let found = &mut input.found;
-    let forms =
-        [file.rate.is_some(), file.steps.is_some(), file.daily.is_some(), file.series.is_some()];
-    if forms.iter().filter(|given| **given).count() != 1 {
-        let message = "expected exactly one of rate, steps, daily and series";
-        found.push(Diagnostic::error(place, message).with_hint("for example rate: 400/s"));
-        return None;
-    }
     let rate = if let Some(rate) = &file.rate {
         Some(Rate::constant(rate.value.0))
     } else if let Some(steps) = &file.steps {
@@ -93,7 +86,7 @@ fn curve(daily: &DailyFile, place: Place, found: &mut Diagnostics) -> Option<Rat
 const ROWS_MAX: usize = 10_000_000;
 
 /// Why a row cannot be read.
-fn no_row(error: &csv::Error) -> String {
+pub(super) fn no_row(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("this row has {}, the header has {expected_len}", counted(*len, "field"))

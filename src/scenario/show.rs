@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Interner, Ratio};
-use crate::model::{Behavior, Exit, Latencies, NodeSpec, Rate, Template};
+use crate::model::{Behavior, Exit, Latencies, NodeSpec, Release, Template};
 use crate::tree::json_to_yaml;
 
-use super::{Loaded, show_scheduler};
+use super::{Loaded, show_calls, show_scheduler};
 
 /// The model after defaults, as YAML: first what the scenario says, then all objects.
 #[must_use]
@@ -20,10 +20,11 @@ pub fn show(loaded: &Loaded) -> String {
         json!({
             "name": names.resolve(t.name),
             "to": format!("service/{}", names.resolve(t.to.name)),
-            "rate": show_rate(&t.rate),
-            "timeout": t.timeout.go_text(),
-            "retries": t.retries,
-            "connections": format!("{:?}", t.connections),
+            "load": show_calls::load(&t.load),
+            "client": show_calls::client(&t.client),
+            "priority": t.priority,
+            "hold": t.hold.as_ref().map(show_law),
+            "speaks": t.speaks.map(|version| names.resolve(version)),
         })
     });
     let timeline = model.timeline.iter().map(|e| json!({ "at": e.at.to_string(), "do": e.text }));
@@ -127,35 +128,20 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
         shown["exit"] = json!(behavior.exits.iter().map(show_exit).collect::<Vec<_>>());
     }
     if let Some(serve) = behavior.serve.as_ref().filter(|_| serves) {
-        shown["serve"] = json!({
-            "hold": show_law(&serve.hold),
-            "cpu": serve.cpu.go_text(),
-            "concurrency": serve.concurrency,
-            "backlog": serve.backlog,
-            "errors": serve.errors,
-        });
-        let call = |c: &crate::model::Downstream| {
-            format!("{} × service/{}", c.times, names.resolve(c.to.name))
-        };
+        shown["serve"] = show_calls::serve(serve);
+        let call = |c: &crate::model::Downstream| show_calls::downstream(c, names);
         if !behavior.calls.is_empty() {
             shown["calls"] = json!(behavior.calls.iter().map(call).collect::<Vec<_>>());
+        }
+        if behavior.release != Release::plain() {
+            shown["release"] = show_calls::release(&behavior.release, names);
         }
     }
     shown
 }
 
-fn show_rate(rate: &Rate) -> String {
-    match rate.points.as_ref() {
-        [(_, only)] => format!("{only}/s"),
-        points => {
-            let low = points.iter().fold(f64::INFINITY, |low, (_, rate)| low.min(*rate));
-            format!("{low}/s to {}/s over {} points", rate.max(), points.len())
-        }
-    }
-}
-
 /// A law in words.
-fn show_law(law: &Distribution) -> String {
+pub(super) fn show_law(law: &Distribution) -> String {
     match law {
         Distribution::Constant(value) => format!("{value} s"),
         other => format!(

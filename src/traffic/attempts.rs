@@ -1,14 +1,19 @@
 //! From the start of an attempt to the end of its service.
 
+use crate::base::dist::mix;
 use crate::base::{Duration, SimTime};
 use crate::cluster::{Cluster, Serving};
 use crate::event::{CallRef, TrafficEvent};
-use crate::model::{NodeId, PodRef};
+use crate::model::{NO_LIMIT, NodeId, PodRef};
 use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
+use super::call::NO_POD;
+use super::choice::one_of;
+use super::clients::{ClientState, Connection, Verdict};
 use super::ends::End;
 use super::route::{high, low};
+use super::servers::Kind;
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// What a call that reaches a pod meets.
@@ -21,63 +26,184 @@ enum Door {
     Shut(Fate, Cause),
 }
 
+/// How often a client that avoids pods asks its proxy again.
+const ASKS: u32 = 16;
+
 impl Traffic {
-    /// Sends an attempt on its way.
+    /// Sends an attempt on its way; gives it, unless it is over already.
     #[inline]
-    pub(super) fn attempt(&mut self, mut call: Call, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+    pub(super) fn attempt(
+        &mut self,
+        mut call: Call,
+        cluster: &Cluster,
+        ctx: &mut Ctx<'_>,
+    ) -> Option<CallRef> {
         let now = ctx.now();
         self.set_hop(&mut call);
-        if let Err(end) = self.connect(&mut call, cluster, now) {
-            return self.settle(call, end, ctx);
+        let client = &mut self.clients[usize::from(call.client)];
+        let whole = call.start.saturating_add(client.spec.deadline);
+        call.deadline = now.saturating_add(client.spec.timeout).min(whole);
+        if !client.starts(call.place) {
+            let end = End { fate: Fate::ServerError, cause: Cause::CallerFull, at: now };
+            self.settle_for_good(call, end, ctx);
+            return None;
+        }
+        let connect_timeout = client.spec.connect_timeout;
+        if let Err(mut end) = self.connect(&mut call, cluster, now) {
+            if end.fate == Fate::TimedOut {
+                end.at = end.at.min(now.saturating_add(connect_timeout)).max(now);
+            }
+            self.settle(call, end, ctx);
+            return None;
         }
         let hop = call.hop();
+        let is_open_ended = self.servers.kind(call.server).is_some_and(Kind::is_open_ended);
         let sent = self.calls.insert(call);
+        if is_open_ended {
+            self.time_from_start(sent, ctx);
+        }
+        self.hedge_later(&call, sent, ctx);
         if hop.is_zero() {
             self.arrive(sent, cluster, ctx);
         } else {
             self.send(hop, event(TrafficEvent::Arrive(sent)), ctx);
         }
+        Some(sent)
     }
 
     /// Finds the pod that an attempt goes to: by a kept connection, or by a new one.
     #[inline]
     fn connect(&mut self, call: &mut Call, cluster: &Cluster, now: SimTime) -> Result<(), End> {
+        let client = &self.clients[usize::from(call.client)];
+        if let Some(count) = client.shares() {
+            call.slot = one_of_u32(high(call.word(Purpose::Slot)), count);
+            if self.shared_connection(call, now) {
+                return Ok(());
+            }
+        }
+        let keeps = client_keeps(&self.clients, call);
         let word = call.word(Purpose::Route);
         let node = self.entry(call, high(word), cluster, now)?;
-        if let Some(pod) = self.kept_connection(call, node, now) {
-            call.server = pod;
-            call.is_kept = true;
+        if keeps && self.idle_connection(call, node, now) {
             return Ok(());
         }
-        call.server = self.route(call, node, low(word), cluster, now)?;
+        self.open(call, node, low(word), cluster, now)
+    }
+
+    /// Takes an idle connection of a node, or of the pod that calls.
+    #[inline]
+    fn idle_connection(&mut self, call: &mut Call, node: NodeId, now: SimTime) -> bool {
+        let Self { clients, servers, .. } = self;
+        let client = &mut clients[usize::from(call.client)];
+        let place = pool_of(call, node);
+        let (settings, hop) = (client.spec.connections, call.hop());
+        let taken = client.take_idle(place, |kept| servers.verdict(kept, &settings, hop, now));
+        let Some((kept, is_doomed)) = taken else { return false };
+        (call.server, call.ages_at) = (kept.pod, kept.ages_at);
+        (call.is_kept, call.is_doomed) = (true, is_doomed);
+        true
+    }
+
+    /// Takes the connection that calls share, if it is there.
+    fn shared_connection(&mut self, call: &mut Call, now: SimTime) -> bool {
+        let Self { clients, servers, .. } = self;
+        let client = &mut clients[usize::from(call.client)];
+        let (settings, hop) = (client.spec.connections, call.hop());
+        let slot = client.shared(call.place, call.slot);
+        let Some(kept) = slot else { return false };
+        let verdict = servers.verdict(kept, &settings, hop, now);
+        if verdict == Verdict::Closed {
+            *slot = None;
+            return false;
+        }
+        kept.used = kept.used.max(now);
+        call.server = kept.pod;
+        (call.is_kept, call.is_doomed) = (true, verdict == Verdict::Doomed);
+        if let Caller::Source(source, _) = call.caller {
+            call.caller = Caller::Source(source, kept.node);
+        }
+        true
+    }
+
+    /// Opens a connection through a node.
+    #[inline]
+    fn open(
+        &mut self,
+        call: &mut Call,
+        node: NodeId,
+        word: u32,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> Result<(), End> {
+        let before = std::mem::replace(&mut call.server, NO_POD);
+        let mut pod = self.route(call, node, word, cluster, now)?;
+        let client = &mut self.clients[usize::from(call.client)];
+        let elsewhere = client.spec.retries.elsewhere && before != NO_POD;
+        if client.spec.ejection.is_some() {
+            client.pods = cluster.service(call.service).map_or(0, |row| row.endpoints.usable.len());
+        }
+        if elsewhere || client.spec.ejection.is_some() {
+            for ask in 1..=ASKS {
+                let client = &mut self.clients[usize::from(call.client)];
+                let is_before = elsewhere && pod == before;
+                if !is_before && !client.avoids(call.place, pod, now) {
+                    break;
+                }
+                let word = mix(u64::from(word) << 8 | u64::from(ask));
+                pod = self.route(call, node, high(word), cluster, now)?;
+            }
+        }
+        call.server = pod;
+        let client = &mut self.clients[usize::from(call.client)];
+        if !call.hop().is_zero() {
+            call.opening = 1 + u8::from(client.spec.connections.tls);
+        }
+        if client.keeps() || client.shares().is_some() {
+            let most = self.servers.age_max(pod);
+            call.ages_at = client.ages_at(now, most, call.chance(Purpose::Age));
+            if let Some(row) = self.servers.get_mut(pod) {
+                row.is_kept = true;
+            }
+        }
+        if client.shares().is_some() {
+            let kept = Connection { pod, node, used: now, ages_at: call.ages_at };
+            *client.shared(call.place, call.slot) = Some(kept);
+        }
         Ok(())
     }
 
-    #[inline]
-    fn kept_connection(&mut self, call: &Call, node: NodeId, now: SimTime) -> Option<PodRef> {
-        let Caller::Source(source, _) = call.caller else {
-            return None;
-        };
-        let Self { sources, servers, .. } = self;
-        let source = &mut sources[source];
-        if !source.keeps() {
-            return None;
-        }
-        source.take_idle(node, |kept| servers.has_closed(kept, call.hop(), now))
-    }
-
-    /// An attempt reaches the pod.
+    /// An attempt reaches the pod: first its connection, if that is new.
     #[inline]
     pub(super) fn arrive(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let call = self.calls.get(id).expect("a call on its way is there");
+        if call.is_given_up {
+            self.calls.remove(id.id);
+            return;
+        }
         let (deadline, back) = (call.deadline, ctx.now() + call.hop());
         let end = match self.door(call, cluster) {
+            Door::Open if call.opening > 0 => {
+                let call = &mut self.calls[id.id];
+                let wait = call.hop() * (2 * u64::from(call.opening));
+                (call.opening, call.is_kept) = (0, true);
+                return ctx.after(wait, event(TrafficEvent::Arrive(id)));
+            }
             Door::Open => return self.enter(id, ctx),
-            Door::Dark => End { fate: Fate::TimedOut, cause: Cause::NodeDown, at: deadline },
+            Door::Dark => End {
+                fate: Fate::TimedOut,
+                cause: Cause::NodeDown,
+                at: self.hears_nothing(call, deadline),
+            },
             Door::Shut(fate, cause) => End { fate, cause, at: back },
         };
         let call = self.calls.remove(id.id);
         self.settle(call, end, ctx);
+    }
+
+    /// Until when a call waits whose pod does not answer.
+    fn hears_nothing(&self, call: &Call, deadline: SimTime) -> SimTime {
+        let connect = self.clients[usize::from(call.client)].spec.connect_timeout;
+        if call.is_kept { deadline } else { deadline.min(call.began.saturating_add(connect)) }
     }
 
     /// What a call meets at the pod, at this instant.
@@ -88,6 +214,7 @@ impl Traffic {
         };
         match row.state {
             _ if !row.is_up => Door::Dark,
+            _ if call.is_doomed => Door::Shut(Fate::Reset, Cause::IdleClosed),
             Serving::Accepting => Door::Open,
             // The server said "close" with its last answers and takes what is still on the wire.
             Serving::Draining if call.is_kept => Door::Open,
@@ -128,7 +255,7 @@ impl Traffic {
             return self.begin_hold(id, ctx);
         }
         if row.backlog.len() < kind.backlog {
-            row.backlog.push_back(id.id);
+            row.backlog.push(id.id, call.priority, kind.order);
             call.stage = Stage::Waiting;
             time(call, id, ctx);
             return;
@@ -143,17 +270,45 @@ impl Traffic {
     fn begin_hold(&mut self, id: CallRef, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
         let call = &mut self.calls[id.id];
-        let (_, kind) = self.servers.of(call);
-        let (hold, depends) = (kind.hold(call), !kind.calls.is_empty());
-        self.servers.begin(call, hold, now);
         call.stage = Stage::InService;
+        let Some(hold) = self.servers.begin(id.id, call, now) else {
+            let pod = call.server;
+            return self.arm(pod, ctx);
+        };
         let ends = now.saturating_add(hold);
         if ends < SimTime::MAX {
             ctx.at(ends, event(TrafficEvent::HoldEnds(id)));
         }
-        if depends || ends.saturating_add(call.hop()) > call.deadline {
+        if ends.saturating_add(call.hop()) > call.deadline {
             time(call, id, ctx);
         }
+    }
+
+    /// Lets an event look when the next call of a shared server is done. One that looks too early
+    /// looks again.
+    fn arm(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
+        let Some(shared) = self.servers.get_mut(pod).and_then(|row| row.shared.as_mut()) else {
+            return;
+        };
+        if let Some(end) = shared.next_end().filter(|end| *end < shared.armed) {
+            shared.armed = end;
+            ctx.at(end.max(ctx.now()), event(TrafficEvent::Work(pod)));
+        }
+    }
+
+    /// It is looked which calls of a shared server are done.
+    pub(super) fn work(&mut self, pod: PodRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let now = ctx.now();
+        match self.servers.get_mut(pod).and_then(|row| row.shared.as_mut()) {
+            Some(shared) if shared.armed <= now => shared.armed = SimTime::MAX,
+            _ => return,
+        }
+        while let Some(id) =
+            self.servers.get_mut(pod).and_then(|row| row.shared.as_mut()?.take_done(now))
+        {
+            self.hold_ends(self.calls.refer(id), cluster, ctx);
+        }
+        self.arm(pod, ctx);
     }
 
     /// A call's hold is over: it fails, goes on with the calls that it depends on, or is done.
@@ -162,11 +317,12 @@ impl Traffic {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
-        self.servers.hold_ends(call);
+        self.servers.hold_ends(call, ctx.now());
+        let speaks = self.clients[usize::from(call.client)].speaks;
         let (_, kind) = self.servers.of(call);
-        if kind.fails(call) {
-            self.leave(id, Fate::ServerError, Cause::ServerFault, ctx);
-        } else if kind.calls.is_empty() {
+        if let Some(cause) = kind.fault(call, speaks) {
+            self.leave(id, Fate::ServerError, cause, ctx);
+        } else if kind.needs.is_empty() {
             self.leave(id, Fate::Ok, Cause::None, ctx);
         } else {
             call.stage = Stage::Calling;
@@ -174,42 +330,15 @@ impl Traffic {
         }
     }
 
-    /// The answer of a downstream call is back.
-    pub(super) fn carry_on(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        let Some(call) = self.calls.get(id) else {
-            return;
-        };
-        if call.is_failed {
-            self.leave(id, Fate::ServerError, Cause::Downstream, ctx);
-        } else {
-            self.call_next(id, cluster, ctx);
-        }
-    }
-
-    /// A call in service makes the next call that it depends on, or is done.
-    fn call_next(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        let call = &mut self.calls[id.id];
-        let (_, kind) = self.servers.of(call);
-        let Some((service, timeout)) = kind.next_call(call.step) else {
-            return self.leave(id, Fate::Ok, Cause::None, ctx);
-        };
-        let Some(service) = service else {
-            return self.leave(id, Fate::ServerError, Cause::Downstream, ctx);
-        };
-        let luck = call.child_luck();
-        call.step = call.step.saturating_add(1);
-        let child = Call::new(Caller::Call(id), service, ctx.now(), timeout, luck);
-        self.attempt(child, cluster, ctx);
-    }
-
     /// A call leaves its server, and the next one that waits takes its slot.
     #[inline]
-    fn leave(&mut self, id: CallRef, fate: Fate, cause: Cause, ctx: &mut Ctx<'_>) {
+    pub(super) fn leave(&mut self, id: CallRef, fate: Fate, cause: Cause, ctx: &mut Ctx<'_>) {
         let call = self.calls.remove(id.id);
         let at = ctx.now() + call.hop();
-        let (row, _) = self.servers.of(&call);
+        let (row, kind) = self.servers.of(&call);
         row.busy -= 1;
-        while let Some(next) = row.backlog.pop_front() {
+        let order = kind.order;
+        while let Some(next) = self.servers.of(&call).0.backlog.pop(order) {
             // Its client is gone: the server finds a closed connection.
             if self.calls[next].is_given_up {
                 self.calls.remove(next);
@@ -226,10 +355,43 @@ impl Traffic {
     /// A draining server that has just become idle is looked at within this instant.
     #[inline]
     pub(super) fn tell_if_idle(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
-        let row = self.servers.get(pod);
-        if row.is_some_and(|row| row.state == Serving::Draining && row.is_idle()) {
+        if self.servers.is_drained(pod) {
             ctx.after(Duration::ZERO, event(TrafficEvent::IdleCheck(pod)));
         }
+    }
+
+    /// Lets a call whose end nobody knows hear when its time is over.
+    #[inline]
+    fn time_from_start(&mut self, id: CallRef, ctx: &mut Ctx<'_>) {
+        let call = &mut self.calls[id.id];
+        let client = &mut self.clients[usize::from(call.client)];
+        let timeout = client.spec.timeout;
+        if call.deadline == SimTime::MAX || timeout == NO_LIMIT {
+            return time(call, id, ctx);
+        }
+        if call.deadline != ctx.now() + timeout {
+            return time(call, id, ctx);
+        }
+        let lane = *client.lane.get_or_insert_with(|| ctx.queue.add_lane(timeout));
+        call.is_timed = true;
+        ctx.queue.push_lane(lane, event(TrafficEvent::Timeout(id)));
+    }
+}
+
+/// Which of `count` things a random word chooses.
+fn one_of_u32(word: u32, count: u32) -> u32 {
+    crate::base::cast::u32_of(one_of(word, crate::base::cast::usize_of(count)))
+}
+
+fn client_keeps(clients: &[ClientState], call: &Call) -> bool {
+    clients[usize::from(call.client)].keeps()
+}
+
+/// Where the idle connections of a call's client are: a source has some on each node.
+pub(super) const fn pool_of(call: &Call, node: NodeId) -> u32 {
+    match call.caller {
+        Caller::Source(..) => node.number(),
+        Caller::Call(_) => call.place,
     }
 }
 

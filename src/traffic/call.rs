@@ -27,6 +27,12 @@ pub(super) struct Call {
     pub(super) began: SimTime,
     /// The random word from which everything about the call is drawn.
     luck: u64,
+    /// How long it is in service, if its caller says so; else zero.
+    pub(super) hold: Duration,
+    /// Until when its connection may be used.
+    pub(super) ages_at: SimTime,
+    /// The other of two attempts that race.
+    pub(super) twin: CallRef,
     /// The pod that it goes to.
     pub(super) server: PodRef,
     /// Who called.
@@ -37,23 +43,43 @@ pub(super) struct Call {
     hop: u32,
     /// CPU that it uses, by time in service; see `servers`.
     pub(super) cpu_rate: u32,
+    /// Which of its client's shared connections it takes.
+    pub(super) slot: u32,
+    /// Where its client is, if that is a pod: the pod's slot.
+    pub(super) place: u32,
+    /// Its client's settings and state.
+    pub(super) client: ClientId,
     /// How many downstream calls it has made.
     pub(super) step: u16,
+    /// How many of them have not been answered.
+    pub(super) pending: u16,
     /// How many attempts were made before this one.
     pub(super) attempt: u8,
+    /// The greater, the earlier it is served where that counts.
+    pub(super) priority: u8,
+    /// Round trips before its connection can take it.
+    pub(super) opening: u8,
     /// Where it is.
     pub(super) stage: Stage,
     /// Its caller waits no longer: the end was told.
     pub(super) is_given_up: bool,
     /// It uses a connection that was there.
     pub(super) is_kept: bool,
+    /// The server will have closed that connection when the call arrives.
+    pub(super) is_doomed: bool,
     /// It will be told when its time is over.
     pub(super) is_timed: bool,
-    /// Its last downstream call failed.
+    /// A downstream call that it cannot do without failed.
     pub(super) is_failed: bool,
+    /// It may have a twin no more.
+    pub(super) is_hedged: bool,
 }
 
-const _: () = assert!(size_of::<Call>() <= 72);
+const _: () = assert!(size_of::<Call>() <= 128);
+
+/// A client's number: the sources first, then the callers among the pods, each with one state for
+/// all pods of its kind.
+pub(super) type ClientId = u16;
 
 /// Who called.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +120,16 @@ pub(super) enum Purpose {
     Hop,
     /// Time to the next attempt.
     BackOff,
+    /// Which of the shared connections.
+    Slot,
+    /// How long a new connection may be used.
+    Age,
+    /// How long a user thinks after it.
+    Think,
+    /// Whether a cache has the answer.
+    Cache,
+    /// Whether a call that is not always made is made.
+    Made,
 }
 
 const CHILD: u64 = 16;
@@ -102,37 +138,52 @@ impl Call {
     /// A call that starts, before it has found its server.
     pub(super) const fn new(
         caller: Caller,
+        client: ClientId,
         service: ServiceId,
         start: SimTime,
-        timeout: Duration,
         luck: u64,
     ) -> Self {
         Self {
             start,
-            deadline: start.saturating_add(timeout),
+            deadline: SimTime::MAX,
             began: start,
             luck,
+            hold: Duration::ZERO,
+            ages_at: SimTime::MAX,
+            twin: NO_CALL,
             server: NO_POD,
             caller,
             service,
             hop: 0,
             cpu_rate: 0,
+            slot: 0,
+            place: 0,
+            client,
             step: 0,
+            pending: 0,
             attempt: 0,
+            priority: 0,
+            opening: 0,
             stage: Stage::Travelling,
             is_given_up: false,
             is_kept: false,
+            is_doomed: false,
             is_timed: false,
             is_failed: false,
+            is_hedged: false,
         }
     }
 
-    /// The attempt after this one.
-    pub(super) const fn again(&self, now: SimTime, timeout: Duration) -> Self {
+    /// The attempt after this one; it knows where this one went.
+    pub(super) const fn again(&self, now: SimTime) -> Self {
         Self {
             start: self.start,
             attempt: self.attempt.saturating_add(1),
-            ..Self::new(self.caller, self.service, now, timeout, self.luck)
+            server: self.server,
+            hold: self.hold,
+            place: self.place,
+            priority: self.priority,
+            ..Self::new(self.caller, self.client, self.service, now, self.luck)
         }
     }
 
@@ -165,6 +216,13 @@ impl Call {
         mix(self.luck ^ ((self.attempt as u64) << 32 | number))
     }
 }
+
+/// No Service.
+pub(super) const NO_SERVICE: ServiceId = ServiceId::new(u32::MAX);
+
+/// No call: the slot that is never used.
+pub(super) const NO_CALL: CallRef =
+    CallRef { id: crate::event::CallId::new(u32::MAX), life: u32::MAX };
 
 /// No pod: the slot that is never used.
 pub(super) const NO_POD: PodRef = PodRef { id: crate::model::PodId::new(u32::MAX), life: u32::MAX };

@@ -1,11 +1,15 @@
 //! The caller's side of an end: told once, tried again, or carried on by the pod that called.
 
-use crate::base::{Duration, SimTime};
-use crate::cluster::{Cluster, Serving};
+use crate::base::SimTime;
+use crate::cluster::Cluster;
 use crate::event::{CallRef, TrafficEvent};
+use crate::model::{Client, Retries};
 use crate::record::{CallRecord, Cause, Fate};
 use crate::sim::Ctx;
 
+use super::attempts::pool_of;
+use super::call::{NO_CALL, NO_POD};
+use super::clients::Connection;
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// How an attempt ends for its caller, and when the caller knows.
@@ -27,24 +31,97 @@ impl Traffic {
             let cause = Cause::SlowService;
             end = End { fate: Fate::TimedOut, cause, at: call.deadline.max(ctx.now()) };
         }
+        self.release(&call, end.at, ctx);
+        let is_ok = end.fate == Fate::Ok;
+        let client = &mut self.clients[usize::from(call.client)];
+        client.note(call.place, call.server, is_ok, ctx.now());
+        if call.twin != NO_CALL && !self.wins(&call, is_ok, end.at, ctx) {
+            return;
+        }
+        if !is_ok && self.back_off(&call, end, ctx) {
+            return;
+        }
+        self.keep_connection(&call, end, ctx);
+        self.settle_for_good(call, end, ctx);
+    }
+
+    /// Ends a call for its caller.
+    #[inline]
+    pub(super) fn settle_for_good(&mut self, call: Call, end: End, ctx: &mut Ctx<'_>) {
         match call.caller {
-            Caller::Source(id, _) => {
-                let source = &self.sources[id];
-                if end.fate != Fate::Ok && u32::from(call.attempt) < source.retries() {
-                    return self.back_off(call, end, ctx);
-                }
-                if source.keeps() && self.stays_open(&call, end.fate) {
-                    self.free_connection(call, end.at, ctx);
+            Caller::Source(source, _) => {
+                if let Some(think) = self.sources[source].thinks(&call) {
+                    let at = end.at.saturating_add(think);
+                    if at < self.horizon {
+                        ctx.at(at, event(TrafficEvent::User(source)));
+                    }
                 }
             }
             Caller::Call(parent) => {
                 if let Some(parent_call) = self.calls.get_mut(parent) {
-                    parent_call.is_failed = end.fate != Fate::Ok;
+                    let optional = self.clients[usize::from(call.client)].optional;
+                    parent_call.is_failed |= end.fate != Fate::Ok && !optional;
                     ctx.at(end.at, event(TrafficEvent::Continue(parent)));
                 }
             }
         }
         self.tell(&call, end, ctx);
+    }
+
+    /// An attempt of a client that counts them is over at an instant.
+    #[inline]
+    fn release(&mut self, call: &Call, at: SimTime, ctx: &mut Ctx<'_>) {
+        let client = &mut self.clients[usize::from(call.client)];
+        if !client.counts {
+            return;
+        }
+        let again = call.attempt > 0;
+        if at <= ctx.now() {
+            client.over(call.place, again);
+        } else {
+            let over = TrafficEvent::Over { client: call.client, again, place: call.place };
+            ctx.at(at, event(over));
+        }
+    }
+
+    /// Whether the end of one of two attempts that race is that of the call: it is if it went well,
+    /// and then the other one is given up, or if it is the last.
+    #[cold]
+    fn wins(&mut self, call: &Call, is_ok: bool, at: SimTime, ctx: &mut Ctx<'_>) -> bool {
+        let Some(other) = self.calls.get_mut(call.twin).filter(|other| !other.is_given_up) else {
+            return true;
+        };
+        other.twin = NO_CALL;
+        if !is_ok {
+            return false;
+        }
+        other.is_given_up = true;
+        let other = *other;
+        self.release(&other, at, ctx);
+        true
+    }
+
+    /// Lets a call know when a second attempt may start beside it.
+    #[inline]
+    pub(super) fn hedge_later(&self, call: &Call, id: CallRef, ctx: &mut Ctx<'_>) {
+        let after = self.clients[usize::from(call.client)].spec.hedge;
+        if let Some(after) = after.filter(|_| !call.is_hedged) {
+            ctx.after(after, event(TrafficEvent::Hedge(id)));
+        }
+    }
+
+    /// A call has not been answered for long: a second attempt starts beside it.
+    pub(super) fn hedge(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| !call.is_given_up) else {
+            return;
+        };
+        call.is_hedged = true;
+        let mut second = call.again(ctx.now());
+        (second.twin, second.is_hedged) = (id, true);
+        let sent = self.attempt(second, cluster, ctx).filter(|sent| self.calls.contains(*sent));
+        if let (Some(sent), Some(call)) = (sent, self.calls.get_mut(id)) {
+            call.twin = sent;
+        }
     }
 
     /// Tells the recorder.
@@ -69,46 +146,65 @@ impl Traffic {
         });
     }
 
-    /// A failed attempt waits for the next one; see the head of this room for how long.
-    fn back_off(&mut self, mut call: Call, end: End, ctx: &mut Ctx<'_>) {
-        const BASE_S: f64 = 0.025;
-        let doublings = i32::from(call.attempt.min(10)) + 1;
-        let most = ((f64::from(2_u16).powi(doublings) - 1.0) * BASE_S).min(10.0 * BASE_S);
-        let pause = Duration::from_secs_f64(call.chance(Purpose::BackOff) * most);
-        call.stage = Stage::BackOff;
-        let waiting = self.calls.insert(call);
-        ctx.at(end.at + pause, event(TrafficEvent::Retry(waiting)));
+    /// A failed attempt waits for the next one, if its client allows it.
+    fn back_off(&mut self, call: &Call, end: End, ctx: &mut Ctx<'_>) -> bool {
+        let client = &mut self.clients[usize::from(call.client)];
+        if client.spec.retries.attempts == 0 {
+            return false;
+        }
+        let Client { deadline, retries: Retries { back_off, .. }, .. } = client.spec;
+        let pause = back_off.pause(call.attempt.saturating_add(1), call.chance(Purpose::BackOff));
+        let at = end.at.saturating_add(pause);
+        let in_time = at < call.start.saturating_add(deadline);
+        if !in_time || !client.may_try_again(call.place, call.attempt, end.fate) {
+            return false;
+        }
+        let mut waiting = *call;
+        (waiting.stage, waiting.twin) = (Stage::BackOff, NO_CALL);
+        let waiting = self.calls.insert(waiting);
+        ctx.at(at, event(TrafficEvent::Retry(waiting)));
+        true
     }
 
     /// The next attempt of a call.
     pub(super) fn retry(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let call = self.calls.remove(id.id);
-        let Caller::Source(source, _) = call.caller else { unreachable!("only sources try again") };
-        let timeout = self.sources[source].timeout();
-        self.attempt(call.again(ctx.now(), timeout), cluster, ctx);
+        self.attempt(call.again(ctx.now()), cluster, ctx);
     }
 
-    /// Whether a call's connection can take another call: it was answered, by a server that goes on
-    /// (one that drains says "close" with its last answers, rule N136).
-    fn stays_open(&self, call: &Call, fate: Fate) -> bool {
-        let row = self.servers.get(call.server);
-        matches!(fate, Fate::Ok | Fate::ServerError)
-            && row.is_some_and(|row| row.state == Serving::Accepting)
-    }
-
-    /// A call's connection is free for the next call when its answer has reached the caller.
-    fn free_connection(&mut self, mut call: Call, at: SimTime, ctx: &mut Ctx<'_>) {
-        call.stage = Stage::Answering;
-        let answer = self.calls.insert(call);
-        ctx.at(at, event(TrafficEvent::Answer(answer)));
+    /// A connection takes another call if it was answered, by a server that goes on (one that
+    /// drains says "close" with its last answers, rule N136).
+    #[inline]
+    fn keep_connection(&mut self, call: &Call, end: End, ctx: &mut Ctx<'_>) {
+        let client = &mut self.clients[usize::from(call.client)];
+        let is_answered = matches!(end.fate, Fate::Ok | Fate::ServerError);
+        if client.keeps() {
+            if is_answered && call.server != NO_POD && self.servers.is_open(call.server) {
+                let mut answer = *call;
+                answer.stage = Stage::Answering;
+                let answer = self.calls.insert(answer);
+                ctx.at(end.at, event(TrafficEvent::Answer(answer)));
+            }
+        } else if client.shares().is_some() && matches!(end.fate, Fate::Refused | Fate::Reset) {
+            let slot = client.shared(call.place, call.slot);
+            if slot.is_some_and(|kept| kept.pod == call.server) {
+                *slot = None;
+            }
+        }
     }
 
     /// An answer has reached the caller: its connection waits for the next call.
     pub(super) fn answered(&mut self, id: CallRef, now: SimTime) {
         let call = self.calls.remove(id.id);
-        if let Caller::Source(source, node) = call.caller {
-            self.sources[source].keep(node, call.server, now.saturating_sub(call.hop()));
-        }
+        let node = match call.caller {
+            Caller::Source(_, node) => node,
+            // Its pod may have ended meanwhile, and another may be in its place.
+            Caller::Call(parent) if self.calls.contains(parent) => crate::model::NodeId::new(0),
+            Caller::Call(_) => return,
+        };
+        let used = now.saturating_sub(call.hop());
+        let kept = Connection { pod: call.server, node, used, ages_at: call.ages_at };
+        self.clients[usize::from(call.client)].keep(pool_of(&call, node), kept);
     }
 
     /// The caller gives up, whatever its server does.
@@ -124,6 +220,9 @@ impl Traffic {
             | Stage::BackOff
             | Stage::Answering => Cause::SlowService,
         };
+        if call.is_given_up {
+            return;
+        }
         let given_up = *call;
         call.is_given_up = true;
         self.settle(given_up, End { fate: Fate::TimedOut, cause, at: ctx.now() }, ctx);

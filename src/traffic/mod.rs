@@ -20,21 +20,32 @@
 //! thousandth call of a source has the same luck under every policy, and a draw more or less
 //! elsewhere changes nothing here.
 //!
-//! Clients: each attempt has the whole timeout. A failed attempt (any fate but ok) is followed by
-//! another after a back-off, drawn evenly from 0 to (2ⁿ − 1) · 25 ms for the n-th, at most 250 ms.
-//! Source: Envoy, router filter, `x-envoy-max-retries` (documentation of the jittered back-off).
+//! Clients: a new connection takes one round trip, and one more with TLS 1.3, before its first call;
+//! calls go on kept ones without (rule N425). Each attempt has its own time and all have the
+//! client's; failed ones are followed by others as far as the client's budget allows (rules N185,
+//! N186), or a second one races with the first (hedging). What a client did for a call that it gave
+//! up its server finishes.
 //!
-//! Differs: no CPU contention between calls (N97), one hop distribution whatever the zones (N188),
-//! no session affinity (N161), no topology hints (N159), a load balancer in front of
-//! `externalTrafficPolicy: Local` knows at once where the endpoints are (N162), connections are not set up (no round trip of TCP or TLS), kept ones are never idle too
-//! long (N425), a downstream call has a connection of its own and no retry.
+//! Servers: slots, processor sharing or the CPU of a container with its quota (`shared`); a backlog;
+//! warm-up and caches (rules N423, N424); what they call meanwhile, one after another or at once
+//! (`graph`, rule N427).
+//!
+//! Differs: one hop distribution whatever the zones (N188), no session affinity (N161), a load
+//! balancer in front of `externalTrafficPolicy: Local` knows at once where the endpoints are (N162);
+//! what is told ahead of time is certain: the hedge of a call whose answer is on the wire does not
+//! start; calls that share a connection do not wait while it is being set up; the calls of one
+//! container share its CPU, containers do not take it from each other.
 
 mod attempts;
+mod backlog;
 mod call;
 mod choice;
+mod clients;
 mod ends;
+mod graph;
 mod route;
 mod servers;
+mod shared;
 mod sources;
 mod stops;
 
@@ -46,7 +57,8 @@ use crate::event::{CallId, Event, TrafficEvent};
 use crate::model::{Model, NodeId, PodRef, SourceId};
 use crate::sim::{Ctx, Streams};
 
-use call::{Call, Caller, Purpose, Stage};
+use call::{Call, Caller, NO_SERVICE, Purpose, Stage};
+use clients::ClientState;
 use route::Hop;
 use servers::Servers;
 use sources::Source;
@@ -55,6 +67,8 @@ use sources::Source;
 #[derive(Debug)]
 pub struct Traffic {
     sources: IdVec<SourceId, Source>,
+    /// The sources' clients first, in their order, then those of pods that call.
+    clients: Vec<ClientState>,
     calls: Slots<CallId, Call>,
     servers: Servers,
     proxies: ProxyView,
@@ -72,6 +86,11 @@ impl Traffic {
         let sources = model.traffic.iter();
         Self {
             sources: sources.map(|spec| Source::new(spec, &model.names, streams)).collect(),
+            clients: model
+                .traffic
+                .iter()
+                .map(|spec| ClientState::new(spec.client.clone(), spec.speaks, false))
+                .collect(),
             calls: Slots::new(),
             servers: Servers::default(),
             proxies: ProxyView::new(&model.latencies, streams),
@@ -101,9 +120,16 @@ impl Traffic {
 
     /// A server that drains and has nothing left says so; its pod may end.
     fn check_idle(&self, pod: PodRef, plan: &mut Plan) {
-        let server = self.servers.get(pod);
-        if server.is_some_and(|row| row.state == Serving::Draining && row.is_idle()) {
+        if self.servers.is_drained(pod) {
             plan.push(Write::ServerIdle { pod });
+        }
+    }
+
+    /// A source calls.
+    #[inline]
+    fn start_call(&mut self, source: SourceId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        if let Some(call) = self.sources[source].call(source, ctx) {
+            self.attempt(call, cluster, ctx);
         }
     }
 }
@@ -117,7 +143,8 @@ impl Component<TrafficEvent> for Traffic {
         for (id, _) in cluster.pods().iter() {
             let pod = cluster.pods().refer(id);
             if cluster.serving(pod) != Serving::Absent {
-                self.servers.set(pod, cluster.serving(pod), cluster, ctx.now());
+                let Self { servers, clients, .. } = self;
+                servers.set(pod, cluster.serving(pod), cluster, clients, ctx.now());
             }
         }
     }
@@ -153,10 +180,8 @@ impl Component<TrafficEvent> for Traffic {
         ctx: &mut Ctx<'_>,
     ) {
         match event {
-            TrafficEvent::Start(source) => {
-                if let Some(call) = self.sources[source].call(source, ctx) {
-                    self.attempt(call, cluster, ctx);
-                }
+            TrafficEvent::Start(source) | TrafficEvent::User(source) => {
+                self.start_call(source, cluster, ctx);
             }
             TrafficEvent::Arrive(call) => self.arrive(call, cluster, ctx),
             TrafficEvent::HoldEnds(call) => self.hold_ends(call, cluster, ctx),
@@ -164,6 +189,11 @@ impl Component<TrafficEvent> for Traffic {
             TrafficEvent::Answer(call) => self.answered(call, ctx.now()),
             TrafficEvent::Timeout(call) => self.time_is_over(call, ctx),
             TrafficEvent::Retry(call) => self.retry(call, cluster, ctx),
+            TrafficEvent::Hedge(call) => self.hedge(call, cluster, ctx),
+            TrafficEvent::Over { client, again, place } => {
+                self.clients[usize::from(client)].over(place, again);
+            }
+            TrafficEvent::Work(pod) => self.work(pod, cluster, ctx),
             TrafficEvent::IdleCheck(pod) => self.check_idle(pod, plan),
         }
     }

@@ -1,68 +1,130 @@
 //! The servers: the pods' ends of calls, one row a pod that has had a process.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::{Duration, IdVec, SimTime};
+use crate::base::{Duration, IdVec, SimTime, Symbol, cast, math};
 use crate::cluster::{Cluster, Serving};
-use crate::event::CallId;
-use crate::model::{Behavior, NodeId, PodId, PodRef, ServiceId};
+use crate::model::{
+    Behavior, Cache, Discipline, Fades, NO_LIMIT, NodeId, Order, PodId, PodRef, Serve, ServiceId,
+};
+use crate::record::Cause;
 
-use super::call::{Call, NO_POD, Purpose};
-use super::sources::Connection;
+use super::backlog::Backlog;
+use super::call::{Call, ClientId, NO_POD, Purpose};
+use super::clients::{ClientState, Connection, Verdict};
+use super::shared::{RATE_SHIFT, Rule, Shared};
+
+/// One call that a server makes while it serves one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Need {
+    /// The Service, if there is one of that name.
+    pub(super) service: Option<ServiceId>,
+    pub(super) client: ClientId,
+    /// With its neighbours of which that is true too.
+    pub(super) parallel: bool,
+    pub(super) probability: f64,
+}
 
 /// What a server does, once for all pods of one behaviour.
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
     behavior: Arc<Behavior>,
-    /// What it calls while it serves a call: Service (if there is one of that name), how often,
-    /// timeout.
-    pub(super) calls: Vec<(Option<ServiceId>, u32, Duration)>,
+    /// What it calls while it serves a call, one entry a call.
+    pub(super) needs: Vec<Need>,
     cpu: Duration,
     errors: f64,
     pub(super) concurrency: u32,
     pub(super) backlog: usize,
+    pub(super) order: Order,
+    discipline: Discipline,
+    says_close: bool,
+    idle_max: Duration,
+    age_max: Duration,
+    /// Nothing changes the hold that is drawn.
+    is_plain: bool,
 }
 
 impl Kind {
-    fn new(behavior: &Arc<Behavior>, cluster: &Cluster) -> Self {
-        let calls = behavior.calls.iter();
-        let calls = calls.map(|c| (cluster.service_named(c.to), c.times, c.timeout)).collect();
+    fn new(behavior: &Arc<Behavior>, cluster: &Cluster, clients: &mut Vec<ClientState>) -> Self {
+        let mut needs = Vec::new();
+        for call in &behavior.calls {
+            let client = ClientId::try_from(clients.len()).expect("fewer than 2^16 clients");
+            let speaks = behavior.release.speaks;
+            clients.push(ClientState::new(call.client.clone(), speaks, call.optional));
+            let need = Need {
+                service: cluster.service_named(call.to),
+                client,
+                parallel: call.parallel,
+                probability: call.probability,
+            };
+            needs.extend(std::iter::repeat_n(need, cast::usize_of(call.times)));
+        }
+        let none = Serve::new(crate::base::Distribution::Constant(0.0), u32::MAX);
         let serve = behavior.serve.as_ref();
+        let backlog = serve.map_or(0, |serve| cast::usize_of(serve.backlog));
+        let serve = serve.unwrap_or(&none);
+        let slower = behavior.release.slower;
         Self {
+            needs,
+            cpu: serve.cpu,
+            errors: 1.0 - (1.0 - serve.errors) * (1.0 - behavior.release.errors),
+            concurrency: serve.concurrency.max(1),
+            backlog,
+            order: serve.order,
+            discipline: serve.discipline,
+            says_close: serve.says_close,
+            idle_max: serve.idle_max,
+            age_max: serve.age_max,
+            is_plain: serve.warm_up.is_none()
+                && serve.cache.is_none()
+                && slower.total_cmp(&1.0).is_eq(),
             behavior: Arc::clone(behavior),
-            calls,
-            cpu: serve.map_or(Duration::ZERO, |serve| serve.cpu),
-            errors: serve.map_or(0.0, |serve| serve.errors),
-            concurrency: serve.map_or(u32::MAX, |serve| serve.concurrency.max(1)),
-            backlog: serve.map_or(0, |serve| crate::base::cast::usize_of(serve.backlog)),
         }
     }
 
-    /// How long a call is in service.
+    /// How long a call is in service, and by which factor that is longer than by itself.
     #[inline]
-    pub(super) fn hold(&self, call: &Call) -> Duration {
-        let serve = self.behavior.serve.as_ref();
-        serve.map_or(Duration::ZERO, |serve| {
-            Duration::from_secs_f64(serve.hold.quantile(call.chance(Purpose::Hold)))
-        })
-    }
-
-    /// Whether the server answers a call with an error of its own.
-    pub(super) fn fails(&self, call: &Call) -> bool {
-        self.errors > 0.0 && call.chance(Purpose::Fault) < self.errors
-    }
-
-    /// The downstream call that comes after `step` others.
-    pub(super) fn next_call(&self, step: u16) -> Option<(Option<ServiceId>, Duration)> {
-        let mut left = u32::from(step);
-        for (service, times, timeout) in &self.calls {
-            if left < *times {
-                return Some((*service, *timeout));
-            }
-            left -= times;
+    fn hold(&self, call: &Call, row: &Server, now: SimTime) -> (Duration, f64) {
+        let Some(serve) = &self.behavior.serve else {
+            return (Duration::ZERO, 1.0);
+        };
+        let chance = call.chance(Purpose::Hold);
+        if !call.hold.is_zero() {
+            return (call.hold, self.slower(serve, row, now));
         }
-        None
+        if self.is_plain {
+            return (Duration::from_secs_f64(serve.hold.quantile(chance)), 1.0);
+        }
+        let hits = |cache: &&Cache| call.chance(Purpose::Cache) >= row.hit_ratio(cache);
+        let law = serve.cache.as_ref().filter(hits).map_or(&serve.hold, |cache| &cache.miss);
+        (Duration::from_secs_f64(law.quantile(chance)), self.slower(serve, row, now))
+    }
+
+    /// Warm-up: w(t) = 1 + (w₀ − 1) · e^(−t / τ), by age or by calls served (rule N424).
+    fn slower(&self, serve: &Serve, row: &Server, now: SimTime) -> f64 {
+        let release = self.behavior.release.slower;
+        let Some(warm) = &serve.warm_up else { return release };
+        let part = match warm.fades {
+            Fades::Age(constant) => now.saturating_since(row.since).ratio(constant),
+            Fades::Calls(calls) => cast::f64_of_u64(row.served) / calls,
+        };
+        release * (1.0 + (warm.factor - 1.0) * math::exp(-part))
+    }
+
+    /// Whether the server answers a call with an error, and why.
+    #[inline]
+    pub(super) fn fault(&self, call: &Call, speaks: Option<Symbol>) -> Option<Cause> {
+        let known = &self.behavior.release.understands;
+        if !known.is_empty() && speaks.is_some_and(|version| !known.contains(&version)) {
+            return Some(Cause::Incompatible);
+        }
+        (self.errors > 0.0 && call.chance(Purpose::Fault) < self.errors)
+            .then_some(Cause::ServerFault)
+    }
+
+    /// Whether the end of a call is not known when its service begins.
+    pub(super) fn is_open_ended(&self) -> bool {
+        !self.needs.is_empty() || self.discipline != Discipline::Slots
     }
 }
 
@@ -78,14 +140,22 @@ pub(super) struct Server {
     pub(super) is_up: bool,
     /// It has accepted calls before.
     pub(super) has_served: bool,
+    /// Somebody has kept a connection to this process.
+    pub(super) is_kept: bool,
     /// Calls in service.
     pub(super) busy: u32,
     /// Index of its kind.
     pub(super) kind: usize,
-    /// Calls that wait, first come first.
-    pub(super) backlog: VecDeque<CallId>,
-    /// When it stopped accepting last.
+    /// Calls that wait.
+    pub(super) backlog: Backlog,
+    /// Calls that share it; `None`: each has a slot of its own.
+    pub(super) shared: Option<Box<Shared>>,
+    /// When it stopped to take calls on kept connections last.
     closed: Option<SimTime>,
+    /// When its process began to accept.
+    since: SimTime,
+    /// Calls that it has taken into service since.
+    served: u64,
     cpu: CpuMeter,
 }
 
@@ -98,10 +168,14 @@ impl Default for Server {
             state: Serving::Absent,
             is_up: false,
             has_served: false,
+            is_kept: false,
             busy: 0,
             kind: 0,
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
+            shared: None,
             closed: None,
+            since: SimTime::ZERO,
+            served: 0,
             cpu: CpuMeter::default(),
         }
     }
@@ -109,8 +183,16 @@ impl Default for Server {
 
 impl Server {
     /// Whether nothing that it has accepted is left.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(super) const fn is_idle(&self) -> bool {
         self.busy == 0 && self.backlog.is_empty()
+    }
+
+    /// h(n) = h∞ · (1 − e^(−n / k)) after n calls (rule N424).
+    fn hit_ratio(&self, cache: &Cache) -> f64 {
+        if cache.fill <= 0.0 {
+            return cache.hits;
+        }
+        cache.hits * (1.0 - math::exp(-cast::f64_of_u64(self.served) / cache.fill))
     }
 }
 
@@ -125,8 +207,6 @@ struct CpuMeter {
     /// Sum of each rate times its beginning in nanoseconds, modulo 2⁶⁴.
     moment: u64,
 }
-
-const RATE_SHIFT: u32 = 16;
 
 impl CpuMeter {
     fn begin(&mut self, rate: u32, at: SimTime) {
@@ -160,6 +240,17 @@ impl Servers {
         self.rows.get(pod.id).filter(|row| row.pod == pod)
     }
 
+    /// The same, to change it.
+    pub(super) fn get_mut(&mut self, pod: PodRef) -> Option<&mut Server> {
+        self.rows.get_mut(pod.id).filter(|row| row.pod == pod)
+    }
+
+    /// The kind of a pod's server.
+    #[inline]
+    pub(super) fn kind(&self, pod: PodRef) -> Option<&Kind> {
+        self.get(pod).map(|row| &self.kinds[row.kind])
+    }
+
     /// The server of a call that is there: it lives as long as its calls.
     #[inline]
     pub(super) fn of(&mut self, call: &Call) -> (&mut Server, &Kind) {
@@ -170,7 +261,14 @@ impl Servers {
     }
 
     /// Sets the state of a pod's server, whose row begins with the first one.
-    pub(super) fn set(&mut self, pod: PodRef, to: Serving, cluster: &Cluster, now: SimTime) {
+    pub(super) fn set(
+        &mut self,
+        pod: PodRef,
+        to: Serving,
+        cluster: &Cluster,
+        clients: &mut Vec<ClientState>,
+        now: SimTime,
+    ) {
         let row = self.rows.grow_to(pod.id);
         if row.pod != pod {
             let Some((pod_row, node)) = cluster.pod(pod).and_then(|p| Some((p, p.node?))) else {
@@ -179,30 +277,47 @@ impl Servers {
             assert!(row.is_idle(), "{:?} is gone and has calls", row.pod);
             let backlog = std::mem::take(&mut row.backlog);
             let template = &cluster.template_of(pod_row).template;
-            *row = Server {
-                pod,
-                serial: pod_row.serial,
-                node,
-                is_up: cluster.nodes()[node].is_up,
-                backlog,
-                ..Server::default()
-            };
+            let node_row = &cluster.nodes()[node];
             let container = usize::from(template.server.unwrap_or(0));
             let at = template.spec.init_containers.len() + container;
-            self.rows[pod.id].kind = self.kind_of(&template.behaviors[at], cluster);
+            let limit = template.spec.containers.get(container).and_then(|c| c.cpu_limit);
+            let (is_up, machine) = (node_row.is_up, node_row.spec.allocatable.cpu);
+            let serial = pod_row.serial;
+            let kind = self.kind_of(&template.behaviors[at], cluster, clients);
+            let cores = |cpu: crate::base::MilliCpu| cast::f64_of_i64(cpu.0) / 1000.0;
+            let limit = limit.map(cores).filter(|c| *c > 0.0);
+            let shared = match self.kinds[kind].discipline {
+                Discipline::Slots => None,
+                Discipline::Sharing => Some(Rule::Evenly),
+                Discipline::Cpu => Some(Rule::Cpu { cores: cores(machine), limit }),
+            };
+            let shared = shared.map(|rule| Box::new(Shared::new(rule)));
+            self.rows[pod.id] =
+                Server { pod, serial, node, is_up, backlog, kind, shared, ..Server::default() };
         }
         let row = &mut self.rows[pod.id];
-        if row.state == Serving::Accepting && to != Serving::Accepting {
+        let says_close = self.kinds[row.kind].says_close;
+        if is_open(row.state, says_close) && !is_open(to, says_close) {
             row.closed = Some(now);
         }
-        row.has_served |= to == Serving::Accepting;
+        if to == Serving::Accepting {
+            row.has_served = true;
+        }
+        if matches!(row.state, Serving::Absent | Serving::Starting) && to == Serving::Accepting {
+            (row.since, row.served, row.is_kept) = (now, 0, false);
+        }
         row.state = to;
     }
 
-    fn kind_of(&mut self, behavior: &Arc<Behavior>, cluster: &Cluster) -> usize {
+    fn kind_of(
+        &mut self,
+        behavior: &Arc<Behavior>,
+        cluster: &Cluster,
+        clients: &mut Vec<ClientState>,
+    ) -> usize {
         let known = self.kinds.iter().position(|kind| Arc::ptr_eq(&kind.behavior, behavior));
         known.unwrap_or_else(|| {
-            self.kinds.push(Kind::new(behavior, cluster));
+            self.kinds.push(Kind::new(behavior, cluster, clients));
             self.kinds.len() - 1
         })
     }
@@ -218,55 +333,141 @@ impl Servers {
             .collect()
     }
 
-    /// Takes a call into service for `hold`.
+    /// Takes a call into service; gives how long it will be there if it has a slot of its own.
     #[inline]
-    pub(super) fn begin(&mut self, call: &mut Call, hold: Duration, now: SimTime) {
-        let (row, kind) = self.of(call);
+    pub(super) fn begin(
+        &mut self,
+        id: crate::event::CallId,
+        call: &mut Call,
+        now: SimTime,
+    ) -> Option<Duration> {
+        let row = &mut self.rows[call.server.id];
+        let kind = &self.kinds[row.kind];
+        let (hold, factor) = kind.hold(call, row, now);
         row.busy += 1;
+        row.served += 1;
         call.began = now;
         if !kind.cpu.is_zero() {
             let rate = (kind.cpu.as_nanos() << RATE_SHIFT).checked_div(hold.as_nanos());
             call.cpu_rate = rate.map_or(0, |rate| u32::try_from(rate).unwrap_or(u32::MAX));
+        }
+        let hold = if kind.is_plain { hold } else { hold.scale(factor) };
+        if let Some(shared) = &mut row.shared {
+            shared.add(id, hold, call.cpu_rate, now);
+            return None;
+        }
+        if call.cpu_rate > 0 {
             row.cpu.begin(call.cpu_rate, now);
         }
+        Some(hold)
     }
 
     /// A call's hold is over: its CPU is spent.
     #[inline]
-    pub(super) fn hold_ends(&mut self, call: &mut Call) {
+    pub(super) fn hold_ends(&mut self, call: &mut Call, now: SimTime) {
         let (row, kind) = self.of(call);
-        if !kind.cpu.is_zero() {
-            row.cpu.end(call.cpu_rate, call.began, kind.cpu.as_nanos());
+        if call.cpu_rate > 0 && row.shared.is_none() {
+            let spent = if kind.is_plain { kind.cpu.as_nanos() } else { spent_by(call, now) };
+            row.cpu.end(call.cpu_rate, call.began, spent);
             call.cpu_rate = 0;
         }
     }
 
     /// A call's hold is cut: what it has used so far is spent.
     pub(super) fn hold_is_cut(&mut self, call: &Call, now: SimTime) {
-        let spent = u128::from(call.cpu_rate) * u128::from((now - call.began).as_nanos());
-        let spent = u64::try_from(spent >> RATE_SHIFT).unwrap_or(u64::MAX);
-        self.of(call).0.cpu.end(call.cpu_rate, call.began, spent);
+        let row = self.of(call).0;
+        if row.shared.is_none() {
+            row.cpu.end(call.cpu_rate, call.began, spent_by(call, now));
+        }
     }
 
     /// All calls of a pod's server are gone.
-    pub(super) fn clear(&mut self, pod: PodRef) {
+    pub(super) fn clear(&mut self, pod: PodRef, now: SimTime) {
         let row = &mut self.rows[pod.id];
         row.busy = 0;
         row.backlog.clear();
+        if let Some(shared) = &mut row.shared {
+            shared.clear(now);
+        }
     }
 
     /// CPU time that a pod's server has spent on calls.
     pub(super) fn cpu_spent(&self, pod: PodRef, now: SimTime) -> Duration {
-        self.get(pod).map_or(Duration::ZERO, |row| row.cpu.spent(now))
-    }
-
-    /// Whether the client of a connection knows, one hop after the fact, that its pod has closed
-    /// it. Of a machine that is down it hears nothing.
-    pub(super) fn has_closed(&self, kept: &Connection, hop: Duration, now: SimTime) -> bool {
-        self.get(kept.pod).is_none_or(|row| {
-            row.is_up && row.closed.is_some_and(|at| at >= kept.used && at + hop <= now)
+        self.get(pod).map_or(Duration::ZERO, |row| match &row.shared {
+            Some(shared) => shared.used(now),
+            None => row.cpu.spent(now),
         })
     }
+
+    /// Whether a server takes calls on kept connections.
+    pub(super) fn is_open(&self, pod: PodRef) -> bool {
+        let row = self.get(pod);
+        row.is_some_and(|row| is_open(row.state, self.kinds[row.kind].says_close))
+    }
+
+    /// Whether a server that drains has nothing to wait for. One that does not tell its clients
+    /// waits for their connections.
+    pub(super) fn is_drained(&self, pod: PodRef) -> bool {
+        self.get(pod).is_some_and(|row| {
+            row.state == Serving::Draining
+                && row.is_idle()
+                && (self.kinds[row.kind].says_close || !row.is_kept)
+        })
+    }
+
+    /// How long a server uses a connection at most.
+    pub(super) fn age_max(&self, pod: PodRef) -> Duration {
+        self.kind(pod).map_or(NO_LIMIT, |kind| kind.age_max)
+    }
+
+    /// What becomes of a kept connection. Its client knows of the server's close one hop after the
+    /// fact. Of a machine that is down it hears nothing.
+    #[inline]
+    pub(super) fn verdict(
+        &self,
+        kept: &Connection,
+        client: &crate::model::Connections,
+        hop: Duration,
+        now: SimTime,
+    ) -> Verdict {
+        let Some(row) = self.get(kept.pod) else { return Verdict::Closed };
+        let idle = now.saturating_since(kept.used + hop);
+        if now >= kept.ages_at || idle > client.idle_max {
+            return Verdict::Closed;
+        }
+        let mut closed = row.closed.filter(|at| *at >= kept.used);
+        let server_idle = self.kinds[row.kind].idle_max;
+        if server_idle < NO_LIMIT {
+            let at = kept.used.saturating_add(server_idle);
+            if at <= now + hop {
+                closed = Some(closed.map_or(at, |other| other.min(at)));
+            }
+        }
+        match closed {
+            Some(at) if row.is_up && at + hop <= now => {
+                if client.notices_close {
+                    Verdict::Closed
+                } else {
+                    Verdict::Doomed
+                }
+            }
+            Some(at) if server_idle < NO_LIMIT && at == kept.used.saturating_add(server_idle) => {
+                Verdict::Doomed
+            }
+            _ => Verdict::Open,
+        }
+    }
+}
+
+/// Whether a server in this state takes calls on connections that it has accepted before.
+const fn is_open(state: Serving, says_close: bool) -> bool {
+    matches!(state, Serving::Accepting) || (matches!(state, Serving::Draining) && !says_close)
+}
+
+/// CPU time that a call has used since its service began, in nanoseconds.
+fn spent_by(call: &Call, now: SimTime) -> u64 {
+    let spent = u128::from(call.cpu_rate) * u128::from((now - call.began).as_nanos());
+    u64::try_from(spent >> RATE_SHIFT).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ impl Traffic {
         cluster: &Cluster,
         ctx: &mut Ctx<'_>,
     ) {
-        self.servers.set(pod, to, cluster, ctx.now());
+        self.servers.set(pod, to, cluster, &mut self.clients, ctx.now());
         match to {
             Serving::Accepting => {}
             Serving::Draining => self.tell_if_idle(pod, ctx),
@@ -63,7 +63,7 @@ impl Traffic {
         for call in calls.iter().filter(|call| call.stage != Stage::Waiting) {
             self.servers.hold_is_cut(call, ctx.now());
         }
-        self.servers.clear(pod);
+        self.servers.clear(pod, ctx.now());
         calls
     }
 }

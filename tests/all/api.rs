@@ -22,6 +22,7 @@ fn behaviors() -> Behaviors {
         hook: Duration::ZERO,
         exits: Vec::new(),
         image_size: seatrial::base::Bytes::ZERO,
+        release: seatrial::model::Release::plain(),
     };
     Behaviors { standard, rules: Vec::new() }
 }

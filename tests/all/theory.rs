@@ -187,7 +187,7 @@ fn retries() {
             let server = Serve { errors: 0.4, ..serve(Distribution::Constant(0.01), 100) };
             let mut setup =
                 Setup::new(11).group("web", 3, behavior(server)).source("load", "web", 100.0);
-            setup.traffic[0].retries = 2;
+            setup.traffic[0].client.retries.attempts = 2;
             let field = Field::new(setup, replication, Recorder::keeping_calls());
             let calls = window(field, 10, 400);
             let attempts: u32 = calls.iter().map(|call| 1 + call.retries).sum();

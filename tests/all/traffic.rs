@@ -31,16 +31,27 @@ fn all(calls: &[CallRecord], fate: Fate, cause: Cause) -> bool {
     !calls.is_empty() && calls.iter().all(|call| (call.fate, call.cause) == (fate, cause))
 }
 
-/// A hop there, the hold, a hop back.
+/// A new connection takes a round trip, with TLS two (N425); then a hop there, the hold, a hop back.
+/// A kept one takes no trip.
 #[test]
-fn a_call_takes_two_hops_and_the_hold() {
-    let mut setup = one_pod(20, 1000, 100.0);
-    setup.latencies.hop = Distribution::Constant(0.0003);
-    let mut field = start(setup);
-    field.run_until(ms(1000));
-    let calls = field.take_calls();
-    assert!(all(&calls, Fate::Ok, Cause::None));
-    assert!(calls.iter().all(|call| call.latency == Duration::us(20_600)));
+fn a_call_takes_two_hops_and_the_hold_once_it_is_connected() {
+    let latencies = |change: fn(&mut Connections)| {
+        let mut setup = one_pod(20, 1000, 100.0);
+        setup.latencies.hop = Distribution::Constant(0.0003);
+        change(&mut setup.traffic[0].client.connections);
+        let mut field = start(setup);
+        field.run_until(ms(1000));
+        let calls = field.take_calls();
+        assert!(all(&calls, Fate::Ok, Cause::None));
+        let mut found: Vec<Duration> = calls.iter().map(|call| call.latency).collect();
+        found.sort();
+        found.dedup();
+        found
+    };
+    assert_eq!(latencies(|_| ()), [Duration::us(21_200)]);
+    assert_eq!(latencies(|of| of.tls = true), [Duration::us(21_800)]);
+    let kept = latencies(|of| *of = Connections::keep_alive(100));
+    assert_eq!(kept, [Duration::us(20_600), Duration::us(21_200)]);
 }
 
 /// A call that is not answered in time ends at its timeout, whether it waits or is in service; the
@@ -48,7 +59,7 @@ fn a_call_takes_two_hops_and_the_hold() {
 #[test]
 fn a_timeout_is_exact() {
     let mut setup = one_pod(900, 1, 5.0);
-    setup.traffic[0].timeout = Duration::ms(500);
+    setup.traffic[0].client.timeout = Duration::ms(500);
     setup.latencies.hop = Distribution::Constant(0.001);
     let mut field = start(setup);
     field.run_until(ms(60_000));
@@ -168,7 +179,7 @@ fn a_drain_finishes_what_was_accepted() {
 fn a_dead_machine_is_silent() {
     let mut setup = one_pod(50, 100, 200.0);
     setup.nodes = 2;
-    setup.traffic[0].timeout = Duration::secs(2);
+    setup.traffic[0].client.timeout = Duration::secs(2);
     let mut field = start(setup);
     field.run_until(ms(1000));
     field.take_calls();
@@ -200,7 +211,7 @@ fn kept_connections_stay_with_their_pod() {
     let mut setup = Setup::new(5)
         .group("web", 2, behavior(serve(constant(5), 100)))
         .source("load", "web", 500.0);
-    setup.traffic[0].connections = Connections::KeepAlive { pool: 20 };
+    setup.traffic[0].client.connections = Connections::keep_alive(20);
     setup.latencies.hop = Distribution::Constant(0.002);
     let mut field = start(setup);
     let (first, second) = (field.pods()[0], field.pods()[1]);
@@ -243,7 +254,7 @@ fn what_a_call_depends_on() {
     let mut setup = Setup::new(5);
     let to = setup.object("back");
     let mut front = behavior(serve(constant(10), 1000));
-    front.calls = vec![Downstream { to, times: 2, timeout: Duration::ms(300) }];
+    front.calls = vec![Downstream::new(to, 2, Duration::ms(300))];
     let back = behavior(Serve { errors: 0.1, ..serve(constant(20), 1000) });
     let mut setup =
         setup.group("back", 2, back).group("front", 1, front).source("load", "front", 200.0);
@@ -254,8 +265,8 @@ fn what_a_call_depends_on() {
     let (outer, inner): (Vec<&CallRecord>, Vec<&CallRecord>) =
         calls.iter().partition(|call| call.source.is_some());
     let ok: Vec<_> = outer.iter().filter(|call| call.fate == Fate::Ok).collect();
-    // 1 + 10 + 2 · (1 + 20 + 1) + 1.
-    assert!(ok.iter().all(|call| call.latency == Duration::ms(56)));
+    // 3 + 10 + 2 · (3 + 20 + 1) + 1: connections are new.
+    assert!(ok.iter().all(|call| call.latency == Duration::ms(62)));
     let failed = outer.len() - ok.len();
     assert!(outer.iter().all(|c| c.fate == Fate::Ok || c.cause == Cause::Downstream));
     // 1 − 0.9² = 0.19 of about 4000.
@@ -281,7 +292,7 @@ fn a_local_policy_keeps_calls_on_the_node() {
     let mut setup = Setup::new(5);
     let to = setup.object("back");
     let mut front = behavior(serve(constant(1), 1000));
-    front.calls = vec![Downstream { to, times: 1, timeout: Duration::ms(100) }];
+    front.calls = vec![Downstream::new(to, 1, Duration::ms(100))];
     let back = behavior(serve(constant(1), 1000));
     let mut setup = setup
         .group("back", 1, back)
@@ -313,8 +324,8 @@ fn a_local_policy_keeps_calls_on_the_node() {
 #[test]
 fn a_late_call_is_tried_again() {
     let mut setup = one_pod(900, 1000, 20.0);
-    setup.traffic[0].timeout = Duration::ms(500);
-    setup.traffic[0].retries = 1;
+    setup.traffic[0].client.timeout = Duration::ms(500);
+    setup.traffic[0].client.retries.attempts = 1;
     let mut field = start(setup);
     field.run_until(ms(10_000));
     let calls = field.take_calls();

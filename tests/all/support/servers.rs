@@ -7,9 +7,9 @@ use seatrial::base::{Bytes, Distribution, Duration, Interner, MilliCpu, SimTime,
 use seatrial::cluster::{Change, Cluster, Component, Endpoint, Plan, Serving, Write};
 use seatrial::event::{Event, TrafficEvent};
 use seatrial::model::{
-    Behavior, Behaviors, Connections, Container, Labels, Latencies, Model, NodeId, NodeOrder,
-    NodeSpec, ObjectName, PodObject, PodRef, PodSpec, Rate, Resources, RunSettings, Serve,
-    ServiceId, ServiceKind, ServiceSpec, Shutdown, Template, TrafficSpec, Workload, WorkloadKind,
+    Behavior, Behaviors, Container, Labels, Latencies, Model, NodeId, NodeOrder, NodeSpec,
+    ObjectName, PodObject, PodRef, PodSpec, Rate, Resources, RunSettings, Serve, ServiceId,
+    ServiceKind, ServiceSpec, Shutdown, Template, TrafficSpec, Workload, WorkloadKind,
 };
 use seatrial::record::CallRecord;
 use seatrial::recorder::Recorder;
@@ -38,7 +38,7 @@ pub(crate) struct Setup {
 
 /// How a server serves: hold, concurrency, no bound on its backlog, no CPU, no errors.
 pub(crate) fn serve(hold: Distribution, concurrency: u32) -> Serve {
-    Serve { hold, cpu: Duration::ZERO, concurrency, backlog: u32::MAX, errors: 0.0 }
+    Serve::new(hold, concurrency)
 }
 
 pub(crate) fn behavior(serve: Serve) -> Behavior {
@@ -77,16 +77,9 @@ impl Setup {
     }
 
     pub(crate) fn source(mut self, name: &str, to: &str, per_second: f64) -> Self {
-        let spec = TrafficSpec {
-            name: self.names.intern(name),
-            to: self.object(to),
-            port: 0,
-            rate: Rate::constant(per_second),
-            timeout: Duration::hours(1000),
-            retries: 0,
-            connections: Connections::New,
-        };
-        self.traffic.push(spec);
+        let (name, to) = (self.names.intern(name), self.object(to));
+        let rate = Rate::constant(per_second);
+        self.traffic.push(TrafficSpec::new(name, to, rate, Duration::hours(1000)));
         self
     }
 

@@ -1,0 +1,258 @@
+//! The callers' side of connections, of attempts under way, and of servers that fail: one state a
+//! client and place. A source has one place for all, but a pool of kept connections on each node;
+//! a pod that calls has one.
+
+use crate::base::{Duration, SimTime, Symbol, cast};
+use crate::model::{Budget, Client, ConnectionKind, Ejection, NO_LIMIT, NodeId, PodRef, Retries};
+use crate::record::Fate;
+use crate::sim::LaneId;
+
+/// A connection that the client keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection {
+    pub(super) pod: PodRef,
+    /// The node through which it goes.
+    pub(super) node: NodeId,
+    /// When its last answer left the pod.
+    pub(super) used: SimTime,
+    /// Until when it is used.
+    pub(super) ages_at: SimTime,
+}
+
+/// What becomes of a kept connection at its next use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It takes the call.
+    Open,
+    /// The client knows that it is closed, or closes it.
+    Closed,
+    /// It takes the call, which will find it closed.
+    Doomed,
+}
+
+/// A client in one place.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    /// The life of the pod that it stands for.
+    life: u32,
+    /// Connections that no call uses, the one used last at the end: clients take that one first.
+    idle: Vec<Connection>,
+    /// Connections that calls share.
+    shared: Vec<Option<Connection>>,
+    /// Attempts under way.
+    active: u32,
+    /// Attempts after the first that are under way or will be.
+    again: u32,
+    /// Tokens of its budget.
+    tokens: Option<f64>,
+    /// Servers that have failed, with how often in a row and how often they were left alone.
+    failing: Vec<Failing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    pod: PodRef,
+    in_a_row: u32,
+    times: u32,
+    until: SimTime,
+}
+
+/// A client: its settings, and its state in each place.
+#[derive(Debug)]
+pub(super) struct ClientState {
+    pub(super) spec: Client,
+    /// The version of the protocol that it speaks.
+    pub(super) speaks: Option<Symbol>,
+    /// Whether its callers can do without its answers.
+    pub(super) optional: bool,
+    /// Whether attempts under way are counted.
+    pub(super) counts: bool,
+    /// How many pods it could choose from last.
+    pub(super) pods: usize,
+    /// Where time-outs wait.
+    pub(super) lane: Option<LaneId>,
+    places: Vec<Place>,
+}
+
+impl ClientState {
+    pub(super) fn new(spec: Client, speaks: Option<Symbol>, optional: bool) -> Self {
+        let counts =
+            spec.calls_max < u32::MAX || matches!(spec.retries.budget, Budget::Share { .. });
+        Self { spec, speaks, optional, counts, pods: 0, lane: None, places: Vec::new() }
+    }
+
+    fn place(&mut self, place: u32) -> &mut Place {
+        let index = cast::usize_of(place);
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, Place::default);
+        }
+        &mut self.places[index]
+    }
+
+    /// A pod of this life calls from a place: what an earlier one left is gone.
+    #[inline]
+    pub(super) fn lives(&mut self, place: u32, life: u32) {
+        let row = self.place(place);
+        if row.life != life {
+            row.life = life;
+            row.idle.clear();
+            row.shared.clear();
+            row.failing.clear();
+            (row.active, row.again, row.tokens) = (0, 0, None);
+        }
+    }
+
+    /// Whether connections are kept for one call after another.
+    pub(super) const fn keeps(&self) -> bool {
+        matches!(self.spec.connections.kind, ConnectionKind::KeepAlive { .. })
+    }
+
+    /// How many connections calls share, if they do.
+    pub(super) const fn shares(&self) -> Option<u32> {
+        match self.spec.connections.kind {
+            ConnectionKind::Shared { count } => Some(count),
+            ConnectionKind::New | ConnectionKind::KeepAlive { .. } => None,
+        }
+    }
+
+    /// Takes the idle connection that was used last and can take a call.
+    pub(super) fn take_idle(
+        &mut self,
+        place: u32,
+        verdict: impl Fn(&Connection) -> Verdict,
+    ) -> Option<(Connection, bool)> {
+        let idle = &mut self.place(place).idle;
+        while let Some(connection) = idle.pop() {
+            match verdict(&connection) {
+                Verdict::Open => return Some((connection, false)),
+                Verdict::Doomed => return Some((connection, true)),
+                Verdict::Closed => {}
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next call, if the pool has room.
+    pub(super) fn keep(&mut self, place: u32, connection: Connection) {
+        let ConnectionKind::KeepAlive { pool } = self.spec.connections.kind else {
+            return;
+        };
+        let idle = &mut self.place(place).idle;
+        if idle.len() < cast::usize_of(pool) {
+            idle.push(connection);
+        }
+    }
+
+    /// One of the shared connections.
+    pub(super) fn shared(&mut self, place: u32, slot: u32) -> &mut Option<Connection> {
+        let shared = &mut self.place(place).shared;
+        let index = cast::usize_of(slot);
+        if shared.len() <= index {
+            shared.resize(index + 1, None);
+        }
+        &mut shared[index]
+    }
+
+    /// Counts an attempt that starts; false: there are too many under way.
+    #[inline]
+    pub(super) fn starts(&mut self, place: u32) -> bool {
+        if !self.counts {
+            return true;
+        }
+        let most = self.spec.calls_max;
+        let row = self.place(place);
+        if row.active >= most {
+            return false;
+        }
+        row.active += 1;
+        true
+    }
+
+    /// An attempt that was counted is over.
+    pub(super) fn over(&mut self, place: u32, again: bool) {
+        let row = self.place(place);
+        row.active = row.active.saturating_sub(1);
+        row.again = row.again.saturating_sub(u32::from(again));
+    }
+
+    /// Whether another attempt may follow this end, and if so that it will.
+    pub(super) fn may_try_again(&mut self, place: u32, attempt: u8, fate: Fate) -> bool {
+        let Retries { attempts, on, budget, .. } = self.spec.retries;
+        if u32::from(attempt) >= attempts || !on.contains(fate as u8) {
+            return false;
+        }
+        let counts = self.counts;
+        let row = self.place(place);
+        let allowed = match budget {
+            Budget::Unlimited => true,
+            Budget::Share { share, min } => {
+                let part = share * f64::from(row.active);
+                f64::from(row.again) < part.max(f64::from(min))
+            }
+            Budget::Tokens { max, .. } => row.tokens.unwrap_or(max) > max / 2.0,
+        };
+        row.again += u32::from(allowed && counts);
+        allowed
+    }
+
+    /// Notes how an attempt ended at a pod: for its budget of tokens, and for the pod.
+    #[inline]
+    pub(super) fn note(&mut self, place: u32, pod: PodRef, is_ok: bool, now: SimTime) {
+        if let Budget::Tokens { max, ratio } = self.spec.retries.budget {
+            let tokens = &mut self.place(place).tokens;
+            let change = if is_ok { ratio } else { -1.0 };
+            *tokens = Some((tokens.unwrap_or(max) + change).clamp(0.0, max));
+        }
+        if let Some(ejection) = self.spec.ejection {
+            let pods = self.pods;
+            self.place(place).note(pod, is_ok, now, &ejection, pods);
+        }
+    }
+
+    /// Whether a pod is left alone.
+    pub(super) fn avoids(&mut self, place: u32, pod: PodRef, now: SimTime) -> bool {
+        self.spec.ejection.is_some()
+            && self.place(place).failing.iter().any(|row| row.pod == pod && row.until > now)
+    }
+
+    /// How long a new connection may be used at most, for a number between 0 and 1.
+    pub(super) fn ages_at(&self, now: SimTime, server: Duration, chance: f64) -> SimTime {
+        let most = self.spec.connections.age_max.min(server);
+        if most == NO_LIMIT {
+            SimTime::MAX
+        } else {
+            now.saturating_add(most.scale(0.9 + chance * 0.2))
+        }
+    }
+}
+
+impl Place {
+    /// Source: Envoy, outlier detection, consecutive errors (rule N185).
+    #[cold]
+    fn note(&mut self, pod: PodRef, is_ok: bool, now: SimTime, ejection: &Ejection, pods: usize) {
+        let index = self.failing.iter().position(|row| row.pod == pod);
+        if is_ok {
+            if let Some(index) = index {
+                self.failing[index].in_a_row = 0;
+            }
+            return;
+        }
+        let index = index.unwrap_or_else(|| {
+            self.failing.push(Failing { pod, in_a_row: 0, times: 0, until: SimTime::ZERO });
+            self.failing.len() - 1
+        });
+        let away = self.failing.iter().filter(|row| row.until > now).count();
+        let row = &mut self.failing[index];
+        row.in_a_row += 1;
+        if row.in_a_row < ejection.failures || row.until > now {
+            return;
+        }
+        let most = ejection.share_max * cast::f64_of_usize(pods);
+        if cast::f64_of_usize(away) < most.max(1.0) {
+            row.in_a_row = 0;
+            row.times += 1;
+            let span = ejection.base.saturating_mul(u64::from(row.times)).min(ejection.max);
+            row.until = now.saturating_add(span);
+        }
+    }
+}
