@@ -9,6 +9,7 @@ mod compare;
 mod explain;
 mod output;
 mod run;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,10 @@ enum Command {
     Check(check::Arguments),
     /// Run two scenarios over the same seeds: the difference of each headline number
     Compare(compare::Arguments),
+    /// Roll manifests without a scenario: failed calls, their causes, what would help
+    Rollout(trial::Rollout),
+    /// Drain nodes or cut their power under manifests without a scenario
+    Drill(trial::Drill),
     /// Search the open values of a scenario for the best that holds every line
     Advise(advise::Arguments),
     /// Say why a pod went where it went, or nowhere, and what would have helped
@@ -79,6 +84,8 @@ fn dispatch(command: &Command) -> Exit {
         Command::Run(arguments) => run::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Advise(arguments) => advise::run(arguments),
+        Command::Rollout(arguments) => trial::rollout(arguments),
+        Command::Drill(arguments) => trial::drill(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema => {

@@ -10,6 +10,8 @@
 //! alone, and results are folded in that order.
 
 pub mod advise;
+mod remedies;
+pub mod trial;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

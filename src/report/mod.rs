@@ -31,6 +31,7 @@ pub mod rollouts;
 pub mod summary;
 pub mod table;
 pub mod text;
+pub mod trial;
 pub mod words;
 
 pub use doubts::warnings;

@@ -24,6 +24,7 @@ mod loads;
 mod lower;
 mod nodes;
 mod objects;
+pub mod plain;
 mod rates;
 mod run;
 mod scheduler;
@@ -42,7 +43,7 @@ use std::sync::Arc;
 use crate::manifest::{self, Loader};
 use crate::model::Model;
 use crate::tree::{
-    self, Assignment, Diagnostic, Diagnostics, InPart, ParseOptions, Sources, Span, Spanned,
+    self, Assignment, Diagnostic, Diagnostics, FileId, InPart, ParseOptions, Sources, Span, Spanned,
 };
 
 use input::Input;
@@ -129,7 +130,26 @@ pub fn load_with(
     assert!(policies.len() <= most, "at most {most} policies, not {}", policies.len());
     let mut input = Input::new(place.loader.clone());
     input.policies = policies.iter().map(|name| (*name).to_owned()).collect();
-    let file = read_file(place, sets, &mut input);
+    let limits = ParseOptions::scenario().limits;
+    let Input { loader, sources, found, .. } = &mut input;
+    let file = manifest::load(loader, &place.path, Span::NONE, &limits, sources, found);
+    finish(file, sets, input)
+}
+
+/// Reads and checks a scenario whose text is at hand; its manifests come from the loader.
+fn load_text(
+    loader: Loader,
+    name: &str,
+    text: &str,
+    sets: &[String],
+) -> Result<Loaded, Box<Refused>> {
+    let mut input = Input::new(loader);
+    let file = input.sources.add(name, text);
+    finish(Some(file), sets, input)
+}
+
+fn finish(file: Option<FileId>, sets: &[String], mut input: Input) -> Result<Loaded, Box<Refused>> {
+    let file = file.and_then(|file| read_file(file, sets, &mut input));
     let lines = file.as_ref().map_or_else(Vec::new, |file| file.value.expect.clone());
     let knobs = file.as_ref().map(|file| search::knobs(&file.value, &mut input.found));
     let knobs = knobs.unwrap_or_default();
@@ -143,23 +163,23 @@ pub fn load_with(
     }
 }
 
-fn read_file(place: &Place, sets: &[String], input: &mut Input) -> Option<InPart<ScenarioFile>> {
-    let Input { loader, sources, found, sets: object_sets, .. } = input;
+fn read_file(id: FileId, sets: &[String], input: &mut Input) -> Option<InPart<ScenarioFile>> {
+    let Input { sources, found, sets: object_sets, .. } = input;
     let options = ParseOptions::scenario();
-    let id = manifest::load(loader, &place.path, Span::NONE, &options.limits, sources, found)?;
+    let path = sources.file(id).name().to_owned();
     let documents = tree::parse(sources, id, &options, found);
     let mut documents = documents.into_iter();
     let Some(first) = documents.next() else {
         if found.has_errors() {
             return None;
         }
-        let message = format!("\"{}\" is empty", place.path);
+        let message = format!("\"{path}\" is empty");
         let hint = "`seatrial schema` describes a scenario";
         found.push(Diagnostic::error(Span::new(id, 0, 0), message).with_hint(hint));
         return None;
     };
     let mut tree = first.tree;
-    check_identity(&tree, &place.path, found)?;
+    check_identity(&tree, &path, found)?;
     if let Some(second) = documents.next() {
         let message = "a scenario is one document, and this is a second one";
         let hint = "manifests belong into files of their own, named in `apply`";

@@ -223,7 +223,9 @@ fn show_prints_the_model_after_defaults() {
 fn the_help_is_what_it_was() {
     let here = tempfile::tempdir().expect("a temporary folder");
     let mut text = String::new();
-    for command in ["", "run", "check", "compare", "explain", "schema", "completions"] {
+    for command in
+        ["", "run", "rollout", "drill", "check", "compare", "explain", "schema", "completions"]
+    {
         let arguments: Vec<&str> =
             [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         text.push_str(&format!("$ seatrial {}\n", arguments.join(" ")));

@@ -35,4 +35,5 @@ mod swarm;
 mod theory;
 mod tidy;
 mod traffic;
+mod trial;
 mod volumes;

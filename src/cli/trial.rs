@@ -1,0 +1,150 @@
+//! `seatrial rollout` and `seatrial drill`: manifests without a scenario.
+
+use clap::{Args, ValueEnum};
+
+use super::Exit;
+use super::output::{note, say, show};
+use crate::experiment::trial::{How, Kind, TrialError, conduct, scenario};
+use crate::manifest::Loader;
+use crate::scenario::plain::Plain;
+
+/// Arguments of `rollout`.
+#[derive(Debug, Args)]
+pub(super) struct Rollout {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true)))]
+pub(super) struct Drill {
+    /// Each node in turn is drained and comes back
+    #[arg(long, group = "what")]
+    drain: bool,
+    /// One of three zones loses power for some minutes
+    #[arg(long, group = "what")]
+    zone_loss: bool,
+    /// One node loses power for some minutes
+    #[arg(long, group = "what")]
+    node_crash: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What both take.
+#[derive(Debug, Args)]
+struct Common {
+    /// Kubernetes manifests: files, folders, globs, or - for a pipe (helm template … | seatrial …)
+    #[arg(required = true, value_name = "MANIFESTS")]
+    manifests: Vec<String>,
+    /// Calls a second to each Service
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 100.0, value_parser = rate)]
+    rate: f64,
+    /// How many runs, each with another seed
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    seeds: u32,
+    /// Seed of the experiment
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+    /// How many runs at once; results are the same for any number
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
+    /// Exit with 1 if more calls fail in a run on average, or a rollout is not complete
+    #[arg(long, value_name = "CALLS")]
+    max_failed: Option<f64>,
+    /// How the result is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Only what is: do not try what would help
+    #[arg(long)]
+    no_advice: bool,
+    /// Print the scenario that is run, and run nothing
+    #[arg(long)]
+    show_scenario: bool,
+    /// Check all invariants after every commit
+    #[arg(long)]
+    check: bool,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 =
+        text.trim_end_matches("/s").parse().map_err(|_| "a number of calls a second")?;
+    match rate > 0.0 && rate <= 1e6 {
+        true => Ok(rate),
+        false => Err("a rate is more than 0, and at most 1000000 calls a second".to_owned()),
+    }
+}
+
+pub(super) fn rollout(arguments: &Rollout) -> Exit {
+    run(&arguments.common, Kind::Rollout)
+}
+
+pub(super) fn drill(arguments: &Drill) -> Exit {
+    let kind = match (arguments.drain, arguments.zone_loss) {
+        (true, _) => Kind::Drain,
+        (false, true) => Kind::ZoneLoss,
+        (false, false) => Kind::NodeCrash,
+    };
+    run(&arguments.common, kind)
+}
+
+fn run(common: &Common, kind: Kind) -> Exit {
+    let plain = match Plain::read(&Loader::disk(""), &common.manifests) {
+        Ok(plain) => plain,
+        Err(refused) => {
+            show(&refused.found, &refused.sources);
+            return Exit::BadInput;
+        }
+    };
+    show(&plain.loaded.found, &plain.loaded.sources);
+    if plain.fronted.is_empty() {
+        note(
+            "error: no Service of these manifests leads to a Deployment, StatefulSet or DaemonSet",
+        );
+        note("help: calls need a Service whose selector matches the labels of a pod template");
+        return Exit::BadInput;
+    }
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    let how = How {
+        kind,
+        rate: common.rate,
+        seeds: common.seeds,
+        seed: common.seed,
+        jobs: common.jobs.map_or(all, |jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
+        checks: common.check,
+        tries: !common.no_advice,
+    };
+    if common.show_scenario {
+        return say(&scenario(&plain, &how));
+    }
+    let report = match conduct(&plain, &how, &|_, _| {}) {
+        Ok(report) => report,
+        Err(TrialError::Refused(refused)) => {
+            show(&refused.found, &refused.sources);
+            note("error: the manifests do not run in a plain cluster");
+            return Exit::BadInput;
+        }
+        Err(TrialError::Limit(error)) => {
+            note(&format!("error: {error}"));
+            return Exit::Limit;
+        }
+    };
+    let text = match common.format {
+        Format::Text => report.text(),
+        Format::Json => format!("{:#}\n", report.json()),
+    };
+    match say(&text) {
+        Exit::Done if common.max_failed.is_some_and(|most| !report.holds(most)) => Exit::NotMet,
+        exit => exit,
+    }
+}

@@ -1,0 +1,378 @@
+//! Rollouts and drills of plain manifests, and what would have helped, tried.
+//!
+//! ```text
+//! Plain ─ one run ─► how long it takes ─ all seeds ─► what failed, by cause
+//!                                             └─ remedies, a round each for all workloads ─► what helps
+//! ```
+//!
+//! Each round changes every workload whose calls failed by its own next remedy, over the same
+//! seeds: workloads do not call each other here, so that one round tells of all of them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::base::{Duration, cast};
+use crate::engine::SimError;
+use crate::model::{Model, Workload};
+use crate::record::Cause;
+use crate::report::trial::{Numbers, Of, Report, Subject, Tried};
+use crate::scenario::plain::{Fronted, Plain, Trial};
+use crate::scenario::{Loaded, Refused};
+
+use super::remedies::{Patient, Remedy, remedies};
+use super::{Experiment, Options, run};
+
+/// What the trial is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// All workloads roll at once, as after `helm upgrade`.
+    Rollout,
+    /// Each machine in turn is drained and comes back.
+    Drain,
+    /// A zone loses power for some minutes.
+    ZoneLoss,
+    /// A machine loses power for some minutes.
+    NodeCrash,
+}
+
+/// How it is done.
+#[derive(Debug)]
+pub struct How {
+    /// What.
+    pub kind: Kind,
+    /// Calls a second to each Service.
+    pub rate: f64,
+    /// How many runs.
+    pub seeds: u32,
+    /// Seed of the experiment.
+    pub seed: u64,
+    /// How many runs at once.
+    pub jobs: usize,
+    /// Whether all invariants are checked after every commit.
+    pub checks: bool,
+    /// Whether remedies are tried.
+    pub tries: bool,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The plain cluster does not fit the manifests.
+    #[error("the manifests do not run in a plain cluster")]
+    Refused(Box<Refused>),
+    /// A run passed a limit.
+    #[error("{0}")]
+    Limit(#[from] SimError),
+}
+
+impl From<Box<Refused>> for TrialError {
+    fn from(refused: Box<Refused>) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// From one drained machine to the next.
+const DRAIN_EVERY: Duration = Duration::secs(150);
+/// How long a machine or zone is without power: pods are evicted after five minutes.
+const OUTAGE: Duration = Duration::secs(8 * 60);
+/// Time before the event that is measured too.
+const QUIET: Duration = Duration::secs(30);
+/// Horizons of the first run, after the start of the rollouts.
+const HORIZONS: [Duration; 3] = [Duration::secs(180), Duration::secs(660), Duration::secs(1800)];
+
+/// One who is looked at.
+struct Watched<'a> {
+    fronted: &'a Fronted,
+    /// Its name in the report.
+    name: String,
+    about: String,
+    of: Of,
+}
+
+/// The scenario of a trial as a file that `seatrial run` takes, without remedies.
+#[must_use]
+pub fn scenario(plain: &Plain, how: &How) -> String {
+    plain.scenario(&trial(plain, how, HORIZONS[0]))
+}
+
+/// Runs it. `progress` is told of each round that begins: which of how many at most.
+///
+/// # Errors
+/// If the plain cluster does not fit the manifests, or a run passes a limit.
+pub fn conduct(
+    plain: &Plain,
+    how: &How,
+    progress: &(dyn Fn(u32, u32) + Sync),
+) -> Result<Report, TrialError> {
+    let mut base = trial(plain, how, HORIZONS[0]);
+    if how.kind == Kind::Rollout {
+        base.until = horizon(plain, how)?;
+    }
+    let loaded = plain.load(&base)?;
+    let model = Arc::clone(&loaded.model);
+    let watched = watched(plain, how.kind, &model);
+    let experiment = experiment(&loaded, how, how.seeds)?;
+    let mut subjects: Vec<Subject> = watched
+        .iter()
+        .map(|own| Subject {
+            name: own.name.clone(),
+            about: own.about.clone(),
+            now: Numbers::of(&experiment.summary, &own.of),
+            tried: Vec::new(),
+        })
+        .collect();
+    if how.tries {
+        let ill: Vec<Vec<Remedy>> = (watched.iter().zip(&subjects))
+            .map(|(own, subject)| remedies_of(own, subject, &plain.loaded.model, how.kind))
+            .collect();
+        let rounds = ill.iter().map(Vec::len).max().unwrap_or(0);
+        for round in 0..rounds {
+            progress(cast::u32_of(round), cast::u32_of(rounds));
+            // Where a small change was enough, larger ones are not tried.
+            let wants = |remedy: &&Remedy, subject: &Subject| {
+                remedy.retries || !subject.tried.iter().any(|tried| tried.numbers.is_clean())
+            };
+            let given: Vec<Option<&Remedy>> = (ill.iter().zip(&subjects))
+                .map(|(all, subject)| all.get(round).filter(|remedy| wants(remedy, subject)))
+                .collect();
+            if given.iter().all(Option::is_none) {
+                continue;
+            }
+            try_round(plain, how, &base, (&watched, &given), &mut subjects)?;
+        }
+    }
+    let what = match how.kind {
+        Kind::Rollout => "all at once",
+        Kind::Drain => "each node drained in turn",
+        Kind::ZoneLoss => "one of three zones without power for 8 min",
+        Kind::NodeCrash => "one node without power for 8 min",
+    };
+    let about = format!(
+        "{}, {what} · {} · {} calls/s to each service · {}",
+        crate::base::text::counted(cast::u64_of(subjects.len()), noun(how.kind)),
+        crate::base::text::counted(u64::from(how.seeds), "run"),
+        how.rate,
+        plain.machines(),
+    );
+    let title = if how.kind == Kind::Rollout { "ROLLOUT" } else { "DRILL" }.to_owned();
+    Ok(Report { title, about, seeds: how.seeds, subjects, others: plain.others.clone() })
+}
+
+const fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Rollout => "workload",
+        Kind::Drain | Kind::ZoneLoss | Kind::NodeCrash => "service",
+    }
+}
+
+/// Runs one remedy of each and keeps what came. If they do not fit together, those are left out
+/// that do not fit alone.
+fn try_round(
+    plain: &Plain,
+    how: &How,
+    base: &Trial,
+    (watched, given): (&[Watched<'_>], &[Option<&Remedy>]),
+    subjects: &mut [Subject],
+) -> Result<(), TrialError> {
+    let mut given = given.to_vec();
+    let mut changed = with(base, watched, &given, how.kind);
+    let mut loaded = plain.load(&changed);
+    if loaded.is_err() {
+        for index in 0..given.len() {
+            let mut alone = vec![None; given.len()];
+            alone[index] = given[index];
+            if given[index].is_some() && plain.load(&with(base, watched, &alone, how.kind)).is_err()
+            {
+                given[index] = None;
+            }
+        }
+        changed = with(base, watched, &given, how.kind);
+        loaded = plain.load(&changed);
+    }
+    let Ok(loaded) = loaded else { return Ok(()) };
+    let experiment = experiment(&loaded, how, how.seeds)?;
+    for ((own, remedy), subject) in watched.iter().zip(&given).zip(subjects) {
+        if let Some(remedy) = remedy {
+            subject.tried.push(Tried {
+                about: remedy.about.clone(),
+                sets: remedy.sets.clone(),
+                numbers: Numbers::of(&experiment.summary, &own.of),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The trial with the remedies of some.
+fn with(base: &Trial, watched: &[Watched<'_>], given: &[Option<&Remedy>], kind: Kind) -> Trial {
+    let mut trial = base.clone();
+    let mut treated: Vec<Workload> = Vec::new();
+    for (own, remedy) in watched.iter().zip(given) {
+        let Some(remedy) = remedy else { continue };
+        if remedy.retries {
+            trial.retried.extend(own.fronted.services.iter().cloned());
+        }
+        // A workload behind two Services is changed once.
+        if !treated.contains(&own.fronted.workload) {
+            treated.push(own.fronted.workload);
+            trial.sets.extend(remedy.sets.iter().cloned());
+            trial.behaviors.extend(remedy.behaviors.iter().cloned());
+            trial.objects.extend(remedy.objects.iter().cloned());
+        }
+    }
+    if kind == Kind::Rollout {
+        // Pods that stop later make a rollout longer.
+        trial.until += Duration::secs(180);
+    }
+    trial
+}
+
+fn remedies_of(own: &Watched<'_>, subject: &Subject, model: &Model, kind: Kind) -> Vec<Remedy> {
+    if subject.now.failed_mean() <= 0.0 {
+        return Vec::new();
+    }
+    let causes: Vec<Cause> = subject.now.causes.iter().map(|(cause, _)| *cause).collect();
+    remedies(&Patient { model, fronted: own.fronted, causes: &causes, kind })
+}
+
+fn watched<'a>(plain: &'a Plain, kind: Kind, model: &Model) -> Vec<Watched<'a>> {
+    let mut all = Vec::new();
+    for fronted in &plain.fronted {
+        // Symbols are those of the first look: the same names have others in each model.
+        let first = &plain.loaded.model;
+        let texts = |workload: Workload| {
+            let name = |symbol| first.names.resolve(symbol);
+            (name(workload.name.namespace).to_owned(), name(workload.name.name).to_owned())
+        };
+        let (namespace, name) = texts(fronted.workload);
+        let own = model.rolling().find(|own| {
+            own.kind == fronted.workload.kind
+                && model.names.resolve(own.name.namespace) == namespace
+                && model.names.resolve(own.name.name) == name
+        });
+        if kind == Kind::Rollout {
+            let of = own.and_then(|own| Of::rollout(model, own));
+            all.extend(of.map(|of| Watched {
+                fronted,
+                name: fronted.target.clone(),
+                about: format!("behind {}", fronted.services.join(", ")),
+                of,
+            }));
+            continue;
+        }
+        for service in &fronted.services {
+            let is_it = |own: &&crate::model::ServiceSpec| {
+                let name = |symbol| model.names.resolve(symbol);
+                let text = match name(own.name.namespace) {
+                    "default" => format!("service/{}", name(own.name.name)),
+                    namespace => format!("service/{namespace}/{}", name(own.name.name)),
+                };
+                text == *service
+            };
+            let spec = model.services.iter().find(is_it);
+            let of = spec.and_then(|spec| Of::service(model, spec.name));
+            all.extend(of.map(|of| Watched {
+                fronted,
+                name: service.clone(),
+                about: format!("of {}", fronted.target),
+                of,
+            }));
+        }
+    }
+    all
+}
+
+/// What happens, without remedies.
+fn trial(plain: &Plain, how: &How, horizon: Duration) -> Trial {
+    let start = plain.settled();
+    let at = |after: Duration, key: &str, value: Value| json!({ "at": (start + after).go_text(), key: value });
+    let fault = |after, key: &str, place: Value| at(after, "fault", json!({ key: place }));
+    let (timeline, until): (Vec<Value>, Duration) = match how.kind {
+        Kind::Rollout => {
+            let roll = |fronted: &Fronted| {
+                at(
+                    Duration::ZERO,
+                    "run",
+                    format!("kubectl rollout restart {}", fronted.kubectl).into(),
+                )
+            };
+            (plain.fronted.iter().map(roll).collect(), horizon)
+        }
+        Kind::Drain => {
+            let mut all = Vec::new();
+            for node in 0..plain.nodes() {
+                let after = DRAIN_EVERY * u64::from(node);
+                let drain = format!(
+                    "kubectl drain workers-{node} --ignore-daemonsets --delete-emptydir-data \
+                     --force --timeout=120s"
+                );
+                all.push(at(after, "run", drain.into()));
+                let back = format!("kubectl uncordon workers-{node}");
+                all.push(at(after + Duration::secs(130), "run", back.into()));
+            }
+            (all, DRAIN_EVERY * u64::from(plain.nodes()))
+        }
+        Kind::ZoneLoss => {
+            let place = json!({ "zone": "a" });
+            let all = vec![
+                fault(Duration::ZERO, "crash", place.clone()),
+                fault(OUTAGE, "recover", place),
+            ];
+            (all, OUTAGE + Duration::secs(60))
+        }
+        Kind::NodeCrash => {
+            let place = json!({ "node": "workers-0" });
+            let all = vec![
+                fault(Duration::ZERO, "crash", place.clone()),
+                fault(OUTAGE, "recover", place),
+            ];
+            (all, OUTAGE + Duration::secs(60))
+        }
+    };
+    Trial {
+        name: match how.kind {
+            Kind::Rollout => "rollout",
+            Kind::Drain => "drill-drain",
+            Kind::ZoneLoss => "drill-zone-loss",
+            Kind::NodeCrash => "drill-node-crash",
+        }
+        .to_owned(),
+        rate: how.rate,
+        timeline,
+        warmup: start - QUIET,
+        until: start + until,
+        seed: how.seed,
+        ..Trial::default()
+    }
+}
+
+/// When all rollouts should have ended: found by one run.
+fn horizon(plain: &Plain, how: &How) -> Result<Duration, TrialError> {
+    let start = plain.settled();
+    let mut until = Duration::ZERO;
+    for horizon in HORIZONS {
+        let loaded = plain.load(&trial(plain, how, horizon))?;
+        let one = experiment(&loaded, how, 1)?;
+        let watched = watched(plain, Kind::Rollout, &loaded.model);
+        let all: Vec<Numbers> =
+            watched.iter().map(|own| Numbers::of(&one.summary, &own.of)).collect();
+        let longest = all.iter().filter_map(|own| own.duration.as_ref()?.value).fold(0.0, f64::max);
+        until = start + horizon;
+        if all.iter().all(Numbers::is_complete) {
+            let usual = Duration::from_secs_f64(longest * 1.5) + Duration::secs(40);
+            return Ok((start + usual).min(until));
+        }
+    }
+    Ok(until)
+}
+
+fn experiment(loaded: &Loaded, how: &How, seeds: u32) -> Result<Experiment, TrialError> {
+    let options = Options {
+        replications: seeds,
+        jobs: how.jobs,
+        checks: how.checks,
+        ..Options::of(&loaded.model)
+    };
+    Ok(run(&loaded.model, options, &|_| {})?)
+}

@@ -1,0 +1,152 @@
+//! `seatrial rollout` and `seatrial drill`: manifests without a scenario, through the command.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::WEB;
+
+fn seatrial(folder: &Path, arguments: &[&str], stdin: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    command.current_dir(folder).args(arguments).env_remove("RUST_BACKTRACE");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    child.stdin.take().expect("a pipe").write_all(stdin.as_bytes()).expect("written");
+    child.wait_with_output().expect("the command ends")
+}
+
+fn json(output: &Output) -> Value {
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {error}"))
+}
+
+fn web() -> String {
+    WEB.replace("REPLICAS", "3")
+}
+
+/// A server that stops at once loses the calls that proxies still send to it (rule N460): a
+/// preStop sleep is found to help, a server that only finishes its calls is not enough.
+#[test]
+fn a_rollout_of_piped_manifests_tells_what_fails_and_what_helps() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let arguments = ["rollout", "-", "--seeds", "6", "--rate", "200", "--format", "json"];
+    let output = seatrial(here.path(), &arguments, &web());
+    assert_eq!(output.status.code(), Some(0));
+    let report = json(&output);
+    let subject = &report["subjects"][0];
+    assert_eq!(subject["name"], "deployment/web");
+    let now = subject["now"]["failed"]["value"].as_f64().expect("a number");
+    assert!(now > 10.0, "{now} calls failed");
+    assert!(subject["now"]["causes"]["stale_proxy"]["value"].as_f64() > Some(5.0));
+    let helps = subject["helps"].as_str().expect("something helps");
+    assert!(helps.contains("preStop sleep"), "{helps}");
+    let tried = subject["tried"].as_array().expect("a list");
+    let of = |about: &str| {
+        tried
+            .iter()
+            .find(|tried| tried["about"].as_str().is_some_and(|text| text.ends_with(about)))
+            .expect("tried")
+    };
+    assert_eq!(of(helps)["failed"]["value"], 0);
+    let drained = of("the server finishes its calls on SIGTERM");
+    assert!(drained["failed"]["value"].as_f64() > Some(1.0), "{drained}");
+}
+
+#[test]
+fn the_exit_code_says_whether_too_many_calls_fail() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let careful = "ports: [{ containerPort: 8080 }]
+          lifecycle: { preStop: { sleep: { seconds: 15 } } }
+          readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+";
+    let kept = web().replace("ports: [{ containerPort: 8080 }]\n", careful);
+    assert_ne!(kept, web(), "the manifest has a container named app");
+    std::fs::write(here.path().join("web.yaml"), web()).expect("written");
+    std::fs::write(here.path().join("kept.yaml"), kept).expect("written");
+    let code = |file: &str, more: &[&str]| {
+        let arguments = [&["rollout", file, "--seeds", "3", "--no-advice"], more].concat();
+        let output = seatrial(here.path(), &arguments, "");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text)
+    };
+    assert_eq!(code("web.yaml", &[]).0, Some(0), "without a limit nothing is judged");
+    assert_eq!(code("web.yaml", &["--max-failed", "0"]).0, Some(1));
+    let (exit, text) = code("kept.yaml", &["--max-failed", "0"]);
+    assert_eq!(exit, Some(0), "{text}");
+    assert!(text.contains("1 of 1 without a failed call in 3 runs"), "{text}");
+    assert_eq!(code("nowhere.yaml", &[]).0, Some(2));
+}
+
+/// The scenario of a rollout is one that a person can go on from.
+#[test]
+fn the_scenario_that_is_run_can_be_had() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(here.path().join("web.yaml"), web()).expect("written");
+    let shown = seatrial(here.path(), &["rollout", "web.yaml", "--show-scenario"], "");
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.contains("kubectl rollout restart deployment/web"), "{text}");
+    // What the plain cluster brings besides is told by its own file.
+    let own = text.replace("- plain-cluster.yaml", "");
+    std::fs::write(here.path().join("scenario.yaml"), own).expect("written");
+    let checked = seatrial(here.path(), &["check", "scenario.yaml"], "");
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn drills_take_nodes_and_zones_away() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(here.path().join("web.yaml"), web()).expect("written");
+    let drill = |kind: &str| {
+        let arguments = [
+            "drill",
+            kind,
+            "web.yaml",
+            "--seeds",
+            "2",
+            "--rate",
+            "20",
+            "--no-advice",
+            "--format",
+            "json",
+        ];
+        json(&seatrial(here.path(), &arguments, ""))["subjects"][0].clone()
+    };
+    let lost = drill("--zone-loss");
+    assert_eq!(lost["name"], "service/web");
+    assert!(lost["now"]["causes"]["node_down"]["value"].as_f64() > Some(1.0), "{lost}");
+    let drained = drill("--drain");
+    assert!(drained["now"]["failed"]["value"].as_f64() > Some(1.0), "{drained}");
+    assert!(drained["now"]["causes"]["node_down"].is_null(), "{drained}");
+}
+
+/// Every Service of other people's manifests that leads to a workload goes through it.
+#[test]
+fn other_peoples_services_roll() {
+    let Some(data) = crate::support::shared("data") else {
+        return println!("skipped: ../shared/data is not here");
+    };
+    let expected = [
+        ("online-boutique", 11),
+        ("podinfo", 7),
+        ("sock-shop", 14),
+        ("kube-prometheus", 6),
+        ("kubernetes-examples", 5),
+    ];
+    for (folder, workloads) in expected {
+        let path = data.join("manifests").join(folder).display().to_string();
+        let arguments =
+            ["rollout", &path, "--seeds", "1", "--rate", "5", "--no-advice", "--format", "json"];
+        let output = seatrial(&data, &arguments, "");
+        assert_eq!(output.status.code(), Some(0), "{folder}");
+        let report = json(&output);
+        let subjects = report["subjects"].as_array().expect("a list");
+        assert_eq!(subjects.len(), workloads, "{folder}");
+        for subject in subjects {
+            assert_eq!(subject["now"]["completed"]["value"], 1, "{folder}: {subject}");
+            let calls = subject["now"]["calls"]["value"].as_f64();
+            assert!(calls > Some(0.0), "{folder}: {subject}");
+        }
+    }
+}
