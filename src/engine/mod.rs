@@ -403,6 +403,14 @@ impl World {
     /// # Errors
     /// A word that cannot be taken, or a drain that cannot begin.
     pub fn kubectl(&mut self, at: SimTime, line: &str, files: &Files) -> Result<Output, String> {
+        self.advance_to(at);
+        let output = commands::kubectl(line, files, self);
+        self.settle();
+        output
+    }
+
+    /// Lets everything happen up to `at`, and brings the clock there.
+    pub fn advance_to(&mut self, at: SimTime) {
         // The clock stands at its last event: this one brings it to `at`.
         self.queue.push(at, Event::Sample);
         while let Some((now, event)) = self.queue.pop() {
@@ -413,9 +421,6 @@ impl World {
             self.dispatch(event);
             self.settle();
         }
-        let output = commands::kubectl(line, files, self);
-        self.settle();
-        output
     }
 
     /// Adds a change from outside, at the present instant: for tests that play kubectl.

@@ -130,6 +130,7 @@ impl Model {
             nodes: Vec::new(),
             node_order: NodeOrder::ByName,
             default_toleration: None,
+            node_monitor: super::NodeMonitor::DEFAULT,
             deployments: Vec::new(),
             replica_sets: Vec::new(),
             stateful_sets: Vec::new(),

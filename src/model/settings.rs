@@ -10,6 +10,7 @@ use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
 use super::node::NodeSpec;
+use super::node_monitor::NodeMonitor;
 use super::pod::Template;
 use super::priority::PriorityClasses;
 use super::scheduling::SchedulerSettings;
@@ -34,6 +35,8 @@ pub struct Model {
     /// How long pods tolerate a node that is not ready or unreachable unless they say otherwise:
     /// what admission adds to them (rule C168). `None`: that plugin is off.
     pub default_toleration: Option<Duration>,
+    /// How kube-controller-manager watches over nodes.
+    pub node_monitor: NodeMonitor,
     /// Deployments, by namespace and name.
     pub deployments: Vec<DeploymentSpec>,
     /// ReplicaSets written by hand, by namespace and name.

@@ -75,6 +75,31 @@ pub struct ClusterFile {
     pub latencies: Option<LatenciesFile>,
     /// How the scheduler is set.
     pub scheduler: Option<SchedulerFile>,
+    /// How kube-controller-manager watches over nodes.
+    pub node_monitor: Option<NodeMonitorFile>,
+}
+
+/// How kube-controller-manager watches over nodes; what is left out is its default.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NodeMonitorFile {
+    /// From one pass over all nodes to the next: `--node-monitor-period`, else 5s.
+    pub period: Option<Spanned<Span>>,
+    /// How long a node is believed without a sign: `--node-monitor-grace-period`, else 50s.
+    pub grace: Option<Spanned<Span>>,
+    /// The same for a node that has never given any: `--node-startup-grace-period`, else 60s.
+    pub startup_grace: Option<Spanned<Span>>,
+    /// How long a kubelet's Lease holds, renewed four times in that time:
+    /// `nodeLeaseDurationSeconds`, else 40s.
+    pub lease: Option<Spanned<Span>>,
+    /// Lost nodes of a zone whose pods are evicted, a second: `--node-eviction-rate`, else 0.1.
+    pub eviction_rate: Option<Spanned<f64>>,
+    /// The same in a large zone of which many nodes are lost: `--secondary-node-eviction-rate`,
+    /// else 0.01. In a smaller one it is 0.
+    pub secondary_eviction_rate: Option<Spanned<f64>>,
+    /// A zone of more nodes is large: `--large-cluster-size-threshold`, else 50.
+    pub large_zone: Option<Spanned<u32>>,
 }
 
 /// A pool of equal machines, named `<pool>-0`, `<pool>-1` and so on.

@@ -15,7 +15,8 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, latencies, loads, nodes, objects, run, scheduler, timeline, workloads,
+    checks, clients, latencies, loads, node_monitor, nodes, objects, run, scheduler, timeline,
+    workloads,
 };
 
 /// What a scenario becomes.
@@ -80,6 +81,7 @@ pub(super) fn lower(
     let timeline = timeline::lower(&file.timeline, &known, &mut names, input);
     let cluster = &file.cluster;
     let latencies = latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
+    let monitor = node_monitor::lower(cluster.node_monitor.as_ref(), &mut input.found);
     let settings = run::settings(&file.run, &mut input.found);
     let scheduler = scheduler::lower(cluster.scheduler.as_ref(), &mut names, input);
     if whole {
@@ -92,6 +94,7 @@ pub(super) fn lower(
         nodes: all_nodes,
         node_order: run::node_order(cluster.node_order),
         default_toleration: Some(crate::base::Duration::secs(300)),
+        node_monitor: monitor,
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,
         stateful_sets: objects.stateful_sets,

@@ -22,6 +22,7 @@ mod latencies;
 mod law;
 mod loads;
 mod lower;
+mod node_monitor;
 mod nodes;
 mod objects;
 pub mod plain;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Distribution, Interner, Ratio};
-use crate::model::{Behavior, Exit, Latencies, NodeSpec, Release, Template};
+use crate::base::{Distribution, Duration, Interner, Ratio};
+use crate::model::{Behavior, Exit, Latencies, NodeMonitor, NodeSpec, Release, Template};
 use crate::tree::json_to_yaml;
 
 use super::{Loaded, show_calls, show_scheduler};
@@ -33,6 +33,7 @@ pub fn show(loaded: &Loaded) -> String {
         "about": model.about,
         "nodes": nodes,
         "latencies": show_latencies(&model.latencies),
+        "nodeMonitor": show_monitor(&model.node_monitor),
         "scheduler": show_scheduler::show(&model.scheduler, names),
         "behaviors": behaviors,
         "traffic": traffic.collect::<Vec<_>>(),
@@ -160,6 +161,19 @@ fn rounded(value: f64) -> String {
     }
     let text = format!("{value:.3e}");
     text.parse::<f64>().map_or(text, |value| value.to_string())
+}
+
+fn show_monitor(monitor: &NodeMonitor) -> Value {
+    let rate = |gap: Option<Duration>| gap.map_or(0.0, |gap| 1.0 / gap.as_secs_f64());
+    json!({
+        "period": monitor.period.go_text(),
+        "grace": monitor.grace.go_text(),
+        "startupGrace": monitor.startup_grace.go_text(),
+        "lease": monitor.lease.go_text(),
+        "evictionRate": rate(monitor.eviction_gap),
+        "secondaryEvictionRate": rate(monitor.secondary_gap),
+        "largeZone": monitor.large_zone,
+    })
 }
 
 fn show_latencies(latencies: &Latencies) -> Value {

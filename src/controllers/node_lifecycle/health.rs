@@ -17,12 +17,6 @@ use crate::sim::Ctx;
 use super::zones::ZoneState;
 use super::{NodeLifecycleController, lost_keys, swap, there};
 
-/// How long a node is believed without a sign (`--node-monitor-grace-period`).
-const GRACE: Duration = Duration::secs(50);
-/// The same for one that has never given any (`--node-startup-grace-period`).
-const STARTUP_GRACE: Duration = Duration::secs(60);
-/// From one renewal of a Lease to the next: a quarter of its 40 s (rule C161).
-const RENEWAL: Duration = Duration::secs(10);
 /// How many nodes a pass works on at once.
 const WORKERS: usize = 8;
 /// Requests that it takes to add a taint, or to remove one: a GET and a PATCH.
@@ -72,10 +66,10 @@ impl NodeLifecycleController {
     pub(super) fn expires(&self, id: NodeId, node: &Node) -> Option<SimTime> {
         match node.condition {
             Readiness::Unknown => None,
-            Readiness::Absent => Some(node.created + STARTUP_GRACE),
+            Readiness::Absent => Some(node.created + self.settings.startup_grace),
             Readiness::True | Readiness::False => {
                 let (_, sign) = self.nodes.get(id)?.silent?;
-                Some(self.passes.first_from(sign).max(self.probes_reset) + GRACE)
+                Some(self.passes.first_from(sign).max(self.probes_reset) + self.settings.grace)
             }
         }
     }
@@ -118,7 +112,8 @@ impl NodeLifecycleController {
         ctx: &mut Ctx<'_>,
     ) -> Readiness {
         let now = ctx.now();
-        let is_silent = self.expires(id, node).is_some_and(|at| now > at);
+        let is_silent =
+            self.expires(id, node).is_some_and(|at| now > at || (self.drifts && now == at));
         let condition = if is_silent { Readiness::Unknown } else { node.condition };
         if is_silent {
             work.call(Write::NodeCondition { node: id, condition }, 1);
@@ -191,7 +186,7 @@ impl NodeLifecycleController {
             let row = &mut self.zones[*zone];
             if was_full || row.state != new {
                 let (ready, unready) = zones[zone];
-                row.set_pace(new, ready + unready, now);
+                row.set_pace(new, ready + unready, &self.settings, now);
                 row.state = new;
             }
         }
@@ -214,14 +209,15 @@ impl NodeLifecycleController {
 /// The last renewal of the Lease of a node that went down.
 fn renewed(node: &Node, down: SimTime, cluster: &Cluster, ctx: &mut Ctx<'_>) -> SimTime {
     let jitter = &cluster.model().latencies.lease_jitter;
+    let renewal = cluster.model().node_monitor.renewal();
     let age = if jitter.is_constant() {
-        let period = RENEWAL + Duration::from_secs_f64(jitter.mean());
+        let period = renewal + Duration::from_secs_f64(jitter.mean());
         let up = down.saturating_since(node.created);
         Duration::ns(up.as_nanos() % period.as_nanos())
     } else {
         let name = cluster.names().resolve(node.spec.name);
         let mut rng = ctx.streams.open("lease", &format!("{name}@{}", down.as_nanos()));
-        (RENEWAL + jitter.sample_duration(&mut rng)).scale(open01(&mut rng))
+        (renewal + jitter.sample_duration(&mut rng)).scale(open01(&mut rng))
     };
     down.saturating_sub(age).max(node.created)
 }

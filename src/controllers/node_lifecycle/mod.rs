@@ -1,12 +1,12 @@
 //! Node lifecycle: nodes that nobody hears of, and the taints that follow from conditions.
 //!
 //! ```text
-//! last renewal ─► a pass sees it ─50 s─► a pass: Ready Unknown, pods unready, NoSchedule taint
+//! last renewal ─► a pass sees it ─grace─► a pass: Ready Unknown, pods unready, NoSchedule taint
 //!     └─► queue of its zone ─0.1 nodes/s─► NoExecute taint ─► tainteviction
 //! ready again ─► NoSchedule taint goes at once, NoExecute taint in the next pass
 //! ```
 //!
-//! Keys: the cluster for the passes over all nodes every 5 s (`passes`, `health`), a zone for its
+//! Keys: the cluster for the passes over all nodes, every 5 s unless set otherwise (`passes`, `health`), a zone for its
 //! queue, looked at every 100 ms (`zones`), a node for its NoSchedule taints (`no_schedule`).
 //! Where nothing would happen there is no event: a Lease is not renewed one by one, and the time
 //! of the next pass that matters is worked out from the last one and the phase of the Leases.
@@ -26,19 +26,23 @@ use crate::base::{Duration, IdVec, SimTime};
 use crate::cluster::{
     Change, Cluster, Controller, Node, NodeChange, Plan, Readiness, Requeue, Write,
 };
-use crate::model::{Model, NodeId, ObjectKey, Taint, TaintEffect, ZoneId};
+use crate::model::{Model, NodeId, NodeMonitor, ObjectKey, Taint, TaintEffect, ZoneId};
 use crate::sim::{Ctx, Streams};
 
 use health::Health;
-use passes::{PERIOD, Passes};
+use passes::Passes;
 use zones::Zone;
 
 /// How often the queues of the zones are looked at (`NodeEvictionPeriod`).
 const TICK: Duration = Duration::ms(100);
 
 /// The node lifecycle controller.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct NodeLifecycleController {
+    settings: NodeMonitor,
+    /// Whether a pass takes some time, so that each begins a little more than a period after the
+    /// one before, and a grace of whole periods is over at the last of them (rule C162).
+    drifts: bool,
     passes: Passes,
     zones: IdVec<ZoneId, Zone>,
     nodes: IdVec<NodeId, Health>,
@@ -55,8 +59,19 @@ pub struct NodeLifecycleController {
 impl NodeLifecycleController {
     /// For a run of this model.
     #[must_use]
-    pub fn new(_model: &Model, _streams: &Streams) -> Self {
-        Self::default()
+    pub fn new(model: &Model, _streams: &Streams) -> Self {
+        let settings = model.node_monitor.clone();
+        Self {
+            passes: Passes::new(settings.period),
+            settings,
+            drifts: model.latencies.api_write.mean() > 0.0,
+            zones: IdVec::new(),
+            nodes: IdVec::new(),
+            probes_reset: SimTime::ZERO,
+            counted: 0,
+            answer: Duration::ZERO,
+            first: Vec::new(),
+        }
     }
 
     /// The same, with a client that gets each answer that much later than the write is done: a
@@ -81,7 +96,7 @@ impl NodeLifecycleController {
             let took = self.pass(cluster, plan, ctx);
             self.passes.carry_out(now, now + took);
             if !plan.is_empty() {
-                return Requeue::After(took + PERIOD);
+                return Requeue::After(took + self.settings.period);
             }
         }
         match self.next_pass(cluster, now) {
@@ -102,11 +117,16 @@ impl NodeLifecycleController {
             let at = if self.is_unsettled(id, node, cluster) {
                 Some(next)
             } else {
-                self.expires(id, node).map(|at| self.passes.first_after(at).max(next))
+                self.expires(id, node).map(|at| self.first_past(at).max(next))
             };
             soonest = soonest.into_iter().chain(at).min();
         }
         if has_lost && count != self.counted { Some(next) } else { soonest }
+    }
+
+    /// The first pass that finds a grace over that ends at an instant.
+    fn first_past(&self, at: SimTime) -> SimTime {
+        if self.drifts { self.passes.first_from(at) } else { self.passes.first_after(at) }
     }
 
     /// Whether the next pass does something about a node, other than finding it silent.
@@ -205,7 +225,7 @@ impl Controller for NodeLifecycleController {
             return Requeue::Never;
         }
         self.passes.end(now);
-        Requeue::After(PERIOD)
+        Requeue::After(self.settings.period)
     }
 }
 

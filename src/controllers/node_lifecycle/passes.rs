@@ -1,32 +1,36 @@
 //! When the passes over all nodes are.
 //!
-//! A pass begins 5 s after the one before has ended (rule C162). Passes that would change nothing
+//! A pass begins a period (5 s) after the one before has ended (rule C162). Passes that would change nothing
 //! are no events: where they lie follows from the last one that was carried out.
 
 use std::collections::VecDeque;
 
 use crate::base::{Duration, SimTime};
 
-/// From the end of a pass to the next one (`--node-monitor-period`).
-pub(super) const PERIOD: Duration = Duration::secs(5);
 /// How many passes that were carried out are remembered: more than a Lease can be old when its
 /// node falls silent.
 const KEPT: usize = 8;
 
 /// All passes of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Passes {
+    /// From the end of a pass to the next one.
+    pub(super) period: Duration,
     /// Those that were carried out: when each began and when it ended. The passes after it lie
-    /// `PERIOD` apart from its end on.
+    /// a period apart from its end on.
     done: VecDeque<(SimTime, SimTime)>,
 }
 
 impl Passes {
+    pub(super) const fn new(period: Duration) -> Self {
+        Self { period, done: VecDeque::new() }
+    }
+
     /// Whether a pass begins now.
     pub(super) fn is_due(&self, now: SimTime) -> bool {
         match self.done.back() {
-            Some((began, ended)) => now > *began && now > *ended && now == tick(*ended, now),
-            None => now == tick(SimTime::ZERO, now),
+            Some((began, ended)) => now > *began && now > *ended && now == self.tick(*ended, now),
+            None => now == self.tick(SimTime::ZERO, now),
         }
     }
 
@@ -48,8 +52,8 @@ impl Passes {
     /// The first pass after an instant, of those that are still to come.
     pub(super) fn first_after(&self, at: SimTime) -> SimTime {
         match self.done.back() {
-            Some((_, ended)) => tick(*ended, (at + Duration::ns(1)).max(*ended + PERIOD)),
-            None => tick(SimTime::ZERO, at + Duration::ns(1)),
+            Some((_, ended)) => self.tick(*ended, (at + Duration::ns(1)).max(*ended + self.period)),
+            None => self.tick(SimTime::ZERO, at + Duration::ns(1)),
         }
     }
 
@@ -61,19 +65,19 @@ impl Passes {
             if began >= at {
                 return began;
             }
-            let next = tick(ended, at.max(ended + PERIOD));
+            let next = self.tick(ended, at.max(ended + self.period));
             if done.peek().is_none_or(|(later, _)| next < *later) {
                 return next;
             }
         }
         self.first_after(at)
     }
-}
 
-/// The first instant not before `at` that lies a whole number of periods after `anchor`.
-fn tick(anchor: SimTime, at: SimTime) -> SimTime {
-    let periods = at.saturating_since(anchor).as_nanos().div_ceil(PERIOD.as_nanos());
-    anchor + PERIOD * periods
+    /// The first instant not before `at` that lies a whole number of periods after `anchor`.
+    fn tick(&self, anchor: SimTime, at: SimTime) -> SimTime {
+        let periods = at.saturating_since(anchor).as_nanos().div_ceil(self.period.as_nanos());
+        anchor + self.period * periods
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +91,7 @@ mod tests {
     /// Rule C162: the next pass begins 5 s after the end of the one before.
     #[test]
     fn passes_shift_with_what_they_take() {
-        let mut passes = Passes::default();
+        let mut passes = Passes::new(Duration::secs(5));
         assert!(passes.is_due(ms(0)) && passes.is_due(ms(10_000)) && !passes.is_due(ms(12_000)));
         assert_eq!(passes.first_after(ms(10_000)), ms(15_000));
         passes.carry_out(ms(15_000), ms(15_030));

@@ -6,14 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::{Duration, SimTime};
-use crate::model::NodeId;
-
-/// One token in so long: 0.1 a second (`--node-eviction-rate`).
-const GAP: Duration = Duration::secs(10);
-/// The same in a large disrupted zone: 0.01 a second (`--secondary-node-eviction-rate`).
-const SECONDARY_GAP: Duration = Duration::secs(100);
-/// A zone of more nodes is large (`--large-cluster-size-threshold`).
-const LARGE: usize = 50;
+use crate::model::{NodeId, NodeMonitor};
 
 /// The state of a failure domain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +73,7 @@ impl Default for Zone {
     fn default() -> Self {
         Self {
             state: ZoneState::Initial,
-            limiter: Limiter { gap: Some(GAP), next: SimTime::ZERO },
+            limiter: Limiter { gap: NodeMonitor::DEFAULT.eviction_gap, next: SimTime::ZERO },
             waiting: BTreeSet::new(),
             known: BTreeSet::new(),
         }
@@ -123,12 +116,19 @@ impl Zone {
     }
 
     /// Lets nodes through as the state says; `size`: how many nodes count for the zone.
-    pub(super) fn set_pace(&mut self, state: ZoneState, size: usize, now: SimTime) {
+    pub(super) fn set_pace(
+        &mut self,
+        state: ZoneState,
+        size: usize,
+        settings: &NodeMonitor,
+        now: SimTime,
+    ) {
+        let is_large = size > settings.large_zone as usize;
         self.swap(
             match state {
-                ZoneState::Partial if size > LARGE => Some(SECONDARY_GAP),
+                ZoneState::Partial if is_large => settings.secondary_gap,
                 ZoneState::Partial => None,
-                ZoneState::Initial | ZoneState::Normal | ZoneState::Full => Some(GAP),
+                ZoneState::Initial | ZoneState::Normal | ZoneState::Full => settings.eviction_gap,
             },
             now,
         );
@@ -192,11 +192,11 @@ mod tests {
         let mut zone = Zone::default();
         (0..3).for_each(|node| zone.add(NodeId::new(node), 0, at(0)));
         assert!(zone.take(at(0)).is_some());
-        zone.set_pace(ZoneState::Partial, 50, at(5));
+        zone.set_pace(ZoneState::Partial, 50, &NodeMonitor::DEFAULT, at(5));
         assert_eq!(zone.next_turn(), None);
-        zone.set_pace(ZoneState::Normal, 50, at(60));
+        zone.set_pace(ZoneState::Normal, 50, &NodeMonitor::DEFAULT, at(60));
         assert_eq!(zone.next_turn(), Some(at(70)), "stopped: no token had come");
-        zone.set_pace(ZoneState::Partial, 51, at(75));
+        zone.set_pace(ZoneState::Partial, 51, &NodeMonitor::DEFAULT, at(75));
         assert_eq!(zone.next_turn(), Some(at(75)), "the old bucket was full");
     }
 }

@@ -1,4 +1,4 @@
-//! Nodes that fall silent, taints, evictions and pod garbage collection, slot by slot.
+//! Nodes that fall silent, taints, evictions and pod garbage collection, slot by slot (rules C161 to C175).
 
 use crate::support::plane::judge_controllers;
 

@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use rand_chacha::ChaCha8Rng;
 use seatrial::base::{Distribution, Duration};
-use seatrial::cluster::{Change, Cluster, Component, KubeletEvent, Phase, Plan, PodStatus, Write};
+use seatrial::cluster::{
+    Change, Cluster, Component, KubeletEvent, NodeChange, Phase, Plan, PodStatus, Write,
+};
 use seatrial::event::{Event, KubeletStep};
 use seatrial::model::{NodeId, PodRef};
 use seatrial::sim::{Ctx, Streams};
@@ -38,6 +40,25 @@ impl Kwok {
     }
 }
 
+impl Kwok {
+    /// A kubelet goes on: it does what was due, and its pods are ready again.
+    fn thaw(&mut self, node: NodeId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let is_here =
+            |(pod, _): &KubeletEvent| cluster.pod(*pod).is_some_and(|row| row.node == Some(node));
+        let late = std::mem::take(&mut self.late);
+        let (here, others) = late.into_iter().partition(is_here);
+        self.late = others;
+        for (pod, step) in here {
+            self.after(delay(pod, step_key(step), cluster), (pod, step), ctx);
+        }
+    }
+}
+
+/// The annotation that says how long a step takes.
+fn step_key(step: KubeletStep) -> &'static str {
+    if step == KubeletStep::Finalize { "sim/delete-after" } else { "sim/ready-after" }
+}
+
 /// What an annotation of the pod's template says.
 fn annotation<'a>(pod: PodRef, key: &str, cluster: &'a Cluster) -> Option<&'a str> {
     let row = cluster.pod(pod)?;
@@ -60,6 +81,7 @@ impl Component<KubeletEvent> for Kwok {
         let (pod, key, step) = match change {
             Change::PodBound { pod, .. } => (*pod, "sim/ready-after", KubeletStep::Admit),
             Change::PodDeleting { pod, .. } => (*pod, "sim/delete-after", KubeletStep::Finalize),
+            Change::Node { node, what: NodeChange::Up } => return self.thaw(*node, cluster, ctx),
             _ => return,
         };
         if step == KubeletStep::Admit && annotation(pod, "sim/ready", cluster) == Some("never") {

@@ -19,7 +19,7 @@ use seatrial::base::{Distribution, Duration, Interner, SimTime};
 use seatrial::cluster::{Cluster, Plan, Write};
 use seatrial::engine::{Roles, World};
 use seatrial::kubectl::Files;
-use seatrial::model::{Latencies, Model};
+use seatrial::model::{Latencies, Model, NodeMonitor};
 use seatrial::recorder::Recorder;
 use seatrial::sim::Streams;
 use serde_json::Value;
@@ -50,7 +50,27 @@ fn lags() -> Latencies {
         api_write: Distribution::log_normal_p99(0.003, 0.006),
         schedule: Distribution::log_normal_p99(0.008, 0.03),
         endpoints: Distribution::log_normal_p99(0.005, 0.02),
+        lease_jitter: Distribution::uniform(0.0, 0.08),
         ..Latencies::ideal()
+    }
+}
+
+/// The node monitor as the flags of the set-up say (rules C161, C162).
+fn monitor(header: &Value) -> NodeMonitor {
+    let flags = list(&header["flags"]["kube-controller-manager"]);
+    let flag = |name: &str| {
+        let mut values = flags.iter().filter_map(|flag| flag.as_str()?.strip_prefix(name));
+        values.next_back().map(|value| {
+            let secs = value.trim_matches(|c| c == '=' || c == 's');
+            Duration::secs(secs.parse().expect("seconds"))
+        })
+    };
+    let usual = NodeMonitor::DEFAULT;
+    NodeMonitor {
+        period: flag("--node-monitor-period").unwrap_or(usual.period),
+        grace: flag("--node-monitor-grace-period").unwrap_or(usual.grace),
+        lease: header["node_lease"]["duration_s"].as_u64().map_or(usual.lease, Duration::secs),
+        ..usual
     }
 }
 
@@ -68,6 +88,7 @@ impl Replay {
         let nodes =
             list(&header["nodes"]).iter().map(|node| lower_node(node, &mut names)).collect();
         let mut model = Model { nodes, latencies: lags(), ..Model::empty("timeline", names) };
+        model.node_monitor = monitor(header);
         let second = header["starts_at_second_of_minute"].as_u64().unwrap_or(0);
         model.run.start_unix = 1_763_510_400 + i64::try_from(second).expect("below 60");
         let model = Arc::new(model);
@@ -97,15 +118,48 @@ impl Replay {
         match (step["run"].as_str(), step["do"].as_str()) {
             (Some(_), _) => self.command(at, step),
             (None, Some("add-nodes")) => {
-                self.world.step_until(at);
+                self.world.advance_to(at);
                 for (index, pool) in list(&step["nodes"]).iter().enumerate() {
                     let node = added_node(index, pool);
                     self.world.apply(|cluster, plan| create(&node, cluster, plan));
                 }
                 Ok(())
             }
+            (None, Some(what @ ("stop-kubelet" | "start-kubelet"))) => {
+                self.world.advance_to(at);
+                self.set_kubelets(&step["node_selector"], what == "start-kubelet");
+                Ok(())
+            }
             (_, other) => Err(format!("step {other:?} is not played")),
         }
+    }
+
+    /// Stops or starts the kubelets of the nodes that carry these labels.
+    fn set_kubelets(&mut self, labels: &Value, is_up: bool) {
+        let labels: Vec<(String, String)> = labels
+            .as_object()
+            .expect("labels")
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().expect("a text").to_owned()))
+            .collect();
+        let frozen = Rc::clone(&self.frozen);
+        self.world.apply(|cluster, plan| {
+            for (node, row) in cluster.nodes().enumerate().filter(|(_, row)| !row.is_gone) {
+                let has = |(key, value): &(String, String)| {
+                    let names = cluster.names();
+                    let (key, value) = (names.get(key), names.get(value));
+                    key.is_some_and(|key| row.spec.labels.get(key) == value && value.is_some())
+                };
+                if labels.iter().all(has) {
+                    plan.push(Write::NodeUp { node, is_up });
+                    if is_up {
+                        frozen.borrow_mut().remove(&node);
+                    } else {
+                        frozen.borrow_mut().insert(node);
+                    }
+                }
+            }
+        });
     }
 
     fn command(&mut self, at: SimTime, step: &Value) -> Result<(), String> {
