@@ -1,13 +1,15 @@
 //! How containers end by themselves, start again, and how a pod is complete (rules N89 to N94,
 //! N139).
 //!
+//! Differs: RestartAllContainers restarts the container alone.
+//!
 //! Source: kubernetes v1.36.3 pkg/kubelet/kuberuntime/kuberuntime_manager.go `computePodActions`,
 //! `doBackOff`; client-go/util/flowcontrol/backoff.go; pkg/kubelet/pod_workers.go.
 
 use crate::base::{Duration, SimTime, dist};
 use crate::cluster::{ContainerExit, Exits, Phase, Serving};
 use crate::event::KubeletStep;
-use crate::model::{Exit, RestartPolicy};
+use crate::model::{AfterExit, Exit, RestartPolicy};
 
 use super::state::{Container, End, NEVER, Process, Stage};
 use super::worker::Worker;
@@ -43,7 +45,7 @@ impl Worker<'_, '_> {
         };
         let exit = behavior.exits.iter().find(fails).filter(|_| !self.is_init(c));
         let code = exit.map_or(0, |exit| i32::from(exit.code));
-        self.die(c, code);
+        self.die(c, if self.port_taken(c).is_some() { 1 } else { code });
     }
 
     /// A container's process ends because of the stop signal, with all its work done: a server
@@ -108,17 +110,17 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// Whether a container that ended is started again. What a probe has killed is, unless the
-    /// policy is Never. A pod with a lifetime is over at its end, whatever the policy.
+    /// Whether a container that ended is started again, by its own rules and policy, else the
+    /// pod's (rule N93). What a probe has killed is, unless the policy is Never. A pod with a lifetime is over at its end, whatever the policy.
     fn starts_again(&self, c: u8, ok: bool) -> bool {
         if self.is_init(c) {
             return self.is_sidecar(c);
         }
-        match self.template.spec.restart_policy {
-            RestartPolicy::Always => !(ok && self.lifetime().is_some()),
-            RestartPolicy::OnFailure => !ok,
-            RestartPolicy::Never => false,
+        let policy = self.template.spec.restart_policy;
+        if ok && policy == RestartPolicy::Always && self.lifetime().is_some() {
+            return false;
         }
+        self.spec(c).after_exit(self.at(c).exit_code, policy) != AfterExit::Stay
     }
 
     /// A container that a probe condemned is dead: it is started again in the same pass. Only an

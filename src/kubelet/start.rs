@@ -3,7 +3,7 @@
 use crate::base::{Bytes, Duration, SimTime, dist};
 use crate::cluster::{Phase, Serving};
 use crate::event::KubeletStep;
-use crate::model::{ConfigRef, Hook, ObjectName, PullPolicy, RestartPolicy};
+use crate::model::{ConfigRef, ContainerPort, Hook, ObjectName, PullPolicy, RestartPolicy};
 
 use super::state::{Container, Process, Stage};
 use super::worker::Worker;
@@ -78,14 +78,22 @@ impl Worker<'_, '_> {
             let name = ObjectName { namespace, name: config.name };
             let there =
                 if config.is_secret { &self.model.secrets } else { &self.model.config_maps };
-            !there.contains(&name)
+            let has = |key| self.model.config_keys.contains(&(config.is_secret, name, key));
+            !there.contains(&name) || config.key.is_some_and(|key| !has(key))
         };
         self.template.spec.config_refs.iter().find(is_missing).copied()
     }
 
     fn missing_text(&self, config: ConfigRef) -> String {
+        let names = self.cluster.names();
+        let name = names.resolve(config.name);
+        if let Some(key) = config.key {
+            let kind = if config.is_secret { "Secret" } else { "ConfigMap" };
+            let (key, namespace) = (names.resolve(key), names.resolve(self.row.namespace));
+            return format!("Error: couldn't find key {key} in {kind} {namespace}/{name}");
+        }
         let kind = if config.is_secret { "secret" } else { "configmap" };
-        format!("Error: {kind} \"{}\" not found", self.cluster.names().resolve(config.name))
+        format!("Error: {kind} \"{name}\" not found")
     }
 
     /// The container that is started next: init containers one after another, each when those
@@ -164,7 +172,9 @@ impl Worker<'_, '_> {
         self.tell(false, "Started", |worker| format!("Started container {}", worker.name(c)));
         let (now, is_init) = (self.now, self.is_init(c) && !self.is_sidecar(c));
         let able_at = now + self.time_to_able(c);
-        let exit_due = self.time_to_exit(c).map_or(super::state::NEVER, |run| now + run);
+        let clash = self.port_taken(c);
+        let run = clash.map_or_else(|| self.time_to_exit(c), |_| Some(Duration::ZERO));
+        let exit_due = run.map_or(super::state::NEVER, |run| now + run);
         let container = self.at_mut(c);
         let is_again = container.runs > 0 && !is_init;
         *container = Container {
@@ -186,6 +196,17 @@ impl Worker<'_, '_> {
         }
         let hook = self.spec(c).post_start.as_ref().map(|hook| self.hook_time(c, hook));
         self.wait(hook.unwrap_or(Duration::ZERO), KubeletStep::PostStarted(c));
+    }
+
+    /// A port that a container wants and another one that runs has: the containers of a pod share
+    /// one network, so the process cannot bind it and ends at once (rule N57).
+    pub(super) fn port_taken(&self, c: u8) -> Option<u16> {
+        let runs = |other: &u8| *other != c && self.at(*other).process == Process::Running;
+        let taken = |port: &ContainerPort| {
+            let mut others = self.all().filter(runs).flat_map(|other| &self.spec(other).ports);
+            others.any(|other| (other.port, other.protocol) == (port.port, port.protocol))
+        };
+        self.spec(c).ports.iter().find(|port| taken(port)).map(|port| port.port)
     }
 
     fn serve_from(&mut self, c: u8, able_at: SimTime) {

@@ -259,7 +259,7 @@ fn a_pod_waits_for_its_config_for_ever() {
     let mut world = ideal()
         .pod("n", |pod| {
             let name = pod.empty;
-            pod.spec.config_refs.push(ConfigRef { is_secret: false, name });
+            pod.spec.config_refs.push(ConfigRef { is_secret: false, name, key: None });
         })
         .build(1);
     world.run_to(100.0);
@@ -268,6 +268,70 @@ fn a_pod_waits_for_its_config_for_ever() {
     world.delete(0);
     world.run_to(101.0);
     assert!(world.is_gone(0));
+}
+
+/// Rule N53: a key that is not in the ConfigMap keeps the container from being made.
+#[test]
+fn a_key_that_is_missing_is_as_bad_as_a_missing_object() {
+    let world = |has_key: bool| {
+        let mut object = None;
+        let builder = ideal().pod("n", |pod| {
+            let (name, key) = (pod.empty, Some(pod.empty));
+            object = Some(ObjectName { namespace: name, name });
+            pod.spec.config_refs.push(ConfigRef { is_secret: false, name, key });
+        });
+        let mut model = builder.model();
+        let object = object.expect("a name");
+        model.config_maps.push(object);
+        if has_key {
+            model.config_keys.insert((false, object, object.name));
+        }
+        let mut world = World::new(model, 1);
+        world.run_to(100.0);
+        world.row(0).status
+    };
+    assert_eq!(world(true).phase, Phase::Running);
+    let status = world(false);
+    assert_eq!((status.phase, status.reason), (Phase::Pending, "CreateContainerConfigError"));
+}
+
+/// Rule N93: a container's own policy wins over the pod's, and a rule wins over both.
+#[test]
+fn rules_say_whether_a_container_starts_again() {
+    let ends = |code: u8, rules: &[i32]| {
+        let rules = rules.to_vec();
+        let mut world = ideal()
+            .pod("n", move |pod| {
+                pod.does().run = Some(constant(1.0));
+                pod.does().exits = vec![Exit { indexes: None, share: 1.0, code }];
+                pod.spec.containers[0].restart_policy = Some(RestartPolicy::Never);
+                let rule =
+                    RestartRule { action: AfterExit::Restart, is_other: false, codes: rules };
+                pod.spec.containers[0].restart_rules.push(rule);
+            })
+            .build(1);
+        world.run_to(9.0);
+        world.row(0).status
+    };
+    assert_eq!(ends(42, &[42]).restarts, 1);
+    assert_eq!(ends(42, &[7]).phase, Phase::Failed);
+}
+
+/// Rule N57: the containers of a pod share its ports.
+#[test]
+fn a_port_that_a_sibling_has_cannot_be_bound() {
+    let mut world = ideal()
+        .pod("n", |pod| {
+            let port = ContainerPort { name: pod.empty, port: 80, protocol: Protocol::Tcp };
+            pod.spec.containers[0].ports = vec![port];
+            let other = pod.spec.containers[0].clone();
+            pod.spec.containers.push(other);
+            pod.behaviors.push(Behavior::plain());
+        })
+        .build(1);
+    world.run_to(5.0);
+    assert_eq!(world.row(0).status.restarts, 1);
+    assert!(!world.row(0).status.ready);
 }
 
 /// Rule N57: another sandbox, and a new start; the IP is published anew.

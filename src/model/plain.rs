@@ -1,5 +1,6 @@
 //! The plainest of each thing, to build on: `PodSpec { grace, ..PodSpec::plain(containers) }`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symbol};
@@ -142,6 +143,7 @@ impl Model {
             services: Vec::new(),
             hpas: Vec::new(),
             config_maps: Vec::new(),
+            config_keys: BTreeSet::new(),
             secrets: Vec::new(),
             namespaces: Vec::new(),
             storage: Storage::default(),

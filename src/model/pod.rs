@@ -134,6 +134,8 @@ pub struct ConfigRef {
     pub is_secret: bool,
     /// Its name.
     pub name: Symbol,
+    /// The key that must be in it; `None`: it must be there.
+    pub key: Option<Symbol>,
 }
 
 /// What happens when a container exits.

@@ -1,8 +1,9 @@
 //! The whole model and the settings of a run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::base::{Duration, Interner, SimTime};
+use crate::base::{Duration, Interner, SimTime, Symbol};
 
 use super::behavior::Behaviors;
 use super::controllers::{DaemonSetSpec, StatefulSetSpec};
@@ -61,6 +62,8 @@ pub struct Model {
     pub config_maps: Vec<ObjectName>,
     /// Secrets that are there.
     pub secrets: Vec<ObjectName>,
+    /// The keys of ConfigMaps (`false`) and Secrets (`true`).
+    pub config_keys: BTreeSet<(bool, ObjectName, Symbol)>,
     /// Namespaces that are declared.
     pub namespaces: Vec<NamespaceSpec>,
     /// Storage objects.

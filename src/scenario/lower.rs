@@ -107,6 +107,7 @@ pub(super) fn lower(
         hpas: objects.hpas,
         config_maps: objects.config_maps,
         secrets: objects.secrets,
+        config_keys: objects.config_keys,
         namespaces: objects.namespaces,
         storage: objects.storage,
         budgets: objects.budgets,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::api::{self, Kind, KindClass, Lowering};
-use crate::base::Interner;
+use crate::base::{Interner, Symbol};
 use crate::kubectl;
 use crate::manifest::Document;
 use crate::model::{
@@ -36,6 +36,8 @@ pub(super) struct Objects {
     pub hpas: Vec<HpaSpec>,
     pub config_maps: Vec<ObjectName>,
     pub secrets: Vec<ObjectName>,
+    /// Keys of ConfigMaps (`false`) and Secrets (`true`).
+    pub config_keys: BTreeSet<(bool, ObjectName, Symbol)>,
     pub namespaces: Vec<NamespaceSpec>,
     pub storage: Storage,
     pub budgets: Vec<DisruptionBudget>,
@@ -349,8 +351,7 @@ fn add(
         }
         Kind::HorizontalPodAutoscaler => objects.hpas.push(api::lower_hpa(tree, cx.names)),
         Kind::Node => objects.nodes.push(api::lower_node(tree, cx.names)),
-        Kind::ConfigMap => objects.config_maps.push(api::object_name(tree, cx.names)),
-        Kind::Secret => objects.secrets.push(api::object_name(tree, cx.names)),
+        Kind::ConfigMap | Kind::Secret => add_config(kind, tree, cx.names, objects),
         Kind::Namespace => objects.namespaces.push(api::lower_namespace(tree, cx.names)),
         Kind::PodDisruptionBudget => objects.budgets.push(api::lower_budget(tree, cx.names)),
         Kind::PersistentVolumeClaim
@@ -530,4 +531,17 @@ pub(super) fn check(paths: &[Spanned<String>], input: &mut Input) -> Vec<(String
         *counts.entry(document.kind.value.clone()).or_default() += 1;
     }
     counts.into_iter().collect()
+}
+
+/// A ConfigMap or Secret: that it is there, and its keys.
+fn add_config(kind: Kind, tree: &Value, names: &mut Interner, objects: &mut Objects) {
+    let name = api::object_name(tree, names);
+    let is_secret = kind == Kind::Secret;
+    let list = if is_secret { &mut objects.secrets } else { &mut objects.config_maps };
+    list.push(name);
+    for part in ["data", "binaryData", "stringData"] {
+        for key in tree[part].as_object().into_iter().flat_map(serde_json::Map::keys) {
+            objects.config_keys.insert((is_secret, name, names.intern(key)));
+        }
+    }
 }

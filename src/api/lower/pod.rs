@@ -312,35 +312,41 @@ fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
     ports
 }
 
-/// ConfigMaps and Secrets that must be there before a container starts: not the optional ones.
+/// ConfigMaps and Secrets, and keys in them, that must be there before a container starts: not
+/// the optional ones.
 fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
     let mut refs = Vec::new();
-    let mut need = |source: &Value, name: &str, is_secret| {
+    let mut need = |source: &Value, name: &str, key: &Value, is_secret| {
         let name = text(&source[name]);
         if is_set(source) && source["optional"] != true && !name.is_empty() {
-            let needed = ConfigRef { is_secret, name: names.intern(name) };
+            let key = Some(text(key)).filter(|key| !key.is_empty());
+            let key = key.map(|key| names.intern(key));
+            let needed = ConfigRef { is_secret, name: names.intern(name), key };
             if !refs.contains(&needed) {
                 refs.push(needed);
             }
         }
     };
+    let whole = &Value::Null;
     for volume in items(&spec["volumes"]) {
-        need(&volume["configMap"], "name", false);
-        need(&volume["secret"], "secretName", true);
+        need(&volume["configMap"], "name", whole, false);
+        need(&volume["secret"], "secretName", whole, true);
         for source in items(&volume["projected"]["sources"]) {
-            need(&source["configMap"], "name", false);
-            need(&source["secret"], "name", true);
+            need(&source["configMap"], "name", whole, false);
+            need(&source["secret"], "name", whole, true);
         }
     }
     let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
     for container in all {
         for source in items(&container["envFrom"]) {
-            need(&source["configMapRef"], "name", false);
-            need(&source["secretRef"], "name", true);
+            need(&source["configMapRef"], "name", whole, false);
+            need(&source["secretRef"], "name", whole, true);
         }
         for variable in items(&container["env"]) {
-            need(&variable["valueFrom"]["configMapKeyRef"], "name", false);
-            need(&variable["valueFrom"]["secretKeyRef"], "name", true);
+            let from = &variable["valueFrom"];
+            let (map, secret) = (&from["configMapKeyRef"], &from["secretKeyRef"]);
+            need(map, "name", &map["key"], false);
+            need(secret, "name", &secret["key"], true);
         }
     }
     refs
