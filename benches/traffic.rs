@@ -5,6 +5,12 @@
 //! turns over several rounds and the median round counts, so that a busy machine does not decide;
 //! time is that which the process had a core for (Linux; elsewhere the wall's).
 //!
+//! Allocations are counted while it is measured, after a second of warm-up: the recorder begins a
+//! row of its series each simulated second, and else there are none.
+//!
+//! The graph: a call of the source makes three at once, each of which makes two at once: ten
+//! services, ten hops a call.
+//!
 //! The workload: 32 pods of 32 slots on 100 nodes, log-normal holds (median 20 ms, p99 80 ms),
 //! 0.3 ms one way, 70 % busy. The plain loop draws gap, pod and hold, keeps calls in a growing
 //! table of slots and first-in-first-out queues a pod, and sums up latencies; it has no nodes, no
@@ -12,6 +18,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
+use std::alloc::System;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hint::black_box;
@@ -23,10 +30,11 @@ use seatrial::base::math::ln;
 use seatrial::base::{Distribution, Duration, SimTime};
 use seatrial::cluster::{Endpoint, Off, Serving, Write};
 use seatrial::engine::{Roles, World};
-use seatrial::model::{Downstream, Serve, ServiceId};
+use seatrial::model::{ConnectionKind, Connections, Downstream, Serve};
 use seatrial::recorder::{Recorder, Wants};
 use seatrial::sim::Streams;
 use seatrial::traffic::Traffic;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[path = "../tests/all/support/servers.rs"]
 #[expect(dead_code, reason = "the tests use all of it")]
@@ -34,6 +42,9 @@ mod servers;
 
 use clock::Clock;
 use servers::{Field, Setup, behavior, serve};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ROUNDS: usize = 7;
 const CALLS: f64 = 1e6;
@@ -58,7 +69,15 @@ fn setup(watch_s: f64, hop: Distribution) -> Setup {
     setup.latencies.hop = hop;
     setup.latencies.watch = Distribution::Constant(watch_s);
     setup.traffic[0].client.timeout = Duration::secs(2);
+    setup.traffic[0].client.connections = Connections::keep_alive(1000);
     setup
+}
+
+/// What a candidate's run gave: nanoseconds and allocations a call.
+#[derive(Clone, Copy)]
+struct Measured {
+    ns: f64,
+    allocations: f64,
 }
 
 #[expect(clippy::disallowed_types, reason = "a benchmark reads a clock")]
@@ -75,34 +94,39 @@ mod clock {
     }
 
     /// A stretch of time that is measured.
-    pub(super) struct Clock(Option<f64>, Instant);
+    pub(super) struct Clock(Option<f64>, Instant, usize);
 
     impl Clock {
         pub(super) fn start() -> Self {
-            Self(core_secs(), Instant::now())
+            let allocations = super::ALLOCATOR.stats();
+            let count = allocations.allocations + allocations.reallocations;
+            Self(core_secs(), Instant::now(), count)
         }
 
-        pub(super) fn ns_a_call(&self) -> f64 {
+        pub(super) fn a_call(&self) -> super::Measured {
             let on_core = core_secs().zip(self.0).map(|(now, then)| now - then);
-            on_core.unwrap_or_else(|| self.1.elapsed().as_secs_f64()) * 1e9 / CALLS
+            let ns = on_core.unwrap_or_else(|| self.1.elapsed().as_secs_f64()) * 1e9 / CALLS;
+            let now = super::ALLOCATOR.stats();
+            let count = now.allocations + now.reallocations - self.2;
+            super::Measured { ns, allocations: seatrial::base::cast::f64_of_usize(count) / CALLS }
         }
     }
 }
 
 /// Runs a field for so many calls from its sources; gives the nanoseconds a call.
-fn run(setup: Setup) -> f64 {
+fn run(setup: Setup, calls: f64) -> Measured {
     let mut field = Field::new(setup, 0, Recorder::off());
     field.run_until(SimTime::at(Duration::secs(1)));
-    let span = Duration::from_secs_f64(CALLS / rate());
+    let span = Duration::from_secs_f64(calls / rate());
     let clock = Clock::start();
     field.run_until(field.now() + span);
     black_box(field.traffic.calls_under_way());
-    clock.ns_a_call()
+    clock.a_call()
 }
 
 /// The same through the engine, with all that a run has around it and a recorder that keeps the
 /// facts of the report.
-fn run_world(setup: Setup) -> f64 {
+fn run_world(setup: Setup, calls: f64) -> Measured {
     let model = setup.model();
     let streams = Streams { seed: model.run.seed, replication: 0 };
     let roles = Roles {
@@ -117,45 +141,57 @@ fn run_world(setup: Setup) -> f64 {
     let mut world = World::with_roles(&model, streams, roles, recorder);
     world.begin();
     world.apply(|cluster, plan| {
-        let mut endpoints = Vec::new();
-        for (id, row) in cluster.pods().iter() {
-            let pod = cluster.pods().refer(id);
-            plan.push(Write::Serving { pod, state: Serving::Accepting });
-            endpoints.push(Endpoint {
-                pod,
-                node: row.node.expect("bound by hand"),
-                ready: true,
-                serving: true,
-                terminating: false,
-            });
+        for service in cluster.service_ids() {
+            let mut endpoints = Vec::new();
+            for (id, row) in cluster.pods().iter() {
+                let pod = cluster.pods().refer(id);
+                if !cluster.template_of(row).services.contains(&service) {
+                    continue;
+                }
+                plan.push(Write::Serving { pod, state: Serving::Accepting });
+                endpoints.push(Endpoint {
+                    pod,
+                    node: row.node.expect("bound by hand"),
+                    ready: true,
+                    serving: true,
+                    terminating: false,
+                });
+            }
+            plan.push(Write::Endpoints { service, endpoints });
         }
-        plan.push(Write::Endpoints { service: ServiceId::new(0), endpoints });
     });
     let warm = SimTime::at(Duration::secs(1));
     world.step_until(warm);
     let clock = Clock::start();
-    world.step_until(warm + Duration::from_secs_f64(CALLS / rate()));
-    clock.ns_a_call()
+    world.step_until(warm + Duration::from_secs_f64(calls / rate()));
+    clock.a_call()
 }
 
-fn single_hop() -> f64 {
-    run_world(setup(0.0, Distribution::Constant(0.0003)))
+fn single_hop() -> Measured {
+    run_world(setup(0.0, Distribution::Constant(0.0003)), CALLS)
 }
 
-fn bare() -> f64 {
-    run(setup(0.0, Distribution::Constant(0.0003)))
+fn bare() -> Measured {
+    run(setup(0.0, Distribution::Constant(0.0003)), CALLS)
 }
 
-fn with_proxies() -> f64 {
-    run(setup(0.05, Distribution::Constant(0.0003)))
+fn with_proxies() -> Measured {
+    run(setup(0.05, Distribution::Constant(0.0003)), CALLS)
 }
 
-fn random_hop() -> f64 {
-    run(setup(0.0, Distribution::log_normal_p99(0.0003, 0.001)))
+fn random_hop() -> Measured {
+    run(setup(0.0, Distribution::log_normal_p99(0.0003, 0.001)), CALLS)
+}
+
+/// A new connection a call.
+fn new_connections() -> Measured {
+    let mut setup = setup(0.0, Distribution::Constant(0.0003));
+    setup.traffic[0].client.connections = Connections::new(ConnectionKind::New);
+    run(setup, CALLS)
 }
 
 /// Each call makes one more behind it: two calls a call of the source.
-fn two_tiers() -> f64 {
+fn two_tiers() -> Measured {
     let mut setup = setup(0.0, Distribution::Constant(0.0003));
     let to = setup.object("back");
     setup.groups[0].behavior.calls = vec![Downstream::new(to, 1, Duration::secs(1))];
@@ -163,7 +199,36 @@ fn two_tiers() -> f64 {
         serve.concurrency = 2 * SLOTS;
     }
     let back = behavior(serve(hold(), SLOTS));
-    run(setup.group("back", PODS as usize, back)) / 2.0
+    run(setup.group("back", PODS as usize, back), CALLS / 2.0)
+}
+
+/// Ten services: one calls three at once, each of them two at once.
+fn graph() -> Measured {
+    const NAMES: [&str; 10] = ["web", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    let mut all = setup(0.0, Distribution::Constant(0.0003));
+    all.groups.clear();
+    for (index, name) in NAMES.into_iter().enumerate() {
+        let mut server = behavior(Serve {
+            cpu: Duration::ms(2),
+            ..serve(Distribution::log_normal_p99(0.005, 0.020), 4096)
+        });
+        let behind = match index {
+            0 => 1..4,
+            1..4 => 2 * index + 2..2 * index + 4,
+            _ => 0..0,
+        };
+        server.calls = NAMES[behind]
+            .iter()
+            .map(|name| {
+                let mut call = Downstream::new(all.object(name), 1, Duration::secs(1));
+                call.parallel = true;
+                call.client.connections = Connections::keep_alive(1000);
+                call
+            })
+            .collect();
+        all = all.group(name, 8, server);
+    }
+    run_world(all, CALLS / 10.0)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -251,7 +316,7 @@ impl Plain {
     }
 }
 
-fn plain() -> f64 {
+fn plain() -> Measured {
     let mut plain = Plain {
         heap: BinaryHeap::new(),
         seq: 0,
@@ -277,14 +342,16 @@ fn plain() -> f64 {
         plain.handle(at, event);
     }
     black_box((plain.latency, plain.done));
-    clock.map_or(f64::NAN, |clock| clock.ns_a_call())
+    clock.expect("it ran").a_call()
 }
 
 fn main() {
-    type Candidate = (&'static str, &'static str, fn() -> f64);
-    let candidates: [Candidate; 6] = [
+    type Candidate = (&'static str, &'static str, fn() -> Measured);
+    let candidates: [Candidate; 8] = [
         ("single_hop", "engine and recorder, one hop", single_hop),
+        ("graph10", "engine and recorder, ten services", graph),
         ("bare", "no engine, no recorder", bare),
+        ("new_connections", "bare, a connection a call", new_connections),
         ("with_proxies", "bare, proxies with delay", with_proxies),
         ("random_hop", "bare, hop drawn", random_hop),
         ("two_tiers", "bare, a call behind each call", two_tiers),
@@ -296,18 +363,28 @@ fn main() {
             times.push(run());
         }
     }
-    println!("{:32} {:>10} {:>16}", "workload", "ns a call", "calls a second");
+    println!(
+        "{:34} {:>9} {:>14} {:>22}",
+        "workload", "ns a hop", "hops a second", "allocations a million"
+    );
     let mut medians = Vec::new();
     for (times, (name, about, _)) in rounds.iter_mut().zip(candidates) {
-        times.sort_by(f64::total_cmp);
-        let median = times[ROUNDS / 2];
-        println!("{about:32} {median:>10.1} {:>16.0}", 1e9 / median);
-        medians.push((name, median));
+        times.sort_by(|a, b| a.ns.total_cmp(&b.ns));
+        let Measured { ns, allocations } = times[ROUNDS / 2];
+        let million = allocations * 1e6;
+        println!("{about:34} {ns:>9.1} {:>14.0} {million:>22.0}", 1e9 / ns);
+        medians.push((name, ns, million));
     }
-    for (name, median) in medians {
-        println!("figure calls_per_s_{name} {:.0} calls/s", 1e9 / median);
+    for (name, ns, million) in medians {
+        match name {
+            "graph10" => println!("figure hops_per_s_graph10 {:.0} hops/s", 1e9 / ns),
+            _ => println!("figure calls_per_s_{name} {:.0} calls/s", 1e9 / ns),
+        }
+        if matches!(name, "single_hop" | "graph10") {
+            println!("figure allocations_per_million_{name} {million:.0} allocations");
+        }
         if name == "single_hop" {
-            println!("figure ns_per_call {median:.1} ns");
+            println!("figure ns_per_call {ns:.1} ns");
         }
     }
 }

@@ -7,6 +7,7 @@ mod advise;
 mod api;
 mod autoscalers;
 mod bad_input;
+mod callers;
 mod command_line;
 mod commands;
 mod conformance;

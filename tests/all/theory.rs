@@ -8,7 +8,7 @@ use seatrial::base::math::ln;
 use seatrial::base::stats::Summary;
 use seatrial::base::{Distribution, Duration, SimTime, cast};
 use seatrial::cluster::{Serving, Write};
-use seatrial::model::{Serve, ServiceId};
+use seatrial::model::{BackOff, Budget, Discipline, Load, Serve, ServiceId};
 use seatrial::record::{CallRecord, Cause, Fate};
 use seatrial::recorder::Recorder;
 
@@ -266,4 +266,90 @@ fn the_last_terminating_pod_serves() {
     let rejected = |call: &&CallRecord| call.cause == Cause::NoReadyPod;
     assert!(calls.iter().skip(10).all(|call| rejected(&call)));
     assert!(calls.iter().filter(rejected).all(|call| call.latency.is_zero()));
+}
+
+/// N443, processor sharing: E[T | x] = x / (1 − ρ) whatever the shape of the hold. At ρ = 0.6 the
+/// mean is 2.5 holds, for an even hold and for one with a heavy tail.
+#[test]
+fn processor_sharing() {
+    let holds = [
+        (Distribution::uniform(0.0, 2.0), 20_000),
+        (Distribution::log_normal_cv(1.0, 1.5), 90_000),
+    ];
+    for (hold, length) in holds {
+        let means = replicate(|replication| {
+            let server = Serve { discipline: Discipline::Sharing, ..serve(hold.clone(), 100_000) };
+            mean_latency(&window(field(server, 1, 0.6, replication), 1000, length))
+        });
+        check(&format!("M/G/1-PS with {hold:?}"), &means, 2.5);
+    }
+}
+
+/// N443: M/M/c/K with c = 3, K = 6 at 2.7 erlang: pₙ ∝ aⁿ / n! up to c, then times a / c each:
+/// weights 1, 2.7, 3.645, 3.2805, 2.95245, 2.657205, 2.3914845 (sum 18.62664), of which the last
+/// is the part that finds all places taken: 0.128391.
+#[test]
+fn servers_with_few_places() {
+    let losses = replicate(|replication| {
+        let server = Serve { backlog: 3, ..serve(exponential(), 3) };
+        let calls = window(field(server, 1, 2.7, replication), 100, 12_000);
+        share(&calls, |call| call.cause == Cause::BacklogFull)
+    });
+    check("M/M/3/6", &losses, 2.391_484_5 / 18.626_639_5);
+}
+
+/// N421, machine repair: ten users think 5 s on average, one server holds 1 s. With r = Z / S the
+/// server is idle with p₀ = 1 / Σ N! / (N − k)! r⁻ᵏ; X = (1 − p₀) / S and R = N / X − Z.
+#[test]
+fn closed_loop() {
+    let (users, think) = (10_u32, 5.0);
+    let weights = (0..users).scan(1.0, |term, k| {
+        *term *= f64::from(users - k) / think;
+        Some(*term)
+    });
+    let idle = 1.0 / (1.0 + weights.sum::<f64>());
+    let throughput = 1.0 - idle;
+    let response = f64::from(users) / throughput - think;
+    let mut rates = Vec::new();
+    let means: Vec<f64> = (0..REPLICATIONS)
+        .map(|replication| {
+            let mut setup = Setup::new(11)
+                .group("web", 1, behavior(serve(exponential(), 1)))
+                .source("load", "web", 1.0);
+            let think = Distribution::exponential(think);
+            setup.traffic[0].load = Load::Users { count: users, think, ramp: Duration::secs(5) };
+            let field = Field::new(setup, replication, Recorder::keeping_calls());
+            let calls = window(field, 500, 10_000);
+            rates.push(cast::f64_of_usize(calls.len()) / 10_000.0);
+            mean_latency(&calls)
+        })
+        .collect();
+    check("machine repair, response", &means, response);
+    check("machine repair, throughput", &rates, throughput);
+}
+
+/// N446 against its fluid limits, attempts of which p = 0.8 fail and three more each: 1 + p + p² +
+/// p³ attempts a call; with a budget of a fifth of the attempts under way A = λ + A / 5, which is
+/// 1.25 a call, and less than one attempt in a hundred more, as attempts are whole.
+#[test]
+fn amplification() {
+    let attempts = |budget: Budget, replication| {
+        let server = Serve { errors: 0.8, ..serve(Distribution::Constant(1.0), 100_000) };
+        let mut setup =
+            Setup::new(11).group("web", 1, behavior(server)).source("load", "web", 200.0);
+        let retries = &mut setup.traffic[0].client.retries;
+        (retries.attempts, retries.budget) = (3, budget);
+        let pause = Duration::ms(1);
+        retries.back_off = BackOff::Full { base: pause, max: pause };
+        let field = Field::new(setup, replication, Recorder::keeping_calls());
+        let calls = window(field, 10, 20);
+        let all: u32 = calls.iter().map(|call| 1 + call.retries).sum();
+        f64::from(all) / cast::f64_of_usize(calls.len())
+    };
+    let free = replicate(|replication| attempts(Budget::Unlimited, replication));
+    check("attempts a call without a budget", &free, 1.0 + 0.8 + 0.64 + 0.512);
+    let budget = Budget::Share { share: 0.2, min: 0 };
+    let bound = replicate(|replication| attempts(budget, replication));
+    let found = Summary::with_confidence(&bound, 0.999);
+    assert!(found.low >= 1.25 && found.high <= 1.26, "attempts a call with a budget: {found:?}");
 }
