@@ -1,4 +1,6 @@
-//! `seatrial explain`: why a pod went where it went, or nowhere.
+//! `seatrial explain`: why a pod went where it went, or nowhere, and why a call failed.
+
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -6,7 +8,9 @@ use super::Exit;
 use super::output::{note, say};
 use super::run::{Settings, ready};
 use crate::base::{Duration, SimTime};
+use crate::explain::call::explain_call;
 use crate::explain::{ExplainError, Question, explain};
+use crate::model::Model;
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
@@ -15,7 +19,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "SCENARIO")]
     file: String,
     /// A pod (NAME or NAMESPACE/NAME), or a workload as in deployment/web: its first pod that found
-    /// no node
+    /// no node; or call/NUMBER: a failed call of failures.csv
     #[arg(value_name = "POD")]
     pod: String,
     /// Only what happened up to this time after the start, as in 5m30s
@@ -51,6 +55,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Ok(ready) => ready.loaded.model,
         Err(exit) => return exit,
     };
+    if let Some(number) = arguments.pod.strip_prefix("call/") {
+        return call(&model, number, arguments);
+    }
     let question = Question {
         pod: &arguments.pod,
         at: arguments.at,
@@ -60,11 +67,31 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     match explain(&model, question) {
         Ok(explanation) if arguments.json => say(&format!("{:#}\n", explanation.json())),
         Ok(explanation) => say(&explanation.text()),
-        Err(error @ ExplainError::Limit(_)) => {
+        Err(error) => failed(error),
+    }
+}
+
+/// Tells the story of a failed call.
+fn call(model: &Arc<Model>, number: &str, arguments: &Arguments) -> Exit {
+    let Ok(number) = number.parse() else {
+        note(&format!("error: \"{}\" names no call", arguments.pod));
+        note("help: call/1 is the first failed call, as in the column `call` of failures.csv");
+        return Exit::BadInput;
+    };
+    match explain_call(model, number, arguments.replication) {
+        Ok(story) if arguments.json => say(&format!("{:#}\n", story.json())),
+        Ok(story) => say(&story.text()),
+        Err(error) => failed(error),
+    }
+}
+
+fn failed(error: ExplainError) -> Exit {
+    match error {
+        error @ ExplainError::Limit(_) => {
             note(&format!("error: {error}"));
             Exit::Limit
         }
-        Err(ExplainError::Unknown { message, hint }) => {
+        ExplainError::Unknown { message, hint } => {
             note(&format!("error: {message}"));
             if let Some(hint) = hint {
                 note(&format!("help: {hint}"));

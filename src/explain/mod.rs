@@ -8,6 +8,7 @@
 //! The probe repeats each attempt by the plain evaluation, which keeps all that it computed, and
 //! changes nothing: the run is the run that it would have been. Without a probe it costs nothing.
 
+pub mod call;
 mod text;
 mod trace;
 

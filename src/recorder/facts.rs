@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{Model, ServiceId, Workload};
-use crate::record::{CallRecord, CommandRecord, DrainRecord, Fate, RolloutRecord, ScaleRecord};
+use crate::record::{
+    CallRecord, CommandRecord, DrainRecord, Fate, PodRecord, RolloutRecord, ScaleRecord,
+};
 
 use super::{JobTally, PodFacts, Samples, ServiceCalls};
 
@@ -40,6 +42,9 @@ pub struct Facts {
     pub drains: Vec<DrainRecord>,
     /// The series of the whole cluster.
     pub samples: Samples,
+    /// The life of every pod, in the order of their ends, if the recorder kept them
+    /// ([`Recorder::keeping_pods`](super::Recorder::keeping_pods)).
+    pub lives: Vec<PodRecord>,
     /// What could not be written.
     pub trouble: Vec<String>,
 }

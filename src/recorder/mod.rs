@@ -68,6 +68,10 @@ struct Kept {
     rows: RowSinks,
     calls: IdVec<ServiceId, ServiceCalls>,
     failures: Vec<CallRecord>,
+    /// How many calls failed so far.
+    failed: u64,
+    /// The lives of all pods, if they are wanted.
+    lives: Option<Vec<PodRecord>>,
     failures_dropped: u64,
     deletions: VecDeque<(u64, SimTime)>,
     pods: PodFacts,
@@ -99,9 +103,22 @@ impl Recorder {
         self.wants_events
     }
 
+    /// Keeps the whole life of every pod in the facts: for who looks at a single call. Memory grows
+    /// with the number of pods.
+    #[must_use]
+    pub fn keeping_pods(mut self) -> Self {
+        if let Some(kept) = &mut self.kept {
+            kept.lives = Some(Vec::new());
+        }
+        self
+    }
+
     /// A pod is gone, or the run has ended.
     pub fn pod(&mut self, row: &PodRecord) {
         let Some(kept) = &mut self.kept else { return };
+        if let Some(lives) = &mut kept.lives {
+            lives.push(row.clone());
+        }
         kept.pods.add(row);
         kept.rows.pod(row);
         let serves = match row.workload.kind {
@@ -221,6 +238,8 @@ impl Kept {
             rows,
             calls: calls.collect::<Vec<_>>().into(),
             failures: Vec::new(),
+            failed: 0,
+            lives: None,
             failures_dropped: 0,
             deletions: VecDeque::new(),
             pods: PodFacts::default(),
@@ -253,6 +272,7 @@ impl Kept {
             commands: self.commands,
             drains: self.drains,
             samples: self.samples,
+            lives: self.lives.unwrap_or_default(),
             trouble: self.rows.finish(),
         }
     }
@@ -268,7 +288,8 @@ impl Kept {
 
     #[cold]
     fn failure(&mut self, row: &CallRecord) {
-        self.rows.failure(row, &self.model);
+        self.failed += 1;
+        self.rows.failure(self.failed, row, &self.model);
         if self.failures.len() < FAILURES_MAX {
             self.failures.push(*row);
         } else {

@@ -49,8 +49,8 @@ const PODS: [&str; 16] = [
     "serial",
 ];
 const EVENTS: [&str; 5] = ["at_s", "type", "reason", "object", "message"];
-const FAILURES: [&str; 8] =
-    ["start_s", "service", "source", "latency_s", "fate", "cause", "retries", "pod_serial"];
+const FAILURES: [&str; 9] =
+    ["call", "start_s", "service", "source", "latency_s", "fate", "cause", "retries", "pod_serial"];
 
 impl RowSinks {
     /// A row a pod goes here.
@@ -97,9 +97,9 @@ impl RowSinks {
         }
     }
 
-    pub(super) fn failure(&mut self, row: &CallRecord, model: &Model) {
+    pub(super) fn failure(&mut self, number: u64, row: &CallRecord, model: &Model) {
         if let Some(writer) = &mut self.failures {
-            let result = write_failure(writer, row, model);
+            let result = write_failure(writer, number, row, model);
             close_on_error(&mut self.failures, result, ("failures.csv", &mut self.trouble));
         }
     }
@@ -191,6 +191,7 @@ fn write_event(
 
 fn write_failure(
     writer: &mut csv::Writer<Sink>,
+    number: u64,
     row: &CallRecord,
     model: &Model,
 ) -> csv::Result<()> {
@@ -198,7 +199,8 @@ fn write_failure(
     let service = model.services.get(row.service.index());
     let source = row.source.and_then(|id| model.traffic.get(id.index()));
     writer.write_record([
-        secs(row.start).as_str(),
+        number.to_string().as_str(),
+        &secs(row.start),
         service.map_or("", |service| names.resolve(service.name.name)),
         source.map_or("", |source| names.resolve(source.name)),
         &secs(SimTime::at(row.latency)),

@@ -175,3 +175,48 @@ fn who_is_evicted_is_told() {
     );
     assert_eq!(urgent.attempts.last().unwrap().node.as_ref(), Some(&node), "{text}");
 }
+
+const CALLED: &str = "apiVersion: seatrial/v1
+kind: Scenario
+name: called
+cluster: { nodes: [{ pool: workers, count: 3, allocatable: { cpu: 4, memory: 8Gi } }], latencies: measured }
+apply: [web.yaml]
+traffic: [{ name: users, to: service/web, rate: 200/s }]
+timeline: [{ at: 40s, run: kubectl rollout restart deployment/web }]
+run: { until: 70s, seed: 4, warmup: 30s }
+";
+
+/// Every failed call has a story that ends with the one cause of its record; the row of
+/// failures.csv has the same number.
+#[test]
+fn a_failed_call_has_a_story_and_one_cause() {
+    use seatrial::explain::call::explain_call;
+    use seatrial::record::Cause;
+    let web = crate::support::WEB.replace("REPLICAS", "3");
+    let files = [("scenario.yaml", CALLED), ("web.yaml", web.as_str())];
+    let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
+    let model = scenario::load(&place, &[]).expect("a scenario").model;
+    let story = |number| explain_call(&model, number, 0);
+    let mut causes = Vec::new();
+    for number in 1.. {
+        let Ok(story) = story(number) else { break };
+        assert_ne!(story.cause, Cause::None);
+        let times: Vec<SimTime> = story.lines.iter().map(|(at, _)| *at).collect();
+        assert!(times.is_sorted());
+        let text = story.text();
+        assert!(text.contains("users → service/web"), "{text}");
+        if story.cause == Cause::StaleProxy {
+            assert!(text.contains("the deletion of pod web-"), "{text}");
+            assert!(text.contains("kubectl rollout restart"), "{text}");
+        }
+        causes.push(story.cause);
+        if number == 6 {
+            break;
+        }
+    }
+    assert!(!causes.is_empty(), "no call failed");
+    match story(0) {
+        Err(ExplainError::Unknown { hint: Some(hint), .. }) => assert!(hint.contains("call/1")),
+        other => panic!("{other:?}"),
+    }
+}
