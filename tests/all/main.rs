@@ -25,6 +25,7 @@ mod kubesbs;
 mod manifest_files;
 mod placement;
 mod real_manifests;
+mod real_traffic;
 mod replication_controllers;
 mod rules;
 mod scheduler;

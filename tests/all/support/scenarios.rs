@@ -11,7 +11,16 @@ use seatrial::scenario::{Loaded, Place, load};
 /// # Panics
 /// If it is wrong: with the messages.
 pub(crate) fn load_memory(files: &[(&str, &str)]) -> Loaded {
-    let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
+    let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+    load_bytes(&files)
+}
+
+/// The same with files of any kind.
+///
+/// # Panics
+/// If it is wrong: with the messages.
+pub(crate) fn load_bytes(files: &[(&str, &[u8])]) -> Loaded {
+    let files = files.iter().map(|(path, bytes)| (*path, bytes.to_vec()));
     let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
     load(&place, &[]).unwrap_or_else(|refused| {
         panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
