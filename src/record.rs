@@ -322,6 +322,21 @@ pub struct ScaleRecord {
     pub reason: &'static str,
 }
 
+/// A loop of a VerticalPodAutoscaler in which something was new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerticalRecord {
+    /// When.
+    pub at: SimTime,
+    /// Which, by its place in the model.
+    pub vpa: usize,
+    /// The targets of all containers together.
+    pub target: crate::model::Amounts,
+    /// Pods that the updater evicted in this loop.
+    pub evicted: u32,
+    /// Evictions that budgets refused in this loop.
+    pub refused: u32,
+}
+
 /// A step of the rollout of a Deployment, StatefulSet or DaemonSet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RolloutRecord {

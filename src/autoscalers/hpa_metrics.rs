@@ -185,7 +185,7 @@ fn request(spec: &PodSpec, resource: ResourceName) -> Option<i64> {
 
 /// What one container uses of its pod's CPU: the one that serves calls all that the idle use of
 /// the others leaves, another its idle use. The pipeline here knows pods alone.
-fn cpu_of(template: &Template, name: Symbol, pod: i64) -> i64 {
+pub(super) fn cpu_of(template: &Template, name: Symbol, pod: i64) -> i64 {
     let containers = &template.spec.containers;
     let idle = |index: usize| template.behavior(index).cpu_idle.0;
     let Some(index) = containers.iter().position(|c| c.name == name) else {
@@ -199,7 +199,7 @@ fn cpu_of(template: &Template, name: Symbol, pod: i64) -> i64 {
     (pod - others).max(0)
 }
 
-fn memory_of(template: &Template, name: Symbol) -> i64 {
+pub(super) fn memory_of(template: &Template, name: Symbol) -> i64 {
     let position = template.spec.containers.iter().position(|c| c.name == name);
     position.map_or(0, |index| template.behavior(index).memory.0)
 }

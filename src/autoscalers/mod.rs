@@ -1,4 +1,4 @@
-//! The autoscalers: HorizontalPodAutoscaler.
+//! The autoscalers: HorizontalPodAutoscaler, VerticalPodAutoscaler.
 //!
 //! ```text
 //! metrics of pods ─► replica_calculator ─► combine ─► behavior (stabilise, limit) ─► spec.replicas
@@ -11,6 +11,8 @@ pub mod behavior;
 mod hpa;
 mod hpa_metrics;
 pub mod replica_calculator;
+mod vertical;
 pub mod vpa;
 
 pub use hpa::HorizontalController;
+pub use vertical::VerticalController;

@@ -56,6 +56,7 @@ impl Cluster {
             trees: BTreeMap::new(),
             claims: BTreeMap::new(),
             admission: super::admission::Admission::new(model.default_toleration),
+            vertical: super::vertical::Vertical::default(),
             priorities: model.priorities.clone(),
             services: IdVec::new(),
             hpas: IdVec::new(),
@@ -294,6 +295,7 @@ impl Cluster {
             Write::NodeUp { node, is_up } => self.set_up(node, is_up, changes),
             Write::MarkUnready { pod } => self.mark_unready(pod, changes),
             Write::Metrics(sample) => self.publish_metrics(&sample),
+            Write::Recommend { workload, targets } => self.vertical.set(workload, targets),
         }
     }
 

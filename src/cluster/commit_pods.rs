@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api::Lowering;
 use crate::base::dist::mix;
 use crate::base::{Duration, SimTime, Symbol, cast};
 use crate::model::{Labels, NodeId, OwnerRef, PodId, PodObject, PodRef, PodVolume, TemplateId};
@@ -92,6 +93,14 @@ impl Cluster {
         let own = self.own_labels(new);
         let row = &mut self.templates[new.template];
         let filled = row.admission.as_ref().and_then(|admitted| admitted.template.clone());
+        let mut cx = Lowering {
+            behaviors: &self.model.behaviors,
+            classes: &self.priorities,
+            names: &mut self.names,
+        };
+        let base = filled.as_ref().unwrap_or(&row.template);
+        let resized = self.vertical.of(base, &self.model.vpas, &mut cx);
+        let filled = resized.or(filled);
         if filled.is_none() && own.is_empty() {
             row.users += 1;
             return new.template;

@@ -38,6 +38,7 @@ mod selecting;
 mod stateful_set;
 #[cfg(test)]
 pub(crate) mod testing;
+mod vertical;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -82,6 +83,7 @@ pub use roles::{
 };
 pub use scale::Expected;
 pub use stateful_set::{StatefulSet, StatefulSetStatus, StatefulSetWrite};
+pub use vertical::{Allotment, allot, declared};
 pub use workload::{
     Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaFailure,
     ReplicaSet, ReplicaSetStatus, Service, TemplateRow,
@@ -118,6 +120,7 @@ pub struct Cluster {
     /// The trees of declared objects, by kind and name.
     trees: BTreeMap<(Kind, ObjectName), Arc<Value>>,
     admission: admission::Admission,
+    vertical: vertical::Vertical,
     /// Claims that StatefulSets have made.
     claims: BTreeMap<ObjectName, ClaimOwner>,
     priorities: PriorityClasses,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::api::{Kind, Object};
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{
-    BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, HpaId, JobRef, Labels, NodeId,
-    ObjectKey, ObjectName, OwnerRef, PodId, PodRef, Propagation, ReplicaSetRef, ServiceId,
-    StatefulSetId, Taint, Template, TemplateId, WorkloadKind,
+    Amounts, BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, HpaId, JobRef, Labels,
+    NodeId, ObjectKey, ObjectName, OwnerRef, PodId, PodRef, Propagation, ReplicaSetRef, ServiceId,
+    StatefulSetId, Taint, Template, TemplateId, Workload, WorkloadKind,
 };
 use crate::record::PodName;
 
@@ -380,6 +380,13 @@ pub enum Write {
     },
     /// The metrics pipeline publishes a sample: pod, CPU time since its start, memory in bytes.
     Metrics(Vec<(PodId, Duration, i64)>),
+    /// What a VerticalPodAutoscaler recommends for new pods of a workload, by container.
+    Recommend {
+        /// Whose pods.
+        workload: Workload,
+        /// Targets.
+        targets: Vec<(Symbol, Amounts)>,
+    },
 }
 
 /// A pod to create.

@@ -100,6 +100,7 @@ impl Roles {
                 Box::new(TaintEvictionController::new(model, streams)),
                 Box::new(PodGcController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
+                Box::new(crate::autoscalers::VerticalController::new(model)),
             ],
         }
     }

@@ -10,7 +10,7 @@ use crate::sim::{Ctx, EventQueue};
 /// Arms the first samples.
 pub(super) fn start(model: &Model, queue: &mut EventQueue<Event>) {
     queue.push(queue.now(), Event::Sample);
-    if !model.hpas.is_empty() || !model.traffic.is_empty() {
+    if !model.hpas.is_empty() || !model.vpas.is_empty() || !model.traffic.is_empty() {
         queue.push_after(model.latencies.metrics_period, Event::Metrics);
     }
 }

@@ -142,6 +142,7 @@ impl Model {
             pods: Vec::new(),
             services: Vec::new(),
             hpas: Vec::new(),
+            vpas: Vec::new(),
             config_maps: Vec::new(),
             config_keys: BTreeSet::new(),
             secrets: Vec::new(),

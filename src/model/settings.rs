@@ -58,6 +58,8 @@ pub struct Model {
     pub services: Vec<ServiceSpec>,
     /// Autoscalers, by namespace and name.
     pub hpas: Vec<HpaSpec>,
+    /// VerticalPodAutoscalers, by namespace and name.
+    pub vpas: Vec<super::VpaSpec>,
     /// ConfigMaps that are there.
     pub config_maps: Vec<ObjectName>,
     /// Secrets that are there.

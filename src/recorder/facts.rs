@@ -7,6 +7,7 @@ use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{Model, ServiceId, Workload};
 use crate::record::{
     CallRecord, CommandRecord, DrainRecord, Fate, PodRecord, RolloutRecord, ScaleRecord,
+    VerticalRecord,
 };
 
 use super::{JobTally, PodFacts, Samples, ServiceCalls};
@@ -32,6 +33,8 @@ pub struct Facts {
     pub pods: PodFacts,
     /// Steps of autoscalers.
     pub scales: Vec<ScaleRecord>,
+    /// What VerticalPodAutoscalers did.
+    pub verticals: Vec<VerticalRecord>,
     /// Rollouts in the order of their starts; the first revision of a workload is one too.
     pub rollouts: Vec<Rollout>,
     /// Jobs, and CronJobs with all of theirs.

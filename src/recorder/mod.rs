@@ -23,7 +23,7 @@ use crate::base::{IdVec, Interner, SimTime};
 use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
     CallRecord, CommandRecord, DrainRecord, EventRecord, Fate, JobRecord, PodRecord, RolloutRecord,
-    RolloutStep, Sample, ScaleRecord,
+    RolloutStep, Sample, ScaleRecord, VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
@@ -76,6 +76,7 @@ struct Kept {
     deletions: VecDeque<(u64, SimTime)>,
     pods: PodFacts,
     scales: Vec<ScaleRecord>,
+    verticals: Vec<VerticalRecord>,
     rollouts: Vec<Rollout>,
     jobs: BTreeMap<Workload, JobTally>,
     commands: Vec<CommandRecord>,
@@ -174,6 +175,13 @@ impl Recorder {
         }
     }
 
+    /// A VerticalPodAutoscaler has recommended something else, or its updater has evicted.
+    pub fn vertical(&mut self, row: VerticalRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.verticals, row);
+        }
+    }
+
     /// A rollout has made a step; that of a workload that a command made is not told of.
     pub fn rollout(&mut self, row: RolloutRecord) {
         if let Some(kept) = &mut self.kept
@@ -244,6 +252,7 @@ impl Kept {
             deletions: VecDeque::new(),
             pods: PodFacts::default(),
             scales: Vec::new(),
+            verticals: Vec::new(),
             rollouts: Vec::new(),
             jobs: BTreeMap::new(),
             commands: Vec::new(),
@@ -267,6 +276,7 @@ impl Kept {
             deletions,
             pods: self.pods,
             scales: self.scales,
+            verticals: self.verticals,
             rollouts: self.rollouts,
             jobs: self.jobs,
             commands: self.commands,

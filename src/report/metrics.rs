@@ -8,6 +8,7 @@ use crate::recorder::{Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 use super::drains::put_drains;
 use super::metrics_jobs::put_jobs;
 use super::metrics_scaling::put_hpa;
+use super::metrics_vertical::put_vpas;
 use super::summary::{Metrics, Unit};
 use super::{names, rollouts};
 
@@ -28,6 +29,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
     for (index, name) in names::hpas(&facts.model).iter().enumerate() {
         put_hpa(name, index, facts, &mut out);
     }
+    put_vpas(facts, &mut out);
     put_jobs(facts, &mut out);
     put_drains(facts, &mut out);
     put_pods(facts, &mut out);

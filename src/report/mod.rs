@@ -26,6 +26,7 @@ mod html;
 mod metrics;
 mod metrics_jobs;
 mod metrics_scaling;
+mod metrics_vertical;
 mod names;
 pub mod rollouts;
 pub mod summary;

@@ -35,6 +35,11 @@ pub(super) fn hpas(model: &Model) -> Vec<String> {
     names_of(model, model.hpas.iter().map(|h| &h.name))
 }
 
+/// Names of the VerticalPodAutoscalers.
+pub(super) fn vpas(model: &Model) -> Vec<String> {
+    names_of(model, model.vpas.iter().map(|v| &v.name))
+}
+
 /// Workloads: the name alone, else with its kind, else with its namespace too.
 pub(super) fn workloads(all: &[Workload], names: &Interner) -> Vec<String> {
     let text = |workload: &Workload| {

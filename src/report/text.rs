@@ -288,7 +288,8 @@ impl Page<'_> {
             let plural = if reversals == "1" { "" } else { "s" };
             Some(text + &format!("; {reversals} reversal{plural}"))
         };
-        let lines: Vec<String> = all.iter().filter_map(line).take(ROWS_MAX).collect();
+        let mut lines: Vec<String> = all.iter().filter_map(line).take(ROWS_MAX).collect();
+        lines.extend(super::metrics_vertical::lines(self.facts, self.summary));
         labelled("SCALING", lines, more(all.len(), ROWS_MAX, "autoscaler"))
     }
 

@@ -21,8 +21,10 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
     if gaps.run {
         return;
     }
-    let endless =
-        !model.traffic.is_empty() || !model.hpas.is_empty() || !model.cron_jobs.is_empty();
+    let endless = !model.traffic.is_empty()
+        || !model.hpas.is_empty()
+        || !model.vpas.is_empty()
+        || !model.cron_jobs.is_empty();
     if endless && model.run.until.is_none() {
         let message = "a run with calls, autoscalers or CronJobs never ends by itself: `run.until` is missing";
         let place = if file.run.span.is_none() { file.name.span } else { file.run.span };

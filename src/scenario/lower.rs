@@ -105,6 +105,7 @@ pub(super) fn lower(
         pods: objects.pods,
         services: objects.services,
         hpas: objects.hpas,
+        vpas: objects.vpas,
         config_maps: objects.config_maps,
         secrets: objects.secrets,
         config_keys: objects.config_keys,

@@ -36,6 +36,7 @@ mod show_calls;
 mod show_scheduler;
 mod timeline;
 mod units;
+mod verticals;
 mod workloads;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::manifest::Document;
 use crate::model::{
     Behaviors, CronJobSpec, DaemonSetSpec, DeploymentSpec, DisruptionBudget, HpaSpec, HpaTarget,
     JobSpec, NamespaceSpec, NodeSpec, ObjectName, PodObject, PriorityClasses, ReplicaSetSpec,
-    ServiceSpec, StatefulSetSpec, Storage, Template, Workload, WorkloadKind,
+    ServiceSpec, StatefulSetSpec, Storage, Template, VpaSpec, Workload, WorkloadKind,
 };
 use crate::tree::{self, Diagnostic, Severity, Span, Spanned};
 
@@ -20,6 +20,7 @@ use super::behaviors::{object_name, split_target};
 use super::cycles;
 use super::input::Input;
 use super::known;
+use super::verticals;
 
 /// All objects, by namespace and name.
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ pub(super) struct Objects {
     pub pods: Vec<PodObject>,
     pub services: Vec<ServiceSpec>,
     pub hpas: Vec<HpaSpec>,
+    pub vpas: Vec<VpaSpec>,
     pub config_maps: Vec<ObjectName>,
     pub secrets: Vec<ObjectName>,
     /// Keys of ConfigMaps (`false`) and Secrets (`true`).
@@ -68,7 +70,7 @@ pub(super) struct Identities {
     pub hpas: Vec<ObjectName>,
 }
 
-fn identity(document: &Document) -> (&str, &str, &str) {
+pub(super) fn identity(document: &Document) -> (&str, &str, &str) {
     let namespace = document.namespace.as_ref().map_or("default", |n| n.value.as_str());
     (&document.kind.value, namespace, &document.name.value)
 }
@@ -209,6 +211,10 @@ pub(super) fn lower(
     let (mut not_modelled, mut unknown) = (LeftOut::new(), LeftOut::new());
     let mut prepared = Vec::new();
     for document in documents {
+        if verticals::is_one(document) {
+            objects.vpas.extend(verticals::lower(document, documents, names, input));
+            continue;
+        }
         let left_out = match class(document) {
             KindClass::Modelled(kind) => {
                 prepared.extend(prepare(kind, document, input).map(|tree| (kind, document, tree)));

@@ -38,4 +38,5 @@ mod theory;
 mod tidy;
 mod traffic;
 mod trial;
+mod vertical;
 mod volumes;

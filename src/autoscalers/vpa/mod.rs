@@ -7,19 +7,19 @@
 //!                                     └─► updater: which pods to evict or to resize
 //! ```
 //!
-//! All of it is plain arithmetic over what it is told, with the original's order of operations.
+//! All of this is plain arithmetic over what it is told, with the original's order of operations.
+//! Admission is the API server's (`cluster/vertical.rs`); the loops are in `vertical.rs` beside this
+//! folder.
 //!
 //! Source: kubernetes/autoscaler vertical-pod-autoscaler 1.7.3 (rules A77 to A117). Differs: each
 //! autoscaler has a history of its own, which begins with it.
 
-mod admission;
 mod estimate;
 mod histogram;
 mod recommender;
 mod updater;
 mod usage;
 
-pub use admission::{Admitted, admit};
 pub use estimate::{Estimation, Recommendation};
 pub use histogram::{Checkpoint as HistogramCheckpoint, DecayingHistogram};
 pub use recommender::{Checkpoint, PodLook, Recommender, UsageSample};

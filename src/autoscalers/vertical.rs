@@ -1,0 +1,276 @@
+//! The loops of the VerticalPodAutoscalers: each minute the recommender reads samples and says
+//! what new pods get, and the updater evicts pods that ask for something else.
+//!
+//! Source: kubernetes/autoscaler vertical-pod-autoscaler 1.7.3 pkg/recommender/routines,
+//! pkg/updater/logic/updater.go (rules A77, A101 to A110). Differs: recommender and updater act at
+//! one instant, the updater on what the recommender has just said; nothing is killed for memory;
+//! a resize in place counts as refused, so that `InPlaceOrRecreate` evicts (rule A111); objects
+//! that a command makes do nothing.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Duration, SimTime};
+use crate::cluster::{
+    Change, Cluster, Controller, EvictionRefused, Phase, Plan, Pod, Requeue, Write, allot, declared,
+};
+use crate::model::{
+    Amounts, Model, ObjectKey, OwnerRef, PodId, PodRef, TemplateId, VpaMode, VpaSpec, Workload,
+};
+use crate::record::VerticalRecord;
+use crate::sim::Ctx;
+
+use super::hpa_metrics::{cpu_of, memory_of};
+use super::vpa::{
+    Estimation, Group, MIN_REPLICAS, PodLook, Priority, Recommendation, Recommender, Requested,
+    UsageSample, is_wanted, meets,
+};
+
+/// `--recommender-interval` and `--updater-interval`.
+const PERIOD: Duration = Duration::mins(1);
+
+/// The recommender and the updater.
+#[derive(Debug, Default)]
+pub struct VerticalController {
+    settings: Estimation,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    recommender: Recommender<(PodId, u64), TemplateId>,
+    target: Amounts,
+}
+
+/// How many pods one loop of the updater evicted, and how many budgets refused.
+type Evictions = (u32, u32);
+
+impl VerticalController {
+    /// For a run of this model.
+    #[must_use]
+    pub fn new(model: &Model) -> Self {
+        let rows = model.vpas.iter().map(|_| Row::default()).collect();
+        Self { settings: Estimation::default(), rows }
+    }
+}
+
+impl Controller for VerticalController {
+    fn name(&self) -> &'static str {
+        "vertical-pod-autoscaler"
+    }
+
+    fn wakes(&self, _change: &Change, _cluster: &Cluster, _out: &mut Vec<ObjectKey>) {}
+
+    fn begins(&self, _cluster: &Cluster, out: &mut Vec<(ObjectKey, Duration)>) {
+        if !self.rows.is_empty() {
+            out.push((ObjectKey::Cluster, PERIOD));
+        }
+    }
+
+    fn reconcile(
+        &mut self,
+        _key: ObjectKey,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) -> Requeue {
+        let model = std::sync::Arc::clone(cluster.model());
+        for (vpa, spec) in model.vpas.iter().enumerate() {
+            let earlier = model.vpas[..vpa].iter().any(|other| other.target == spec.target);
+            if let Some(workload) = spec.target.filter(|_| !earlier) {
+                self.turn((vpa, spec), workload, cluster, plan, ctx);
+            }
+        }
+        Requeue::After(PERIOD)
+    }
+}
+
+impl VerticalController {
+    /// One loop for one autoscaler; of several for one workload the first counts (rule A103).
+    fn turn(
+        &mut self,
+        (vpa, spec): (usize, &VpaSpec),
+        workload: Workload,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let now = ctx.now();
+        let row = &mut self.rows[vpa];
+        let is_own = |(_, pod): &(PodId, &Pod)| {
+            cluster.template_of(pod).template.workload == workload && !pod.is_terminal()
+        };
+        let pods: Vec<(PodId, &Pod)> = cluster.pods().iter().filter(is_own).collect();
+        feed(&mut row.recommender, &pods, cluster, now);
+        let recommended = row.recommender.recommend(&self.settings, spec, now);
+        row.recommender.collect(now);
+        let target = total(&recommended);
+        let is_new = target != row.target;
+        row.target = target;
+        if recommended.is_empty() {
+            return;
+        }
+        if spec.mode != VpaMode::Off {
+            let targets = recommended.iter().map(|of| (of.container, of.target)).collect();
+            plan.push(Write::Recommend { workload, targets });
+        }
+        let (evicted, refused) = match spec.mode {
+            VpaMode::Off | VpaMode::Initial => (0, 0),
+            VpaMode::Recreate | VpaMode::InPlaceOrRecreate => {
+                update(spec, &pods, &recommended, cluster, plan, now)
+            }
+        };
+        if is_new || evicted + refused > 0 {
+            ctx.recorder.vertical(VerticalRecord { at: now, vpa, target, evicted, refused });
+        }
+    }
+}
+
+/// The targets of all containers together.
+fn total(recommended: &[Recommendation]) -> Amounts {
+    let sum = |get: fn(&Amounts) -> Option<i64>| {
+        let known = recommended.iter().filter_map(|of| get(&of.target));
+        known.reduce(i64::saturating_add)
+    };
+    Amounts { cpu: sum(|a| a.cpu), memory: sum(|a| a.memory) }
+}
+
+/// Lists the pods and gives the pipeline's last sample of each (rules A77, A78).
+fn feed(
+    recommender: &mut Recommender<(PodId, u64), TemplateId>,
+    pods: &[(PodId, &Pod)],
+    cluster: &Cluster,
+    now: SimTime,
+) {
+    let look = |(id, pod): &(PodId, &Pod)| PodLook {
+        pod: (*id, pod.serial),
+        group: pod.template,
+        containers: cluster
+            .template_of(pod)
+            .template
+            .spec
+            .containers
+            .iter()
+            .map(|c| c.name)
+            .collect(),
+    };
+    let looks: Vec<_> = pods.iter().map(look).collect();
+    recommender.list(&looks, now);
+    for (id, pod) in pods {
+        let metrics = cluster.metrics(*id);
+        let is_fresh = Some(metrics.at) == cluster.metrics_at();
+        let Some(cpu) = metrics.cpu_milli.filter(|_| is_fresh) else { continue };
+        let template = &cluster.template_of(pod).template;
+        for container in &template.spec.containers {
+            recommender.sample(&UsageSample {
+                pod: (*id, pod.serial),
+                container: container.name,
+                at: metrics.at,
+                cpu: Some(cpu_of(template, container.name, cpu)),
+                memory: Some(memory_of(template, container.name)),
+            });
+        }
+    }
+}
+
+/// A pod that is to be updated.
+struct Candidate {
+    pod: PodRef,
+    owner: OwnerRef,
+    is_pending: bool,
+    priority: Priority,
+}
+
+/// One loop of the updater (rules A103 to A110).
+fn update(
+    spec: &VpaSpec,
+    pods: &[(PodId, &Pod)],
+    recommended: &[Recommendation],
+    cluster: &Cluster,
+    plan: &mut Plan,
+    now: SimTime,
+) -> Evictions {
+    let live: Vec<&(PodId, &Pod)> = pods.iter().filter(|(_, pod)| pod.deletion.is_none()).collect();
+    let mut groups = groups(&live, cluster);
+    let judge = |(id, pod): &&(PodId, &Pod)| candidate(spec, (*id, pod), recommended, cluster, now);
+    let mut wanted: Vec<Candidate> = live.iter().filter_map(judge).collect();
+    wanted.sort_by(|a, b| a.priority.before(&b.priority));
+    let (mut evicted, mut refused) = (0, 0);
+    let least = spec.replicas_min.unwrap_or(MIN_REPLICAS);
+    for candidate in wanted {
+        let Some(group) = groups.get_mut(&candidate.owner) else { continue };
+        if !group.is_large_enough(least) || !group.may_disrupt(candidate.is_pending) {
+            continue;
+        }
+        let answer: Result<(), EvictionRefused> = plan.evict_pod(candidate.pod, None, cluster);
+        match answer {
+            Ok(()) => {
+                group.disrupted += u32::from(!candidate.is_pending);
+                evicted += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    (evicted, refused)
+}
+
+fn groups(live: &[&(PodId, &Pod)], cluster: &Cluster) -> BTreeMap<OwnerRef, Group> {
+    let mut groups = BTreeMap::new();
+    for (_, pod) in live {
+        let Some(owner) = pod.owner else { continue };
+        let fresh = Group { configured: 0, live: 0, pending: 0, disrupted: 0 };
+        let group: &mut Group = groups.entry(owner).or_insert(fresh);
+        group.live += 1;
+        group.pending += u32::from(pod.status.phase == Phase::Pending);
+    }
+    for (owner, group) in &mut groups {
+        group.configured = match owner {
+            OwnerRef::ReplicaSet(set) => {
+                cluster.replica_sets().get(*set).map_or(0, |row| row.replicas)
+            }
+            OwnerRef::StatefulSet(set) => {
+                cluster.stateful_sets().get(*set).map_or(0, |row| row.spec.replicas)
+            }
+            OwnerRef::DaemonSet(set) => {
+                cluster.daemon_sets().get(*set).map_or(0, |row| row.status.ready)
+            }
+            OwnerRef::Job(_) => group.live,
+        };
+    }
+    groups
+}
+
+fn candidate(
+    spec: &VpaSpec,
+    (id, pod): (PodId, &Pod),
+    recommended: &[Recommendation],
+    cluster: &Cluster,
+    now: SimTime,
+) -> Option<Candidate> {
+    let owner = pod.owner?;
+    let containers = &cluster.template_of(pod).template.spec.containers;
+    let requested: Vec<Requested> = containers
+        .iter()
+        .map(|c| Requested { container: c.name, requests: declared(c).requests })
+        .collect();
+    let capped: Vec<Recommendation> = recommended
+        .iter()
+        .map(|of| {
+            let own = containers.iter().find(|c| c.name == of.container);
+            let allotted = own.map(|c| allot(declared(c), of.target, spec.policy(of.container)));
+            let target = allotted.map_or(of.target, |allotment| Amounts {
+                cpu: of.target.cpu.and(allotment.requests.cpu),
+                memory: of.target.memory.and(allotment.requests.memory),
+            });
+            Recommendation { target, ..*of }
+        })
+        .collect();
+    let priority = Priority::of(&requested, &capped);
+    let age = pod.status.start_time.map(|start| now.saturating_since(start));
+    let is_it = is_wanted(&priority, age, false) && meets(&spec.requirements, &requested, &capped);
+    is_it.then(|| Candidate {
+        pod: cluster.pods().refer(id),
+        owner,
+        is_pending: pod.status.phase == Phase::Pending,
+        priority,
+    })
+}

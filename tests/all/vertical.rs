@@ -1,0 +1,132 @@
+//! VerticalPodAutoscalers in whole runs: recommendation, admission of new pods, evictions with
+//! budgets (rules A77, A102, A105, A108 to A110, A114, A115).
+
+use seatrial::cluster::Cluster;
+use seatrial::engine::{Outcome, World};
+use seatrial::manifest::Loader;
+use seatrial::recorder::{Facts, Recorder, Wants};
+use seatrial::scenario::{Place, load};
+
+use crate::support::load_memory;
+
+const SCENARIO: &str = "
+apiVersion: seatrial/v1
+kind: Scenario
+name: tight
+cluster:
+  nodes: [{ pool: workers, count: 3, allocatable: { cpu: 16, memory: 64Gi } }]
+  latencies: ideal
+behaviors:
+  - for: deployment/web
+    cpuIdle: 200m
+    memory: 300Mi
+apply: [web.yaml]
+run: { until: 20m }
+";
+
+fn manifests(policy: &str, more: &str) -> String {
+    format!(
+        "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: web }}
+spec:
+  replicas: 4
+  selector: {{ matchLabels: {{ app: web }} }}
+  template:
+    metadata: {{ labels: {{ app: web }} }}
+    spec:
+      containers:
+        - name: app
+          image: web:1
+          resources:
+            requests: {{ cpu: 50m, memory: 100Mi }}
+            limits: {{ cpu: 100m }}
+---
+apiVersion: autoscaling.k8s.io/v1
+kind: VerticalPodAutoscaler
+metadata: {{ name: web }}
+spec:
+  targetRef: {{ apiVersion: apps/v1, kind: Deployment, name: web }}
+  updatePolicy: {policy}
+{more}"
+    )
+}
+
+fn run(policy: &str, more: &str) -> (Cluster, Facts) {
+    let web = manifests(policy, more);
+    let model = load_memory(&[("scenario.yaml", SCENARIO), ("web.yaml", &web)]).model;
+    let recorder = Recorder::new(&model, Wants::default());
+    let world = World::new(&model, 0, recorder).with_checks();
+    let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
+    let facts = recorder.into_facts(cluster.names(), ended, events).expect("kept");
+    (cluster, facts)
+}
+
+/// Requests and limits of CPU of the pods that are there, in millicores.
+fn cpus(cluster: &Cluster) -> Vec<(i64, Option<i64>)> {
+    let of = |pod| {
+        let container = &cluster.template_of(pod).template.spec.containers[0];
+        (container.requests.cpu.0, container.cpu_limit.map(|limit| limit.0))
+    };
+    cluster.pods().iter().map(|(_, pod)| of(pod)).collect()
+}
+
+fn evicted(facts: &Facts) -> (u32, u32) {
+    let rows = &facts.verticals;
+    (rows.iter().map(|row| row.evicted).sum(), rows.iter().map(|row| row.refused).sum())
+}
+
+#[test]
+fn it_replaces_pods_that_ask_for_too_little() {
+    let (cluster, facts) = run("{ updateMode: Recreate }", "");
+    let target = facts.verticals.last().expect("it recommends").target.cpu.expect("CPU");
+    assert!((230..=250).contains(&target), "A85, A95: {target}");
+    assert_eq!(cpus(&cluster), [(target, Some(2 * target)); 4], "A114, A115");
+    assert_eq!(evicted(&facts), (4, 0), "A105: too low is outside of the bounds");
+    let first = facts.verticals.iter().find(|row| row.evicted > 0).expect("it evicts");
+    assert_eq!(first.evicted, 2, "A109: half of four in a loop");
+}
+
+#[test]
+fn modes_and_bounds_are_kept() {
+    let (cluster, facts) = run("{ updateMode: Initial }", "");
+    assert_eq!((cpus(&cluster), evicted(&facts)), (vec![(50, Some(100)); 4], (0, 0)), "A102");
+    let (_, facts) = run("{ updateMode: Recreate, minReplicas: 5 }", "");
+    assert_eq!(evicted(&facts), (0, 0), "A108");
+    let down = "{ updateMode: Recreate, evictionRequirements: [{ resources: [cpu], changeRequirement: TargetLowerThanRequests }] }";
+    assert_eq!(evicted(&run(down, "").1), (0, 0), "A107");
+    let capped = "  resourcePolicy: { containerPolicies: [{ containerName: '*', maxAllowed: { cpu: 120m }, controlledResources: [cpu], controlledValues: RequestsOnly }] }";
+    let (cluster, _) = run("{ updateMode: Auto }", capped);
+    assert_eq!(cpus(&cluster), [(100, Some(100)); 4], "A100, A115: bound, and below the limit");
+}
+
+#[test]
+fn budgets_may_refuse() {
+    let budget = "---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: { name: web }
+spec: { minAvailable: 4, selector: { matchLabels: { app: web } } }
+";
+    let (cluster, facts) = run("{ updateMode: Recreate }", budget);
+    let (gone, refused) = evicted(&facts);
+    assert_eq!((gone, cpus(&cluster)), (0, vec![(50, Some(100)); 4]), "A110");
+    assert!(refused > 10, "A110: asked again each minute, {refused}");
+}
+
+#[test]
+fn mistakes_are_located() {
+    let text = |policy: &str| {
+        let web = manifests(policy, "");
+        let files = [("scenario.yaml", SCENARIO), ("web.yaml", web.as_str())];
+        let files = files.map(|(path, text)| (path, text.as_bytes().to_vec()));
+        let loader = Loader::from_memory(files);
+        let place = Place { loader, path: "scenario.yaml".to_owned() };
+        let refused = load(&place, &[]).expect_err("it is refused");
+        refused.found.draw(&refused.sources, &Default::default())
+    };
+    let told = text("{ updateMode: Recrate }");
+    assert!(told.contains("there is no updateMode \"Recrate\""), "{told}");
+    assert!(told.contains("Recreate"), "{told}");
+}
