@@ -23,33 +23,137 @@
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139; recorded: conformance/kubelet).
 
+mod actions;
 pub mod admit;
 pub mod backoff;
+mod build;
+mod evict;
 pub mod images;
+mod kill;
+mod pod;
 pub mod prober;
+mod relist;
+mod runtime;
+mod sender;
 mod types;
+mod worker;
 
 pub use types::*;
 
+use std::collections::{BTreeSet, VecDeque};
+
+use backoff::Backoff;
+use images::Images;
+use pod::{Busy, Pod};
+use prober::{Act, Verdict};
+use runtime::RunState;
+use sender::Sender;
+use smallvec::SmallVec;
+
 use crate::base::SimTime;
+
+/// Something to be done at this instant.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// A call is over.
+    Done(Slot, Call, Outcome),
+    /// The kills of a pod may all be over.
+    Kills(Slot),
+    /// A step may go on.
+    Step(Slot),
+    /// Statuses may be written.
+    Send,
+    /// Pulls may begin.
+    Pulls,
+    /// A worker may begin, probes may act.
+    Look(Slot),
+}
 
 /// The kubelet of one node.
 #[derive(Debug)]
 pub struct Machine {
     config: Config,
+    pods: Vec<Option<Box<Pod>>>,
+    free: Vec<u32>,
+    work: VecDeque<Work>,
+    dues: BTreeSet<(SimTime, Slot)>,
+    sender: Sender,
+    images: Images,
+    backoff: Backoff<(Slot, u8)>,
+    now: SimTime,
+    /// Pods that wait for their place while others are driven out, and these (rule N43).
+    waiting: Vec<(Slot, Vec<Slot>)>,
 }
 
 impl Machine {
     /// A kubelet that has run for a while and has no pods.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self {
+            images: Images::new(config.serialize_pulls, config.parallel_pulls_max),
+            backoff: Backoff::new(config.backoff_max),
+            config,
+            pods: Vec::new(),
+            free: Vec::new(),
+            work: VecDeque::new(),
+            dues: BTreeSet::new(),
+            sender: Sender::default(),
+            now: SimTime::default(),
+            waiting: Vec::new(),
+        }
+    }
+
+    fn find(&self, slot: Slot) -> Option<&Pod> {
+        self.pods.get(usize::try_from(slot.0).ok()?)?.as_deref()
+    }
+
+    fn pod(&self, slot: Slot) -> &Pod {
+        self.find(slot).expect("a pod that is known")
+    }
+
+    fn pod_mut(&mut self, slot: Slot) -> &mut Pod {
+        let at = usize::try_from(slot.0).expect("a slot");
+        self.pods[at].as_deref_mut().expect("a pod that is known")
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        (0..)
+            .map(Slot)
+            .zip(&self.pods)
+            .filter(|(_, pod)| pod.is_some())
+            .map(|(slot, _)| slot)
+            .collect()
+    }
+
+    fn begin<H: Host>(&mut self, slot: Slot, call: Call, host: &mut H) {
+        if let Some(outcome) = host.begin(slot, call) {
+            self.work.push_back(Work::Done(slot, call, outcome));
+        }
     }
 
     /// The API has a new pod bound to this node. Ends with the pod dispatched or turned away.
     pub fn pod_added<H: Host>(&mut self, pod: PodInput, now: SimTime, host: &mut H) -> Slot {
-        let _unused = (pod, now, host, &self.config);
-        Slot(0)
+        self.now = now;
+        let slot = self.free.pop().map_or_else(
+            || {
+                self.pods.push(None);
+                Slot(u32::try_from(self.pods.len() - 1).expect("few pods"))
+            },
+            Slot,
+        );
+        let others: Vec<Slot> = self.slots();
+        let others: Vec<Slot> =
+            others.into_iter().filter(|other| worker::is_active(self.pod(*other))).collect();
+        let at = usize::try_from(slot.0).expect("a slot");
+        let is_deleting = pod.deletion.is_some();
+        self.pods[at] = Some(Box::new(Pod::new(pod, host.has_volumes(slot))));
+        if !is_deleting && let Some(rejection) = host.rejection(slot, &others) {
+            self.reject(slot, rejection, host);
+        } else {
+            self.dispatch(slot);
+        }
+        self.run(now, host);
+        slot
     }
 
     /// The API object has a deletion timestamp now, or a shorter grace than before.
@@ -60,7 +164,19 @@ impl Machine {
         now: SimTime,
         host: &mut H,
     ) {
-        let _ = (slot, deletion, now, host);
+        self.now = now;
+        if self.find(slot).is_none() {
+            return;
+        }
+        let pod = self.pod_mut(slot);
+        pod.input.deletion = Some(deletion);
+        pod.input.generation = deletion.generation;
+        pod.worker.is_deleted = true;
+        let asked = deletion.grace.whole_secs().max(1);
+        let grace = pod.worker.grace.map_or(asked, |before| before.min(asked));
+        pod.worker.grace = Some(grace);
+        self.terminate(slot, host);
+        self.run(now, host);
     }
 
     /// The specification was patched (`activeDeadlineSeconds`).
@@ -71,17 +187,53 @@ impl Machine {
         now: SimTime,
         host: &mut H,
     ) {
-        let _ = (slot, change, now, host);
+        self.now = now;
+        if self.find(slot).is_none() {
+            return;
+        }
+        let pod = self.pod_mut(slot);
+        pod.input.generation = change.generation;
+        std::sync::Arc::make_mut(&mut pod.input.spec).active_deadline = change.active_deadline;
+        self.dispatch(slot);
+        self.run(now, host);
     }
 
     /// Somebody else wrote the status: which of the pod's readiness gates are open now, bit by bit.
     pub fn gates_changed<H: Host>(&mut self, slot: Slot, open: u32, now: SimTime, host: &mut H) {
-        let _ = (slot, open, now, host);
+        self.now = now;
+        if self.find(slot).is_none() {
+            return;
+        }
+        let pod = self.pod_mut(slot);
+        pod.open_gates = open;
+        if let Some(mut status) = pod.kept.status.clone() {
+            let before = status.conditions.ready;
+            build::refresh_ready(&pod.input.spec, open, &mut status, now);
+            let differs =
+                |a: Condition, b: Condition| (a.is_true, a.reason) != (b.is_true, b.reason);
+            if before.zip(status.conditions.ready).is_some_and(|(a, b)| differs(a, b)) {
+                self.dispatch(slot);
+            }
+        }
+        self.run(now, host);
     }
 
     /// The API object is gone.
     pub fn pod_removed<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
-        let _ = (slot, now, host);
+        self.now = now;
+        if self.find(slot).is_none() {
+            return;
+        }
+        self.pod_mut(slot).is_gone = true;
+        if self.pod(slot).is_rejected {
+            self.pod_mut(slot).worker.is_over = true;
+        } else {
+            let pod = self.pod_mut(slot);
+            let own = pod.input.spec.grace.whole_secs().max(1);
+            pod.worker.grace.get_or_insert(own);
+            self.terminate(slot, host);
+        }
+        self.run(now, host);
     }
 
     /// A call that [`Host::begin`] did not answer at once is over.
@@ -93,7 +245,9 @@ impl Machine {
         now: SimTime,
         host: &mut H,
     ) {
-        let _ = (slot, call, outcome, now, host);
+        self.now = now;
+        self.work.push_back(Work::Done(slot, call, outcome));
+        self.run(now, host);
     }
 
     /// A container's process ended: by itself, on the stop signal or killed. Told before the end
@@ -106,22 +260,272 @@ impl Machine {
         now: SimTime,
         host: &mut H,
     ) {
-        let _ = (slot, container, exit, now, host);
+        self.now = now;
+        if self.find(slot).is_none() {
+            return;
+        }
+        let pod = self.pod_mut(slot);
+        if let Some(run) = pod.run_of(container) {
+            let started = match run.state {
+                RunState::Running(since) => Some(since),
+                RunState::Created | RunState::Exited(..) => None,
+            };
+            pod.set_run(run.id, RunState::Exited(exit, started, now), now);
+        }
+        self.work.push_back(Work::Look(slot));
+        self.run(now, host);
     }
 
     /// What [`Host::probe_outlook`] says of a pod's probes is another thing from now on.
     pub fn outlook_changed<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
-        let _ = (slot, now, host);
+        self.now = now;
+        if self.find(slot).is_some() {
+            self.pod_mut(slot).probes.wake(now);
+            self.work.push_back(Work::Look(slot));
+        }
+        self.run(now, host);
     }
 
     /// When something of its own is due next.
     #[must_use]
     pub fn next_due(&self) -> Option<SimTime> {
-        None
+        self.dues.first().map(|(due, _)| *due)
     }
 
     /// Does what is due at `now`.
     pub fn advance<H: Host>(&mut self, now: SimTime, host: &mut H) {
-        let _ = (now, host);
+        self.now = now;
+        let due: Vec<Slot> =
+            self.dues.iter().take_while(|(due, _)| *due <= now).map(|(_, slot)| *slot).collect();
+        for slot in &due {
+            self.relist(*slot, now, host);
+        }
+        for slot in due {
+            if self.find(slot).is_some() {
+                if self.is_forgettable(slot) {
+                    self.forget(slot, host);
+                    continue;
+                }
+                self.timers(slot, now, host);
+                self.work.push_back(Work::Look(slot));
+            }
+        }
+        self.run(now, host);
+    }
+
+    fn timers<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        self.kill_timers(slot, now, host);
+        self.ticks(slot, now);
+        let wait = self.config.volume_wait;
+        let pod = self.pod_mut(slot);
+        let unmounted = pod.unmounted;
+        let Some(step) = &mut pod.worker.step else { return };
+        match step.busy {
+            Some(Busy::Volumes(due)) if due <= now => {
+                if pod.worker.is_cancelled {
+                    step.busy = None;
+                    step.has_failed = true;
+                    self.work.push_back(Work::Step(slot));
+                } else {
+                    self.have_volumes(slot, now, host);
+                }
+            }
+            Some(Busy::Unmount(due)) if due <= now => {
+                let is_gone = unmounted.is_none_or(|gone| gone <= now);
+                let next = Busy::Unmount(now.saturating_add(wait));
+                step.busy = (!is_gone).then_some(next);
+                self.work.push_back(Work::Step(slot));
+            }
+            _ => {}
+        }
+    }
+
+    /// An update for the worker.
+    fn dispatch(&mut self, slot: Slot) {
+        self.pod_mut(slot).worker.has_update = true;
+        self.work.push_back(Work::Look(slot));
+    }
+
+    /// The worker is to end the pod (rule N9).
+    fn terminate<H: Host>(&mut self, slot: Slot, host: &mut H) {
+        let pod = self.pod_mut(slot);
+        if pod.is_rejected {
+            self.dispatch(slot);
+            return;
+        }
+        if !std::mem::replace(&mut pod.worker.is_terminating, true) {
+            let own = pod.input.spec.grace.whole_secs().max(1);
+            pod.worker.grace.get_or_insert(own);
+            pod.worker.is_cancelled = true;
+            let waits = pod.worker.step.as_ref().map(|step| step.busy);
+            for (container, which) in pod.probes.cancel() {
+                if host.probe_heeds_cancel(slot, container, which) {
+                    let timeout = crate::base::Duration::ZERO;
+                    let call = Call::Probe { container, which, timeout };
+                    host.cancel(slot, call);
+                    self.work.push_back(Work::Done(slot, call, Outcome::Cancelled));
+                }
+            }
+            if let Some(Some(Busy::Volumes(_))) = waits
+                && let Some(step) = &mut self.pod_mut(slot).worker.step
+            {
+                step.busy = None;
+                step.has_failed = true;
+                self.work.push_back(Work::Step(slot));
+            }
+        }
+        self.dispatch(slot);
+    }
+
+    /// Does all that follows at this instant.
+    fn run<H: Host>(&mut self, now: SimTime, host: &mut H) {
+        while let Some(work) = self.work.pop_front() {
+            match work {
+                Work::Done(slot, call, outcome) => self.route(slot, call, outcome, now, host),
+                Work::Send => self.send(host),
+                Work::Pulls => self.pulls(now, host),
+                Work::Kills(slot) if self.find(slot).is_some() => self.kills_over(slot, host),
+                Work::Step(slot) if self.find(slot).is_some() => {
+                    self.step(slot, now, host);
+                    self.work.push_back(Work::Look(slot));
+                }
+                Work::Look(slot) if self.find(slot).is_some() => self.look(slot, now, host),
+                Work::Kills(_) | Work::Step(_) | Work::Look(_) => {}
+            }
+        }
+    }
+
+    fn look<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        if !self.pod(slot).is_rejected {
+            self.work_on(slot, now, host);
+        }
+        while let Some(act) = self.next_act(slot, now) {
+            self.probe_act(slot, act, now, host);
+        }
+        if self.is_forgettable(slot) && self.config.housekeeping.is_zero() {
+            self.forget(slot, host);
+            return;
+        }
+        self.renew(slot);
+    }
+
+    fn next_act(&mut self, slot: Slot, now: SimTime) -> Option<Act> {
+        let pod = self.pod_mut(slot);
+        let spec = std::sync::Arc::clone(&pod.input.spec);
+        pod.probes.next(&spec, pod.kept.status.as_ref(), now)
+    }
+
+    fn probe_act<H: Host>(&mut self, slot: Slot, act: Act, now: SimTime, host: &mut H) {
+        match act {
+            Act::Probe { container, which, timeout, is_cancelled } => {
+                let call = Call::Probe { container, which, timeout };
+                if is_cancelled && host.probe_heeds_cancel(slot, container, which) {
+                    host.begin(slot, call);
+                    host.cancel(slot, call);
+                    self.pod_mut(slot).probes.answered(container, which, Outcome::Cancelled);
+                    return;
+                }
+                if let Outlook::Steady(outcome, until) = host.probe_outlook(slot, container, which)
+                {
+                    self.pod_mut(slot).probes.answered(container, which, outcome);
+                    self.pod_mut(slot).probes.steady(container, which, until);
+                    return;
+                }
+                self.begin(slot, call, host);
+            }
+            Act::Unhealthy { container, which, outcome } => {
+                host.event(slot, Some(container), Say::Unhealthy(which, outcome));
+            }
+            Act::Changed { which, id, verdict, .. } => {
+                let is_good = verdict == Verdict::Success;
+                match which {
+                    Which::Readiness => self.set_ready(slot, id, is_good, now),
+                    Which::Startup => self.set_started(slot, id, is_good),
+                    Which::Liveness if verdict != Verdict::Failure => return,
+                    Which::Liveness => {}
+                }
+                self.dispatch(slot);
+            }
+        }
+    }
+
+    fn route<H: Host>(
+        &mut self,
+        slot: Slot,
+        call: Call,
+        outcome: Outcome,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        match call {
+            Call::Get => return self.got(slot, outcome, now, host),
+            Call::Patch => return self.written(slot, outcome, host),
+            Call::Delete => return self.deleted(slot),
+            _ => {}
+        }
+        if self.find(slot).is_none() {
+            return;
+        }
+        match call {
+            Call::RunSandbox { .. } => self.sandbox_made(slot, outcome, now, host),
+            Call::StopSandbox => self.sandbox_stopped(slot, now),
+            Call::Create { container, attempt } => {
+                self.created(slot, (container, attempt), outcome, now, host);
+            }
+            Call::Start { container, .. } => self.launched(slot, container, outcome, now, host),
+            Call::Stop { container, .. } => self.stopped(slot, container, now, host),
+            Call::Pull { container, .. } => self.pulled((slot, container), outcome, now, host),
+            Call::Probe { container, which, .. } => {
+                self.pod_mut(slot).probes.answered(container, which, outcome);
+            }
+            Call::Hook { container, is_post_start: true } => {
+                self.post_started(slot, container, outcome, now, host);
+            }
+            Call::Hook { container, is_post_start: false } => {
+                self.hook_ended(slot, container, outcome, now, host);
+            }
+            Call::Remove { .. } | Call::Get | Call::Patch | Call::Delete => {}
+        }
+        self.work.push_back(Work::Look(slot));
+    }
+
+    fn is_forgettable(&self, slot: Slot) -> bool {
+        let pod = self.pod(slot);
+        pod.is_gone && pod.worker.is_over && pod.probes.is_empty()
+    }
+
+    fn forget<H: Host>(&mut self, slot: Slot, host: &mut H) {
+        let at = usize::try_from(slot.0).expect("a slot");
+        if let Some(due) = self.pod(slot).due {
+            self.dues.remove(&(due, slot));
+        }
+        self.pods[at] = None;
+        self.free.push(slot.0);
+        self.images.forget(slot);
+        self.backoff.forget(|(of, _)| *of == slot);
+        host.forgotten(slot);
+    }
+
+    /// Notes when the pod is due next.
+    fn renew(&mut self, slot: Slot) {
+        let mut due = self.pod(slot).next_due(&self.config);
+        if self.is_forgettable(slot) {
+            let after = self.now.saturating_add(crate::base::Duration::ns(1));
+            let tick = after.next_tick(self.config.sync_phase, self.config.housekeeping);
+            due = Some(due.map_or(tick, |due| due.min(tick)));
+        }
+        let pod = self.pod_mut(slot);
+        if pod.due == due {
+            return;
+        }
+        let before = std::mem::replace(&mut pod.due, due);
+        if let Some(before) = before {
+            self.dues.remove(&(before, slot));
+        }
+        if let Some(due) = due {
+            self.dues.insert((due, slot));
+        }
     }
 }
+
+type News = SmallVec<[runtime::Noticed; 2]>;

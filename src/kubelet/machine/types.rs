@@ -221,6 +221,12 @@ pub trait Host {
     /// of it more (rule N8). Gives the whole delay.
     fn requeue(&mut self, slot: Slot, base: Duration) -> Duration;
 
+    /// Whether the pod has volumes that must be mounted.
+    fn has_volumes(&mut self, slot: Slot) -> bool {
+        let _ = slot;
+        true
+    }
+
     /// Whether an image is on the node.
     fn has_image(&mut self, image: Symbol) -> bool;
 

@@ -17,7 +17,7 @@ pub(crate) use render::first_difference;
 use runtime::{Happening, Runtime};
 
 /// Happenings of one instant at most: more means that it never ends.
-const STEPS_MAX: u32 = 100_000;
+const STEPS_MAX: u32 = 2_000;
 
 /// A pod object, and what runs of it.
 #[derive(Debug)]

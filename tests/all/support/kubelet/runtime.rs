@@ -542,6 +542,12 @@ impl Host for Runtime<'_> {
         drawn.map_or_else(|| base + base / 4, |(_, after)| after)
     }
 
+    fn has_volumes(&mut self, slot: Slot) -> bool {
+        let pod = self.at(slot);
+        let volumes = self.pods[pod].manifest["spec"]["volumes"].as_array();
+        volumes.is_some_and(|volumes| !volumes.is_empty())
+    }
+
     fn has_image(&mut self, image: Symbol) -> bool {
         self.images.contains(self.names.resolve(image))
     }

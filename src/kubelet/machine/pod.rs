@@ -1,0 +1,273 @@
+//! One pod on its machine.
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use super::prober::Probes;
+use super::runtime::{Run, RunState, Runtime};
+use super::types::{Config, Kill, Message, PodInput, Status};
+use crate::base::{Duration, SimTime};
+
+/// The status that the kubelet keeps of a pod, and what of it was written.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub status: Option<Status>,
+    /// Counts the changes.
+    pub version: u64,
+    /// The last version that was written.
+    pub written: u64,
+    pub is_finished: bool,
+    /// As the API has it.
+    pub api: Option<Status>,
+    /// The API object was deleted by the kubelet: nothing is written any more.
+    pub is_dropped: bool,
+}
+
+/// What kind of step a worker is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sync,
+    Terminating,
+    Terminated,
+}
+
+/// Something to be done in a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Todo {
+    KillPod,
+    Kill(u32, Kill),
+    /// All runs are killed and forgotten (rule N93).
+    Reset,
+    Sandbox(u32),
+    Start(u8),
+}
+
+/// What a step waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Busy {
+    /// Its volumes: looked at again then.
+    Volumes(SimTime),
+    /// The kills of the list.
+    Kills(AfterKills),
+    StopSandbox,
+    Sandbox(u32),
+    Pull(u8),
+    Create(u8),
+    Launch(u8, u32),
+    Hook(u8, u32),
+    /// Its volumes to be gone.
+    Unmount(SimTime),
+}
+
+/// What follows when all kills of the list are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterKills {
+    StopSandbox,
+    Next,
+    Reset,
+    /// The start of this container failed by its hook.
+    HookFailed(u8),
+}
+
+/// A step under way.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub kind: Kind,
+    pub todo: VecDeque<Todo>,
+    pub busy: Option<Busy>,
+    /// A runtime action was taken.
+    pub has_acted: bool,
+    pub has_failed: bool,
+    pub backoff: Option<SimTime>,
+    /// What the step knows (the cache as it began).
+    pub seen: Runtime,
+    /// Ends in the next state of the pod (rule N8).
+    pub is_terminal: bool,
+    pub is_reset: bool,
+}
+
+/// The worker of a pod.
+#[derive(Debug, Default)]
+pub(super) struct Worker {
+    pub is_terminating: bool,
+    pub is_terminated: bool,
+    pub is_deleted: bool,
+    pub is_evicted: bool,
+    /// Containers are stopped and the step after is done.
+    pub is_over: bool,
+    pub is_cancelled: bool,
+    /// Effective grace in seconds, once known.
+    pub grace: Option<u64>,
+    pub has_update: bool,
+    /// An update was taken and waits for a newer view.
+    pub is_waiting: bool,
+    pub step: Option<Step>,
+    pub last: Option<SimTime>,
+    /// The work queue has it until then.
+    pub queue: Option<SimTime>,
+    /// What an eviction writes.
+    pub verdict: Option<(&'static str, Message)>,
+}
+
+/// Where the kill of one container is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KillPhase {
+    /// Its hook runs; given up then.
+    PreStop(SimTime),
+    /// It waits for its turn; not longer than until then.
+    Turn(SimTime),
+    Stop,
+    Done,
+}
+
+/// The kill of one container.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Killing {
+    pub container: u8,
+    pub attempt: u32,
+    pub phase: KillPhase,
+    /// Seconds of grace left.
+    pub left: u64,
+    pub began: SimTime,
+    pub is_ordered: bool,
+}
+
+/// A pod.
+#[derive(Debug)]
+pub(super) struct Pod {
+    pub input: PodInput,
+    pub has_volumes: bool,
+    /// The API object is gone.
+    pub is_gone: bool,
+    /// Turned away.
+    pub is_rejected: bool,
+    pub open_gates: u32,
+    pub runtime: Runtime,
+    pub cache: Runtime,
+    /// When the runtime changed without the cache.
+    pub dirty: Option<SimTime>,
+    /// The last relist of this pod.
+    pub relisted: Option<SimTime>,
+    /// A relist was asked for then.
+    pub asked: Option<SimTime>,
+    pub worker: Worker,
+    pub kills: SmallVec<[Killing; 2]>,
+    pub probes: Probes,
+    pub kept: Kept,
+    pub reasons: SmallVec<[(u8, &'static str); 1]>,
+    /// Its volumes are there.
+    pub is_mounted: bool,
+    /// Its volumes are gone then.
+    pub unmounted: Option<SimTime>,
+    pub ids: u32,
+    /// What the machine's list of due instants says.
+    pub due: Option<SimTime>,
+    pub deadline_said: bool,
+}
+
+impl Pod {
+    pub(super) fn new(input: PodInput, has_volumes: bool) -> Self {
+        Self {
+            input,
+            has_volumes,
+            is_gone: false,
+            is_rejected: false,
+            open_gates: 0,
+            runtime: Runtime::default(),
+            cache: Runtime::default(),
+            dirty: None,
+            relisted: None,
+            asked: None,
+            worker: Worker::default(),
+            kills: SmallVec::new(),
+            probes: Probes::default(),
+            kept: Kept::default(),
+            reasons: SmallVec::new(),
+            is_mounted: !has_volumes,
+            unmounted: None,
+            ids: 0,
+            due: None,
+            deadline_said: false,
+        }
+    }
+
+    pub(super) fn is_deleting(&self) -> bool {
+        self.input.deletion.is_some()
+    }
+
+    /// Changes a run and notes that the runtime differs from the cache.
+    pub(super) fn set_run(&mut self, id: u32, state: RunState, now: SimTime) {
+        if let Some(run) = self.runtime.runs.iter_mut().find(|run| run.id == id) {
+            run.state = state;
+            self.touch(now);
+        }
+    }
+
+    pub(super) fn touch(&mut self, now: SimTime) {
+        self.dirty.get_or_insert(now);
+    }
+
+    pub(super) fn add_run(&mut self, container: u8, attempt: u32, now: SimTime) -> u32 {
+        self.ids += 1;
+        let run = Run { container, attempt, id: self.ids, state: RunState::Created };
+        self.runtime.runs.push(run);
+        self.touch(now);
+        self.ids
+    }
+
+    /// The newest run that is there, of those created with this number.
+    pub(super) fn run_of(&self, container: u8) -> Option<Run> {
+        self.runtime.newest(container).copied()
+    }
+
+    /// The instant after which the deadline is over (rule N133), as far as it is known.
+    pub(super) fn deadline(&self) -> Option<SimTime> {
+        let limit = self.input.spec.active_deadline?;
+        Some(self.kept.status.as_ref()?.start?.saturating_add(limit))
+    }
+
+    /// When the next relist of this pod is due.
+    fn relist_due(&self, config: &Config) -> Option<SimTime> {
+        let after = |instant: SimTime| {
+            instant.saturating_add(Duration::ns(1)).next_tick(config.relist_phase, config.relist)
+        };
+        if config.relist.is_zero() {
+            let waits = self.worker.last.filter(|_| self.worker.is_waiting);
+            return [self.dirty, waits].into_iter().flatten().min();
+        }
+        let dirty = self.dirty.map(|since| {
+            let tick = since.next_tick(config.relist_phase, config.relist);
+            self.relisted.filter(|done| *done >= tick).map_or(tick, after)
+        });
+        let waits = self.worker.last.filter(|_| self.worker.is_waiting).map(after);
+        let asked = self.asked.map(|asked| asked.saturating_add(config.on_demand));
+        [dirty, waits, asked].into_iter().flatten().min()
+    }
+
+    /// When something of it is due next.
+    pub(super) fn next_due(&self, config: &Config) -> Option<SimTime> {
+        let next = Duration::ns(1);
+        let tick = |due: SimTime| {
+            if config.sync_tick.is_zero() {
+                return due;
+            }
+            due.saturating_add(next).next_tick(config.sync_phase, config.sync_tick)
+        };
+        let queue = self.worker.queue.filter(|_| !self.worker.is_over).map(tick);
+        let deadline = self
+            .deadline()
+            .filter(|_| !self.worker.is_terminating && !self.is_rejected && !self.deadline_said);
+        let deadline = deadline.map(|due| due.next_tick(config.sync_phase, config.sync_tick));
+        let busy = match self.worker.step.as_ref().and_then(|step| step.busy) {
+            Some(Busy::Volumes(due) | Busy::Unmount(due)) => Some(due),
+            Some(_) | None => None,
+        };
+        let kills = self.kills.iter().filter_map(|kill| match kill.phase {
+            KillPhase::PreStop(due) | KillPhase::Turn(due) => Some(due),
+            KillPhase::Stop | KillPhase::Done => None,
+        });
+        let own = [self.relist_due(config), queue, deadline, busy, self.probes.next_due()];
+        own.into_iter().flatten().chain(kills).min()
+    }
+}

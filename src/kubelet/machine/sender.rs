@@ -1,0 +1,192 @@
+//! Statuses: kept, and written one by one (rule N10).
+//!
+//! Source: kubernetes v1.36.3 pkg/kubelet/status/status_manager.go (`updateStatusInternal`,
+//! `SetContainerReadiness`, `SetContainerStartup`, `syncBatch`, `syncPod`, `mergePodStatus`,
+//! `canBeDeleted`).
+
+use std::collections::VecDeque;
+
+use super::build::refresh_ready;
+use super::pod::Pod;
+use super::types::{Call, Condition, Host, Message, Outcome, Phase, Slot, Status};
+use super::{Machine, Work};
+use crate::base::SimTime;
+
+/// Writes statuses, one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Sender {
+    /// The batch under way: as the statuses were when it began.
+    batch: VecDeque<Item>,
+    is_busy: bool,
+    is_asked: bool,
+}
+
+#[derive(Debug)]
+struct Item {
+    slot: Slot,
+    status: Status,
+    version: u64,
+    is_finished: bool,
+}
+
+const fn keep_since(new: &mut Option<Condition>, old: Option<Condition>) {
+    if let (Some(new), Some(old)) = (new, old)
+        && new.is_true == old.is_true
+    {
+        new.since = old.since;
+    }
+}
+
+/// What the API gets of a status (rules N129, N139).
+fn merge(pod: &Pod, mut status: Status, now: SimTime) -> Status {
+    let old = pod.kept.api.as_ref();
+    let was_terminal = old.is_some_and(|old| old.phase.is_terminal());
+    if !was_terminal && status.phase.is_terminal() {
+        let could_run = !pod.is_rejected && !pod.worker.is_terminated;
+        if could_run {
+            status.phase = old.map_or(Phase::Pending, |old| old.phase);
+            status.reason = old.map_or("", |old| old.reason);
+            status.message = old.map_or(Message::None, |old| old.message);
+            status.conditions.disruption = None;
+        } else if let Some(disruption) = &mut status.conditions.disruption {
+            disruption.since = now.floor_secs();
+        }
+    }
+    status
+}
+
+impl Machine {
+    /// Keeps a status; a changed one is written.
+    pub(super) fn keep(
+        &mut self,
+        slot: Slot,
+        mut status: Status,
+        is_finished: bool,
+        is_forced: bool,
+    ) {
+        let kept = &mut self.pod_mut(slot).kept;
+        if kept.is_dropped {
+            return;
+        }
+        if let Some(old) = &kept.status {
+            let (new, old) = (&mut status.conditions, &old.conditions);
+            keep_since(&mut new.scheduled, old.scheduled);
+            keep_since(&mut new.ready_to_start, old.ready_to_start);
+            keep_since(&mut new.initialized, old.initialized);
+            keep_since(&mut new.containers_ready, old.containers_ready);
+            keep_since(&mut new.ready, old.ready);
+            keep_since(&mut new.all_restarting, old.all_restarting);
+            keep_since(&mut new.disruption, old.disruption);
+        }
+        kept.is_finished |= is_finished;
+        if kept.status.as_ref() == Some(&status) && !is_forced {
+            return;
+        }
+        kept.status = Some(status);
+        kept.version += 1;
+        let now = self.now;
+        self.pod_mut(slot).probes.wake(now);
+        self.sender.is_asked = true;
+        self.work.push_back(Work::Send);
+    }
+
+    /// The answer of a probe changes the status at once (rule N87).
+    pub(super) fn set_ready(&mut self, slot: Slot, id: u32, ready: bool, now: SimTime) {
+        let pod = self.pod(slot);
+        let Some(mut status) = pod.kept.status.clone() else { return };
+        let found = status.containers.iter_mut().find(|container| container.id == Some(id));
+        let Some(container) = found.filter(|container| container.ready != ready) else { return };
+        container.ready = ready;
+        refresh_ready(&pod.input.spec, pod.open_gates, &mut status, now);
+        self.keep(slot, status, false, false);
+    }
+
+    /// The same of a startup probe.
+    pub(super) fn set_started(&mut self, slot: Slot, id: u32, started: bool) {
+        let Some(mut status) = self.pod(slot).kept.status.clone() else { return };
+        let found = status.containers.iter_mut().find(|container| container.id == Some(id));
+        let Some(container) = found.filter(|container| container.started != started) else {
+            return;
+        };
+        container.started = started;
+        self.keep(slot, status, false, false);
+    }
+
+    /// Begins the next write, if none is under way.
+    pub(super) fn send<H: Host>(&mut self, host: &mut H) {
+        if self.sender.is_busy {
+            return;
+        }
+        if self.sender.batch.is_empty() {
+            if !std::mem::take(&mut self.sender.is_asked) {
+                return;
+            }
+            for slot in self.slots() {
+                let kept = &self.pod(slot).kept;
+                let Some(status) = kept.status.clone().filter(|_| kept.version > kept.written)
+                else {
+                    continue;
+                };
+                let (version, is_finished) = (kept.version, kept.is_finished);
+                self.sender.batch.push_back(Item { slot, status, version, is_finished });
+            }
+        }
+        if let Some(item) = self.sender.batch.front() {
+            self.sender.is_busy = true;
+            let slot = item.slot;
+            self.begin(slot, Call::Get, host);
+        }
+    }
+
+    fn sent(&mut self) {
+        self.sender.batch.pop_front();
+        self.sender.is_busy = false;
+        self.work.push_back(Work::Send);
+    }
+
+    pub(super) fn got<H: Host>(
+        &mut self,
+        slot: Slot,
+        outcome: Outcome,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        let Some(item) = self.sender.batch.front() else { return };
+        if outcome != Outcome::Ok || self.find(slot).is_none() {
+            self.sent();
+            return;
+        }
+        let merged = merge(self.pod(slot), item.status.clone(), now);
+        if self.pod(slot).kept.api.as_ref() == Some(&merged) {
+            self.written(slot, Outcome::Ok, host);
+            return;
+        }
+        self.pod_mut(slot).kept.api = Some(merged.clone());
+        if let Some(outcome) = host.begin_patch(slot, &merged) {
+            self.work.push_back(Work::Done(slot, Call::Patch, outcome));
+        }
+    }
+
+    pub(super) fn written<H: Host>(&mut self, slot: Slot, outcome: Outcome, host: &mut H) {
+        let Some(item) = self.sender.batch.front() else { return };
+        let (version, is_finished) = (item.version, item.is_finished);
+        if outcome != Outcome::Ok || self.find(slot).is_none() {
+            self.sent();
+            return;
+        }
+        let pod = self.pod_mut(slot);
+        pod.kept.written = pod.kept.written.max(version);
+        if pod.is_deleting() && is_finished {
+            self.begin(slot, Call::Delete, host);
+        } else {
+            self.sent();
+        }
+    }
+
+    pub(super) fn deleted(&mut self, slot: Slot) {
+        if self.find(slot).is_some() {
+            self.pod_mut(slot).kept.is_dropped = true;
+        }
+        self.sent();
+    }
+}

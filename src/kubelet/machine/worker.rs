@@ -1,0 +1,604 @@
+//! The worker of a pod: its steps (rules N2, N7 to N9, N50 to N52, N58, N60, N67, N128 to N130).
+//!
+//! Source: kubernetes v1.36.3 pkg/kubelet (`pod_workers.go` `podWorkerLoop`, `completeWork`;
+//! `kubelet.go` `SyncPod`, `SyncTerminatingPod`, `SyncTerminatedPod`), kuberuntime
+//! (`kuberuntime_manager.go` `SyncPod`, `doBackOff`; `kuberuntime_container.go` `startContainer`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::actions::{Actions, actions, all, is_init, is_sidecar, nth};
+use super::build::{Basis, close};
+use super::images::Ensured;
+use super::pod::{AfterKills, Busy, Kind, Pod, Step, Todo};
+use super::runtime::{Run, RunState, Runtime, Sandbox};
+use super::types::{Call, Host, Kill, Outcome, Say, Slot, Status};
+use super::{Machine, Work};
+use crate::base::{Duration, SimTime};
+use crate::model::PodSpec;
+
+const RESYNC: Duration = Duration::secs(60);
+const RETRY: Duration = Duration::secs(10);
+
+impl Machine {
+    /// An idle worker takes what waits for it, and begins once its view is new enough (rule N7).
+    pub(super) fn work_on<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let relist = self.config.relist;
+        let phase = self.config.relist_phase;
+        let pod = self.pod_mut(slot);
+        let relisted = pod.relisted;
+        let worker = &mut pod.worker;
+        if worker.step.is_some() || worker.is_over {
+            return;
+        }
+        if worker.has_update && !worker.is_waiting {
+            worker.has_update = false;
+            worker.is_waiting = true;
+        }
+        if !worker.is_waiting {
+            return;
+        }
+        let is_new = worker.last.is_none_or(|last| {
+            // The last relist of all before now, or one of this pod.
+            let next = last.saturating_add(Duration::ns(1)).next_tick(phase, relist);
+            relisted > Some(last) || (!relist.is_zero() && next < now)
+        });
+        if is_new {
+            self.begin_step(slot, now, host);
+        }
+    }
+
+    /// A step begins.
+    pub(super) fn begin_step<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let pod = self.pod_mut(slot);
+        pod.worker.is_waiting = false;
+        pod.worker.is_cancelled = false;
+        let kind = match (pod.worker.is_terminated, pod.worker.is_terminating) {
+            (true, _) => Kind::Terminated,
+            (_, true) => Kind::Terminating,
+            _ => Kind::Sync,
+        };
+        pod.worker.step = Some(Step {
+            kind,
+            todo: VecDeque::new(),
+            busy: None,
+            has_acted: false,
+            has_failed: false,
+            backoff: None,
+            seen: pod.cache.clone(),
+            is_terminal: false,
+            is_reset: false,
+        });
+        match kind {
+            Kind::Sync => self.begin_sync(slot, now, host),
+            Kind::Terminating => self.begin_terminating(slot, now, host),
+            Kind::Terminated => self.begin_terminated(slot, now),
+        }
+        self.work.push_back(Work::Step(slot));
+    }
+
+    fn status<H: Host>(
+        &mut self,
+        slot: Slot,
+        seen: &Runtime,
+        is_terminal: bool,
+        now: SimTime,
+        host: &mut H,
+    ) -> Status {
+        let pod = self.pod_mut(slot);
+        let is_late = pod.deadline().is_some_and(|due| due <= now);
+        if is_late {
+            host.event(slot, None, Say::DeadlineExceeded);
+        }
+        let basis = Basis {
+            spec: &pod.input.spec,
+            seen,
+            old: pod.kept.status.as_ref(),
+            generation: pod.input.generation,
+            reasons: &pod.reasons,
+            open_gates: pod.open_gates,
+            is_deleting: pod.input.deletion.is_some(),
+            is_terminal,
+            is_late,
+        };
+        basis.build(&mut pod.probes, now)
+    }
+
+    fn begin_sync<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let seen = self.pod(slot).cache.clone();
+        let status = self.status(slot, &seen, false, now, host);
+        let is_terminal = status.phase.is_terminal();
+        let is_reset = status.conditions.all_restarting.is_some_and(|condition| condition.is_true);
+        self.keep(slot, status, false, false);
+        let wait = self.config.volume_wait;
+        let pod = self.pod_mut(slot);
+        let step = pod.worker.step.as_mut().expect("a step has begun");
+        step.is_terminal = is_terminal;
+        step.is_reset = is_reset;
+        if is_terminal {
+            return;
+        }
+        if pod.is_mounted || wait.is_zero() {
+            self.have_volumes(slot, now, host);
+        } else {
+            step.busy = Some(Busy::Volumes(now.saturating_add(wait)));
+        }
+    }
+
+    /// The volumes are there: probe workers, then the runtime.
+    pub(super) fn have_volumes<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let pod = self.pod_mut(slot);
+        pod.is_mounted = true;
+        let spec = Arc::clone(&pod.input.spec);
+        let is_deleting = pod.is_deleting();
+        pod.probes.add(&spec, is_deleting, now);
+        let Some(step) = &mut pod.worker.step else { return };
+        step.busy = None;
+        if step.is_reset {
+            step.todo.push_back(Todo::Reset);
+        } else {
+            step.todo = todo(actions(&spec, &step.seen, &pod.probes, is_deleting), &step.seen);
+            self.prune(slot, host);
+        }
+        self.work.push_back(Work::Step(slot));
+    }
+
+    fn begin_terminating<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let seen = self.pod(slot).cache.clone();
+        let mut status = self.status(slot, &seen, false, now, host);
+        if let Some((reason, message)) = self.pod(slot).worker.verdict {
+            super::evict::judge(&mut status, reason, message, now);
+        }
+        self.keep(slot, status, false, false);
+        let pod = self.pod_mut(slot);
+        pod.probes.stop_liveness_and_startup();
+        if let Some(step) = &mut pod.worker.step {
+            step.todo.push_back(Todo::KillPod);
+        }
+    }
+
+    fn begin_terminated(&mut self, slot: Slot, now: SimTime) {
+        let wait = self.config.volume_wait;
+        let pod = self.pod_mut(slot);
+        let is_gone = !pod.has_volumes || pod.unmounted.is_none_or(|gone| gone <= now);
+        let step = pod.worker.step.as_mut().expect("a step has begun");
+        step.busy = (!is_gone).then(|| Busy::Unmount(now.saturating_add(wait)));
+    }
+
+    /// Goes on with a step.
+    pub(super) fn step<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        loop {
+            if self.find(slot).is_none() {
+                return;
+            }
+            let Some(step) = &mut self.pod_mut(slot).worker.step else { return };
+            if step.busy.is_some() {
+                return;
+            }
+            match step.todo.pop_front() {
+                Some(todo) => self.act(slot, todo, now, host),
+                None => {
+                    self.end_step(slot, now, host);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn act<H: Host>(&mut self, slot: Slot, todo: Todo, now: SimTime, host: &mut H) {
+        let pod = self.pod_mut(slot);
+        let Some(step) = &mut pod.worker.step else { return };
+        step.has_acted = true;
+        let running = |seen: &Runtime, why| -> SmallVec<[(u32, Kill); 2]> {
+            let runs = seen.runs.iter().filter(|run| run.is_running());
+            runs.map(|run| (run.id, why)).collect()
+        };
+        match todo {
+            Todo::KillPod => {
+                let ids = running(&step.seen, Kill::Stopping);
+                let grace = pod.worker.grace.filter(|_| step.kind == Kind::Terminating);
+                let is_ordered = pod.input.spec.init_containers.iter().any(|c| c.restart_always);
+                let after = AfterKills::StopSandbox;
+                self.kill(slot, &ids, (grace, is_ordered), after, now, host);
+            }
+            Todo::Kill(id, why) => {
+                self.kill(slot, &[(id, why)], (None, false), AfterKills::Next, now, host);
+            }
+            Todo::Reset => {
+                let ids = running(&step.seen, Kill::Plain);
+                self.kill(slot, &ids, (Some(0), false), AfterKills::Reset, now, host);
+            }
+            Todo::Sandbox(attempt) => {
+                step.busy = Some(Busy::Sandbox(attempt));
+                self.begin(slot, Call::RunSandbox { attempt }, host);
+            }
+            Todo::Start(container) => self.start(slot, container, now, host),
+        }
+    }
+
+    /// All kills of the list are over.
+    pub(super) fn kills_over<H: Host>(&mut self, slot: Slot, host: &mut H) {
+        if !self.are_dead(slot) {
+            return;
+        }
+        let pod = self.pod_mut(slot);
+        let Some(step) = &mut pod.worker.step else { return };
+        let Some(Busy::Kills(after)) = step.busy else { return };
+        pod.kills.clear();
+        step.busy = None;
+        match after {
+            AfterKills::StopSandbox
+                if step.seen.sandbox.is_some_and(|sandbox| sandbox.is_ready) =>
+            {
+                step.busy = Some(Busy::StopSandbox);
+                self.begin(slot, Call::StopSandbox, host);
+            }
+            AfterKills::StopSandbox | AfterKills::Next => {}
+            AfterKills::Reset => {
+                let runs: SmallVec<[Run; 4]> = pod.runtime.runs.iter().copied().collect();
+                for run in runs {
+                    self.remove(slot, run, host);
+                }
+            }
+            AfterKills::HookFailed(container) => {
+                self.start_failed(slot, container, "PostStartHookError", None);
+            }
+        }
+        self.work.push_back(Work::Step(slot));
+    }
+
+    /// Removes a dead container from the runtime.
+    pub(super) fn remove<H: Host>(&mut self, slot: Slot, run: Run, host: &mut H) {
+        let Run { container, attempt, .. } = run;
+        host.begin(slot, Call::Remove { container, attempt });
+        let now = self.now;
+        let pod = self.pod_mut(slot);
+        pod.runtime.runs.retain(|other| other.id != run.id);
+        pod.touch(now);
+    }
+
+    /// StopPodSandbox returned.
+    pub(super) fn sandbox_stopped(&mut self, slot: Slot, now: SimTime) {
+        let pod = self.pod_mut(slot);
+        if let Some(sandbox) = &mut pod.runtime.sandbox
+            && sandbox.is_ready
+        {
+            sandbox.is_ready = false;
+            pod.touch(now);
+        }
+        if let Some(step) = &mut pod.worker.step {
+            step.busy = None;
+        }
+        self.work.push_back(Work::Step(slot));
+    }
+
+    /// RunPodSandbox returned (rules N58, N59).
+    pub(super) fn sandbox_made<H: Host>(
+        &mut self,
+        slot: Slot,
+        outcome: Outcome,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        let pod = self.pod_mut(slot);
+        let Some(step) = &mut pod.worker.step else { return };
+        let Some(Busy::Sandbox(attempt)) = step.busy.take() else { return };
+        if let Outcome::Sandbox(ip) = outcome {
+            pod.runtime.sandbox = Some(Sandbox { attempt, is_ready: true, ip });
+            pod.touch(now);
+            if let Some(mut status) = pod.kept.status.clone() {
+                if let Some(condition) = &mut status.conditions.ready_to_start
+                    && !condition.is_true
+                {
+                    condition.is_true = true;
+                    condition.since = now.floor_secs();
+                }
+                self.keep(slot, status, false, false);
+            }
+        } else {
+            step.has_failed = true;
+            step.todo.clear();
+            host.event(slot, None, Say::SandboxFailed);
+        }
+        self.work.push_back(Work::Step(slot));
+    }
+
+    fn start<H: Host>(&mut self, slot: Slot, container: u8, now: SimTime, host: &mut H) {
+        let pod = self.pod(slot);
+        let Some(step) = &pod.worker.step else { return };
+        let mut runs = step.seen.runs.iter().rev().filter(|run| run.container == container);
+        if let Some((_, finished)) = runs.find_map(Run::exit) {
+            if let Some(until) = self.backoff.blocked_since(&(slot, container), finished, now) {
+                host.event(slot, Some(container), Say::CrashBackOff);
+                self.start_failed(slot, container, "CrashLoopBackOff", Some(until));
+                return;
+            }
+            self.backoff.push((slot, container), now, now);
+        }
+        let own = nth(&self.pod(slot).input.spec, container);
+        let (image, policy) = (own.image, own.pull_policy);
+        let is_present = host.has_image(image);
+        let ensured = self.images.ensure((slot, container), image, policy, is_present, now);
+        match ensured {
+            Ensured::Present => {
+                host.event(slot, Some(container), Say::Present);
+                self.create(slot, container, host);
+            }
+            Ensured::Never => {
+                host.event(slot, Some(container), Say::NeverPull);
+                self.image_failed(slot, container, "ErrImageNeverPull", None, host);
+            }
+            Ensured::BackOff => {
+                host.event(slot, Some(container), Say::PullBackOff);
+                let until = self.images.blocked(slot, image, now);
+                self.image_failed(slot, container, "ImagePullBackOff", until, host);
+            }
+            Ensured::Asked => {
+                host.event(slot, Some(container), Say::Pulling);
+                self.set_busy(slot, Some(Busy::Pull(container)));
+                self.work.push_back(Work::Pulls);
+            }
+        }
+    }
+
+    fn image_failed<H: Host>(
+        &mut self,
+        slot: Slot,
+        container: u8,
+        reason: &'static str,
+        until: Option<SimTime>,
+        host: &mut H,
+    ) {
+        host.event(slot, Some(container), Say::StartFailed(reason));
+        self.start_failed(slot, container, reason, until);
+    }
+
+    fn set_busy(&mut self, slot: Slot, busy: Option<Busy>) {
+        if let Some(step) = &mut self.pod_mut(slot).worker.step {
+            step.busy = busy;
+        }
+    }
+
+    /// Pulls that may begin now.
+    pub(super) fn pulls<H: Host>(&mut self, now: SimTime, host: &mut H) {
+        while let Some(begin) = self.images.next(now) {
+            let (slot, container, image) = (begin.slot, begin.container, begin.image);
+            if begin.is_limited {
+                host.event(slot, Some(container), Say::PullQps);
+                self.set_busy(slot, None);
+                self.image_failed(slot, container, "ErrImagePull", None, host);
+                self.work.push_back(Work::Step(slot));
+            } else {
+                self.begin(slot, Call::Pull { container, image }, host);
+            }
+        }
+    }
+
+    /// PullImage returned.
+    pub(super) fn pulled<H: Host>(
+        &mut self,
+        (slot, container): (Slot, u8),
+        outcome: Outcome,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        let is_ok = outcome == Outcome::Ok;
+        let (took, with_wait) = self.images.ended(slot, container, is_ok, now);
+        self.work.push_back(Work::Pulls);
+        self.set_busy(slot, None);
+        if is_ok {
+            host.event(slot, Some(container), Say::Pulled { took, with_wait });
+            self.create(slot, container, host);
+        } else {
+            host.event(slot, Some(container), Say::PullFailed);
+            self.image_failed(slot, container, "ErrImagePull", None, host);
+        }
+        self.work.push_back(Work::Step(slot));
+    }
+
+    fn create<H: Host>(&mut self, slot: Slot, container: u8, host: &mut H) {
+        let Some(step) = &mut self.pod_mut(slot).worker.step else { return };
+        let attempt = step.seen.newest(container).map_or(0, |run| run.attempt + 1);
+        step.busy = Some(Busy::Create(container));
+        self.begin(slot, Call::Create { container, attempt }, host);
+    }
+
+    /// CreateContainer returned.
+    pub(super) fn created<H: Host>(
+        &mut self,
+        slot: Slot,
+        (container, attempt): (u8, u32),
+        outcome: Outcome,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        if outcome == Outcome::Ok {
+            let id = self.pod_mut(slot).add_run(container, attempt, now);
+            host.event(slot, Some(container), Say::Created);
+            self.set_busy(slot, Some(Busy::Launch(container, id)));
+            self.begin(slot, Call::Start { container, attempt }, host);
+            return;
+        }
+        host.event(slot, Some(container), Say::CreateFailed);
+        self.set_busy(slot, None);
+        self.start_failed(slot, container, "CreateContainerError", None);
+        self.work.push_back(Work::Step(slot));
+    }
+
+    /// StartContainer returned.
+    pub(super) fn launched<H: Host>(
+        &mut self,
+        slot: Slot,
+        container: u8,
+        outcome: Outcome,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        let pod = self.pod_mut(slot);
+        let Some(step) = &mut pod.worker.step else { return };
+        let Some(Busy::Launch(_, id)) = step.busy.take() else { return };
+        if outcome != Outcome::Ok {
+            host.event(slot, Some(container), Say::RunFailed);
+            self.start_failed(slot, container, "RunContainerError", None);
+            self.work.push_back(Work::Step(slot));
+            return;
+        }
+        if pod.runtime.by_id(id).is_some_and(|run| run.exit().is_none()) {
+            pod.set_run(id, RunState::Running(now), now);
+        }
+        host.event(slot, Some(container), Say::Started);
+        if nth(&self.pod(slot).input.spec, container).post_start.is_some() {
+            self.set_busy(slot, Some(Busy::Hook(container, id)));
+            self.begin(slot, Call::Hook { container, is_post_start: true }, host);
+        } else {
+            self.started(slot, container);
+        }
+    }
+
+    fn started(&mut self, slot: Slot, container: u8) {
+        self.pod_mut(slot).reasons.retain(|(of, _)| *of != container);
+        self.set_busy(slot, None);
+        self.work.push_back(Work::Step(slot));
+    }
+
+    /// A postStart hook ended (rule N67).
+    pub(super) fn post_started<H: Host>(
+        &mut self,
+        slot: Slot,
+        container: u8,
+        outcome: Outcome,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        let Some(step) = &mut self.pod_mut(slot).worker.step else { return };
+        let Some(Busy::Hook(_, id)) = step.busy else { return };
+        if outcome == Outcome::Ok {
+            self.started(slot, container);
+            return;
+        }
+        host.event(slot, Some(container), Say::PostStartFailed);
+        let after = AfterKills::HookFailed(container);
+        self.kill(slot, &[(id, Kill::PostStart)], (None, false), after, now, host);
+    }
+
+    /// A container could not be started: a regular init container ends the list.
+    fn start_failed(
+        &mut self,
+        slot: Slot,
+        container: u8,
+        reason: &'static str,
+        until: Option<SimTime>,
+    ) {
+        let pod = self.pod_mut(slot);
+        pod.reasons.retain(|(of, _)| *of != container);
+        pod.reasons.push((container, reason));
+        let spec = Arc::clone(&pod.input.spec);
+        let Some(step) = &mut pod.worker.step else { return };
+        match until {
+            None => step.has_failed = true,
+            Some(until) => {
+                step.backoff = Some(step.backoff.map_or(until, |before| before.min(until)));
+            }
+        }
+        if is_init(&spec, container) && !is_sidecar(&spec, container) {
+            step.todo.clear();
+        }
+    }
+
+    /// A step is over (rule N8).
+    fn end_step<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let Some(step) = self.pod_mut(slot).worker.step.take() else { return };
+        match step.kind {
+            Kind::Sync => self.end_sync(slot, &step, now, host),
+            Kind::Terminating => {
+                let seen = self.pod(slot).runtime.clone();
+                self.pod_mut(slot).probes.remove();
+                let status = self.status(slot, &seen, true, now, host);
+                self.keep(slot, status, false, false);
+                let loops = self.config.volume_loop;
+                let phase = self.config.sync_phase;
+                let pod = self.pod_mut(slot);
+                let tick = now.saturating_add(Duration::ns(1)).next_tick(phase, loops);
+                pod.unmounted = Some(if loops.is_zero() { now } else { tick });
+                pod.worker.is_terminated = true;
+                pod.worker.has_update = true;
+                pod.worker.queue = None;
+                self.freed(slot);
+            }
+            Kind::Terminated => {
+                let seen = step.seen;
+                let mut status = self.status(slot, &seen, true, now, host);
+                self.keep(slot, status.clone(), false, false);
+                let spec = Arc::clone(&self.pod(slot).input.spec);
+                close(&spec, &mut status);
+                self.keep(slot, status, true, true);
+                self.pod_mut(slot).worker.is_over = true;
+            }
+        }
+        self.pod_mut(slot).worker.last = Some(now);
+        self.work.push_back(Work::Look(slot));
+    }
+
+    fn end_sync<H: Host>(&mut self, slot: Slot, step: &Step, now: SimTime, host: &mut H) {
+        let resync = self.config.resync;
+        let pod = self.pod_mut(slot);
+        let is_ok = !step.has_failed && step.backoff.is_none();
+        if step.is_terminal {
+            pod.worker.is_terminating = true;
+            pod.worker.has_update = true;
+            pod.worker.queue = None;
+            return;
+        }
+        if is_ok && step.has_acted {
+            pod.asked = Some(now);
+        }
+        if step.is_reset && is_ok {
+            pod.worker.has_update = true;
+        }
+        let base = match step.backoff {
+            _ if is_ok => RESYNC,
+            Some(until) if !step.has_failed => until.saturating_since(now).min(RESYNC),
+            _ => RETRY,
+        };
+        if !is_ok || resync {
+            let delay = host.requeue(slot, base);
+            self.pod_mut(slot).worker.queue = Some(now.saturating_add(delay));
+        }
+    }
+}
+
+/// What the actions are, one after another.
+fn todo(actions: Actions, seen: &Runtime) -> VecDeque<Todo> {
+    let mut todo = VecDeque::new();
+    if actions.kill_pod {
+        let is_something = seen.sandbox.is_some() || !seen.runs.is_empty();
+        if is_something {
+            todo.push_back(Todo::KillPod);
+        }
+    } else {
+        todo.extend(actions.kill.iter().map(|(id, why)| Todo::Kill(*id, *why)));
+    }
+    todo.extend(actions.sandbox.map(Todo::Sandbox));
+    if !actions.kill_pod || actions.sandbox.is_some() {
+        todo.extend(actions.start_init.iter().copied().map(Todo::Start));
+        todo.extend(actions.start.iter().copied().map(Todo::Start));
+    }
+    todo
+}
+
+/// Dead init containers that are removed before a sync starts one.
+pub(super) fn stale_inits(spec: &PodSpec, seen: &Runtime) -> SmallVec<[Run; 2]> {
+    let mut stale = SmallVec::new();
+    for (container, _) in all(spec).take(spec.init_containers.len()) {
+        let dead = seen.runs.iter().rev().filter(|run| run.container == container);
+        stale.extend(dead.filter(|run| run.exit().is_some()).skip(1).copied());
+    }
+    stale
+}
+
+/// Whether the pod's containers can still run.
+pub(super) const fn is_active(pod: &Pod) -> bool {
+    !pod.is_rejected && !pod.worker.is_terminated
+}
