@@ -168,7 +168,7 @@ impl Basis<'_> {
             let running = status.id.filter(|_| matches!(status.state, State::Running(_)));
             if is_init(self.spec, container) && !is_sidecar(self.spec, container) {
                 status.started = running.is_some();
-                status.ready = matches!(status.state, State::Terminated(e) if e.code == 0);
+                status.ready |= matches!(status.state, State::Terminated(e) if e.code == 0);
                 continue;
             }
             let was_started = old.is_some_and(|old| old.started);
@@ -365,7 +365,7 @@ pub(super) fn close(spec: &PodSpec, status: &mut Status) {
     };
     let unknown =
         Ended { code: 137, reason: "ContainerStatusUnknown", started: None, finished: None };
-    let has_initialized = status.containers[inits..].iter().any(has_begun);
+    let has_initialized = inits == 0 || status.containers[inits..].iter().any(has_begun);
     let begun_inits = (0..inits).rev().find(|at| has_begun(&status.containers[*at]));
     let begun_inits = if has_initialized { inits } else { begun_inits.map_or(0, |at| at + 1) };
     for (at, container) in status.containers.iter_mut().enumerate() {

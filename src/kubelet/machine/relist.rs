@@ -6,9 +6,7 @@
 use smallvec::SmallVec;
 
 use super::runtime::{Noticed, Run};
-use super::types::{
-    Because, Condition, Conditions, Host, Message, Phase, Rejection, Say, Slot, Status,
-};
+use super::types::{Conditions, Host, Message, Phase, Rejection, Say, Slot, Status};
 use super::worker::stale_inits;
 use super::{Machine, News, Work};
 use crate::base::SimTime;
@@ -128,11 +126,7 @@ impl Machine {
             start: Some(now.floor_secs()),
             observed_generation: pod.input.generation,
             conditions: Conditions {
-                scheduled: Some(Condition {
-                    is_true: true,
-                    reason: Because::None,
-                    since: now.floor_secs(),
-                }),
+                scheduled: None,
                 ready_to_start: None,
                 initialized: None,
                 containers_ready: None,

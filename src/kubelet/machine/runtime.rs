@@ -69,9 +69,9 @@ pub(super) struct Runtime {
 /// What a relist reports to the main loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Noticed {
-    /// Something started, or the sandbox stopped: look at the pod.
+    /// Something started: look at the pod.
     Look,
-    /// A container died.
+    /// A container died, or the sandbox: 0.
     Died(u32),
 }
 
@@ -121,7 +121,8 @@ impl Runtime {
         let is_gone = |old: &&Run| self.by_id(old.id).is_none() && old.exit().is_none();
         news.extend(before.runs.iter().filter(is_gone).map(|old| Noticed::Died(old.id)));
         if self.sandbox != before.sandbox {
-            news.push(Noticed::Look);
+            let is_ready = self.sandbox.is_some_and(|sandbox| sandbox.is_ready);
+            news.push(if is_ready { Noticed::Look } else { Noticed::Died(0) });
         }
         Some(news)
     }

@@ -14,7 +14,7 @@ use super::build::{Basis, close};
 use super::images::Ensured;
 use super::pod::{AfterKills, Busy, Kind, Pod, Step, Todo};
 use super::runtime::{Run, RunState, Runtime, Sandbox};
-use super::types::{Call, Host, Kill, Outcome, Say, Slot, Status};
+use super::types::{Call, Exit, Host, Kill, Outcome, Say, Slot, Status};
 use super::{Machine, Work};
 use crate::base::{Duration, SimTime};
 use crate::model::PodSpec;
@@ -328,12 +328,11 @@ impl Machine {
             }
             Ensured::Never => {
                 host.event(slot, Some(container), Say::NeverPull);
-                self.image_failed(slot, container, "ErrImageNeverPull", None, host);
+                self.image_failed(slot, container, "ErrImageNeverPull", host);
             }
             Ensured::BackOff => {
                 host.event(slot, Some(container), Say::PullBackOff);
-                let until = self.images.blocked(slot, image, now);
-                self.image_failed(slot, container, "ImagePullBackOff", until, host);
+                self.image_failed(slot, container, "ImagePullBackOff", host);
             }
             Ensured::Asked => {
                 host.event(slot, Some(container), Say::Pulling);
@@ -348,11 +347,10 @@ impl Machine {
         slot: Slot,
         container: u8,
         reason: &'static str,
-        until: Option<SimTime>,
         host: &mut H,
     ) {
         host.event(slot, Some(container), Say::StartFailed(reason));
-        self.start_failed(slot, container, reason, until);
+        self.start_failed(slot, container, reason, None);
     }
 
     fn set_busy(&mut self, slot: Slot, busy: Option<Busy>) {
@@ -368,7 +366,7 @@ impl Machine {
             if begin.is_limited {
                 host.event(slot, Some(container), Say::PullQps);
                 self.set_busy(slot, None);
-                self.image_failed(slot, container, "ErrImagePull", None, host);
+                self.image_failed(slot, container, "ErrImagePull", host);
                 self.work.push_back(Work::Step(slot));
             } else {
                 self.begin(slot, Call::Pull { container, image }, host);
@@ -393,7 +391,7 @@ impl Machine {
             self.create(slot, container, host);
         } else {
             host.event(slot, Some(container), Say::PullFailed);
-            self.image_failed(slot, container, "ErrImagePull", None, host);
+            self.image_failed(slot, container, "ErrImagePull", host);
         }
         self.work.push_back(Work::Step(slot));
     }
@@ -440,6 +438,8 @@ impl Machine {
         let Some(step) = &mut pod.worker.step else { return };
         let Some(Busy::Launch(_, id)) = step.busy.take() else { return };
         if outcome != Outcome::Ok {
+            let exit = Exit { code: 128, reason: "StartError" };
+            pod.set_run(id, RunState::Exited(exit, None, now), now);
             host.event(slot, Some(container), Say::RunFailed);
             self.start_failed(slot, container, "RunContainerError", None);
             self.work.push_back(Work::Step(slot));

@@ -143,7 +143,9 @@ fn container(container: &ContainerStatus, name: &Value) -> Value {
 fn ended(end: Ended) -> Value {
     let time = |at: Option<SimTime>| at.map_or_else(|| json!(EPOCH), secs);
     if end.finished.is_none() {
-        return json!({"terminated": end.reason, "exit": end.code});
+        return json!({
+            "terminated": end.reason, "exit": end.code, "started_s": null, "finished_s": null,
+        });
     }
     json!({
         "terminated": end.reason, "exit": end.code,
