@@ -8,6 +8,7 @@ mod api;
 mod autoscalers;
 mod bad_input;
 mod callers;
+mod catalogue;
 mod command_line;
 mod commands;
 mod conformance;
