@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::actions::{all, is_init, is_sidecar, mains, should_restart};
+use super::actions::{all, is_init, is_sidecar, mains, nth, should_restart};
 use super::prober::Probes;
 use super::runtime::{Run, RunState, Runtime};
 use super::types::{
@@ -101,6 +101,7 @@ impl Basis<'_> {
             started: false,
             restarts: 0,
             id: None,
+            has_resources: false,
         };
         if let Some(old) = old {
             if let State::Terminated(_) = old.state {
@@ -122,6 +123,14 @@ impl Basis<'_> {
             self.gone(&mut status, old);
         }
         self.cannot_start(container, &mut status);
+        let was_running = old.is_some_and(|old| matches!(old.state, State::Running(_)));
+        let asks = nth(self.spec, container).requests != crate::model::Resources::default();
+        status.has_resources = asks
+            && match status.state {
+                State::Running(_) => true,
+                State::Terminated(_) => was_running,
+                State::Waiting(_) => false,
+            };
         status
     }
 
@@ -298,6 +307,7 @@ fn met(run: &Run, old: Option<&ContainerStatus>) -> ContainerStatus {
         started: false,
         restarts: run.attempt,
         id: Some(run.id),
+        has_resources: false,
     };
     let Some(old) = old else { return status };
     status.restarts = status.restarts.max(old.restarts);

@@ -379,6 +379,8 @@ pub struct ContainerStatus {
     pub restarts: u32,
     /// `containerID`: which run this is about; probe workers compare it.
     pub id: Option<u32>,
+    /// Whether `resources` is told: not any more once a status has called the run ended.
+    pub has_resources: bool,
 }
 
 /// The state of a container.

@@ -483,9 +483,6 @@ impl Host for Runtime<'_> {
             Outcome::Failed
         } else {
             let written = render::status(status, &row.manifest);
-            if row.status["written"] == written {
-                return Some(Outcome::Ok);
-            }
             row.is_terminal = status.phase.is_terminal();
             row.status["written"] = written.clone();
             write["status"] = written;
