@@ -252,7 +252,9 @@ impl Basis<'_> {
         {
             return condition(true, Because::None, now);
         }
-        condition(false, Because::ContainersNotInitialized, now)
+        let open = (0_u8..).zip(&status.containers).take(inits).filter(|each| !is_done(*each));
+        let named = open.fold(0, |bits, (container, _)| bits | 1 << container);
+        Condition { named, ..condition(false, Because::ContainersNotInitialized, now) }
     }
 }
 
@@ -323,7 +325,7 @@ fn met(run: &Run, old: Option<&ContainerStatus>) -> ContainerStatus {
 }
 
 const fn condition(is_true: bool, reason: Because, now: SimTime) -> Condition {
-    Condition { is_true, reason, since: now.floor_secs() }
+    Condition { is_true, reason, since: now.floor_secs(), named: 0 }
 }
 
 fn state(run: &Run) -> State {

@@ -12,5 +12,6 @@ pub(super) fn judge(status: &mut Status, reason: &'static str, message: Message,
         is_true: true,
         reason: Because::TerminationByKubelet,
         since: now.floor_secs(),
+        named: 0,
     });
 }

@@ -52,6 +52,9 @@ use smallvec::SmallVec;
 
 use crate::base::SimTime;
 
+/// Period of the container garbage collection (rule N103).
+const GARBAGE: crate::base::Duration = crate::base::Duration::mins(1);
+
 /// Something to be done at this instant.
 #[derive(Clone, Copy, Debug)]
 enum Work {
@@ -307,10 +310,24 @@ impl Machine {
                     continue;
                 }
                 self.timers(slot, now, host);
+                self.collect(slot, now, host);
                 self.work.push_back(Work::Look(slot));
             }
         }
         self.run(now, host);
+    }
+
+    /// What is left of a pod that is gone is removed once a minute (rule N103).
+    fn collect<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let pod = self.pod(slot);
+        let is_tick = now.next_tick(self.config.sync_phase, GARBAGE) == now;
+        if !is_tick || !pod.is_gone || !pod.worker.is_over {
+            return;
+        }
+        let runs: Vec<_> = pod.runtime.runs.iter().copied().collect();
+        for run in runs {
+            self.remove(slot, run, host);
+        }
     }
 
     fn timers<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
@@ -491,7 +508,8 @@ impl Machine {
 
     fn is_forgettable(&self, slot: Slot) -> bool {
         let pod = self.pod(slot);
-        pod.is_gone && pod.worker.is_over && pod.probes.is_empty()
+        let is_clean = pod.runtime.runs.is_empty() || self.config.relist.is_zero();
+        pod.is_gone && pod.worker.is_over && pod.probes.is_empty() && is_clean
     }
 
     fn forget<H: Host>(&mut self, slot: Slot, host: &mut H) {
@@ -509,12 +527,16 @@ impl Machine {
     /// Notes when the pod is due next.
     fn renew(&mut self, slot: Slot) {
         let mut due = self.pod(slot).next_due(&self.config);
+        let after = self.now.saturating_add(crate::base::Duration::ns(1));
+        let after_gc = after.next_tick(self.config.sync_phase, GARBAGE);
         if self.is_forgettable(slot) {
-            let after = self.now.saturating_add(crate::base::Duration::ns(1));
             let tick = after.next_tick(self.config.sync_phase, self.config.housekeeping);
             due = Some(due.map_or(tick, |due| due.min(tick)));
         }
         let pod = self.pod_mut(slot);
+        if pod.is_gone && pod.worker.is_over && !pod.runtime.runs.is_empty() {
+            due = due.into_iter().chain([after_gc]).min();
+        }
         if pod.due == due {
             return;
         }

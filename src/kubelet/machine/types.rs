@@ -341,6 +341,8 @@ pub struct Condition {
     pub reason: Because,
     /// When `is_true` changed last, in whole seconds.
     pub since: SimTime,
+    /// The init containers that its message names, bit by bit.
+    pub named: u64,
 }
 
 /// The reason of a condition.
