@@ -53,8 +53,13 @@ pub struct Latencies {
     pub proxy_period: Duration,
     /// How long one run of a proxy takes (rule N152).
     pub proxy_run: Distribution,
-    /// One way between two pods or a caller and a pod.
+    /// One way between two pods or a caller and a pod; if the next two are given, between two
+    /// nodes of one zone.
     pub hop: Distribution,
+    /// One way between two pods on one node (rule N188); `None`: as [`Self::hop`].
+    pub hop_same_node: Option<Distribution>,
+    /// One way between two zones (rule N188); `None`: as [`Self::hop`].
+    pub hop_between_zones: Option<Distribution>,
     /// Period of the metrics pipeline (rule A62).
     pub metrics_period: Duration,
     /// Kubelet's status writes: GET and PATCH (rule N10).
@@ -93,6 +98,8 @@ impl Latencies {
             proxy_period: Duration::ZERO,
             proxy_run: zero.clone(),
             hop: zero.clone(),
+            hop_same_node: None,
+            hop_between_zones: None,
             metrics_period: Duration::secs(15),
             status_write: zero.clone(),
             lease_jitter: zero.clone(),

@@ -141,6 +141,8 @@ fn small() -> Latencies {
         proxy_run: log_normal(0.12, 0.25),
         // Rule N188: 0.26 ms there and back in one zone, up to 0.56 ms.
         hop: log_normal(0.000_13, 0.000_28),
+        hop_same_node: None,
+        hop_between_zones: None,
         metrics_period: Duration::secs(15),
         status_write: log_normal(0.009, 0.075),
         // Rule C161: up to 4 %.
@@ -199,6 +201,15 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
     for (law, to) in laws {
         if let Some(Law(law)) = law {
             to.clone_from(law);
+        }
+    }
+    let by_distance = [
+        (&table.hop_same_node, &mut to.hop_same_node),
+        (&table.hop_between_zones, &mut to.hop_between_zones),
+    ];
+    for (law, to) in by_distance {
+        if let Some(Law(law)) = law {
+            *to = Some(law.clone());
         }
     }
     let spans = [

@@ -211,6 +211,15 @@ fn show_latencies(latencies: &Latencies) -> Value {
     for (name, law) in laws {
         shown[name] = json!(show_law(law));
     }
+    let by_distance = [
+        ("hopSameNode", &latencies.hop_same_node),
+        ("hopBetweenZones", &latencies.hop_between_zones),
+    ];
+    for (name, law) in by_distance {
+        if let Some(law) = law {
+            shown[name] = json!(show_law(law));
+        }
+    }
     for (name, span) in spans {
         shown[name] = json!(span.go_text());
     }

@@ -56,6 +56,7 @@ impl Traffic {
             self.settle(call, end, ctx);
             return None;
         }
+        self.set_distance(&mut call, cluster);
         let hop = call.hop();
         let is_open_ended = self.servers.kind(call.server).is_some_and(Kind::is_open_ended);
         let sent = self.calls.insert(call);

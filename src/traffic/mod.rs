@@ -30,7 +30,7 @@
 //! warm-up and caches (rules N423, N424); what they call meanwhile, one after another or at once
 //! (`graph`, rule N427).
 //!
-//! Differs: one hop distribution whatever the zones (N188), no session affinity (N161), a load
+//! Differs: hops by distance only if the scenario says so (N188), no session affinity (N161), a load
 //! balancer in front of `externalTrafficPolicy: Local` knows at once where the endpoints are (N162);
 //! what is told ahead of time is certain: the hedge of a call whose answer is on the wire does not
 //! start; calls that share a connection do not wait while it is being set up; the calls of one
@@ -59,7 +59,7 @@ use crate::sim::{Ctx, Streams};
 
 use call::{Call, Caller, NO_SERVICE, Purpose, Stage};
 use clients::ClientState;
-use route::Hop;
+use route::Hops;
 use servers::Servers;
 use sources::Source;
 
@@ -75,7 +75,7 @@ pub struct Traffic {
     /// Nodes through which calls come in: those that are ready and up.
     entries: Vec<NodeId>,
     entries_are_stale: bool,
-    hop: Hop,
+    hops: Hops,
     horizon: SimTime,
 }
 
@@ -96,7 +96,7 @@ impl Traffic {
             proxies: ProxyView::new(&model.latencies, streams),
             entries: Vec::new(),
             entries_are_stale: true,
-            hop: Hop::new(&model.latencies.hop),
+            hops: Hops::new(&model.latencies),
             horizon: model.run.until.unwrap_or(SimTime::MAX),
         }
     }
@@ -136,7 +136,7 @@ impl Traffic {
 
 impl Component<TrafficEvent> for Traffic {
     fn start(&mut self, cluster: &Cluster, _plan: &mut Plan, ctx: &mut Ctx<'_>) {
-        self.hop.start(ctx);
+        self.hops.start(ctx);
         for id in self.sources.ids() {
             self.sources[id].start(id, cluster, ctx);
         }

@@ -4,7 +4,7 @@
 use crate::base::{Distribution, Duration, SimTime};
 use crate::cluster::Cluster;
 use crate::event::Event;
-use crate::model::{NodeId, PodRef, ServiceKind};
+use crate::model::{Latencies, NodeId, PodRef, ServiceKind};
 use crate::record::{Cause, Fate};
 use crate::sim::{Ctx, LaneId};
 
@@ -12,50 +12,110 @@ use super::choice::{Choice, choose, choose_local, one_of};
 use super::ends::End;
 use super::{Call, Caller, Purpose, Traffic};
 
-/// One way from caller to server.
+/// One way from caller to server, by how far they are from each other.
 #[derive(Debug)]
-pub(super) enum Hop {
-    /// Always the same, with the lane of calls on their way.
-    Constant(Duration, Option<LaneId>),
+pub(super) struct Hops {
+    same_node: Option<Hop>,
+    same_zone: Hop,
+    between_zones: Option<Hop>,
+    /// Lanes of calls on their way, one a constant hop.
+    lanes: Vec<(Duration, LaneId)>,
+}
+
+/// One way of one distance.
+#[derive(Debug)]
+enum Hop {
+    /// Always the same.
+    Constant(Duration),
     /// Drawn once a call: both ways take the same.
     Drawn(Distribution),
 }
 
 impl Hop {
-    pub(super) fn new(hop: &Distribution) -> Self {
+    fn new(hop: &Distribution) -> Self {
         if hop.is_constant() {
-            Self::Constant(Duration::from_secs_f64(hop.quantile(0.5)), None)
+            Self::Constant(Duration::from_secs_f64(hop.quantile(0.5)))
         } else {
             Self::Drawn(hop.clone())
         }
     }
 
+    #[inline]
+    fn set(&self, call: &mut Call) {
+        call.set_hop(match self {
+            Self::Constant(hop) => *hop,
+            Self::Drawn(hop) => Duration::from_secs_f64(hop.quantile(call.chance(Purpose::Hop))),
+        });
+    }
+}
+
+impl Hops {
+    pub(super) fn new(latencies: &Latencies) -> Self {
+        Self {
+            same_node: latencies.hop_same_node.as_ref().map(Hop::new),
+            same_zone: Hop::new(&latencies.hop),
+            between_zones: latencies.hop_between_zones.as_ref().map(Hop::new),
+            lanes: Vec::new(),
+        }
+    }
+
     /// The run begins.
     pub(super) fn start(&mut self, ctx: &mut Ctx<'_>) {
-        if let Self::Constant(hop, lane) = self {
-            *lane = (!hop.is_zero()).then(|| ctx.queue.add_lane(*hop));
+        let all = [Some(&self.same_zone), self.same_node.as_ref(), self.between_zones.as_ref()];
+        for hop in all.into_iter().flatten() {
+            let Hop::Constant(hop) = hop else { continue };
+            if !hop.is_zero() && self.lanes.iter().all(|(other, _)| other != hop) {
+                self.lanes.push((*hop, ctx.queue.add_lane(*hop)));
+            }
+        }
+    }
+
+    /// The hop between two nodes, if it is not that of one zone (rule N188).
+    fn between(&self, from: NodeId, to: NodeId, cluster: &Cluster) -> Option<&Hop> {
+        let zone = |node: NodeId| cluster.nodes()[node].spec.zone;
+        if from == to {
+            self.same_node.as_ref()
+        } else if zone(from) == zone(to) {
+            None
+        } else {
+            self.between_zones.as_ref()
         }
     }
 }
 
 impl Traffic {
-    /// Draws how long one way takes.
+    /// Draws how long one way takes within a zone.
     #[inline]
     pub(super) fn set_hop(&self, call: &mut Call) {
-        match &self.hop {
-            Hop::Constant(hop, _) => call.set_hop(*hop),
-            Hop::Drawn(hop) => {
-                call.set_hop(Duration::from_secs_f64(hop.quantile(call.chance(Purpose::Hop))));
+        self.hops.same_zone.set(call);
+    }
+
+    /// Draws how long one way takes, now that it is known where the call goes.
+    #[inline]
+    pub(super) fn set_distance(&self, call: &mut Call, cluster: &Cluster) {
+        if self.hops.same_node.is_none() && self.hops.between_zones.is_none() {
+            return;
+        }
+        let from = match call.caller {
+            Caller::Source(_, node) => Some(node),
+            Caller::Call(parent) => {
+                let parent = self.calls.get(parent).and_then(|call| self.servers.get(call.server));
+                parent.map(|server| server.node)
             }
+        };
+        let to = cluster.pod(call.server).and_then(|pod| pod.node);
+        let hop = from.zip(to).and_then(|(from, to)| self.hops.between(from, to, cluster));
+        if let Some(hop) = hop {
+            hop.set(call);
         }
     }
 
     /// Lets an event happen after a hop.
     #[inline]
     pub(super) fn send(&self, hop: Duration, event: Event, ctx: &mut Ctx<'_>) {
-        match self.hop {
-            Hop::Constant(all, Some(lane)) if all == hop => ctx.queue.push_lane(lane, event),
-            Hop::Constant(..) | Hop::Drawn(_) => ctx.after(hop, event),
+        match self.hops.lanes.iter().find(|(all, _)| *all == hop) {
+            Some((_, lane)) => ctx.queue.push_lane(*lane, event),
+            None => ctx.after(hop, event),
         }
     }
 

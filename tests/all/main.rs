@@ -24,6 +24,7 @@ mod house;
 mod jobs;
 mod kubesbs;
 mod manifest_files;
+mod network;
 mod placement;
 mod real_manifests;
 mod real_traffic;
