@@ -300,6 +300,13 @@ impl Machine {
         self.now = now;
         let due: Vec<Slot> =
             self.dues.iter().take_while(|(due, _)| *due <= now).map(|(_, slot)| *slot).collect();
+        // A probe looks at the stored status there and then; what a relist finds at the same
+        // instant gets there through the main loop and the worker, and is later.
+        for slot in &due {
+            while let Some(act) = self.next_act(*slot, now) {
+                self.probe_act(*slot, act, now, host);
+            }
+        }
         for slot in &due {
             self.relist(*slot, now, host);
         }

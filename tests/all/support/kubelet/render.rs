@@ -154,7 +154,8 @@ fn ended(end: Ended) -> Value {
 }
 
 /// The event without its time and place.
-pub(super) fn event(say: Say, container: Option<&Value>, pod: &str) -> Value {
+pub(super) fn event(say: Say, container: Option<&Value>, manifest: &Value) -> Value {
+    let pod = manifest["metadata"]["name"].as_str().unwrap_or_default();
     let text = |key: &str| container.and_then(|c| c[key].as_str()).unwrap_or_default();
     let (name, image) = (text("name"), text("image"));
     let probe = |which| match which {
@@ -199,7 +200,7 @@ pub(super) fn event(say: Say, container: Option<&Value>, pod: &str) -> Value {
         Say::Started => ("Started", "Container started".to_owned()),
         Say::PostStartFailed => ("FailedPostStartHook", "PostStartHook failed".to_owned()),
         Say::PreStopFailed => ("FailedPreStopHook", "PreStopHook failed".to_owned()),
-        Say::Killing(why) => ("Killing", killing(why, container, name)),
+        Say::Killing(why) => ("Killing", killing(why, container, manifest)),
         Say::CrashBackOff => {
             ("BackOff", format!("Back-off restarting failed container {name} in pod {pod}_default"))
         }
@@ -219,12 +220,15 @@ pub(super) fn event(say: Say, container: Option<&Value>, pod: &str) -> Value {
     json!({"reason": reason, "message": message})
 }
 
-fn killing(why: Kill, container: Option<&Value>, name: &str) -> String {
-    let _ = container;
+fn killing(why: Kill, container: Option<&Value>, manifest: &Value) -> String {
+    let own = container.unwrap_or(&Value::Null);
+    let name = own["name"].as_str().unwrap_or_default();
+    let policy = own["restartPolicy"].as_str().or(manifest["spec"]["restartPolicy"].as_str());
+    let again = if policy == Some("Never") { "" } else { ", will be restarted" };
     match why {
         Kill::Stopping => format!("Stopping container {name}"),
-        Kill::Liveness => format!("Container {name} failed liveness probe, will be restarted"),
-        Kill::Startup => format!("Container {name} failed startup probe, will be restarted"),
+        Kill::Liveness => format!("Container {name} failed liveness probe{again}"),
+        Kill::Startup => format!("Container {name} failed startup probe{again}"),
         Kill::PostStart => "FailedPostStartHook".to_owned(),
         Kill::Plain => "killing".to_owned(),
     }

@@ -516,7 +516,7 @@ impl Host for Runtime<'_> {
     fn event(&mut self, slot: Slot, container: Option<u8>, say: Say) {
         let pod = self.at(slot);
         let own = container.map(|container| self.container(pod, container).clone());
-        let mut event = render::event(say, own.as_ref(), &self.pods[pod].name);
+        let mut event = render::event(say, own.as_ref(), &self.pods[pod].manifest);
         event["t"] = json!(millis(self.now));
         event["pod"] = json!(self.pods[pod].name);
         if let (Some(own), Some(at)) = (&own, container) {
