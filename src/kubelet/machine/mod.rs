@@ -406,6 +406,10 @@ impl Machine {
         while let Some(work) = self.work.pop_front() {
             match work {
                 Work::Done(slot, call, outcome) => self.route(slot, call, outcome, now, host),
+                // Last of an instant: what changes in it is written together.
+                Work::Send if self.work.iter().any(|other| !matches!(other, Work::Send)) => {
+                    self.work.push_back(Work::Send);
+                }
                 Work::Send => self.send(host),
                 Work::Pulls => self.pulls(now, host),
                 Work::Kills(slot) if self.find(slot).is_some() => self.kills_over(slot, host),
