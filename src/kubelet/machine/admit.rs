@@ -134,7 +134,7 @@ fn mismatch(
     }
     let taken = |port: &HostPort| {
         let theirs = others.iter().flat_map(|(_, other)| &other.host_ports);
-        theirs.into_iter().any(|other| clash(port, other, names))
+        theirs.into_iter().any(|other| clash(*port, *other, names))
     };
     if spec.host_ports.iter().any(taken) {
         return Some("NodePorts");
@@ -146,7 +146,7 @@ fn mismatch(
     (bad && !is_static).then_some("TaintToleration")
 }
 
-fn clash(one: &HostPort, other: &HostPort, names: &Interner) -> bool {
+fn clash(one: HostPort, other: HostPort, names: &Interner) -> bool {
     let is_any = |ip| matches!(names.resolve(ip), "" | "0.0.0.0");
     one.port == other.port
         && one.protocol == other.protocol

@@ -271,6 +271,7 @@ struct Tally {
 }
 
 impl Tally {
+    #[expect(clippy::fn_params_excessive_bools, reason = "two facts of the pod, asked for once")]
     const fn phase(&self, has_run: bool, is_terminal: bool) -> Phase {
         let is_good = self.stopped == self.succeeded;
         if self.failed_inits > 0 {

@@ -26,17 +26,35 @@ fn own_grace(pod: &Pod, container: u8, why: Kill) -> u64 {
     probe.and_then(|probe| probe.grace).unwrap_or(pod.input.spec.grace).whole_secs()
 }
 
+/// How runs are killed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    /// Seconds they have; `None`: each its own.
+    pub(super) grace: Option<u64>,
+    /// Whether sidecars wait for their turn.
+    pub(super) is_ordered: bool,
+    /// What follows.
+    pub(super) after: AfterKills,
+}
+
+impl How {
+    /// With the grace of its own, nobody waits.
+    pub(super) const fn alone(after: AfterKills) -> Self {
+        Self { grace: None, is_ordered: false, after }
+    }
+}
+
 impl Machine {
     /// Kills runs at once; what follows is in `after`.
     pub(super) fn kill<H: Host>(
         &mut self,
         slot: Slot,
         ids: &[(u32, Kill)],
-        (grace, is_ordered): (Option<u64>, bool),
-        after: AfterKills,
+        how: How,
         now: SimTime,
         host: &mut H,
     ) {
+        let How { grace, is_ordered, after } = how;
         let pod = self.pod_mut(slot);
         pod.kills.clear();
         if let Some(step) = &mut pod.worker.step {

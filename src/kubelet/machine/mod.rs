@@ -135,6 +135,9 @@ impl Machine {
     }
 
     /// The API has a new pod bound to this node. Ends with the pod dispatched or turned away.
+    ///
+    /// # Panics
+    /// If a node ever had more than 2³² pods.
     pub fn pod_added<H: Host>(&mut self, pod: PodInput, now: SimTime, host: &mut H) -> Slot {
         self.now = now;
         let slot = self.free.pop().map_or_else(

@@ -20,7 +20,7 @@ impl Machine {
         let is_global = period.is_zero() || (now >= phase && now.next_tick(phase, period) == now);
         let is_asked = pod.asked.is_some_and(|asked| asked.saturating_add(on_demand) <= now);
         let is_first = pod.relisted != Some(now) || period.is_zero();
-        if !(is_first && is_global) && !is_asked {
+        if !(is_asked || is_first && is_global) {
             return;
         }
         let pod = self.pod_mut(slot);
@@ -136,7 +136,7 @@ impl Machine {
             },
             containers: SmallVec::new(),
         };
-        self.keep(slot, status, false, false);
+        self.keep(slot, status, false);
         self.work.push_back(Work::Look(slot));
     }
 

@@ -56,14 +56,8 @@ fn merge(pod: &Pod, mut status: Status, now: SimTime) -> Status {
 }
 
 impl Machine {
-    /// Keeps a status; a changed one is written.
-    pub(super) fn keep(
-        &mut self,
-        slot: Slot,
-        mut status: Status,
-        is_finished: bool,
-        is_forced: bool,
-    ) {
+    /// Keeps a status; a changed one is written, and the last one of a pod whatever it is.
+    pub(super) fn keep(&mut self, slot: Slot, mut status: Status, is_last: bool) {
         let kept = &mut self.pod_mut(slot).kept;
         if kept.is_dropped {
             return;
@@ -78,8 +72,8 @@ impl Machine {
             keep_since(&mut new.all_restarting, old.all_restarting);
             keep_since(&mut new.disruption, old.disruption);
         }
-        kept.is_finished |= is_finished;
-        if kept.status.as_ref() == Some(&status) && !is_forced {
+        kept.is_finished |= is_last;
+        if kept.status.as_ref() == Some(&status) && !is_last {
             return;
         }
         kept.status = Some(status);
@@ -98,7 +92,7 @@ impl Machine {
         let Some(container) = found.filter(|container| container.ready != ready) else { return };
         container.ready = ready;
         refresh_ready(&pod.input.spec, pod.open_gates, &mut status, now);
-        self.keep(slot, status, false, false);
+        self.keep(slot, status, false);
     }
 
     /// The same of a startup probe.
@@ -109,7 +103,7 @@ impl Machine {
             return;
         };
         container.started = started;
-        self.keep(slot, status, false, false);
+        self.keep(slot, status, false);
     }
 
     /// Begins the next write, if none is under way.

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::actions::{Actions, actions, all, is_init, is_sidecar, nth};
 use super::build::{Basis, close};
 use super::images::Ensured;
+use super::kill::How;
 use super::pod::{AfterKills, Busy, Kind, Pod, Step, Todo};
 use super::runtime::{Run, RunState, Runtime, Sandbox};
 use super::types::{Call, Exit, Host, Kill, Outcome, Say, Slot, Status};
@@ -111,7 +112,7 @@ impl Machine {
         let status = self.status(slot, &seen, false, now, host);
         let is_terminal = status.phase.is_terminal();
         let is_reset = status.conditions.all_restarting.is_some_and(|condition| condition.is_true);
-        self.keep(slot, status, false, false);
+        self.keep(slot, status, false);
         let wait = self.config.volume_wait;
         let pod = self.pod_mut(slot);
         let step = pod.worker.step.as_mut().expect("a step has begun");
@@ -139,7 +140,7 @@ impl Machine {
         if step.is_reset {
             step.todo.push_back(Todo::Reset);
         } else {
-            step.todo = todo(actions(&spec, &step.seen, &pod.probes, is_deleting), &step.seen);
+            step.todo = todo(&actions(&spec, &step.seen, &pod.probes, is_deleting), &step.seen);
             self.prune(slot, host);
         }
         self.work.push_back(Work::Step(slot));
@@ -151,7 +152,7 @@ impl Machine {
         if let Some((reason, message)) = self.pod(slot).worker.verdict {
             super::evict::judge(&mut status, reason, message, now);
         }
-        self.keep(slot, status, false, false);
+        self.keep(slot, status, false);
         let pod = self.pod_mut(slot);
         pod.probes.stop_liveness_and_startup();
         if let Some(step) = &mut pod.worker.step {
@@ -178,7 +179,7 @@ impl Machine {
                 return;
             }
             match step.todo.pop_front() {
-                Some(todo) => self.act(slot, todo, now, host),
+                Some(todo) => self.act(slot, &todo, now, host),
                 None => {
                     self.end_step(slot, now, host);
                     return;
@@ -187,7 +188,7 @@ impl Machine {
         }
     }
 
-    fn act<H: Host>(&mut self, slot: Slot, todo: Todo, now: SimTime, host: &mut H) {
+    fn act<H: Host>(&mut self, slot: Slot, todo: &Todo, now: SimTime, host: &mut H) {
         let pod = self.pod_mut(slot);
         let Some(step) = &mut pod.worker.step else { return };
         step.has_acted = true;
@@ -195,20 +196,26 @@ impl Machine {
             let runs = seen.runs.iter().filter(|run| run.is_running());
             runs.map(|run| (run.id, why)).collect()
         };
-        match todo {
+        match *todo {
             Todo::KillPod => {
                 let ids = running(&step.seen, Kill::Stopping);
                 let grace = pod.worker.grace.filter(|_| step.kind == Kind::Terminating);
                 let is_ordered = pod.input.spec.init_containers.iter().any(|c| c.restart_always);
                 let after = AfterKills::StopSandbox;
-                self.kill(slot, &ids, (grace, is_ordered), after, now, host);
+                self.kill(slot, &ids, How { grace, is_ordered, after }, now, host);
             }
             Todo::Kill(id, why) => {
-                self.kill(slot, &[(id, why)], (None, false), AfterKills::Next, now, host);
+                self.kill(slot, &[(id, why)], How::alone(AfterKills::Next), now, host);
             }
             Todo::Reset => {
                 let ids = running(&step.seen, Kill::Plain);
-                self.kill(slot, &ids, (Some(0), false), AfterKills::Reset, now, host);
+                self.kill(
+                    slot,
+                    &ids,
+                    How { grace: Some(0), is_ordered: false, after: AfterKills::Reset },
+                    now,
+                    host,
+                );
             }
             Todo::Sandbox(attempt) => {
                 step.busy = Some(Busy::Sandbox(attempt));
@@ -295,7 +302,7 @@ impl Machine {
                     condition.is_true = true;
                     condition.since = now.floor_secs();
                 }
-                self.keep(slot, status, false, false);
+                self.keep(slot, status, false);
             }
         } else {
             step.has_failed = true;
@@ -480,7 +487,7 @@ impl Machine {
         }
         host.event(slot, Some(container), Say::PostStartFailed);
         let after = AfterKills::HookFailed(container);
-        self.kill(slot, &[(id, Kill::PostStart)], (None, false), after, now, host);
+        self.kill(slot, &[(id, Kill::PostStart)], How::alone(after), now, host);
     }
 
     /// A container could not be started: a regular init container ends the list.
@@ -516,7 +523,7 @@ impl Machine {
                 let seen = self.pod(slot).runtime.clone();
                 self.pod_mut(slot).probes.remove();
                 let status = self.status(slot, &seen, true, now, host);
-                self.keep(slot, status, false, false);
+                self.keep(slot, status, false);
                 let loops = self.config.volume_loop;
                 let phase = self.config.sync_phase;
                 let pod = self.pod_mut(slot);
@@ -530,10 +537,10 @@ impl Machine {
             Kind::Terminated => {
                 let seen = step.seen;
                 let mut status = self.status(slot, &seen, true, now, host);
-                self.keep(slot, status.clone(), false, false);
+                self.keep(slot, status.clone(), false);
                 let spec = Arc::clone(&self.pod(slot).input.spec);
                 close(&spec, &mut status);
-                self.keep(slot, status, true, true);
+                self.keep(slot, status, true);
                 self.pod_mut(slot).worker.is_over = true;
             }
         }
@@ -570,7 +577,7 @@ impl Machine {
 }
 
 /// What the actions are, one after another.
-fn todo(actions: Actions, seen: &Runtime) -> VecDeque<Todo> {
+fn todo(actions: &Actions, seen: &Runtime) -> VecDeque<Todo> {
     let mut todo = VecDeque::new();
     if actions.kill_pod {
         let is_something = seen.sandbox.is_some() || !seen.runs.is_empty();

@@ -76,7 +76,7 @@ impl<'a> World<'a> {
         for draw in outcome["requeue"].as_array().into_iter().flatten() {
             let drawn = (at(draw, "t"), ms(draw, "after_ms"));
             let pod = text(draw, "pod").expect("a pod").to_owned();
-            host.draws.entry(pod).or_insert_with(VecDeque::new).push_back(drawn);
+            host.draws.entry(pod).or_default().push_back(drawn);
         }
         for op in case["ops"].as_array().into_iter().flatten() {
             host.plan(at(op, "t"), Happening::Op(op.clone()));
