@@ -1,4 +1,5 @@
-//! The autoscalers: HorizontalPodAutoscaler, VerticalPodAutoscaler.
+//! The autoscalers: HorizontalPodAutoscaler, VerticalPodAutoscaler, and the Cluster Autoscaler as
+//! pure code.
 //!
 //! ```text
 //! metrics of pods ─► replica_calculator ─► combine ─► behavior (stabilise, limit) ─► spec.replicas
@@ -8,6 +9,7 @@
 //! controller only reads the cluster and writes the result.
 
 pub mod behavior;
+pub mod cluster_autoscaler;
 mod hpa;
 mod hpa_metrics;
 pub mod replica_calculator;

@@ -31,6 +31,12 @@ pub fn exp_m1(x: f64) -> f64 {
     libm::expm1(x)
 }
 
+/// Hyperbolic tangent.
+#[must_use]
+pub fn tanh(x: f64) -> f64 {
+    libm::tanh(x)
+}
+
 /// The logarithm to base 2.
 pub fn log2(x: f64) -> f64 {
     libm::log2(x)

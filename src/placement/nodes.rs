@@ -308,6 +308,65 @@ impl Nodes {
         gone
     }
 
+    /// Adds a node at the end of the walk, whatever its zone: for a simulation that has an order of
+    /// its own. Such a table is not changed by [`Self::add`] and [`Self::remove`].
+    ///
+    /// # Panics
+    /// If it is there already.
+    pub fn append(&mut self, node: NodeId, state: NodeState) {
+        self.attach(node, state, self.order.len());
+    }
+
+    /// Adds a node with its pods at a place of the walk, as [`Self::append`] does.
+    ///
+    /// # Panics
+    /// If it is there already.
+    pub fn attach(&mut self, node: NodeId, state: NodeState, place: usize) {
+        assert!(self.get(node).is_none(), "{node:?} is added twice");
+        self.by_name.insert(state.spec.name, node);
+        self.order.insert(place, node);
+        self.lines.insert(place, Line::of(&state));
+        *self.states.grow_to(node) = Some(state);
+        self.number_from(place);
+    }
+
+    /// Takes a node out, with its pods and its place in the walk: the inverse of [`Self::attach`].
+    pub fn detach(&mut self, node: NodeId) -> Option<(NodeState, usize)> {
+        let place = self.position(node)?;
+        let state = self.states.get_mut(node).and_then(Option::take)?;
+        self.by_name.remove(&state.spec.name);
+        self.order.remove(place);
+        self.lines.remove(place);
+        self.position[node] = ABSENT;
+        self.number_from(place);
+        Some((state, place))
+    }
+
+    fn number_from(&mut self, place: usize) {
+        for (at, node) in self.order.iter().enumerate().skip(place) {
+            while self.position.len() <= node.index() {
+                self.position.push(ABSENT);
+            }
+            self.position[*node] = cast::u32_of(at);
+        }
+        self.log.restart(self.order.len());
+    }
+
+    /// Counts a pod no longer, and says which of its node's it was: what [`Self::put_pod`] undoes.
+    pub fn take_pod(&mut self, node: NodeId, pod: PodRef) -> Option<(PlacedPod, usize)> {
+        let at = self.get(node)?.pods.iter().position(|placed| placed.pod == pod)?;
+        Some((self.remove_pod(node, pod)?, at))
+    }
+
+    /// Counts a pod as the one of this number on its node.
+    pub fn put_pod(&mut self, node: NodeId, pod: PlacedPod, at: usize) {
+        self.add_pod(node, pod);
+        if let Some(state) = self.states.get_mut(node).and_then(Option::as_mut) {
+            let last = state.pods.len() - 1;
+            state.pods[at.min(last)..].rotate_right(1);
+        }
+    }
+
     fn changed(&mut self, node: NodeId) {
         self.images.touch(node);
         let Some(at) = self.position(node) else {

@@ -12,6 +12,7 @@ mod kubectl;
 mod kubelet;
 mod label_selectors;
 mod network;
+mod node_autoscaling;
 mod node_lifecycle;
 mod node_selectors;
 mod objects;

@@ -1,0 +1,137 @@
+//! Nodes and pods of a simulation, searched as the autoscaler searches them.
+//!
+//! Source: kubernetes/autoscaler cluster-autoscaler 1.36 simulator/clustersnapshot/predicate
+//! `RunFiltersUntilPassingNode`, `RunFiltersOnNode` (rule A130).
+
+use std::sync::Arc;
+
+use crate::base::Interner;
+use crate::model::{NodeId, PodRef, Profile};
+use crate::placement::{
+    Applicant, Catalog, NodeState, Nodes, Nominator, PlacedPod, PodInfo, Rejection, World, plugins,
+};
+
+/// A fork is a clone of `nodes`; where the last search ended outlives forks.
+#[derive(Debug)]
+pub(super) struct Snapshot<'a> {
+    pub(super) nodes: Nodes,
+    /// Where the last search ended; the next begins after it.
+    pub(super) last: usize,
+    next: u32,
+    profile: &'a Profile,
+    catalog: &'a Catalog,
+    nominator: Nominator,
+}
+
+/// A pod that a search is for.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) pod: PodRef,
+    pub(super) info: Arc<PodInfo>,
+}
+
+/// Why a pod does not go on a node.
+pub(super) type Refusal = Option<Rejection>;
+
+impl Wanted {
+    fn applicant(&self) -> Applicant {
+        let info = Arc::clone(&self.info);
+        Applicant { pod: self.pod, info, nominated: None, pinned: None }
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    pub(super) fn new(last: usize, profile: &'a Profile, catalog: &'a Catalog) -> Self {
+        let (nodes, nominator) = (Nodes::new(), Nominator::default());
+        Self { nodes, last, next: 0, profile, catalog, nominator }
+    }
+
+    fn world<'b>(&'b self, names: &'b Interner) -> World<'b> {
+        World {
+            nodes: &self.nodes,
+            catalog: self.catalog,
+            nominator: &self.nominator,
+            profile: self.profile,
+            percentage: 100,
+            policies: &[],
+            names,
+        }
+    }
+
+    /// Adds a node of the cluster.
+    pub(super) fn enter(&mut self, node: NodeId, state: NodeState) {
+        self.next = self.next.max(node.number() + 1);
+        self.nodes.append(node, state);
+    }
+
+    /// Adds a node that is only thought of.
+    pub(super) fn imagine(&mut self, state: NodeState) -> NodeId {
+        let node = NodeId::new(self.next);
+        self.next += 1;
+        self.nodes.append(node, state);
+        node
+    }
+
+    /// Puts a pod on the first node after that of the last search that takes it.
+    pub(super) fn put_anywhere(
+        &mut self,
+        of: &Wanted,
+        takes_part: impl Fn(NodeId) -> bool,
+        names: &Interner,
+    ) -> Option<NodeId> {
+        let (at, node) = self.find(of, takes_part, names)?;
+        self.last = at;
+        self.nodes.add_pod(node, PlacedPod::new(of.pod, Arc::clone(&of.info)));
+        Some(node)
+    }
+
+    fn find(
+        &self,
+        of: &Wanted,
+        takes_part: impl Fn(NodeId) -> bool,
+        names: &Interner,
+    ) -> Option<(usize, NodeId)> {
+        let (of, world) = (of.applicant(), self.world(names));
+        let found = plugins::pre_filter(&of, &world);
+        if found.rejection.is_some() {
+            return None;
+        }
+        let order = self.nodes.order();
+        let places = (0..order.len()).map(|step| (self.last + 1 + step) % order.len());
+        let fits = |at: &usize| {
+            let (node, state) = (order[*at], self.nodes.state(order[*at]));
+            let named = |(list, _): &(Vec<_>, _)| list.contains(&state.spec.name);
+            !state.spec.unschedulable
+                && takes_part(node)
+                && found.names.as_ref().is_none_or(named)
+                && plugins::filter(&found.state, &of, state, &world).is_ok()
+        };
+        { places }.find(fits).map(|at| (at, order[at]))
+    }
+
+    /// Whether a node takes a pod.
+    pub(super) fn check(&self, of: &Wanted, node: NodeId, names: &Interner) -> Result<(), Refusal> {
+        let (of, world) = (of.applicant(), self.world(names));
+        let found = plugins::pre_filter(&of, &world);
+        if let Some(why) = found.rejection {
+            return Err(Some(why.rejection));
+        }
+        let state = self.nodes.state(node);
+        if found.names.is_some_and(|(list, _)| !list.contains(&state.spec.name)) {
+            return Err(None);
+        }
+        plugins::filter(&found.state, &of, state, &world).map_err(Some)
+    }
+
+    /// Puts a pod on a node if it takes it.
+    pub(super) fn put(
+        &mut self,
+        of: &Wanted,
+        node: NodeId,
+        names: &Interner,
+    ) -> Result<(), Refusal> {
+        self.check(of, node, names)?;
+        self.nodes.add_pod(node, PlacedPod::new(of.pod, Arc::clone(&of.info)));
+        Ok(())
+    }
+}
