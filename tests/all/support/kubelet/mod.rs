@@ -3,7 +3,6 @@
 mod render;
 mod runtime;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use seatrial::api::{Lowering, lower_node, lower_pod_spec};
