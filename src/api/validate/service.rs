@@ -37,7 +37,6 @@ pub(super) fn validate_service(object: &Value, found: &mut Found) {
         }
     }
     ports(spec, kind, &at.field("ports"), found);
-    topology_hints(object, found);
     labels(&at.field("selector"), &spec["selector"], found);
     affinity(spec, &at, found);
     if kind != "ExternalName" {
@@ -227,19 +226,6 @@ fn traffic(spec: &Value, kind: &str, at: &At<'_>, found: &mut Found) {
     }
     const NEAR: [&str; 3] = ["PreferClose", "PreferSameZone", "PreferSameNode"];
     one_of(&at.field("trafficDistribution"), &spec["trafficDistribution"], &NEAR, found);
-}
-
-/// The older way to ask for `trafficDistribution`.
-fn topology_hints(object: &Value, found: &mut Found) {
-    let at = At::ROOT.field("metadata.annotations");
-    for key in ["service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints"]
-    {
-        let mode = text(&object["metadata"]["annotations"][key]);
-        if mode.eq_ignore_ascii_case("auto") {
-            let message = format!("{key} is not modelled: calls go to pods in all zones");
-            found.add(&at.key(key), Reason::NotModelled, message);
-        }
-    }
 }
 
 fn ports(spec: &Value, kind: &str, at: &At<'_>, found: &mut Found) {
