@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::names;
-use super::super::problem::{At, Found, Reason};
+use super::super::problem::{At, Found};
 use super::super::read::{is_set, items, text};
 use super::{against, labels, one_of, port_number, port_or_name, show};
 
