@@ -92,6 +92,7 @@ fn is_zero(law: &Distribution) -> bool {
 mod tests {
     use super::*;
 
+    /// Rules C12 and C14: 20 requests a second after a burst of 30, by one bucket of the controller.
     #[test]
     fn thirty_writes_go_at_once_and_then_twenty_a_second() {
         let latencies = Latencies { limited_clients: true, ..Latencies::ideal() };

@@ -409,7 +409,7 @@ pub struct Ended {
     pub finished: Option<SimTime>,
 }
 
-/// An event, by what it says; [`Say::reason`] and [`Say::message`] word it.
+/// An event, by what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Say {
     /// Pulling.

@@ -1,5 +1,5 @@
 //! Which endpoints a proxy uses, and what its rules make of connections (rules N156 to N159, N161,
-//! N162).
+//! N162, C182).
 
 use seatrial::base::{Duration, Interner, SimTime};
 use seatrial::network::health::service_answer;
