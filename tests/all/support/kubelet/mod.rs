@@ -21,6 +21,9 @@ const STEPS_MAX: u32 = 2_000;
 /// A pod object, and what runs of it.
 #[derive(Debug)]
 struct PodRow {
+    /// As the case's operations name it.
+    key: String,
+    /// As its object is named: a name may be used again.
     name: String,
     manifest: Value,
     spec: Arc<PodSpec>,

@@ -316,8 +316,14 @@ fn part(
     is_unordered: bool,
 ) -> Option<(u64, String)> {
     let order = |list: Vec<Value>| {
-        let mut list: Vec<(u64, String)> =
-            list.iter().map(|v| (v["t"].as_u64().unwrap_or(0), v.to_string())).collect();
+        let time = |v: &Value| v["t"].as_u64().unwrap_or(0);
+        let mut list = list;
+        if !is_unordered {
+            // Several pods of one instant come in any order; those of one pod keep theirs.
+            let pod = |v: &Value| v["pod"].as_str().map(str::to_owned);
+            list.sort_by_key(|v| (time(v), pod(v)));
+        }
+        let mut list: Vec<(u64, String)> = list.iter().map(|v| (time(v), v.to_string())).collect();
         if is_unordered {
             list.sort();
         }

@@ -10,6 +10,7 @@ use seatrial::kubelet::machine::{
 use seatrial::model::NodeSpec;
 use serde_json::{Value, json};
 
+use super::super::corpus::text;
 use super::{PodRow, Told, lower, ms, render};
 
 /// Something of the world that is due.
@@ -125,15 +126,17 @@ impl<'a> Runtime<'a> {
 
     /// The pod of this name that the API has.
     pub(super) fn live(&self, name: &str) -> Option<usize> {
-        self.pods.iter().rposition(|row| row.name == name).filter(|at| !self.pods[*at].is_gone)
+        self.pods.iter().rposition(|row| row.key == name).filter(|at| !self.pods[*at].is_gone)
     }
 
     pub(super) fn create(&mut self, name: &str) -> usize {
         let manifest = self.case["pods"][name].clone();
         let spec = lower(&manifest, &mut self.names);
         let count = spec.init_containers.len() + spec.containers.len();
+        let own = text(&manifest["metadata"], "name").map(str::to_owned);
         self.pods.push(PodRow {
-            name: name.to_owned(),
+            key: name.to_owned(),
+            name: own.unwrap_or_else(|| name.to_owned()),
             manifest,
             spec: Arc::new(spec),
             slot: None,
