@@ -340,12 +340,16 @@ fn pool(model: &Model) -> (Value, u32) {
     (pool, u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// What every key of a Secret holds that stands in: `stand-in` in base64.
+const SECRET: &str = "c3RhbmQtaW4=";
+
 /// Objects that the manifests name and do not bring: Secrets, ConfigMaps, claims, and a storage
 /// class for claims that name none.
 fn missing(model: &Model) -> Vec<Value> {
     let names = &*model.names;
     let mut all = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut stand_ins = BTreeMap::new();
     let mut classes: BTreeSet<&str> = BTreeSet::new();
     let class_of = |class: Option<Symbol>| class.map(|class| names.resolve(class));
     for (template, _) in counts(model) {
@@ -359,8 +363,16 @@ fn missing(model: &Model) -> Vec<Value> {
             let there = if config.is_secret { &model.secrets } else { &model.config_maps };
             let name = ObjectName { namespace, name: config.name };
             let kind = if config.is_secret { "Secret" } else { "ConfigMap" };
-            if !there.contains(&name) && seen.insert((kind, name)) {
+            if there.contains(&name) {
+                continue;
+            }
+            let at = *stand_ins.entry((kind, name)).or_insert_with(|| {
                 all.push(object(kind, config.name));
+                all.len() - 1
+            });
+            if let Some(key) = config.key {
+                let value = if config.is_secret { SECRET } else { "stand-in" };
+                all[at]["data"][names.resolve(key)] = json!(value);
             }
         }
         for volume in &template.spec.volumes {
