@@ -131,11 +131,7 @@ fn question(arguments: &Arguments, base: &Ready) -> Result<(Goal, Vec<Expect>), 
     }
     let mut lines = Vec::new();
     for line in &arguments.subject_to {
-        let read = Expect::parse(line).and_then(|read| {
-            read.check(&known)?;
-            Ok(read)
-        });
-        match read {
+        match Expect::read(line, &known) {
             Ok(read) => lines.push(read),
             Err(error) => wrong(line, &error.message, error.hint.as_deref()),
         }

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::Exit;
 use super::output::{Progress, note, say, show};
+use crate::base::cast;
 use crate::experiment::{self, Experiment, Options};
 use crate::model::Model;
 use crate::recorder::Wants;
@@ -66,9 +67,14 @@ impl Settings {
 
     /// How many replications at once: all processors unless somebody says otherwise.
     pub(super) fn jobs(&self) -> usize {
-        let all = std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.map_or(all, |jobs| usize::try_from(jobs).unwrap_or(usize::MAX))
+        jobs(self.jobs)
     }
+}
+
+/// As many as are wanted, else all processors.
+pub(super) fn jobs(wanted: Option<u32>) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.map_or_else(all, cast::usize_of)
 }
 
 /// A scenario that was read, with its expectations.
@@ -127,11 +133,7 @@ pub(super) fn expectations(loaded: &mut Loaded) -> Vec<Expect> {
     let known = known_paths(&loaded.model);
     let mut expect = Vec::new();
     for line in &loaded.expect {
-        let read = Expect::parse(&line.value).and_then(|expect| {
-            expect.check(&known)?;
-            Ok(expect)
-        });
-        match read {
+        match Expect::read(&line.value, &known) {
             Ok(read) => expect.push(read),
             Err(error) => loaded.found.push(wrong_line(line, error)),
         }

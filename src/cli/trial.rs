@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::Exit;
 use super::output::{note, say, show};
+use super::run::jobs;
 use crate::experiment::trial::{How, Kind, TrialError, conduct, scenario};
 use crate::manifest::Loader;
 use crate::scenario::plain::Plain;
@@ -114,13 +115,12 @@ fn run(common: &Common, kind: Kind) -> Exit {
         note("help: calls need a Service whose selector matches the labels of a pod template");
         return Exit::BadInput;
     }
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
     let how = How {
         kind,
         rate: common.rate,
         seeds: common.seeds,
         seed: common.seed,
-        jobs: common.jobs.map_or(all, |jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
+        jobs: jobs(common.jobs),
         checks: common.check,
         tries: !common.no_advice,
     };

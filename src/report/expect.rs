@@ -112,6 +112,16 @@ impl Expect {
         })
     }
 
+    /// Reads a line and checks it against the paths that a run of the model has.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`] and [`Self::check`].
+    pub fn read(text: &str, known: &Metrics) -> Result<Self, ExpectError> {
+        let read = Self::parse(text)?;
+        read.check(known)?;
+        Ok(read)
+    }
+
     /// Whether the path is one of those that a run of the model has, and its unit that of the
     /// value: before the run. See [`super::known_paths`].
     ///

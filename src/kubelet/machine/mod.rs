@@ -50,7 +50,7 @@ use runtime::RunState;
 use sender::Sender;
 use smallvec::SmallVec;
 
-use crate::base::SimTime;
+use crate::base::{SimTime, cast};
 
 /// Period of the container garbage collection (rule N103).
 const GARBAGE: crate::base::Duration = crate::base::Duration::mins(1);
@@ -107,7 +107,7 @@ impl Machine {
     }
 
     fn find(&self, slot: Slot) -> Option<&Pod> {
-        self.pods.get(usize::try_from(slot.0).ok()?)?.as_deref()
+        self.pods.get(cast::usize_of(slot.0))?.as_deref()
     }
 
     fn pod(&self, slot: Slot) -> &Pod {
@@ -115,7 +115,7 @@ impl Machine {
     }
 
     fn pod_mut(&mut self, slot: Slot) -> &mut Pod {
-        let at = usize::try_from(slot.0).expect("a slot");
+        let at = cast::usize_of(slot.0);
         self.pods[at].as_deref_mut().expect("a pod that is known")
     }
 
@@ -150,7 +150,7 @@ impl Machine {
         let others: Vec<Slot> = self.slots();
         let others: Vec<Slot> =
             others.into_iter().filter(|other| worker::is_active(self.pod(*other))).collect();
-        let at = usize::try_from(slot.0).expect("a slot");
+        let at = cast::usize_of(slot.0);
         let is_deleting = pod.deletion.is_some();
         self.pods[at] = Some(Box::new(Pod::new(pod, host.has_volumes(slot))));
         if !is_deleting && let Some(rejection) = host.rejection(slot, &others) {
@@ -527,7 +527,7 @@ impl Machine {
     }
 
     fn forget<H: Host>(&mut self, slot: Slot, host: &mut H) {
-        let at = usize::try_from(slot.0).expect("a slot");
+        let at = cast::usize_of(slot.0);
         if let Some(due) = self.pod(slot).due {
             self.dues.remove(&(due, slot));
         }
