@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Exit;
 use super::output::{Progress, note, say};
-use super::run::{Ready, Settings, ready, ready_with};
+use super::run::{Ready, Settings, cannot_write, ready, ready_with};
 use crate::experiment::advise::{self, Candidate, Options};
 use crate::report::candidates::{Goal, Search};
 use crate::report::expect::{self, Expect};
@@ -101,10 +101,7 @@ fn print(found: &Search, arguments: &Arguments, name: &str, seed: u64) -> Result
             Ok(()) => {
                 note(&format!("wrote {}/ (advise.json, summary.txt, charts)", target.display()));
             }
-            Err(error) => {
-                note(&format!("error: cannot write {}: {error}", target.display()));
-                return Err(Exit::Io);
-            }
+            Err(error) => return Err(cannot_write(&target, &error)),
         }
     }
     match say(if arguments.json { &json } else { &text }) {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Exit;
 use super::output::{note, say};
-use super::run::{Settings, experiment, ready};
+use super::run::{Settings, cannot_write, experiment, ready};
 use crate::experiment;
 use crate::recorder::Wants;
 use crate::report::files::Folder;
@@ -66,10 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             .and_then(|folder| folder.finish_comparison(&comparison, names, seeds.0));
         match written {
             Ok(what) => note(&format!("wrote {}/ ({})", target.display(), what.text())),
-            Err(error) => {
-                note(&format!("error: cannot write {}: {error}", target.display()));
-                return Exit::Io;
-            }
+            Err(error) => return cannot_write(&target, &error),
         }
     }
     match arguments.json {

@@ -243,7 +243,8 @@ fn results(
     Ok(Printed { text: if arguments.json { json } else { text }, is_met })
 }
 
-fn cannot_write(target: &Path, error: &io::Error) -> Exit {
+/// Says that results cannot be written there.
+pub(super) fn cannot_write(target: &Path, error: &io::Error) -> Exit {
     note(&format!("error: cannot write {}: {error}", target.display()));
     Exit::Io
 }
