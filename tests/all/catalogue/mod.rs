@@ -1,0 +1,161 @@
+//! The catalogue of causes (rules N460 to N491) as a table: each cause makes calls fail, its
+//! mitigation brings them to none, and what is no mitigation does not help.
+//!
+//! Every row is run over the same seeds, as it is and with each change. "None" is none in any run;
+//! "does not help" is more than half of what failed before, on average. What is not a matter of
+//! failing or not is in `figures`.
+
+mod figures;
+mod table;
+
+use std::sync::Arc;
+
+use seatrial::experiment::{Experiment, Options, run};
+use seatrial::manifest::Loader;
+use seatrial::scenario::{Place, load};
+
+use table::{DRAINS, GRACE_60, KEEPS_ALL, Measure, Row, SLEEP_15, TABLE};
+
+const SEEDS: u32 = 6;
+
+const SCENARIO: &str = "apiVersion: seatrial/v1
+kind: Scenario
+name: catalogue
+cluster:
+  nodes: [{ pool: workers, count: 4, allocatable: { cpu: 16, memory: 64Gi } }]
+  latencies: measured-small
+apply: [web.yaml]
+behaviors:
+  - { for: deployment/web, start: 2s, serve: { hold: 20ms } }
+traffic:
+  - { name: users, to: service/web, rate: 200/s }
+timeline:
+  - { at: 60s, run: kubectl rollout restart deployment/web }
+run: { until: 4m, seed: 11, warmup: 50s }
+";
+
+const BUDGET: &str = "apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: { name: web }
+spec: { maxUnavailable: 1, selector: { matchLabels: { app: web } } }
+";
+
+/// Runs the plain rollout with assignments laid over it.
+fn experiment(sets: &[&str], seeds: u32) -> Experiment {
+    let web = crate::support::WEB.replace("REPLICAS", "4").replace(
+        "ports: [{ containerPort: 8080 }]",
+        "ports: [{ containerPort: 8080 }]
+          readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }",
+    );
+    let front = web.replace("web", "front");
+    let files = [
+        ("scenario.yaml", SCENARIO),
+        ("web.yaml", web.as_str()),
+        ("front.yaml", front.as_str()),
+        ("budget.yaml", BUDGET),
+    ];
+    let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let loaded = load(&place, &sets).unwrap_or_else(|refused| {
+        panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
+    });
+    let model = Arc::clone(&loaded.model);
+    let options = Options { replications: seeds, jobs: 2, ..Options::of(&model) };
+    run(&model, options, &|_| {}).expect("within all limits")
+}
+
+/// A number of the calls to `web`: its mean, and the most of any run.
+fn calls(of: &Experiment, what: &str) -> (f64, f64) {
+    let number = of.summary.get(&["services", "web", "calls", what]).expect("counted");
+    let most = number.runs.iter().flatten().copied().fold(0.0, f64::max);
+    (number.value.expect("calls were made"), most)
+}
+
+/// Runs one row; what is wrong with it.
+fn judge(row: &Row) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let name = row.rule;
+    let what = match row.measure {
+        Measure::Failed(_) => "failed",
+        Measure::Slow => "slow",
+    };
+    let before = experiment(row.cause, SEEDS);
+    let (mean, _) = calls(&before, what);
+    if let Measure::Failed(causes) = row.measure {
+        let by =
+            |cause: &&str| before.summary.value(&["services", "web", "calls", "by_cause", cause]);
+        let of_causes: f64 = causes.iter().filter_map(by).sum();
+        println!("{name}: {mean:.1} failed, {of_causes:.1} by {causes:?}");
+        if of_causes < 0.9 * mean {
+            wrong.push(format!("{name}: {mean} failed, {of_causes} by its causes"));
+        }
+    } else {
+        println!("{name}: {mean:.1} slow");
+    }
+    if mean < 1.0 {
+        wrong.push(format!("{name}: {mean} {what}"));
+    }
+    let with = |more: &[&str]| calls(&experiment(&[row.cause, more].concat(), SEEDS), what);
+    for change in row.helps {
+        let (left, most) = with(change);
+        println!("    {change:?}: {left:.2}, at most {most}");
+        if most > 0.0 {
+            wrong.push(format!("{name}: {left} still {what} with {change:?}"));
+        }
+    }
+    for change in row.wrong {
+        let (left, _) = with(change);
+        println!("    no help, {change:?}: {left:.2}");
+        if left < mean / 2.0 {
+            wrong.push(format!("{name}: {change:?} helps: {left} of {mean}"));
+        }
+    }
+    wrong
+}
+
+/// Judges every third row. `SEATRIAL_RULE` names one.
+fn judge_third(first: usize) {
+    let only = std::env::var_os("SEATRIAL_RULE").unwrap_or_default();
+    let only = only.to_string_lossy();
+    let rows = TABLE.iter().skip(first).step_by(3).filter(|row| row.rule.contains(&*only));
+    let wrong: Vec<String> = rows.flat_map(judge).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_cause_fails_calls_and_its_mitigation_alone_ends_that_1() {
+    judge_third(0);
+}
+
+#[test]
+fn each_cause_fails_calls_and_its_mitigation_alone_ends_that_2() {
+    judge_third(1);
+}
+
+#[test]
+fn each_cause_fails_calls_and_its_mitigation_alone_ends_that_3() {
+    judge_third(2);
+}
+
+/// Rule N491, the control: nothing fails where all is as it should be, of half a million calls in
+/// each of two profiles (the rule asks for a million in each).
+#[test]
+fn the_control_loses_nothing() {
+    for profile in ["measured-small", "measured-medium"] {
+        let sets = [
+            SLEEP_15,
+            GRACE_60,
+            DRAINS,
+            KEEPS_ALL,
+            "traffic[0].rate=500/s",
+            &format!("cluster.latencies={profile}"),
+        ];
+        let experiment = experiment(&sets, SEEDS);
+        let total = experiment.summary.value(&["services", "web", "calls", "total"]);
+        let made = total.expect("counted") * f64::from(SEEDS);
+        let failed = calls(&experiment, "failed");
+        println!("{profile}: {made} calls, {failed:?} failed a run and at most");
+        assert!(made > 5e5, "{made} calls");
+        assert!(failed.1 <= 0.0, "{profile}: {failed:?} failed");
+    }
+}
