@@ -133,6 +133,7 @@ fn run_world(setup: Setup, calls: f64) -> Measured {
         scheduler: Box::new(Off),
         kubelet: Box::new(Off),
         nodes: Box::new(Off),
+        cloud: Box::new(Off),
         traffic: Box::new(Traffic::new(&model, &streams)),
         generators: Box::new(Off),
         controllers: Vec::new(),

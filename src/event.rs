@@ -6,7 +6,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::base::{Ref, id_type};
-use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef, SourceId};
+use crate::model::{GeneratorId, GroupId, InstanceRef, NodeId, ObjectKey, PodRef, SourceId};
 
 id_type!(ControllerId, "A controller, by its place in the registry.");
 id_type!(WriteId, "A write on its way to the API server.");
@@ -59,8 +59,49 @@ pub enum Event {
         /// What.
         step: DrainStep,
     },
+    /// Something with the cloud.
+    Cloud(CloudEvent),
     /// A sample of the series.
     Sample,
+}
+
+/// What happens in the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudEvent {
+    /// A group makes or deletes machines until it has its target size.
+    Fill(GroupId),
+    /// A step in the life of a machine.
+    Instance {
+        /// Which.
+        instance: InstanceRef,
+        /// What.
+        step: InstanceStep,
+    },
+    /// The cloud's controller looks for Nodes whose machines are gone.
+    Sweep,
+    /// A node is drained because its machine is about to be interrupted.
+    Drain(InstanceRef),
+}
+
+/// Steps in the life of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceStep {
+    /// The cloud answers whether it can be had.
+    Create,
+    /// Its Node is registered.
+    Register,
+    /// Its kubelet says that it is ready.
+    Ready,
+    /// The cloud says that it will want it back.
+    Notice,
+    /// The cloud takes it back.
+    Reclaim,
+    /// It has been down for long: its group replaces it.
+    Heal,
+    /// It is off.
+    End,
+    /// A launch that failed is given up, so that the group tries again.
+    GiveUp,
 }
 
 /// What happens in a drain; pods are counted within the node that has its turn.
@@ -195,7 +236,7 @@ const _: () = assert!(size_of::<Event>() <= 16);
 pub const fn rank(event: &Event) -> u8 {
     match event {
         Event::Write(_) => 0,
-        Event::Node { .. } => 1,
+        Event::Node { .. } | Event::Cloud(_) => 1,
         Event::Kubelet { .. } => 2,
         Event::Traffic(event) => match event {
             TrafficEvent::HoldEnds(_) | TrafficEvent::Work(_) => 3,

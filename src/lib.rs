@@ -9,6 +9,7 @@ pub mod autoscalers;
 pub mod base;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod cloud;
 pub mod cluster;
 pub mod controllers;
 pub mod drain;

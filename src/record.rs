@@ -2,7 +2,7 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::base::{Duration, SimTime, Symbol};
+use crate::base::{Duration, Money, SimTime, Symbol};
 use crate::model::{HpaId, ObjectName, ServiceId, SourceId, Workload};
 
 /// The name of a pod, made only when somebody reads it.
@@ -106,6 +106,33 @@ pub struct PodRecord {
     /// Message of the last failed attempt to place it; `None`: the first attempt placed it, or
     /// there was none.
     pub message: Option<String>,
+}
+
+/// The life of a machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineRecord {
+    /// The name of its node.
+    pub name: Symbol,
+    /// The pool or group that it came from; the empty symbol for a node from a manifest.
+    pub pool: Symbol,
+    /// Its type, if it is a machine of the cloud.
+    pub kind: Option<Symbol>,
+    /// Its zone.
+    pub zone: Option<Symbol>,
+    /// Whether it is a spot machine.
+    pub is_spot: bool,
+    /// What an hour of it costs.
+    pub price: Money,
+    /// When it was asked for.
+    pub requested: SimTime,
+    /// Since when it ran, and was paid for.
+    pub running: SimTime,
+    /// When its Node was Ready for the first time.
+    pub ready: Option<SimTime>,
+    /// When the notice of its interruption came.
+    pub noticed: Option<SimTime>,
+    /// When it was off; `None`: it ran at the end of the run.
+    pub ended: Option<SimTime>,
 }
 
 /// A Kubernetes Event: a row of `events.csv`.

@@ -35,6 +35,7 @@ impl Cluster {
             names,
             now: SimTime::ZERO,
             nodes: IdVec::new(),
+            cloud: super::Cloud::default(),
             pods: Slots::new(),
             serving: IdVec::new(),
             metrics: IdVec::new(),
@@ -83,6 +84,7 @@ impl Cluster {
             let node = self.add_node(spec.clone());
             changes.push(Change::Node { node, what: NodeChange::Added });
         }
+        self.add_groups(model);
         for spec in &model.services {
             self.add_service(spec, changes);
         }
@@ -116,6 +118,7 @@ impl Cluster {
         let node = self.nodes.push(Node {
             spec,
             created: self.now,
+            first_ready: Some(self.now),
             ready: true,
             condition: Readiness::True,
             reported: None,
@@ -124,6 +127,8 @@ impl Cluster {
             zone,
             is_up: true,
             is_gone: false,
+            gone_at: None,
+            is_machine: false,
             pods: Vec::new(),
             requested: crate::model::Resources::default(),
             nonzero_requested: Default::default(),
@@ -294,6 +299,16 @@ impl Cluster {
             Write::Lease { node, renewed } => self.nodes[node].lease = Some(renewed),
             Write::NodeUp { node, is_up } => self.set_up(node, is_up, changes),
             Write::MarkUnready { pod } => self.mark_unready(pod, changes),
+            Write::Retarget { group, by } => self.retarget(group, by, changes),
+            Write::Launch(launch) => self.launch(*launch, changes),
+            Write::DeleteInstances { instances, lowers_target } => {
+                self.delete_instances(&instances, lowers_target, changes);
+            }
+            Write::Instance { instance, write } => {
+                self.write_instance(instance, *write, changes, recorder);
+            }
+            Write::Scarcity { scarcity, is_scarce } => self.set_scarcity(scarcity, is_scarce),
+            Write::RemoveNode { node } => self.remove_node(node, changes),
             Write::Metrics(sample) => self.publish_metrics(&sample),
             Write::Recommend { workload, targets } => self.vertical.set(workload, targets),
         }

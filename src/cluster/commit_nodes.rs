@@ -14,6 +14,12 @@ impl Cluster {
         Taint { key: keys.unschedulable, value: keys.no_value, effect: TaintEffect::NoSchedule }
     }
 
+    /// The taint of a node that is not ready.
+    pub(super) const fn not_ready_taint(&self) -> Taint {
+        let keys = &self.node_keys;
+        Taint { key: keys.not_ready, value: keys.no_value, effect: TaintEffect::NoSchedule }
+    }
+
     /// Puts another version of a Node in place: labels, taints, `unschedulable`, what it offers.
     pub(super) fn replace_node(&mut self, spec: NodeSpec, changes: &mut Vec<Change>) {
         let Some(node) = self.node_named(spec.name) else { return };
@@ -51,6 +57,7 @@ impl Cluster {
         if std::mem::replace(&mut row.is_gone, true) {
             return;
         }
+        row.gone_at = Some(self.now);
         (row.ready, row.condition) = (false, Readiness::Absent);
         let name = row.spec.name;
         let was_up = std::mem::replace(&mut row.is_up, false);
@@ -110,6 +117,9 @@ impl Cluster {
         }
         row.condition = condition;
         row.ready = condition == Readiness::True;
+        if row.ready {
+            row.first_ready.get_or_insert(self.now);
+        }
         changes.push(Change::Node { node, what: NodeChange::Ready });
     }
 

@@ -10,6 +10,7 @@
 mod admission;
 mod budget;
 mod claims;
+mod cloud;
 mod commit;
 mod commit_nodes;
 mod commit_pods;
@@ -58,6 +59,10 @@ use crate::sim::Streams;
 pub use admission::{Admitted, Charged};
 pub use budget::{Budget, BudgetStatus, BudgetWrite, DisruptionAllowed};
 pub use claims::ClaimOwner;
+pub use cloud::{
+    Cloud, CloudChange, Group, Instance, InstanceState, InstanceWrite, Launch, LaunchError,
+    Scarcity,
+};
 pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{PodMetrics, Serving};
@@ -78,8 +83,8 @@ pub use rate_limiter::{Backoff, RateLimiter};
 pub use registry::Registry;
 pub use revision::{Revision, RevisionWrite};
 pub use roles::{
-    Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent, NodeRole, Off,
-    Requeue, SchedulerRole, TrafficRole,
+    CloudRole, Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent,
+    NodeRole, Off, Requeue, SchedulerRole, TrafficRole,
 };
 pub use scale::Expected;
 pub use stateful_set::{StatefulSet, StatefulSetStatus, StatefulSetWrite};
@@ -97,6 +102,7 @@ pub struct Cluster {
     names: Interner,
     now: SimTime,
     nodes: IdVec<NodeId, Node>,
+    cloud: Cloud,
     pods: Slots<PodId, Pod>,
     serving: IdVec<PodId, Serving>,
     metrics: IdVec<PodId, PodMetrics>,

@@ -12,6 +12,8 @@ pub struct Node {
     pub spec: NodeSpec,
     /// When it was created.
     pub created: SimTime,
+    /// When condition Ready became True for the first time.
+    pub first_ready: Option<SimTime>,
     /// Whether condition Ready is True.
     pub ready: bool,
     /// Condition Ready.
@@ -29,6 +31,10 @@ pub struct Node {
     pub is_up: bool,
     /// Whether the Node object has been deleted; the id is not used again.
     pub is_gone: bool,
+    /// When that was.
+    pub gone_at: Option<SimTime>,
+    /// Whether its machine is one of the cloud's.
+    pub is_machine: bool,
     /// Its pods that are not terminal, those being deleted among them, in order of binding.
     pub pods: Vec<PodId>,
     /// The sum of their requests (rule S85).

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use crate::api::{Kind, Object};
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{
-    Amounts, BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, HpaId, JobRef, Labels,
-    NodeId, ObjectKey, ObjectName, OwnerRef, PodId, PodRef, Propagation, ReplicaSetRef, ServiceId,
-    StatefulSetId, Taint, Template, TemplateId, Workload, WorkloadKind,
+    Amounts, BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, GroupId, HpaId,
+    InstanceRef, JobRef, Labels, NodeId, ObjectKey, ObjectName, OwnerRef, PodId, PodRef,
+    Propagation, ReplicaSetRef, ServiceId, StatefulSetId, Taint, Template, TemplateId, Workload,
+    WorkloadKind,
 };
 use crate::record::PodName;
 
 use super::{
-    BudgetWrite, ClaimOwner, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption,
-    Endpoint, EndpointSlice, HpaStatus, JobWrite, PodStatus, Readiness, ReplicaSetStatus, Serving,
-    StatefulSetWrite,
+    BudgetWrite, ClaimOwner, CloudChange, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus,
+    Disruption, Endpoint, EndpointSlice, HpaStatus, InstanceWrite, JobWrite, Launch, PodStatus,
+    Readiness, ReplicaSetStatus, Scarcity, Serving, StatefulSetWrite,
 };
 
 /// Changes that a component asks for, carried out in order by `Cluster::commit`.
@@ -378,6 +379,41 @@ pub enum Write {
         /// Whether it is up.
         is_up: bool,
     },
+    /// Changes the target size of a node group: the cloud makes machines, or deletes some.
+    Retarget {
+        /// Which.
+        group: GroupId,
+        /// By how much.
+        by: i32,
+    },
+    /// Asks the cloud for a machine.
+    Launch(Box<Launch>),
+    /// Deletes machines.
+    DeleteInstances {
+        /// Which.
+        instances: Vec<InstanceRef>,
+        /// Whether their groups are to be smaller by them; else others take their places.
+        lowers_target: bool,
+    },
+    /// The cloud does something with a machine.
+    Instance {
+        /// Which.
+        instance: InstanceRef,
+        /// What.
+        write: Box<InstanceWrite>,
+    },
+    /// There are no machines to be had somewhere, or some again.
+    Scarcity {
+        /// Where.
+        scarcity: Scarcity,
+        /// Whether there are none.
+        is_scarce: bool,
+    },
+    /// Removes a Node whose machine is gone.
+    RemoveNode {
+        /// Which.
+        node: NodeId,
+    },
     /// The metrics pipeline publishes a sample: pod, CPU time since its start, memory in bytes.
     Metrics(Vec<(PodId, Duration, i64)>),
     /// What a VerticalPodAutoscaler recommends for new pods of a workload, by container.
@@ -616,6 +652,8 @@ pub enum Change {
         /// Which.
         service: ServiceId,
     },
+    /// Something of the cloud.
+    Cloud(CloudChange),
     /// A node was created, or changed.
     Node {
         /// Which.

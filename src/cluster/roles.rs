@@ -2,7 +2,7 @@
 //! scripted one in its place.
 
 use crate::base::{Duration, SimTime};
-use crate::event::{KubeletStep, NodeStep, SchedulerEvent, TrafficEvent};
+use crate::event::{CloudEvent, KubeletStep, NodeStep, SchedulerEvent, TrafficEvent};
 use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef};
 use crate::sim::Ctx;
 
@@ -40,6 +40,10 @@ impl<T: Component<KubeletEvent>> KubeletRole for T {}
 /// The role of the kubelets as far as they report on their nodes.
 pub trait NodeRole: Component<NodeEvent> {}
 impl<T: Component<NodeEvent>> NodeRole for T {}
+
+/// The role of the cloud: makes and deletes machines.
+pub trait CloudRole: Component<CloudEvent> {}
+impl<T: Component<CloudEvent>> CloudRole for T {}
 
 /// The role of whoever submits pods.
 pub trait GeneratorRole: Component<GeneratorId> {}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::base::go_time::Timestamp;
 use crate::kubectl::{self, Files, Invocation, Output, Verb};
-use crate::model::{Action, Command, DrainOptions};
+use crate::model::{Action, Command, DrainOptions, InstanceRef};
 use crate::record::CommandRecord;
 use crate::sim::Ctx;
 
@@ -45,6 +45,27 @@ fn ask(invocation: &Invocation, files: &Files, world: &mut World) -> Output {
     let start = Timestamp::from_unix(world.cluster.model().run.start_unix);
     let now = start.at(world.queue.now());
     kubectl::run(invocation, files, now, &mut ApiServer(world))
+}
+
+/// What a termination handler does when a machine is about to be interrupted: its node is cordoned
+/// and drained, for as long as it takes.
+pub(super) fn drain_machine(instance: InstanceRef, world: &mut World) {
+    let name = (world.cluster.cloud().instance(instance))
+        .and_then(|machine| machine.node)
+        .map(|node| &world.cluster.nodes()[node])
+        .filter(|node| !node.is_gone)
+        .map(|node| node.spec.name);
+    let Some(name) = name else { return };
+    let text = format!("interruption of {}", world.cluster.names().resolve(name));
+    let options = DrainOptions {
+        nodes: vec![name],
+        force: true,
+        ignore_daemon_sets: true,
+        delete_empty_dir_data: true,
+        ..DrainOptions::default()
+    };
+    // It cannot be refused: the node is there, and no selector is given.
+    drop(drain(&text, &options, world));
 }
 
 /// A drain begins and goes on by itself.

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use crate::base::SimTime;
 use crate::cluster::{
-    Change, Cluster, Controller, GeneratorRole, KubeletRole, NodeRole, Plan, SchedulerRole,
-    TrafficRole,
+    Change, CloudRole, Cluster, Controller, GeneratorRole, KubeletRole, NodeRole, Plan,
+    SchedulerRole, TrafficRole,
 };
 use crate::controllers::{
     CronJobController, DaemonSetController, DeploymentController, DisruptionController,
@@ -27,7 +27,7 @@ use crate::controllers::{
     TtlAfterFinishedController,
 };
 use crate::drain::Drains;
-use crate::event::Event;
+use crate::event::{CloudEvent, Event};
 use crate::kubectl::{Files, Output};
 use crate::model::Model;
 use crate::placement::Policy;
@@ -54,6 +54,8 @@ pub struct Roles {
     pub kubelet: Box<dyn KubeletRole>,
     /// Reports of kubelets on their nodes.
     pub nodes: Box<dyn NodeRole>,
+    /// Makes and deletes machines.
+    pub cloud: Box<dyn CloudRole>,
     /// Calls and serves.
     pub traffic: Box<dyn TrafficRole>,
     /// Submits pods without a controller.
@@ -84,6 +86,7 @@ impl Roles {
             scheduler: Box::new(scheduler.with_policies(policies).with_probe(probe)),
             kubelet: Box::new(crate::kubelet::Kubelet::new(model, streams)),
             nodes: Box::new(crate::kubelet::NodeReports::new(streams)),
+            cloud: Box::new(crate::cloud::Provider::new(model)),
             traffic: Box::new(crate::traffic::Traffic::new(model, streams)),
             generators: Box::new(crate::generators::Generators::new(model, streams)),
             controllers: vec![
@@ -270,6 +273,7 @@ impl World {
         roles.scheduler.start(cluster, plan, ctx);
         roles.kubelet.start(cluster, plan, ctx);
         roles.nodes.start(cluster, plan, ctx);
+        roles.cloud.start(cluster, plan, ctx);
         roles.traffic.start(cluster, plan, ctx);
         roles.generators.start(cluster, plan, ctx);
         work.begin(&roles.controllers, cluster, ctx);
@@ -286,12 +290,16 @@ impl World {
         if let Event::Timeline(index) = event {
             return commands::run(index, self);
         }
+        if let Event::Cloud(CloudEvent::Drain(instance)) = event {
+            return commands::drain_machine(instance, self);
+        }
         let Self { cluster, queue, streams, recorder, plan, roles, work, .. } = self;
         let ctx = &mut Ctx { queue, streams, recorder };
         match event {
             Event::Write(id) => work.land(id, &mut roles.controllers, plan, ctx),
             Event::Kubelet { pod, step } => roles.kubelet.handle((pod, step), cluster, plan, ctx),
             Event::Node { node, step } => roles.nodes.handle((node, step), cluster, plan, ctx),
+            Event::Cloud(event) => roles.cloud.handle(event, cluster, plan, ctx),
             Event::Traffic(event) => roles.traffic.handle(event, cluster, plan, ctx),
             Event::Timeline(_) => {} // commands write one after another: see above
             Event::Generator(generator) => roles.generators.handle(generator, cluster, plan, ctx),
@@ -330,6 +338,7 @@ impl World {
             roles.kubelet.observe(&change, cluster, ctx);
             roles.traffic.observe(&change, cluster, ctx);
             roles.nodes.observe(&change, cluster, ctx);
+            roles.cloud.observe(&change, cluster, ctx);
             roles.generators.observe(&change, cluster, ctx);
             work.wake(&change, &roles.controllers, cluster, ctx);
             roles.scheduler.observe(&change, cluster, ctx);
@@ -357,6 +366,19 @@ impl World {
         drains.finish(ctx);
         let mut left: Vec<_> = cluster.pods().iter().map(|(id, p)| (p.serial, id)).collect();
         left.sort_unstable();
+        let machines = cluster.cloud().instances();
+        let mut running: Vec<_> = machines.iter().map(|(id, m)| (m.serial, id)).collect();
+        running.sort_unstable();
+        for (_, id) in running {
+            if let Some(record) = cluster.machine_record(machines.refer(id), None) {
+                recorder.machine(&record);
+            }
+        }
+        for (id, node) in cluster.nodes().enumerate() {
+            if !node.is_machine {
+                recorder.machine(&cluster.node_record(id));
+            }
+        }
         for (_, id) in left {
             recorder.pod(&cluster.pod_record(id, None));
         }

@@ -164,6 +164,7 @@ impl Component<KubeletEvent> for Kubelet {
             | Change::Hpa { .. }
             | Change::Service { .. }
             | Change::Endpoints { .. }
+            | Change::Cloud(_)
             | Change::Node { .. } => {}
         }
     }

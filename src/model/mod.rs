@@ -7,6 +7,7 @@
 mod affinity;
 mod behavior;
 mod client;
+mod cloud;
 mod controllers;
 mod drain;
 mod ids;
@@ -33,6 +34,7 @@ mod workload;
 pub use affinity::*;
 pub use behavior::*;
 pub use client::*;
+pub use cloud::*;
 pub use controllers::*;
 pub use drain::*;
 pub use ids::*;

@@ -129,6 +129,7 @@ impl Model {
             about: String::new(),
             names: Arc::new(names),
             nodes: Vec::new(),
+            cloud: super::CloudSpec::default(),
             node_order: NodeOrder::ByName,
             default_toleration: None,
             node_monitor: super::NodeMonitor::DEFAULT,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::{Duration, Interner, SimTime, Symbol};
 
 use super::behavior::Behaviors;
+use super::cloud::CloudSpec;
 use super::controllers::{DaemonSetSpec, StatefulSetSpec};
 use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::jobs::{CronJobSpec, JobSpec};
@@ -31,6 +32,8 @@ pub struct Model {
     pub names: Arc<Interner>,
     /// Nodes, in order of creation.
     pub nodes: Vec<NodeSpec>,
+    /// Node groups and types of machines.
+    pub cloud: CloudSpec,
     /// How the scheduler lists the nodes at its start.
     pub node_order: NodeOrder,
     /// How long pods tolerate a node that is not ready or unreachable unless they say otherwise:

@@ -10,7 +10,7 @@ use crate::record::{
     VerticalRecord,
 };
 
-use super::{JobTally, PodFacts, Samples, ServiceCalls};
+use super::{JobTally, MachineFacts, PodFacts, Samples, ServiceCalls};
 
 /// What a run leaves in memory: bounded by its length and the number of workloads.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Facts {
     pub deletions: Vec<(u64, SimTime)>,
     /// Pods.
     pub pods: PodFacts,
+    /// Machines, and what they cost.
+    pub machines: MachineFacts,
     /// Steps of autoscalers.
     pub scales: Vec<ScaleRecord>,
     /// What VerticalPodAutoscalers did.

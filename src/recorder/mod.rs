@@ -12,6 +12,7 @@
 mod calls;
 mod facts;
 mod jobs;
+mod machines;
 mod pods;
 mod rows;
 mod samples;
@@ -19,16 +20,17 @@ mod samples;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::base::{IdVec, Interner, SimTime};
+use crate::base::{IdVec, Interner, SimTime, Symbol};
 use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, DrainRecord, EventRecord, Fate, JobRecord, PodRecord, RolloutRecord,
-    RolloutStep, Sample, ScaleRecord, VerticalRecord,
+    CallRecord, CommandRecord, DrainRecord, EventRecord, Fate, JobRecord, MachineRecord, PodRecord,
+    RolloutRecord, RolloutStep, Sample, ScaleRecord, VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
 pub use facts::{Facts, Rollout};
 pub use jobs::JobTally;
+pub use machines::{MachineFacts, MachineTally, Spent};
 pub use pods::{PodFacts, PodTally};
 pub use rows::{RowSinks, secs};
 pub use samples::{Gauge, ReplicaPoint, SamplePoint, Samples, Spread};
@@ -75,6 +77,7 @@ struct Kept {
     failures_dropped: u64,
     deletions: VecDeque<(u64, SimTime)>,
     pods: PodFacts,
+    machines: MachineFacts,
     scales: Vec<ScaleRecord>,
     verticals: Vec<VerticalRecord>,
     rollouts: Vec<Rollout>,
@@ -135,6 +138,20 @@ impl Recorder {
         };
         if serves {
             kept.replica(row);
+        }
+    }
+
+    /// A machine is off, or the run has ended.
+    pub fn machine(&mut self, row: &MachineRecord) {
+        if let Some(kept) = &mut self.kept {
+            kept.machines.add(row, kept.model.cloud.billed_min);
+        }
+    }
+
+    /// A machine of this pool could not be had.
+    pub fn machine_failed(&mut self, pool: Symbol) {
+        if let Some(kept) = &mut self.kept {
+            kept.machines.fail(pool);
         }
     }
 
@@ -251,6 +268,7 @@ impl Kept {
             failures_dropped: 0,
             deletions: VecDeque::new(),
             pods: PodFacts::default(),
+            machines: MachineFacts::default(),
             scales: Vec::new(),
             verticals: Vec::new(),
             rollouts: Vec::new(),
@@ -264,6 +282,7 @@ impl Kept {
     fn facts(mut self, names: &Interner, ended: SimTime, events: u64) -> Facts {
         self.rows.write(names);
         self.samples.end(ended);
+        self.machines.end(ended, self.model.cloud.billed_min);
         let mut deletions: Vec<(u64, SimTime)> = self.deletions.into();
         deletions.sort_unstable();
         Facts {
@@ -275,6 +294,7 @@ impl Kept {
             failures_dropped: self.failures_dropped,
             deletions,
             pods: self.pods,
+            machines: self.machines,
             scales: self.scales,
             verticals: self.verticals,
             rollouts: self.rollouts,

@@ -92,6 +92,7 @@ pub(super) fn lower(
         about: file.about.trim().to_owned(),
         names: Arc::new(Interner::new()),
         nodes: all_nodes,
+        cloud: crate::model::CloudSpec::default(),
         node_order: run::node_order(cluster.node_order),
         default_toleration: Some(crate::base::Duration::secs(300)),
         node_monitor: monitor,

@@ -91,6 +91,7 @@ impl Notice {
             | Change::Hpa { .. }
             | Change::Service { .. }
             | Change::Endpoints { .. }
+            | Change::Cloud(_)
             | Change::Node { .. } => None,
         }
     }

@@ -20,6 +20,7 @@ const ROWS: [&[&str]; 11] = [
         "controllers",
         "autoscalers",
         "traffic",
+        "cloud",
         "faults",
         "generators",
         "drain",
