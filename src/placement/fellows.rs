@@ -8,12 +8,19 @@
 //! ```text
 //! pod counted on a node ─► counters of its class ─► per node, per domain of the key
 //! ```
+//!
+//! Which counters count which classes is found through anchors: a question that asks for a label
+//! with one value in one namespace meets only the classes that have it, so thousands of workloads
+//! that ask about themselves do not look at each other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{IdVec, Interner, LookupMap, Symbol, cast};
 use crate::model::{Labels, NodeId, NodeSpec, PodAffinity, PodAffinityTerm};
 
 use super::classes::ClassId;
-use super::nodes::{NodeState, Nodes};
+use super::nodes::Nodes;
 use super::plugins::inter_pod_affinity::{OwnTerm, all_select};
 use super::pod_info::PodInfo;
 
@@ -145,15 +152,34 @@ impl Counter {
     }
 }
 
-/// Which counters count the pods of a class.
-#[derive(Clone, Debug, Default)]
+/// A namespace, a label and its value: where questions and classes meet.
+type Anchor = (Symbol, Symbol, Symbol);
+
+/// Pods of a class on one node.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heads {
+    alive: u32,
+    terminating: u32,
+}
+
+/// A class of which pods are or were counted.
+#[derive(Clone, Debug)]
 struct Counted {
-    /// How many counters have been looked at.
-    seen: usize,
-    /// Those that count it, and how often.
+    info: Arc<PodInfo>,
+    /// Its pods by node.
+    on: BTreeMap<NodeId, Heads>,
+    /// The counters that count it, and how often.
     by: Vec<(CounterId, i32)>,
-    /// Whether the terms that it carries have their counters.
-    has_carried: bool,
+}
+
+/// Which counters and classes may meet.
+#[derive(Clone, Debug, Default)]
+struct Meetings {
+    counters: LookupMap<Anchor, Vec<CounterId>>,
+    /// Counters of selections without an anchor.
+    counters_of_all: Vec<CounterId>,
+    classes: LookupMap<Anchor, Vec<ClassId>>,
+    all_classes: Vec<ClassId>,
 }
 
 /// All counters.
@@ -163,7 +189,10 @@ pub(super) struct Fellows {
     key_of: LookupMap<Symbol, KeyId>,
     pub(super) counters: Vec<Counter>,
     counter_of: LookupMap<(Question, KeyId), CounterId>,
-    counted: IdVec<ClassId, Counted>,
+    /// The counters of carried terms, in the order in which they were made.
+    pub(super) carriers: Vec<CounterId>,
+    counted: IdVec<ClassId, Option<Counted>>,
+    meetings: Meetings,
     /// Counts how often all counters were made anew: ids of before are void.
     pub(super) epoch: u64,
 }
@@ -213,75 +242,109 @@ impl Fellows {
             in_domain: Vec::new(),
             total: 0,
         });
-        self.counter_of.insert((question, key), id);
-        for node in nodes.order() {
-            self.fill(id, *node, nodes.state(*node), names);
+        match &question {
+            Question::Selected(all, _) => self.meet_classes(id, all, names),
+            Question::Carriers(..) => self.carriers.push(id),
         }
+        self.counter_of.insert((question, key), id);
         id
     }
 
-    /// Counts the pods of a node for a new counter.
-    fn fill(&mut self, id: CounterId, node: NodeId, state: &NodeState, names: &Interner) {
-        for pod in &state.pods {
-            let class = pod.class.expect("a counted pod has a class");
-            self.look(class, &pod.info, names);
-            let alive_only = self.counters[id].question.is_of_the_living();
-            let last = self.counted[class].by.last();
-            if let Some((_, times)) = last.filter(|(c, _)| *c == id)
-                && !(alive_only && pod.is_terminating)
-            {
-                let times = *times;
-                let domain = self.key_of(id).of(node);
-                self.counters[id].add(node, domain, times);
+    /// Finds the classes that a new counter of a selection counts.
+    fn meet_classes(&mut self, id: CounterId, all: &[OwnTerm], names: &Interner) {
+        let meetings = &mut self.meetings;
+        let classes = if let Some(anchor) = all.iter().find_map(OwnTerm::anchor) {
+            meetings.counters.or_insert_with(anchor, Vec::new).push(id);
+            meetings.classes.get(&anchor)
+        } else {
+            meetings.counters_of_all.push(id);
+            Some(&meetings.all_classes)
+        };
+        for class in classes.cloned().unwrap_or_default() {
+            if all_select(all, &self.known(class).info, names) {
+                self.count_by(class, id);
             }
         }
     }
 
-    /// Looks at counters that are new to a class.
-    fn look(&mut self, class: ClassId, info: &PodInfo, names: &Interner) {
-        let counted = self.counted.grow_to(class);
-        for id in counted.seen..self.counters.len() {
-            let times = match &self.counters[id].question {
-                Question::Selected(all, _) => i32::from(all_select(all, info, names)),
-                Question::Carriers(how, term) => carries(&info.spec.pod_affinity, *how, term),
-            };
-            if times > 0 {
-                counted.by.push((id, times));
+    fn known(&self, class: ClassId) -> &Counted {
+        self.counted[class].as_ref().expect("a class that was entered")
+    }
+
+    /// A counter counts a class once more: the pods that are there, and those to come.
+    fn count_by(&mut self, class: ClassId, id: CounterId) {
+        let Self { counted, counters, keys, .. } = self;
+        let counted = counted[class].as_mut().expect("a class that was entered");
+        match counted.by.iter_mut().find(|(counter, _)| *counter == id) {
+            Some((_, times)) => *times += 1,
+            None => counted.by.push((id, 1)),
+        }
+        let counter = &mut counters[id];
+        let of_the_living = counter.question.is_of_the_living();
+        for (node, heads) in &counted.on {
+            let pods = heads.alive + if of_the_living { 0 } else { heads.terminating };
+            if pods > 0 {
+                let domain = keys[counter.key].of(*node);
+                counter.add(*node, domain, i32::try_from(pods).unwrap_or(i32::MAX));
             }
         }
-        counted.seen = self.counters.len();
+    }
+
+    /// A class of which no pod was counted before: finds its counters, and makes those of the terms
+    /// that its pods carry.
+    fn enter_class(
+        &mut self,
+        class: ClassId,
+        info: &Arc<PodInfo>,
+        nodes: &Nodes,
+        names: &Interner,
+    ) {
+        self.counted.grow_to(class);
+        let info = Arc::clone(info);
+        self.counted[class] =
+            Some(Counted { info: Arc::clone(&info), on: BTreeMap::new(), by: Vec::new() });
+        let meetings = &mut self.meetings;
+        meetings.all_classes.push(class);
+        let mut met = meetings.counters_of_all.clone();
+        for (key, value) in info.labels.iter() {
+            let anchor = (info.namespace, key, value);
+            meetings.classes.or_insert_with(anchor, Vec::new).push(class);
+            met.extend(meetings.counters.get(&anchor).into_iter().flatten());
+        }
+        for id in met {
+            let Question::Selected(all, _) = &self.counters[id].question else { continue };
+            if all_select(all, &info, names) {
+                self.count_by(class, id);
+            }
+        }
+        self.make_carried(class, &info.spec.pod_affinity, nodes, names);
     }
 
     /// Makes counters for the terms that pods of a class carry.
-    fn make_carried(&mut self, class: ClassId, info: &PodInfo, nodes: &Nodes, names: &Interner) {
-        if self.counted.grow_to(class).has_carried {
-            return;
-        }
-        self.counted[class].has_carried = true;
-        let of = &info.spec.pod_affinity;
+    fn make_carried(&mut self, class: ClassId, of: &PodAffinity, nodes: &Nodes, names: &Interner) {
         let required = of.required.iter().map(|t| (Carried::Required, t));
         let anti = of.anti_required.iter().map(|t| (Carried::AntiRequired, t));
         let preferred = of.preferred.iter().map(|(w, t)| (Carried::Preferred(*w), t));
         let avoided = of.anti_preferred.iter().map(|(w, t)| (Carried::AntiPreferred(*w), t));
         for (how, term) in required.chain(anti).chain(preferred).chain(avoided) {
             let question = Question::Carriers(how, term.clone());
-            self.counter(question, term.topology_key, nodes, names);
+            let id = self.counter(question, term.topology_key, nodes, names);
+            self.count_by(class, id);
         }
     }
 
-    /// A pod is counted on a node; called before it stands there.
+    /// A pod is counted on a node.
     pub(super) fn add(
         &mut self,
         (node, class): (NodeId, ClassId),
-        info: &PodInfo,
+        info: &Arc<PodInfo>,
         is_terminating: bool,
         nodes: &Nodes,
         names: &Interner,
     ) {
-        if !info.spec.pod_affinity.is_empty() {
-            self.make_carried(class, info, nodes, names);
+        if self.counted.get(class).is_none_or(Option::is_none) {
+            self.enter_class(class, info, nodes, names);
         }
-        self.look(class, info, names);
         self.change(node, class, is_terminating, 1);
     }
 
@@ -291,14 +354,15 @@ impl Fellows {
     }
 
     fn change(&mut self, node: NodeId, class: ClassId, is_terminating: bool, sign: i32) {
-        self.change_where(node, class, sign, |question| {
+        let heads = if is_terminating { (0, sign) } else { (sign, 0) };
+        self.change_where(node, class, heads, sign, |question| {
             !(is_terminating && question.is_of_the_living())
         });
     }
 
     /// The deletion of a counted pod has begun (`sign` −1): spreading does not count it any more.
     pub(super) fn terminate(&mut self, node: NodeId, class: ClassId, sign: i32) {
-        self.change_where(node, class, sign, Question::is_of_the_living);
+        self.change_where(node, class, (sign, -sign), sign, Question::is_of_the_living);
     }
 
     /// Counts a pod of a class once more or once less in those of its counters that are meant.
@@ -306,11 +370,18 @@ impl Fellows {
         &mut self,
         node: NodeId,
         class: ClassId,
+        (alive, terminating): (i32, i32),
         sign: i32,
         is_meant: impl Fn(&Question) -> bool,
     ) {
         let Self { counted, counters, keys, .. } = self;
-        let Some(counted) = counted.get(class) else { return };
+        let Some(counted) = counted.get_mut(class).and_then(Option::as_mut) else { return };
+        let heads = counted.on.entry(node).or_default();
+        heads.alive = heads.alive.wrapping_add_signed(alive);
+        heads.terminating = heads.terminating.wrapping_add_signed(terminating);
+        if heads.alive == 0 && heads.terminating == 0 {
+            counted.on.remove(&node);
+        }
         for (id, times) in &counted.by {
             let counter = &mut counters[*id];
             if is_meant(&counter.question) {
@@ -363,35 +434,19 @@ impl Fellows {
         if self.size(nodes.len()) <= COUNTERS_MAX {
             return;
         }
-        let epoch = self.epoch + 1;
-        *self = Self { epoch, ..Self::default() };
-        for node in nodes.order() {
-            for pod in &nodes.state(*node).pods {
-                if !pod.info.spec.pod_affinity.is_empty() {
-                    let class = pod.class.expect("a counted pod has a class");
-                    self.make_carried(class, &pod.info, nodes, names);
-                }
-            }
+        self.epoch += 1;
+        self.counters.clear();
+        self.counter_of.clear();
+        self.carriers.clear();
+        self.meetings.counters.clear();
+        self.meetings.counters_of_all.clear();
+        for class in self.meetings.all_classes.clone() {
+            let counted = self.counted[class].as_mut().expect("a class that was entered");
+            counted.by.clear();
+            let info = Arc::clone(&counted.info);
+            self.make_carried(class, &info.spec.pod_affinity, nodes, names);
         }
     }
-}
-
-/// How often a pod carries a term.
-fn carries(of: &PodAffinity, how: Carried, term: &PodAffinityTerm) -> i32 {
-    if of.is_empty() {
-        return 0;
-    }
-    let plain = |list: &[PodAffinityTerm]| list.iter().filter(|t| *t == term).count();
-    let weighted = |list: &[(i32, PodAffinityTerm)], weight: i32| {
-        list.iter().filter(|(w, t)| *w == weight && t == term).count()
-    };
-    let times = match how {
-        Carried::Required => plain(&of.required),
-        Carried::AntiRequired => plain(&of.anti_required),
-        Carried::Preferred(weight) => weighted(&of.preferred, weight),
-        Carried::AntiPreferred(weight) => weighted(&of.anti_preferred, weight),
-    };
-    i32::try_from(times).unwrap_or(i32::MAX)
 }
 
 fn grow<T: Clone>(table: &mut IdVec<NodeId, T>, node: NodeId, with: T) {

@@ -108,10 +108,10 @@ impl Plan {
             *self = Self::make(info, fellows, world);
             self.made_of = Some((fellows.epoch, version));
         }
-        for counter in self.seen..fellows.counters.len() {
-            self.look(counter, info, fellows, world);
+        for counter in &fellows.carriers[self.seen..] {
+            self.look(*counter, info, fellows, world);
         }
-        self.seen = fellows.counters.len();
+        self.seen = fellows.carriers.len();
     }
 
     fn make(info: &PodInfo, fellows: &mut Fellows, world: &World<'_>) -> Self {

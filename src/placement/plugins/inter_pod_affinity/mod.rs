@@ -10,7 +10,7 @@ mod filtering;
 mod scoring;
 
 use crate::base::{Interner, Symbol};
-use crate::model::{Labels, PodAffinityTerm, Selector};
+use crate::model::{Labels, Operator, PodAffinityTerm, Selector};
 
 use super::super::catalog::Catalog;
 use super::super::pod_info::PodInfo;
@@ -65,6 +65,19 @@ impl OwnTerm {
         key: Symbol,
     ) -> Self {
         Self { namespaces: vec![namespace], in_any_namespace: false, selector, key }
+    }
+
+    /// A namespace, a label and a value that every selected pod has, if the term names one of
+    /// each.
+    pub(in crate::placement) fn anchor(&self) -> Option<(Symbol, Symbol, Symbol)> {
+        let [namespace] = self.namespaces[..] else { return None };
+        let selector = self.selector.as_ref().filter(|_| !self.in_any_namespace)?;
+        selector.0.iter().find_map(|requirement| match requirement.values[..] {
+            [value] if requirement.operator == Operator::In => {
+                Some((namespace, requirement.key, value))
+            }
+            _ => None,
+        })
     }
 
     /// Whether the term selects a pod.
@@ -126,7 +139,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Operator, PodSpec, Requirement};
+    use crate::model::{PodSpec, Requirement};
 
     fn term(namespaces: &[Symbol], by: Option<Vec<Requirement>>, key: Symbol) -> PodAffinityTerm {
         PodAffinityTerm {
