@@ -164,6 +164,7 @@ impl Cluster {
             created: self.now,
             serial: self.replica_sets_created,
             pods: Vec::new(),
+            counts: PodCounts::default(),
             status: ReplicaSetStatus::default(),
         };
         self.replica_sets_created += 1;

@@ -30,7 +30,13 @@ impl Cluster {
 
     /// Adds a pod to the counts, or takes it off them, as it is now.
     fn count(&mut self, id: PodId, by: i32) {
-        self.counts.add(&self.pods[id], by);
+        let pod = &self.pods[id];
+        self.counts.add(pod, by);
+        if let Some(OwnerRef::ReplicaSet(set)) = pod.owner
+            && let Some(row) = self.replica_sets.get_mut(set)
+        {
+            row.counts.add(pod, by);
+        }
     }
 
     /// Creates a pod.
@@ -294,12 +300,14 @@ impl Cluster {
         owner: Option<OwnerRef>,
         changes: &mut Vec<Change>,
     ) {
-        let Some(row) = self.pods.get_mut(pod) else { return };
-        let before = std::mem::replace(&mut row.owner, owner);
+        let Some(row) = self.pods.get(pod) else { return };
+        let (before, template) = (row.owner, row.template);
         if before == owner {
             return;
         }
-        let template = row.template;
+        self.count(pod.id, -1);
+        self.pods[pod.id].owner = owner;
+        self.count(pod.id, 1);
         self.count_orphan(template, i32::from(owner.is_none()) - i32::from(before.is_none()));
         if let Some(pods) = before.and_then(|owner| self.pods_of_mut(owner)) {
             pods.retain(|p| *p != pod.id);

@@ -14,7 +14,7 @@ use crate::recorder::Recorder;
 
 use super::{
     Change, Cluster, Deployment, DeploymentStatus, Endpoint, EndpointSet, Hpa, HpaStatus,
-    NewReplicaSet, ObjectChange, ReplicaSet, ReplicaSetStatus, Service,
+    NewReplicaSet, ObjectChange, PodCounts, ReplicaSet, ReplicaSetStatus, Service,
 };
 
 impl Cluster {
@@ -57,6 +57,7 @@ impl Cluster {
             created: self.now,
             serial: self.replica_sets_created,
             pods: Vec::new(),
+            counts: PodCounts::default(),
             status: ReplicaSetStatus::default(),
         });
         self.replica_sets_created += 1;

@@ -47,6 +47,13 @@ impl Cluster {
             counts.add(pod, 1);
         }
         assert_eq!(self.counts, counts, "the counts of pods do not add up");
+        for (_, set) in self.replica_sets.iter() {
+            let mut counts = PodCounts::default();
+            for pod in set.pods.iter().filter_map(|id| self.pods.at(*id)) {
+                counts.add(pod, 1);
+            }
+            assert_eq!(set.counts, counts, "the counts of {:?} do not add up", set.name);
+        }
         let sets = self.replica_sets.ids().map(|id| self.replica_sets.refer(id));
         let jobs = self.jobs.ids().map(|id| self.jobs.refer(id));
         let owners = (sets.map(OwnerRef::ReplicaSet))

@@ -242,6 +242,8 @@ impl Pod {
 /// How many pods are in which state; kept up with every commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PodCounts {
+    /// Neither terminal nor being deleted.
+    pub active: u32,
     /// Active and without a node.
     pub unbound: u32,
     /// In phase Running.
@@ -261,6 +263,7 @@ impl PodCounts {
             *to = to.wrapping_add_signed(if holds { by } else { 0 });
         };
         let active = pod.is_active();
+        add(&mut self.active, active);
         add(&mut self.unbound, active && pod.node.is_none());
         add(&mut self.running, pod.status.phase == Phase::Running);
         add(&mut self.ready, active && pod.status.ready);

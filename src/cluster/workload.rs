@@ -10,7 +10,7 @@ use crate::model::{
     ReplicaSetId, Selector, ServiceId, ServiceSpec, Template, TemplateId,
 };
 
-use super::Admitted;
+use super::{Admitted, PodCounts};
 use super::endpoint_slices::EndpointSlice;
 use super::endpoints::EndpointSet;
 
@@ -138,6 +138,8 @@ pub struct ReplicaSet {
     pub serial: u64,
     /// All its pods, those being deleted and terminal ones too, in order of creation.
     pub pods: Vec<PodId>,
+    /// In which state these are.
+    pub counts: PodCounts,
     /// Status.
     pub status: ReplicaSetStatus,
 }

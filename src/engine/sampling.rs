@@ -103,18 +103,14 @@ fn count_replicas(cluster: &Cluster, replica_set: &ReplicaSet) -> ReplicaSample 
     let row = &cluster.templates()[replica_set.template];
     let wanted = (replica_set.owner.and_then(|id| cluster.deployment(id)))
         .map_or(replica_set.replicas, |deployment| deployment.replicas);
-    let mut counted = ReplicaSample {
+    ReplicaSample {
         workload: row.template.workload,
         revision: replica_set.revision,
-        pods: 0,
-        ready: 0,
-        terminating: 0,
+        pods: replica_set.counts.active,
+        ready: replica_set.counts.ready,
+        terminating: replica_set.counts.terminating,
         wanted,
-    };
-    for pod in replica_set.pods.iter().filter_map(|id| cluster.pods().at(*id)) {
-        count_pod(pod, &mut counted);
     }
-    counted
 }
 
 /// Counts the pods of an owner whose revisions are not objects with pods of their own: a row for
