@@ -5,14 +5,14 @@
 
 use smallvec::SmallVec;
 
-use super::actions::{all, is_init, is_sidecar, mains, nth, should_restart};
+use super::actions::{all, is_init, is_sidecar, mains, should_restart};
 use super::prober::Probes;
 use super::runtime::{Run, RunState, Runtime};
 use super::types::{
-    Because, Condition, Conditions, ContainerStatus, Ended, Message, Phase, State, Status,
+    Because, Condition, Conditions, ContainerStatus, Ended, Message, Phase, State, Status, Told,
 };
 use crate::base::SimTime;
-use crate::model::{AfterExit, PodSpec};
+use crate::model::{AfterExit, Container, PodSpec};
 
 /// Reason of containers that all are restarted (rule N93).
 pub(super) const RESTARTING: &str = "RestartingAllContainers";
@@ -32,6 +32,8 @@ pub(super) struct Basis<'a> {
     pub is_terminal: bool,
     /// The deadline is over.
     pub is_late: bool,
+    /// The phase that the API had when the update was taken.
+    pub api_phase: Phase,
 }
 
 impl Basis<'_> {
@@ -72,12 +74,27 @@ impl Basis<'_> {
                 disruption: self.old.and_then(|old| old.conditions.disruption),
             },
             containers,
+            resources: self.resources(),
         };
         let has_sandbox = self.seen.sandbox_needed().is_none();
         status.conditions.ready_to_start = Some(condition(has_sandbox, Because::None, now));
         status.conditions.initialized = Some(self.initialized(&status, now));
         refresh_ready(self.spec, self.open_gates, &mut status, now);
         status
+    }
+
+    /// What the pod's `resources` name: all that it asks for as long as the API does not call it
+    /// running; then the kubelet looks at the pod's cgroup, and keeps CPU and limits from the
+    /// status before if that was of a running pod. Without such a change nothing is written.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/kubelet/kubelet_pods.go
+    /// `convertToAPIPodLevelResourcesStatus`.
+    fn resources(&self) -> Told {
+        if self.api_phase != Phase::Running {
+            return asked(self.spec);
+        }
+        let old = self.old.filter(|old| old.phase == Phase::Running);
+        old.map_or_else(Told::default, |old| Told { has_others: false, ..old.resources })
     }
 
     /// AllContainersRestarting, of pods that have such a rule.
@@ -101,7 +118,6 @@ impl Basis<'_> {
             started: false,
             restarts: 0,
             id: None,
-            has_resources: false,
         };
         if let Some(old) = old {
             if let State::Terminated(_) = old.state {
@@ -123,14 +139,6 @@ impl Basis<'_> {
             self.gone(&mut status, old);
         }
         self.cannot_start(container, &mut status);
-        let was_running = old.is_some_and(|old| matches!(old.state, State::Running(_)));
-        let asks = nth(self.spec, container).requests != crate::model::Resources::default();
-        status.has_resources = asks
-            && match status.state {
-                State::Running(_) => true,
-                State::Terminated(_) => was_running,
-                State::Waiting(_) => false,
-            };
         status
     }
 
@@ -258,6 +266,18 @@ impl Basis<'_> {
     }
 }
 
+/// All that a pod asks for, but memory requests, which are always told.
+fn asked(spec: &PodSpec) -> Told {
+    let limits = |is_set: fn(&Container) -> bool| all(spec).any(|(_, own)| is_set(own));
+    let asked = &spec.requests;
+    Told {
+        has_cpu: asked.cpu.0 != 0,
+        has_cpu_limit: limits(|own| own.cpu_limit.is_some()),
+        has_memory_limit: limits(|own| own.memory_limit.is_some()),
+        has_others: asked.ephemeral_storage.0 != 0 || !asked.scalars.is_empty(),
+    }
+}
+
 #[derive(Default)]
 struct Tally {
     inits: u32,
@@ -310,7 +330,6 @@ fn met(run: &Run, old: Option<&ContainerStatus>) -> ContainerStatus {
         started: false,
         restarts: run.attempt,
         id: Some(run.id),
-        has_resources: false,
     };
     let Some(old) = old else { return status };
     status.restarts = status.restarts.max(old.restarts);

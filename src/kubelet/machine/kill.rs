@@ -14,7 +14,7 @@ const MINIMUM: u64 = 2;
 
 /// From the pod's configuration and the reason of the kill, seconds.
 fn own_grace(pod: &Pod, container: u8, why: Kill) -> u64 {
-    if let Some(deletion) = pod.input.deletion {
+    if let Some(deletion) = pod.worker.taken.deletion {
         return deletion.grace.whole_secs();
     }
     let own = nth(&pod.input.spec, container);
@@ -114,6 +114,8 @@ impl Machine {
         self.signal(slot, at, host);
     }
 
+    /// A sidecar waits for the main containers and for the sidecar right after it, which may be
+    /// over or never have run (rule N124): the ones after that are not looked at.
     fn is_turn(&self, slot: Slot, at: usize) -> bool {
         let pod = self.pod(slot);
         let spec = &pod.input.spec;
@@ -121,10 +123,10 @@ impl Machine {
         if !is_sidecar(spec, own) {
             return true;
         }
-        let goes_before = |kill: &&Killing| {
-            !is_init(spec, kill.container)
-                || (is_sidecar(spec, kill.container) && kill.container > own)
-        };
+        let inits = u8::try_from(spec.init_containers.len()).expect("few init containers");
+        let next = (own + 1..inits).find(|later| is_sidecar(spec, *later));
+        let goes_before =
+            |kill: &&Killing| !is_init(spec, kill.container) || Some(kill.container) == next;
         pod.kills.iter().filter(goes_before).all(|kill| kill.phase == KillPhase::Done)
     }
 

@@ -35,6 +35,7 @@ pub mod prober;
 mod relist;
 mod runtime;
 mod sender;
+mod start;
 mod types;
 mod worker;
 
@@ -84,6 +85,8 @@ pub struct Machine {
     images: Images,
     backoff: Backoff<(Slot, u8)>,
     now: SimTime,
+    /// Statuses are written at this instant, once the rest of it has happened.
+    is_sending: bool,
     /// Pods that wait for their place while others are driven out, and these (rule N43).
     waiting: Vec<(Slot, Vec<Slot>)>,
 }
@@ -102,6 +105,7 @@ impl Machine {
             dues: BTreeSet::new(),
             sender: Sender::default(),
             now: SimTime::default(),
+            is_sending: false,
             waiting: Vec::new(),
         }
     }
@@ -177,7 +181,16 @@ impl Machine {
         let pod = self.pod_mut(slot);
         pod.input.deletion = Some(deletion);
         pod.input.generation = deletion.generation;
-        pod.worker.is_deleted = true;
+        if pod.is_rejected {
+            // Its worker ends it formally: that is written, if there is still an object.
+            pod.kept.version += 1;
+            pod.kept.is_finished = true;
+            self.sender.ask();
+            self.work.push_back(Work::Send);
+            self.run(now, host);
+            return;
+        }
+        pod.worker.is_deleted |= !pod.worker.is_terminating;
         let asked = deletion.grace.whole_secs().max(1);
         let grace = pod.worker.grace.map_or(asked, |before| before.min(asked));
         pod.worker.grace = Some(grace);
@@ -295,6 +308,9 @@ impl Machine {
     /// When something of its own is due next.
     #[must_use]
     pub fn next_due(&self) -> Option<SimTime> {
+        if self.is_sending {
+            return Some(self.now);
+        }
         self.dues.first().map(|(due, _)| *due)
     }
 
@@ -315,6 +331,7 @@ impl Machine {
         }
         for slot in due {
             if self.find(slot).is_some() {
+                self.drop_orphan(slot, now);
                 if self.is_forgettable(slot) {
                     self.forget(slot, host);
                     continue;
@@ -324,7 +341,26 @@ impl Machine {
                 self.work.push_back(Work::Look(slot));
             }
         }
+        if std::mem::take(&mut self.is_sending) {
+            self.work.push_back(Work::Send);
+        }
         self.run(now, host);
+    }
+
+    /// Whether more happens at this instant that statuses are not to be written before.
+    fn is_held<H: Host>(&self, now: SimTime, host: &mut H) -> bool {
+        let is_due = self.dues.first().is_some_and(|(due, _)| *due <= now);
+        self.work.is_empty() && (is_due || host.has_more_now())
+    }
+
+    /// Housekeeping forgets the status of a pod whose object is gone.
+    fn drop_orphan(&mut self, slot: Slot, now: SimTime) {
+        let period = self.config.housekeeping;
+        let is_tick = !period.is_zero() && now.next_tick(self.config.sync_phase, period) == now;
+        let pod = self.pod(slot);
+        if is_tick && pod.is_gone && pod.kept.status.is_some() {
+            self.drop_status(slot);
+        }
     }
 
     /// What is left of a pod that is gone is removed once a minute (rule N103).
@@ -410,7 +446,12 @@ impl Machine {
             match work {
                 Work::Done(slot, call, outcome) => self.route(slot, call, outcome, now, host),
                 // Last of an instant: what changes in it is written together.
+                Work::Send if self.is_held(now, host) => {
+                    self.send_early(host);
+                    self.is_sending = true;
+                }
                 Work::Send if self.work.iter().any(|other| !matches!(other, Work::Send)) => {
+                    self.send_early(host);
                     self.work.push_back(Work::Send);
                 }
                 Work::Send => self.send(host),
@@ -451,9 +492,14 @@ impl Machine {
             Act::Probe { container, which, timeout, is_cancelled } => {
                 let call = Call::Probe { container, which, timeout };
                 if is_cancelled && host.probe_heeds_cancel(slot, container, which) {
-                    host.begin(slot, call);
-                    host.cancel(slot, call);
-                    self.pod_mut(slot).probes.answered(container, which, Outcome::Cancelled);
+                    let outcome = match host.begin(slot, call) {
+                        Some(Outcome::NotRunning) => Outcome::NotRunning,
+                        Some(_) | None => {
+                            host.cancel(slot, call);
+                            Outcome::Cancelled
+                        }
+                    };
+                    self.pod_mut(slot).probes.answered(container, which, outcome);
                     return;
                 }
                 if let Outlook::Steady(outcome, until) = host.probe_outlook(slot, container, which)
@@ -547,7 +593,12 @@ impl Machine {
             let tick = after.next_tick(self.config.sync_phase, self.config.housekeeping);
             due = Some(due.map_or(tick, |due| due.min(tick)));
         }
+        let (sync_phase, housekeeping) = (self.config.sync_phase, self.config.housekeeping);
         let pod = self.pod_mut(slot);
+        if pod.is_gone && pod.kept.status.is_some() && !housekeeping.is_zero() {
+            let tick = after.next_tick(sync_phase, housekeeping);
+            due = due.into_iter().chain([tick]).min();
+        }
         if pod.is_gone && pod.worker.is_over && !pod.runtime.runs.is_empty() {
             due = due.into_iter().chain([after_gc]).min();
         }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::prober::Probes;
 use super::runtime::{Run, RunState, Runtime};
-use super::types::{Config, Kill, Message, PodInput, Status};
+use super::types::{Config, Deletion, Kill, Message, Phase, PodInput, Status};
 use crate::base::{Duration, SimTime};
 
 /// The status that the kubelet keeps of a pod, and what of it was written.
@@ -25,8 +25,9 @@ pub(super) struct Kept {
 }
 
 /// What kind of step a worker is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
+    #[default]
     Sync,
     Terminating,
     Terminated,
@@ -87,6 +88,17 @@ pub(super) struct Step {
     pub is_reset: bool,
 }
 
+/// The update that the worker took last: what the object said then, whatever came since while the
+/// worker waits for a newer view (rules N2, N7).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    pub kind: Kind,
+    pub generation: i64,
+    pub deletion: Option<Deletion>,
+    /// The phase that the API had.
+    pub phase: Option<Phase>,
+}
+
 /// The worker of a pod.
 #[derive(Debug, Default)]
 pub(super) struct Worker {
@@ -102,6 +114,7 @@ pub(super) struct Worker {
     pub has_update: bool,
     /// An update was taken and waits for a newer view.
     pub is_waiting: bool,
+    pub taken: Taken,
     pub step: Option<Step>,
     pub last: Option<SimTime>,
     /// The work queue has it until then.

@@ -348,7 +348,11 @@ impl Probes {
         let verdict = match outcome {
             Outcome::Ok | Outcome::Sandbox(_) => Verdict::Success,
             Outcome::Exit(_) | Outcome::TimedOut => Verdict::Failure,
-            Outcome::Failed | Outcome::NotRunning | Outcome::Cancelled | Outcome::Errored => {
+            Outcome::Failed
+            | Outcome::NotRunning
+            | Outcome::Cancelled
+            | Outcome::Errored
+            | Outcome::Replaced => {
                 if tries + 1 < TRIES {
                     worker.tries = Some(tries + 1);
                     self.ask(at);

@@ -6,7 +6,7 @@
 use smallvec::SmallVec;
 
 use super::runtime::{Noticed, Run};
-use super::types::{Conditions, Host, Message, Phase, Rejection, Say, Slot, Status};
+use super::types::{Conditions, Host, Message, Phase, Rejection, Say, Slot, Status, Told};
 use super::worker::stale_inits;
 use super::{Machine, News, Work};
 use crate::base::SimTime;
@@ -135,6 +135,7 @@ impl Machine {
                 disruption: None,
             },
             containers: SmallVec::new(),
+            resources: Told::default(),
         };
         self.keep(slot, status, false);
         self.work.push_back(Work::Look(slot));

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::build::refresh_ready;
 use super::pod::Pod;
 use super::types::{Call, Condition, Host, Message, Outcome, Phase, Slot, Status};
@@ -53,6 +55,13 @@ fn merge(pod: &Pod, mut status: Status, now: SimTime) -> Status {
         }
     }
     status
+}
+
+impl Sender {
+    /// Something is to be written.
+    pub(super) const fn ask(&mut self) {
+        self.is_asked = true;
+    }
 }
 
 impl Machine {
@@ -125,11 +134,47 @@ impl Machine {
                 self.sender.batch.push_back(Item { slot, status, version, is_finished });
             }
         }
-        if let Some(item) = self.sender.batch.front() {
+        let slots: SmallVec<[Slot; 8]> = self.sender.batch.iter().map(|item| item.slot).collect();
+        if slots.is_empty() {
+            return;
+        }
+        let next = if slots.len() == 1 { 0 } else { host.next_write(&slots) };
+        if let Some(item) = self.sender.batch.remove(next) {
             self.sender.is_busy = true;
             let slot = item.slot;
+            self.sender.batch.push_front(item);
             self.begin(slot, Call::Get, host);
         }
+    }
+
+    /// The sender may look before all of this instant has happened: the host says whether it does.
+    pub(super) fn send_early<H: Host>(&mut self, host: &mut H) {
+        if self.sender.is_busy || !self.sender.batch.is_empty() || !self.sender.is_asked {
+            return;
+        }
+        for slot in self.slots() {
+            let pod = self.pod(slot);
+            let Some(status) =
+                pod.kept.status.clone().filter(|_| pod.kept.version > pod.kept.written)
+            else {
+                continue;
+            };
+            let status = merge(pod, status, self.now);
+            if host.writes_now(slot, &status, pod.kept.is_finished) {
+                self.send(host);
+                return;
+            }
+        }
+    }
+
+    /// Statuses of pods that are gone are forgotten: by housekeeping, or when another object is
+    /// found in their place.
+    pub(super) fn drop_status(&mut self, slot: Slot) {
+        let now = self.now;
+        let pod = self.pod_mut(slot);
+        pod.kept.status = None;
+        pod.kept.written = pod.kept.version;
+        pod.probes.wake(now);
     }
 
     fn sent(&mut self) {
@@ -145,6 +190,9 @@ impl Machine {
         now: SimTime,
         host: &mut H,
     ) {
+        if outcome == Outcome::Replaced && self.find(slot).is_some() {
+            self.drop_status(slot);
+        }
         let Some(item) = self.sender.batch.front() else { return };
         if outcome != Outcome::Ok || self.find(slot).is_none() {
             self.sent();

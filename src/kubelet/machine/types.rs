@@ -179,6 +179,8 @@ pub enum Outcome {
     Cancelled,
     /// A probe could not be carried out for another reason.
     Errored,
+    /// A GET: another object has the name.
+    Replaced,
 }
 
 /// What a probe will answer (see [`Host::probe_outlook`]).
@@ -225,6 +227,23 @@ pub trait Host {
     fn has_volumes(&mut self, slot: Slot) -> bool {
         let _ = slot;
         true
+    }
+
+    /// Which of several waiting statuses is written next: the kubelet takes them in no order.
+    fn next_write(&mut self, waiting: &[Slot]) -> usize {
+        let _ = waiting;
+        0
+    }
+
+    /// Whether a status is written as it is, although it may change again at this very instant.
+    fn writes_now(&mut self, slot: Slot, status: &Status, is_last: bool) -> bool {
+        let _ = (slot, status, is_last);
+        false
+    }
+
+    /// Whether the host has more to tell of this very instant: statuses are written after that.
+    fn has_more_now(&mut self) -> bool {
+        false
     }
 
     /// Whether an image is on the node.
@@ -298,6 +317,22 @@ pub struct Status {
     /// Containers: init containers first, then the others, as in the template. Empty: not written
     /// yet.
     pub containers: SmallVec<[ContainerStatus; 1]>,
+    /// What the pod's `resources` name.
+    pub resources: Told,
+}
+
+/// What the pod's `resources` name, besides memory requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "entries of a map that are there or not")]
+pub struct Told {
+    /// A CPU request.
+    pub has_cpu: bool,
+    /// A CPU limit.
+    pub has_cpu_limit: bool,
+    /// A memory limit.
+    pub has_memory_limit: bool,
+    /// Ephemeral storage and extended resources.
+    pub has_others: bool,
 }
 
 /// A pod's message.
@@ -381,8 +416,6 @@ pub struct ContainerStatus {
     pub restarts: u32,
     /// `containerID`: which run this is about; probe workers compare it.
     pub id: Option<u32>,
-    /// Whether `resources` is told: not any more once a status has called the run ended.
-    pub has_resources: bool,
 }
 
 /// The state of a container.

@@ -9,13 +9,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::actions::{Actions, actions, all, is_init, is_sidecar, nth};
+use super::actions::{Actions, actions, all};
 use super::build::{Basis, close};
-use super::images::Ensured;
 use super::kill::How;
-use super::pod::{AfterKills, Busy, Kind, Pod, Step, Todo};
-use super::runtime::{Run, RunState, Runtime, Sandbox};
-use super::types::{Call, Exit, Host, Kill, Outcome, Say, Slot, Status};
+use super::pod::{AfterKills, Busy, Kind, Pod, Step, Taken, Todo};
+use super::runtime::{Run, Runtime, Sandbox};
+use super::types::{Call, Host, Kill, Outcome, Phase, Say, Slot, Status};
 use super::{Machine, Work};
 use crate::base::{Duration, SimTime};
 use crate::model::PodSpec;
@@ -37,7 +36,19 @@ impl Machine {
         if worker.has_update && !worker.is_waiting {
             worker.has_update = false;
             worker.is_waiting = true;
+            worker.is_cancelled = false;
+            worker.taken = Taken {
+                kind: match (worker.is_terminated, worker.is_terminating) {
+                    (true, _) => Kind::Terminated,
+                    (_, true) => Kind::Terminating,
+                    _ => Kind::Sync,
+                },
+                generation: pod.input.generation,
+                deletion: pod.input.deletion,
+                phase: pod.kept.api.as_ref().map(|api| api.phase),
+            };
         }
+        let worker = &mut pod.worker;
         if !worker.is_waiting {
             return;
         }
@@ -55,12 +66,7 @@ impl Machine {
     pub(super) fn begin_step<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         let pod = self.pod_mut(slot);
         pod.worker.is_waiting = false;
-        pod.worker.is_cancelled = false;
-        let kind = match (pod.worker.is_terminated, pod.worker.is_terminating) {
-            (true, _) => Kind::Terminated,
-            (_, true) => Kind::Terminating,
-            _ => Kind::Sync,
-        };
+        let kind = pod.worker.taken.kind;
         pod.worker.step = Some(Step {
             kind,
             todo: VecDeque::new(),
@@ -96,13 +102,14 @@ impl Machine {
         let basis = Basis {
             spec: &pod.input.spec,
             seen,
-            old: pod.kept.status.as_ref(),
-            generation: pod.input.generation,
+            old: pod.kept.status.as_ref().or(pod.kept.api.as_ref()),
+            generation: pod.worker.taken.generation,
             reasons: &pod.reasons,
             open_gates: pod.open_gates,
-            is_deleting: pod.input.deletion.is_some(),
+            is_deleting: pod.worker.taken.deletion.is_some(),
             is_terminal,
             is_late,
+            api_phase: pod.worker.taken.phase.unwrap_or(Phase::Pending),
         };
         basis.build(&mut pod.probes, now)
     }
@@ -133,7 +140,7 @@ impl Machine {
         let pod = self.pod_mut(slot);
         pod.is_mounted = true;
         let spec = Arc::clone(&pod.input.spec);
-        let is_deleting = pod.is_deleting();
+        let is_deleting = pod.worker.taken.deletion.is_some();
         pod.probes.add(&spec, is_deleting, now);
         let Some(step) = &mut pod.worker.step else { return };
         step.busy = None;
@@ -312,208 +319,6 @@ impl Machine {
         self.work.push_back(Work::Step(slot));
     }
 
-    fn start<H: Host>(&mut self, slot: Slot, container: u8, now: SimTime, host: &mut H) {
-        let pod = self.pod(slot);
-        let Some(step) = &pod.worker.step else { return };
-        let mut runs = step.seen.runs.iter().rev().filter(|run| run.container == container);
-        if let Some((_, finished)) = runs.find_map(Run::exit) {
-            if let Some(until) = self.backoff.blocked_since(&(slot, container), finished, now) {
-                host.event(slot, Some(container), Say::CrashBackOff);
-                self.start_failed(slot, container, "CrashLoopBackOff", Some(until));
-                return;
-            }
-            self.backoff.push((slot, container), now, now);
-        }
-        let own = nth(&self.pod(slot).input.spec, container);
-        let (image, policy) = (own.image, own.pull_policy);
-        let is_present = host.has_image(image);
-        let ensured = self.images.ensure((slot, container), image, policy, is_present, now);
-        match ensured {
-            Ensured::Present => {
-                host.event(slot, Some(container), Say::Present);
-                self.create(slot, container, host);
-            }
-            Ensured::Never => {
-                host.event(slot, Some(container), Say::NeverPull);
-                self.image_failed(slot, container, "ErrImageNeverPull", host);
-            }
-            Ensured::BackOff => {
-                host.event(slot, Some(container), Say::PullBackOff);
-                self.image_failed(slot, container, "ImagePullBackOff", host);
-            }
-            Ensured::Asked => {
-                host.event(slot, Some(container), Say::Pulling);
-                self.set_busy(slot, Some(Busy::Pull(container)));
-                self.work.push_back(Work::Pulls);
-            }
-        }
-    }
-
-    fn image_failed<H: Host>(
-        &mut self,
-        slot: Slot,
-        container: u8,
-        reason: &'static str,
-        host: &mut H,
-    ) {
-        host.event(slot, Some(container), Say::StartFailed(reason));
-        self.start_failed(slot, container, reason, None);
-    }
-
-    fn set_busy(&mut self, slot: Slot, busy: Option<Busy>) {
-        if let Some(step) = &mut self.pod_mut(slot).worker.step {
-            step.busy = busy;
-        }
-    }
-
-    /// Pulls that may begin now.
-    pub(super) fn pulls<H: Host>(&mut self, now: SimTime, host: &mut H) {
-        while let Some(begin) = self.images.next(now) {
-            let (slot, container, image) = (begin.slot, begin.container, begin.image);
-            if begin.is_limited {
-                host.event(slot, Some(container), Say::PullQps);
-                self.set_busy(slot, None);
-                self.image_failed(slot, container, "ErrImagePull", host);
-                self.work.push_back(Work::Step(slot));
-            } else {
-                self.begin(slot, Call::Pull { container, image }, host);
-            }
-        }
-    }
-
-    /// PullImage returned.
-    pub(super) fn pulled<H: Host>(
-        &mut self,
-        (slot, container): (Slot, u8),
-        outcome: Outcome,
-        now: SimTime,
-        host: &mut H,
-    ) {
-        let is_ok = outcome == Outcome::Ok;
-        let (took, with_wait) = self.images.ended(slot, container, is_ok, now);
-        self.work.push_back(Work::Pulls);
-        self.set_busy(slot, None);
-        if is_ok {
-            host.event(slot, Some(container), Say::Pulled { took, with_wait });
-            self.create(slot, container, host);
-        } else {
-            host.event(slot, Some(container), Say::PullFailed);
-            self.image_failed(slot, container, "ErrImagePull", host);
-        }
-        self.work.push_back(Work::Step(slot));
-    }
-
-    fn create<H: Host>(&mut self, slot: Slot, container: u8, host: &mut H) {
-        let Some(step) = &mut self.pod_mut(slot).worker.step else { return };
-        let attempt = step.seen.newest(container).map_or(0, |run| run.attempt + 1);
-        step.busy = Some(Busy::Create(container));
-        self.begin(slot, Call::Create { container, attempt }, host);
-    }
-
-    /// CreateContainer returned.
-    pub(super) fn created<H: Host>(
-        &mut self,
-        slot: Slot,
-        (container, attempt): (u8, u32),
-        outcome: Outcome,
-        now: SimTime,
-        host: &mut H,
-    ) {
-        if outcome == Outcome::Ok {
-            let id = self.pod_mut(slot).add_run(container, attempt, now);
-            host.event(slot, Some(container), Say::Created);
-            self.set_busy(slot, Some(Busy::Launch(container, id)));
-            self.begin(slot, Call::Start { container, attempt }, host);
-            return;
-        }
-        host.event(slot, Some(container), Say::CreateFailed);
-        self.set_busy(slot, None);
-        self.start_failed(slot, container, "CreateContainerError", None);
-        self.work.push_back(Work::Step(slot));
-    }
-
-    /// StartContainer returned.
-    pub(super) fn launched<H: Host>(
-        &mut self,
-        slot: Slot,
-        container: u8,
-        outcome: Outcome,
-        now: SimTime,
-        host: &mut H,
-    ) {
-        let pod = self.pod_mut(slot);
-        let Some(step) = &mut pod.worker.step else { return };
-        let Some(Busy::Launch(_, id)) = step.busy.take() else { return };
-        if outcome != Outcome::Ok {
-            let exit = Exit { code: 128, reason: "StartError" };
-            pod.set_run(id, RunState::Exited(exit, None, now), now);
-            host.event(slot, Some(container), Say::RunFailed);
-            self.start_failed(slot, container, "RunContainerError", None);
-            self.work.push_back(Work::Step(slot));
-            return;
-        }
-        if pod.runtime.by_id(id).is_some_and(|run| run.exit().is_none()) {
-            pod.set_run(id, RunState::Running(now), now);
-        }
-        host.event(slot, Some(container), Say::Started);
-        if nth(&self.pod(slot).input.spec, container).post_start.is_some() {
-            self.set_busy(slot, Some(Busy::Hook(container, id)));
-            self.begin(slot, Call::Hook { container, is_post_start: true }, host);
-        } else {
-            self.started(slot, container);
-        }
-    }
-
-    fn started(&mut self, slot: Slot, container: u8) {
-        self.pod_mut(slot).reasons.retain(|(of, _)| *of != container);
-        self.set_busy(slot, None);
-        self.work.push_back(Work::Step(slot));
-    }
-
-    /// A postStart hook ended (rule N67).
-    pub(super) fn post_started<H: Host>(
-        &mut self,
-        slot: Slot,
-        container: u8,
-        outcome: Outcome,
-        now: SimTime,
-        host: &mut H,
-    ) {
-        let Some(step) = &mut self.pod_mut(slot).worker.step else { return };
-        let Some(Busy::Hook(_, id)) = step.busy else { return };
-        if outcome == Outcome::Ok {
-            self.started(slot, container);
-            return;
-        }
-        host.event(slot, Some(container), Say::PostStartFailed);
-        let after = AfterKills::HookFailed(container);
-        self.kill(slot, &[(id, Kill::PostStart)], How::alone(after), now, host);
-    }
-
-    /// A container could not be started: a regular init container ends the list.
-    fn start_failed(
-        &mut self,
-        slot: Slot,
-        container: u8,
-        reason: &'static str,
-        until: Option<SimTime>,
-    ) {
-        let pod = self.pod_mut(slot);
-        pod.reasons.retain(|(of, _)| *of != container);
-        pod.reasons.push((container, reason));
-        let spec = Arc::clone(&pod.input.spec);
-        let Some(step) = &mut pod.worker.step else { return };
-        match until {
-            None => step.has_failed = true,
-            Some(until) => {
-                step.backoff = Some(step.backoff.map_or(until, |before| before.min(until)));
-            }
-        }
-        if is_init(&spec, container) && !is_sidecar(&spec, container) {
-            step.todo.clear();
-        }
-    }
-
     /// A step is over (rule N8).
     fn end_step<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         let Some(step) = self.pod_mut(slot).worker.step.take() else { return };
@@ -538,6 +343,7 @@ impl Machine {
                 let seen = step.seen;
                 let mut status = self.status(slot, &seen, true, now, host);
                 self.keep(slot, status.clone(), false);
+                self.send_early(host);
                 let spec = Arc::clone(&self.pod(slot).input.spec);
                 close(&spec, &mut status);
                 self.keep(slot, status, true);

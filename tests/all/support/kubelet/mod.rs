@@ -71,10 +71,10 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(case: &'a Value, outcome: &Value) -> Self {
+    fn new(case: &'a Value, outcome: &'a Value) -> Self {
         let mut names = Interner::new();
         let node = node(&case["kubelet"], &mut names);
-        let mut host = Runtime::new(case, node, names);
+        let mut host = Runtime::new(case, outcome, node, names);
         for draw in outcome["requeue"].as_array().into_iter().flatten() {
             let drawn = (at(draw, "t"), ms(draw, "after_ms"));
             let pod = text(draw, "pod").expect("a pod").to_owned();

@@ -242,7 +242,7 @@ fn unhealthy(probe: &str, outcome: Outcome) -> String {
         Outcome::NotRunning => "Unknown desc = container not running",
         Outcome::Cancelled => "Canceled desc = context canceled",
         Outcome::Errored | Outcome::Failed => "Unknown desc = exec: scripted",
-        Outcome::Ok | Outcome::Sandbox(_) | Outcome::Exit(_) => {
+        Outcome::Ok | Outcome::Sandbox(_) | Outcome::Exit(_) | Outcome::Replaced => {
             return format!("{probe} probe failed: ");
         }
     };
@@ -280,7 +280,7 @@ fn list(value: &Value) -> Vec<Value> {
 }
 
 /// Without what the world's own writes put there.
-fn strip_write(mut write: Value) -> Value {
+pub(super) fn strip_write(mut write: Value) -> Value {
     let known = write.as_object_mut().expect("a write");
     known.remove("by");
     if known["verb"] == "delete" || known.contains_key("error") {

@@ -54,11 +54,15 @@ struct Active {
     record: Option<usize>,
     outcome: Outcome,
     is_given_up: bool,
+    /// A stop that goes on although the process has ended.
+    is_late: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Runtime<'a> {
     case: &'a Value,
+    /// What is recorded: asked for what is left to chance.
+    outcome: &'a Value,
     names: Interner,
     node: NodeSpec,
     pub(super) now: SimTime,
@@ -88,11 +92,17 @@ fn nth(list: &Value, at: usize) -> &Value {
 }
 
 impl<'a> Runtime<'a> {
-    pub(super) fn new(case: &'a Value, node: NodeSpec, names: Interner) -> Self {
+    pub(super) fn new(
+        case: &'a Value,
+        outcome: &'a Value,
+        node: NodeSpec,
+        names: Interner,
+    ) -> Self {
         let images = case["images"].as_object().into_iter().flatten();
         let present = images.filter(|(_, image)| image["present"] == true);
         Self {
             case,
+            outcome,
             names,
             node,
             now: SimTime::default(),
@@ -127,6 +137,23 @@ impl<'a> Runtime<'a> {
     /// The pod of this name that the API has.
     pub(super) fn live(&self, name: &str) -> Option<usize> {
         self.pods.iter().rposition(|row| row.key == name).filter(|at| !self.pods[*at].is_gone)
+    }
+
+    /// Whether the API has an object of this name.
+    fn live_name(&self, name: &str) -> bool {
+        self.pods.iter().any(|row| row.name == name && !row.is_gone)
+    }
+
+    /// The next recorded write of the kubelet for a pod, from now on.
+    fn next_recorded(&self, pod: usize) -> impl Iterator<Item = (u64, &Value)> {
+        let (now, name) = (millis(self.now), &self.pods[pod].name);
+        let ours = move |write: &&Value| {
+            write["by"] == "kubelet"
+                && write["pod"] == **name
+                && write["t"].as_u64().is_some_and(|t| t >= now)
+        };
+        let writes = self.outcome["api"].as_array().map_or(&[][..], Vec::as_slice);
+        writes.iter().filter(ours).map(|write| (write["t"].as_u64().unwrap_or(0), write))
     }
 
     pub(super) fn create(&mut self, name: &str) -> usize {
@@ -220,7 +247,9 @@ impl<'a> Runtime<'a> {
                 continue;
             }
             match active.call {
-                Call::Stop { container: c, .. } if c == container => over.push(*number),
+                Call::Stop { container: c, .. } if c == container && !active.is_late => {
+                    over.push(*number);
+                }
                 Call::Probe { container: c, .. } | Call::Hook { container: c, .. }
                     if c == container && active.record.is_some() =>
                 {
@@ -239,7 +268,7 @@ impl<'a> Runtime<'a> {
     /// A call is over: gives whose and how, if anybody waits for it.
     pub(super) fn done(&mut self, number: u64) -> Option<(Slot, Call, Outcome)> {
         let active = self.active.remove(&number)?;
-        let Active { pod, call, record, mut outcome, is_given_up } = active;
+        let Active { pod, call, record, mut outcome, is_given_up, .. } = active;
         if let Some(record) = record {
             let record = &mut self.told.cri[record];
             record["end"] = json!(millis(self.now));
@@ -304,6 +333,12 @@ impl<'a> Runtime<'a> {
                 let fails = self.behaviour(pod, container)["start_error"] == true;
                 (Some(ms(runtime, "start_ms")), failing(fails), Some(record))
             }
+            // The recorder's runtime notes no stop of what has ended already.
+            Call::Stop { container, .. }
+                if !self.pods[pod].containers[usize::from(container)].is_running =>
+            {
+                (Some(Duration::ZERO), Outcome::Ok, None)
+            }
             Call::Stop { container, attempt, timeout } => {
                 let record = self.of_container(pod, "StopContainer", container, attempt);
                 self.told.cri[record]["timeout"] = json!(timeout.whole_secs());
@@ -332,7 +367,13 @@ impl<'a> Runtime<'a> {
                 self.exec(pod, container, &hook, None)
             }
             Call::Get => {
-                (Some(ms(&self.case["kubelet"], "api_ms")), failing(self.pods[pod].is_gone), None)
+                let row = &self.pods[pod];
+                let found = match (row.is_gone, self.live_name(&row.name)) {
+                    (false, _) => Outcome::Ok,
+                    (true, false) => Outcome::Failed,
+                    (true, true) => Outcome::Replaced,
+                };
+                (Some(ms(&self.case["kubelet"], "api_ms")), found, None)
             }
             Call::Patch => panic!("a patch has its status"),
             Call::Delete => (Some(self.delete(pod)), Outcome::Ok, None),
@@ -357,13 +398,31 @@ impl<'a> Runtime<'a> {
             *after <= timeout && does["term_exit"].as_i64().is_none_or(|code| code >= 0)
         });
         let kill = || timeout + ms(&self.case["runtime"], "kill_ms");
+        // Both at once: the recording says which came first.
+        let is_late = heeds == Some(timeout) && self.recorded_late(pod, container, kill());
         let exit = match heeds {
             Some(_) => exit_of(does, "term_exit", None),
             None => Exit { code: 137, reason: "Error" },
         };
         let after = heeds.unwrap_or_else(kill);
         self.plan(self.now.saturating_add(after), Happening::Exit { pod, container, run, exit });
+        if is_late {
+            return Some(kill());
+        }
         None
+    }
+
+    /// Whether a stop that begins now is recorded to have taken so long.
+    fn recorded_late(&self, pod: usize, container: u8, took: Duration) -> bool {
+        let (now, end) = (millis(self.now), millis(self.now.saturating_add(took)));
+        let (pod, container) = (&*self.pods[pod].name, self.name_of(pod, container));
+        self.outcome["cri"].as_array().into_iter().flatten().any(|call| {
+            call["call"] == "StopContainer"
+                && call["pod"] == *pod
+                && call["container"] == *container
+                && call["t"] == now
+                && call["end"] == end
+        })
     }
 
     fn pull(&mut self, pod: usize, image: Symbol) -> (Option<Duration>, Outcome, Option<usize>) {
@@ -451,7 +510,7 @@ fn close(record: &mut Value, outcome: Outcome) {
         Outcome::TimedOut => record["timed_out"] = json!(true),
         Outcome::Cancelled => record["canceled"] = json!(true),
         Outcome::Failed | Outcome::NotRunning | Outcome::Errored => record["error"] = json!(true),
-        Outcome::Ok | Outcome::Sandbox(_) => {}
+        Outcome::Ok | Outcome::Sandbox(_) | Outcome::Replaced => {}
     }
 }
 
@@ -461,7 +520,8 @@ impl Host for Runtime<'_> {
         let (takes, outcome, record) = self.open(pod, call);
         self.planned += 1;
         let number = self.planned;
-        let active = Active { pod, call, record, outcome, is_given_up: false };
+        let is_late = matches!(call, Call::Stop { .. }) && takes.is_some();
+        let active = Active { pod, call, record, outcome, is_given_up: false, is_late };
         self.active.insert(number, active);
         let waits = matches!(call, Call::Probe { .. }) && outcome != Outcome::NotRunning;
         match takes {
@@ -495,7 +555,10 @@ impl Host for Runtime<'_> {
         self.planned += 1;
         let number = self.planned;
         let (call, record) = (Call::Patch, None);
-        self.active.insert(number, Active { pod, call, record, outcome, is_given_up: false });
+        self.active.insert(
+            number,
+            Active { pod, call, record, outcome, is_given_up: false, is_late: false },
+        );
         if takes.is_zero() {
             return self.done(number).map(|(.., outcome)| outcome);
         }
@@ -540,6 +603,42 @@ impl Host for Runtime<'_> {
             .position(|(at, after)| millis(*at) == millis(now) && *after >= base && *after <= most);
         let drawn = found.and_then(|found| draws.remove(found));
         drawn.map_or_else(|| base + base / 4, |(_, after)| after)
+    }
+
+    fn next_write(&mut self, waiting: &[Slot]) -> usize {
+        let due = millis(self.now.saturating_add(ms(&self.case["kubelet"], "api_ms")));
+        let next = |slot: &Slot| {
+            let pod = self.slots[slot];
+            if self.pods[pod].is_gone {
+                return u64::MAX;
+            }
+            let first = self.next_recorded(pod).find(|(at, _)| *at >= due);
+            first.map_or(u64::MAX, |(at, _)| at)
+        };
+        let times: Vec<u64> = waiting.iter().map(next).collect();
+        let exact = times.iter().position(|at| *at == due);
+        // Who is written at another time was found up to date.
+        exact.or_else(|| (0..times.len()).max_by_key(|at| times[*at])).unwrap_or(0)
+    }
+
+    fn has_more_now(&mut self) -> bool {
+        self.next_at().is_some_and(|next| next <= self.now)
+    }
+
+    fn writes_now(&mut self, slot: Slot, status: &Status, is_last: bool) -> bool {
+        let pod = self.at(slot);
+        let api = ms(&self.case["kubelet"], "api_ms");
+        let due = millis(self.now.saturating_add(api));
+        let mut recorded = self.next_recorded(pod).skip_while(|(at, _)| *at < due);
+        let Some((at, write)) = recorded.next() else { return false };
+        let written = render::status(status, &self.pods[pod].manifest);
+        if at != due || render::strip_write(write.clone())["status"] != written {
+            return false;
+        }
+        let ends = recorded
+            .next()
+            .is_some_and(|(at, write)| write["verb"] == "delete" && at == due + api.whole_millis());
+        ends == is_last
     }
 
     fn has_volumes(&mut self, slot: Slot) -> bool {
