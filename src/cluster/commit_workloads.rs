@@ -334,9 +334,17 @@ impl Cluster {
         changes.push(Change::Endpoints { service });
     }
 
-    /// Deletes a Service: its endpoints become empty, so that proxies drop it.
+    /// Tells the proxies of a Service, or of its end.
+    fn publish_service(&mut self, service: ServiceId, spec: Option<Arc<ServiceSpec>>) {
+        let now = self.now;
+        let Some(row) = &mut self.services[service] else { return };
+        row.endpoints = Arc::new(row.endpoints.of_service(spec, now));
+        self.log.push(service, Arc::clone(&row.endpoints));
+    }
+
+    /// Deletes a Service, of which proxies hear.
     pub(super) fn delete_service(&mut self, service: ServiceId, changes: &mut Vec<Change>) {
-        self.set_endpoints(service, Vec::new(), changes);
+        self.publish_service(service, None);
         if let Some(row) = self.services[service].take() {
             self.trees.remove(&(Kind::Service, row.spec.name));
             for id in self.templates.ids().collect::<Vec<_>>() {
@@ -406,16 +414,23 @@ impl Cluster {
 
     /// Adds a Service; templates that it selects learn of it, and their pods stand behind it.
     pub(super) fn add_service(&mut self, spec: &ServiceSpec, changes: &mut Vec<Change>) {
-        let empty = Arc::new(EndpointSet::empty());
-        self.log.add_service(Arc::clone(&empty));
+        let spec = Arc::new(spec.clone());
+        let now = self.now;
+        // Of one that is there from the start proxies have long known.
+        let is_new = now > crate::base::SimTime::ZERO;
+        let first = EndpointSet::empty((!is_new).then(|| Arc::clone(&spec)));
+        self.log.add_service(Arc::new(first.clone()));
         let row = Service {
-            spec: Arc::new(spec.clone()),
+            spec: Arc::clone(&spec),
             slices: Vec::new(),
             slices_made: 0,
-            endpoints: empty,
+            endpoints: Arc::new(first),
             pods: Vec::new(),
         };
         let service = self.services.push(Some(row));
+        if is_new {
+            self.publish_service(service, Some(Arc::clone(&spec)));
+        }
         self.service_by_name.insert(spec.name, service);
         self.select_pods(service);
         changes.push(Change::Service { service, what: ObjectChange::Added });
@@ -425,7 +440,10 @@ impl Cluster {
     pub(super) fn replace_service(&mut self, spec: Arc<ServiceSpec>, changes: &mut Vec<Change>) {
         let Some(service) = self.service_named(spec.name) else { return };
         let Some(row) = self.services[service].as_mut() else { return };
-        row.spec = spec;
+        let before = std::mem::replace(&mut row.spec, Arc::clone(&spec));
+        if !before.is_same_to_proxies(&spec) {
+            self.publish_service(service, Some(spec));
+        }
         self.select_pods(service);
         changes.push(Change::Service { service, what: ObjectChange::Spec });
     }

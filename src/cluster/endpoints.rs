@@ -1,6 +1,6 @@
 //! Endpoints of Services: immutable versions, and the log of them that proxies follow.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime, Symbol};
@@ -8,29 +8,28 @@ use crate::model::{NodeId, PodRef, ServiceId, ServiceSpec};
 
 use super::endpoint_slices::{EndpointSlice, SliceEndpoint};
 
-/// One version of a Service's endpoints.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One version of what proxies follow of a Service: itself and its endpoints.
+#[derive(Clone, Debug)]
 pub struct EndpointSet {
     /// Its number within the Service, from 0 (the empty first one).
     pub version: u32,
     /// When it was written.
     pub at: SimTime,
+    /// The Service; `None`: it is not there.
+    pub service: Option<Arc<ServiceSpec>>,
     /// All endpoints, in order of the pods' serials.
     pub endpoints: Box<[Endpoint]>,
-    /// Those that a connection from anywhere in the cluster may reach (rule N157): the ready ones,
-    /// or, if none is ready, those that serve while they terminate.
-    pub usable: Box<[u32]>,
-    /// Which of them callers near by reach, if hints say so.
-    pub near: Option<Box<Near>>,
+    /// For whom they are, one entry an endpoint; empty if none has a hint.
+    pub hints: Box<[Hints]>,
 }
 
-/// Usable endpoints by the hints that all of them have (rule C182).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Near {
-    /// By node, sorted; empty if one lacks such a hint.
-    nodes: Vec<(NodeId, Box<[u32]>)>,
-    /// By zone, sorted; empty if one lacks such a hint.
-    zones: Vec<(Symbol, Box<[u32]>)>,
+/// For whom an endpoint is (rule C181).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// For callers of this zone.
+    pub zone: Option<Symbol>,
+    /// For callers on this node.
+    pub node: Option<NodeId>,
 }
 
 /// An endpoint.
@@ -51,27 +50,21 @@ pub struct Endpoint {
 impl EndpointSet {
     /// The first version of a Service: no endpoints.
     #[must_use]
-    pub fn empty() -> Self {
-        Self {
-            version: 0,
-            at: SimTime::ZERO,
-            endpoints: Box::default(),
-            usable: Box::default(),
-            near: None,
-        }
+    pub fn empty(service: Option<Arc<ServiceSpec>>) -> Self {
+        let (endpoints, hints) = (Box::default(), Box::default());
+        Self { version: 0, at: SimTime::ZERO, service, endpoints, hints }
     }
 
-    /// The version after `self`.
+    /// The version after `self`, without hints.
     #[must_use]
     pub fn next(&self, endpoints: Vec<Endpoint>, at: SimTime) -> Self {
-        let indexed = || (0_u32..).zip(&endpoints);
-        let mut usable: Vec<u32> = indexed().filter(|(_, e)| e.ready).map(|(i, _)| i).collect();
-        if usable.is_empty() {
-            let last = |e: &Endpoint| e.serving && e.terminating;
-            usable = indexed().filter(|(_, e)| last(e)).map(|(i, _)| i).collect();
-        }
-        let (endpoints, usable) = (endpoints.into(), usable.into());
-        Self { version: self.version + 1, at, endpoints, usable, near: None }
+        let (endpoints, hints) = (endpoints.into(), Box::default());
+        Self { version: self.version + 1, at, service: self.service.clone(), endpoints, hints }
+    }
+
+    /// The version after `self`: another Service with the same endpoints.
+    pub(super) fn of_service(&self, service: Option<Arc<ServiceSpec>>, at: SimTime) -> Self {
+        Self { version: self.version + 1, at, service, ..self.clone() }
     }
 
     /// The version after `self`: what stands in these slices. A pod that stands in two counts
@@ -87,48 +80,12 @@ impl EndpointSet {
         all.sort_by_key(|endpoint| endpoint.serial);
         all.dedup_by_key(|endpoint| endpoint.serial);
         let next = self.next(all.iter().map(|endpoint| endpoint.endpoint).collect(), at);
-        let near = near(&all);
-        Self { near, ..next }
-    }
-
-    /// Those that a connection from a node, in a zone, may reach under the policy Cluster.
-    ///
-    /// Source: kubernetes v1.36.3 pkg/proxy/topology.go `topologyModeFromHints` (rule C182).
-    #[inline]
-    #[must_use]
-    pub fn usable_at(&self, node: NodeId, zone: Option<Symbol>) -> &[u32] {
-        let Some(near) = &self.near else { return &self.usable };
-        let of_node = near.nodes.binary_search_by_key(&node, |(node, _)| *node);
-        if let Ok(place) = of_node {
-            return &near.nodes[place].1;
+        if !all.iter().any(|endpoint| endpoint.has_hint()) {
+            return next;
         }
-        let zone =
-            zone.and_then(|zone| near.zones.binary_search_by_key(&zone, |(zone, _)| *zone).ok());
-        zone.map_or(&self.usable, |place| &near.zones[place].1)
+        let hints = |e: &&SliceEndpoint| Hints { zone: e.for_zone, node: e.for_node };
+        Self { hints: all.iter().map(hints).collect(), ..next }
     }
-}
-
-/// The ready endpoints by their hints; `None` if a ready one lacks them.
-fn near(all: &[&SliceEndpoint]) -> Option<Box<Near>> {
-    let ready = || (0_u32..).zip(all).filter(|(_, endpoint)| endpoint.endpoint.ready);
-    ready().next()?;
-    let nodes = ready().map(|(index, endpoint)| Some((endpoint.for_node?, index)));
-    let zones = ready().map(|(index, endpoint)| Some((endpoint.for_zone?, index)));
-    let near = Near {
-        nodes: grouped(nodes.collect()).unwrap_or_default(),
-        zones: grouped(zones.collect()).unwrap_or_default(),
-    };
-    let has_none = near.nodes.is_empty() && near.zones.is_empty();
-    (!has_none).then(|| Box::new(near))
-}
-
-/// Pairs by their first part.
-fn grouped<K: Ord + Copy>(pairs: Option<Vec<(K, u32)>>) -> Option<Vec<(K, Box<[u32]>)>> {
-    let mut groups: BTreeMap<K, Vec<u32>> = BTreeMap::new();
-    for (key, index) in pairs? {
-        groups.entry(key).or_default().push(index);
-    }
-    Some(groups.into_iter().map(|(key, all)| (key, all.into())).collect())
 }
 
 /// All versions of all Services' endpoints of the last ten minutes, in order of their writing.
@@ -139,6 +96,8 @@ fn grouped<K: Ord + Copy>(pairs: Option<Vec<(K, u32)>>) -> Option<Vec<(K, Box<[u
 pub struct EndpointLog {
     entries: VecDeque<(ServiceId, Arc<EndpointSet>)>,
     first: u64,
+    /// When the entry before the first was written.
+    folded_at: SimTime,
     base: IdVec<ServiceId, Arc<EndpointSet>>,
 }
 
@@ -159,6 +118,7 @@ impl EndpointLog {
             if set.at + KEPT >= now {
                 break;
             }
+            self.folded_at = set.at;
             self.base[*service] = Arc::clone(set);
             self.entries.pop_front();
             self.first += 1;
@@ -186,6 +146,18 @@ impl EndpointLog {
         let index = usize::try_from(number - self.first).expect("the log fits in memory");
         let (service, set) = &self.entries[index];
         (*service, set)
+    }
+
+    /// When the last entry was written that is not there any more.
+    #[must_use]
+    pub const fn folded_at(&self) -> SimTime {
+        self.folded_at
+    }
+
+    /// How many Services it is about.
+    #[must_use]
+    pub fn services(&self) -> usize {
+        self.base.len()
     }
 
     /// What held before the oldest entry.

@@ -29,7 +29,6 @@ mod node_keys;
 mod objects;
 mod plan;
 mod pod;
-mod proxies;
 mod rate_limiter;
 mod registry;
 mod revision;
@@ -67,7 +66,7 @@ pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{PodMetrics, Serving};
 pub use endpoint_slices::{EndpointSlice, SliceEndpoint, SlicePort};
-pub use endpoints::{Endpoint, EndpointLog, EndpointSet, Near};
+pub use endpoints::{Endpoint, EndpointLog, EndpointSet, Hints};
 pub use eviction::EvictionRefused;
 pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
 pub use node::{Node, Readiness};
@@ -78,7 +77,6 @@ pub use plan::{
 pub use pod::{
     ContainerExit, Deletion, Disruption, Exits, IndexFailures, Phase, Pod, PodCounts, PodStatus,
 };
-pub use proxies::ProxyView;
 pub use rate_limiter::{Backoff, RateLimiter};
 pub use registry::Registry;
 pub use revision::{Revision, RevisionWrite};

@@ -30,6 +30,35 @@ pub struct NodeSpec {
     pub images: Arc<[(Symbol, Bytes)]>,
     /// Zone, if labelled: `topology.kubernetes.io/zone`.
     pub zone: Option<Symbol>,
+    /// How its kube-proxy is set.
+    pub proxy: ProxySpec,
+}
+
+/// How the kube-proxy of a node is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxySpec {
+    /// How it writes its rules.
+    pub mode: ProxyMode,
+    /// From the end of a run to the start of the next at least (`minSyncPeriod`); `None`: as the
+    /// cluster's latencies say.
+    pub min_sync: Option<Duration>,
+    /// From the end of a failed run to the next (`syncPeriod`).
+    pub sync: Duration,
+}
+
+impl ProxySpec {
+    /// The defaults (rules N150, N155).
+    pub const DEFAULT: Self =
+        Self { mode: ProxyMode::Iptables, min_sync: None, sync: Duration::secs(30) };
+}
+
+/// How a proxy writes its rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyMode {
+    /// The default.
+    Iptables,
+    /// Its successor.
+    Nftables,
 }
 
 /// What a taint does to pods that do not tolerate it.

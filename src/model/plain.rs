@@ -7,8 +7,8 @@ use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symb
 
 use super::{
     Behavior, Behaviors, Container, Labels, Latencies, Model, NodeAffinity, NodeOrder, NodeSpec,
-    PodAffinity, PodSpec, PriorityClasses, PullPolicy, QosClass, Release, Resources, RestartPolicy,
-    RunSettings, SchedulerSettings, Shutdown, SpreadConstraint, Storage,
+    PodAffinity, PodSpec, PriorityClasses, ProxySpec, PullPolicy, QosClass, Release, Resources,
+    RestartPolicy, RunSettings, SchedulerSettings, Shutdown, SpreadConstraint, Storage,
 };
 
 impl Container {
@@ -116,6 +116,7 @@ impl NodeSpec {
             price_per_hour: Money(0),
             images: Arc::from([]),
             zone: None,
+            proxy: ProxySpec::DEFAULT,
         }
     }
 }

@@ -127,6 +127,13 @@ pub enum TrafficDistribution {
 }
 
 impl ServiceSpec {
+    /// Whether nothing differs that a proxy uses: such a change asks for no run (rule N150).
+    #[must_use]
+    pub fn is_same_to_proxies(&self, other: &Self) -> bool {
+        let seen = |spec: &Self| (spec.kind, spec.internal_local, spec.external_local);
+        seen(self) == seen(other) && self.ports == other.ports
+    }
+
     /// Whether pods of a namespace with these labels stand behind it.
     #[must_use]
     pub fn selects(&self, namespace: Symbol, labels: &Labels) -> bool {

@@ -32,6 +32,18 @@ pub enum Hint {
     Here,
 }
 
+impl Hint {
+    /// What hints say to those who are here; `None`: it is not known where that is.
+    #[must_use]
+    pub fn of<T: PartialEq>(names: &[T], here: Option<&T>) -> Self {
+        match here {
+            _ if names.is_empty() => Self::Absent,
+            Some(here) if names.contains(here) => Self::Here,
+            _ => Self::Others,
+        }
+    }
+}
+
 impl Seen {
     /// Whether it is the last resort: it serves while it terminates, and is not ready.
     #[must_use]

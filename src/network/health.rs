@@ -19,6 +19,12 @@ pub struct ProxyHealth {
 }
 
 impl ProxyHealth {
+    /// Nothing waits.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { pending: None }
+    }
+
     /// A run was asked for.
     pub fn queued(&mut self, now: SimTime) {
         self.pending.get_or_insert(now);

@@ -2,17 +2,21 @@
 //!
 //! ```text
 //! Service, slices ─► table (what the proxy knows) ─► choice (usable endpoints) ─► rules (outcomes)
-//!         └── changes ─► runner (when a run starts) ─► proxier (what a run takes over)
+//!         └── changes ─► cycle (when a run starts) ─► proxier (what a run takes over)
 //! ```
 //!
-//! It owns no state of a run: each part is a value that somebody else keeps and drives. Objects
-//! come in as plain data, so the same code answers for recorded objects and for the simulation.
+//! Each part is a value that somebody else keeps and drives. Objects come in as plain data, so the
+//! same code answers for recorded objects and for the simulation: `proxier` keeps one node's tables
+//! apart, as a real proxy does; `view` keeps those of all nodes of a run as places in one log, with
+//! the same cycle, choice and rules.
 
 pub mod choice;
 pub mod conntrack;
+pub mod cycle;
 pub mod health;
 pub mod proxier;
 pub mod rules;
 pub mod runner;
 pub mod service;
 pub mod table;
+pub mod view;

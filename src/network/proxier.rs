@@ -12,28 +12,26 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Duration, SimTime, Symbol};
+use crate::base::{SimTime, Symbol};
 use crate::model::Protocol;
 
 use super::choice::{Chosen, Seen, choose};
 use super::conntrack::Serving;
-use super::health::{ProxyHealth, local_ready};
+use super::cycle::{Cycle, Found, Run};
+use super::health::local_ready;
 use super::rules::Mode;
-use super::runner::{Bounds, Runner};
+use super::runner::Bounds;
 use super::service::{PortKey, Ports, ServiceSeen};
 use super::table::{Endpoints, Known, Name, SliceSeen, SliceTable};
 
 /// With more endpoints iptables is not written in full every hour.
 const LARGE: usize = 1000;
 
-/// After this long a run is a full one.
-const FULL_PERIOD: Duration = Duration::hours(1);
-
 /// A node's proxy.
 #[derive(Clone, Debug)]
 pub struct Proxier {
     mode: Mode,
-    bounds: Bounds,
+    cycle: Cycle,
     node: Symbol,
     zone: Option<Symbol>,
     services: BTreeMap<Name, Ports>,
@@ -41,25 +39,8 @@ pub struct Proxier {
     pending: BTreeMap<Name, (Ports, Ports)>,
     slices: SliceTable,
     endpoints: BTreeMap<Name, Endpoints>,
-    runner: Runner,
-    health: ProxyHealth,
-    is_initialized: bool,
-    needs_full: bool,
-    last_full: Option<SimTime>,
-    run: Option<Run>,
     /// Ready endpoints on the node, of Services with a health check port.
     local: BTreeMap<Name, usize>,
-}
-
-/// A run under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// Whether all rules are written.
-    pub is_full: bool,
-    /// Whether the loop started it.
-    is_of_loop: bool,
-    /// Whether endpoints of UDP ports have changed, so flows are looked at.
-    pub looks_at_flows: bool,
 }
 
 impl Proxier {
@@ -68,23 +49,17 @@ impl Proxier {
     pub fn new(mode: Mode, bounds: Bounds, node: Symbol, zone: Option<Symbol>) -> Self {
         let mut proxier = Self {
             mode,
-            bounds,
+            cycle: Cycle::new(bounds),
             node,
             zone,
             services: BTreeMap::new(),
             pending: BTreeMap::new(),
             slices: SliceTable::default(),
             endpoints: BTreeMap::new(),
-            runner: Runner::new(bounds, SimTime::ZERO),
-            health: ProxyHealth::default(),
-            is_initialized: false,
-            needs_full: true,
-            last_full: None,
-            run: None,
             local: BTreeMap::new(),
         };
         if zone.is_some() {
-            proxier.ask(SimTime::ZERO);
+            proxier.cycle.ask(SimTime::ZERO);
         }
         proxier
     }
@@ -99,80 +74,65 @@ impl Proxier {
             self.pending.remove(&name);
         }
         if !self.pending.is_empty() {
-            self.ask_if_ready(now);
+            self.cycle.ask_if_ready(now);
         }
     }
 
     /// Takes a slice of a Service, or its end. The same one again asks for no run.
     pub fn set_slice(&mut self, service: Name, slice: Name, to: Option<SliceSeen>, now: SimTime) {
         if self.slices.update(service, slice, to) {
-            self.ask_if_ready(now);
+            self.cycle.ask_if_ready(now);
         }
     }
 
     /// The node's zone is told: all rules are written anew, even if it is the same.
     pub fn set_zone(&mut self, zone: Option<Symbol>, now: SimTime) {
         self.zone = zone;
-        self.needs_full = true;
-        self.ask(now);
-    }
-
-    fn ask_if_ready(&mut self, now: SimTime) {
-        if self.is_initialized {
-            self.ask(now);
-        }
-    }
-
-    fn ask(&mut self, now: SimTime) {
-        self.health.queued(now);
-        self.runner.ask(now);
+        self.cycle.need_full();
+        self.cycle.ask(now);
     }
 
     /// When the loop's next run starts; `None` before the first run has ended and while one is
     /// under way.
     #[must_use]
     pub fn next_run(&self) -> Option<SimTime> {
-        if self.is_initialized && self.run.is_none() { self.runner.next() } else { None }
+        self.cycle.next_run()
     }
 
     /// Whether a run is under way.
     #[must_use]
     pub const fn run(&self) -> Option<Run> {
-        self.run
+        self.cycle.run()
     }
 
     /// A run of the loop starts.
     pub fn start(&mut self, now: SimTime) -> Run {
-        self.runner.start();
-        self.begin(now, true)
+        let found = self.take();
+        self.cycle.start(now, found)
     }
 
     /// A run starts outside the loop and its limits: the first one, or one because somebody has
     /// flushed the rules.
     pub fn start_at_once(&mut self, now: SimTime) -> Run {
-        self.needs_full = true;
-        self.is_initialized = true;
-        self.begin(now, false)
+        let found = self.take();
+        self.cycle.start_at_once(now, found)
     }
 
-    fn begin(&mut self, now: SimTime, is_of_loop: bool) -> Run {
+    /// Takes over all that is pending.
+    fn take(&mut self) -> Found {
         for (name, (_, ports)) in std::mem::take(&mut self.pending) {
             self.services.insert(name, ports);
         }
         self.services.retain(|_, ports| !ports.is_empty());
-        let mut looks_at_flows = false;
+        let mut changes_udp = false;
         for (service, before, after) in self.slices.take(self.node) {
             let is_udp = |(key, all): (&PortKey, &Vec<Known>)| {
                 key.protocol == Protocol::Udp && !all.is_empty()
             };
-            looks_at_flows |= before.iter().chain(&after).any(is_udp);
+            changes_udp |= before.iter().chain(&after).any(is_udp);
             self.endpoints.insert(service, after);
         }
-        let is_late = self.last_full.is_none_or(|last| now - last > FULL_PERIOD);
-        let is_full = self.needs_full || (is_late && !self.is_large());
-        let run = Run { is_full, is_of_loop, looks_at_flows };
-        self.run = Some(run);
-        run
+        Found { is_large: self.is_large(), changes_udp }
     }
 
     fn is_large(&self) -> bool {
@@ -185,26 +145,16 @@ impl Proxier {
     /// # Panics
     /// If none is under way.
     pub fn end(&mut self, now: SimTime, is_ok: bool) -> Run {
-        let run = self.run.take().expect("a run is under way");
+        let run = self.cycle.end(now, is_ok);
         if is_ok {
-            self.needs_full = false;
-            if run.is_full {
-                self.last_full = Some(now);
-            }
-            self.health.updated();
             self.local = self.local_counts();
-        } else {
-            self.needs_full = true;
-        }
-        if run.is_of_loop {
-            self.runner.end(now, is_ok);
         }
         run
     }
 
     /// The first run has ended: the loop begins.
     pub const fn begin_loop(&mut self, now: SimTime) {
-        self.runner.begin_at(now);
+        self.cycle.begin_loop(now);
     }
 
     fn local_counts(&self) -> BTreeMap<Name, usize> {
@@ -227,7 +177,7 @@ impl Proxier {
     /// Whether the proxy keeps up (rule N163).
     #[must_use]
     pub fn is_healthy(&self, now: SimTime) -> bool {
-        self.health.is_healthy(now, self.bounds.retry)
+        self.cycle.is_healthy(now)
     }
 
     /// The ports that the proxy has rules for.

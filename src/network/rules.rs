@@ -5,17 +5,11 @@
 
 use std::net::Ipv4Addr;
 
+use crate::base::cast;
+pub use crate::model::ProxyMode as Mode;
+
 use super::choice::Chosen;
 use super::service::PortInfo;
-
-/// How a proxy writes its rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The default.
-    Iptables,
-    /// Its successor.
-    Nftables,
-}
 
 /// Where a connection is addressed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +22,17 @@ pub enum Frontend {
     Balancer(Ipv4Addr),
     /// An external IP of the Service.
     External(Ipv4Addr),
+}
+
+/// Which of `count` backends a random word chooses, all as likely; 0 of none.
+///
+/// Source: kubernetes v1.36.3 pkg/proxy/iptables/proxier.go `writeServiceToEndpointRules`,
+/// pkg/proxy/nftables/proxier.go (`numgen random`) (rule N156).
+#[inline]
+#[must_use]
+pub fn one_of(word: u32, count: usize) -> usize {
+    let scaled = (u64::from(word) * cast::u64_of(count)) >> 32;
+    usize::try_from(scaled).unwrap_or(0)
 }
 
 /// Where a connection comes from.

@@ -56,7 +56,7 @@ impl Runner {
 
     /// Asks for a run.
     pub fn ask(&mut self, now: SimTime) {
-        self.asked.get_or_insert(now);
+        self.asked = Some(self.asked.map_or(now, |asked| asked.min(now)));
     }
 
     /// When the next run starts, as far as is known; `None` while one is under way.

@@ -77,18 +77,13 @@ impl Known {
     /// As seen from a node in a zone.
     #[must_use]
     pub fn seen(&self, node: Symbol, zone: Option<Symbol>) -> Seen {
-        let hint = |of: &[Symbol], here: Option<Symbol>| match here {
-            _ if of.is_empty() => Hint::Absent,
-            Some(here) if of.contains(&here) => Hint::Here,
-            _ => Hint::Others,
-        };
         Seen {
             ready: self.ready,
             serving: self.serving,
             terminating: self.terminating,
             is_local: self.is_local,
-            node_hint: hint(&self.for_nodes, Some(node)),
-            zone_hint: hint(&self.for_zones, zone),
+            node_hint: Hint::of(&self.for_nodes, Some(&node)),
+            zone_hint: Hint::of(&self.for_zones, zone.as_ref()),
         }
     }
 }

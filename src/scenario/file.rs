@@ -128,6 +128,32 @@ pub struct PoolFile {
     /// Images that are there from the start.
     #[serde(default)]
     pub images: Vec<String>,
+    /// How kube-proxy is set there.
+    pub proxy: Option<Spanned<ProxyFile>>,
+}
+
+/// How kube-proxy is set; what is left out is its default.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ProxyFile {
+    /// How it writes its rules: `iptables` if absent.
+    pub mode: Option<ProxyModeFile>,
+    /// From the end of a run to the start of the next at least: `minSyncPeriod`; without it as
+    /// `latencies.proxyPeriod`.
+    pub min_sync_period: Option<Spanned<Span>>,
+    /// From the end of a failed run to the next: `syncPeriod`, else 30s.
+    pub sync_period: Option<Spanned<Span>>,
+}
+
+/// How a proxy writes its rules.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyModeFile {
+    /// The default.
+    Iptables,
+    /// Its successor.
+    Nftables,
 }
 
 fn one() -> Spanned<u32> {

@@ -26,6 +26,7 @@ mod node_monitor;
 mod nodes;
 mod objects;
 pub mod plain;
+mod proxy;
 mod rates;
 mod run;
 mod scheduler;

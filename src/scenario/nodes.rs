@@ -37,6 +37,7 @@ pub(super) fn lower(
         return Vec::new();
     }
     check_labels(pool, found);
+    let proxy = super::proxy::lower(pool.proxy.as_ref(), found);
     let before = found.error_count();
     let (allocatable, pods_max) = amounts(&pool.allocatable, names, found);
     for resource in ["cpu", "memory"] {
@@ -73,6 +74,7 @@ pub(super) fn lower(
             price_per_hour: pool.price.map_or(Money(0), |price| price.0),
             images: pool.images.iter().map(|i| (names.intern(i), Bytes(0))).collect::<Arc<[_]>>(),
             zone,
+            proxy,
         }
     };
     (0..pool.count.value).map(node).collect()

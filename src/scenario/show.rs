@@ -81,6 +81,11 @@ fn show_node(node: &NodeSpec, names: &Interner) -> Value {
         "labels": labels,
         "taints": taints,
         "price": format!("{}/h", node.price_per_hour.as_usd()),
+        "proxy": {
+            "mode": format!("{:?}", node.proxy.mode).to_lowercase(),
+            "minSyncPeriod": node.proxy.min_sync.map(|min| min.go_text()),
+            "syncPeriod": node.proxy.sync.go_text(),
+        },
     })
 }
 

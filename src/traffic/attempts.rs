@@ -5,11 +5,11 @@ use crate::base::{Duration, SimTime};
 use crate::cluster::{Cluster, Serving};
 use crate::event::{CallRef, TrafficEvent};
 use crate::model::{NO_LIMIT, NodeId, PodRef};
+use crate::network::rules::one_of;
 use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
 use super::call::NO_POD;
-use super::choice::one_of;
 use super::clients::{ClientState, Connection, Verdict};
 use super::ends::End;
 use super::route::{high, low};
@@ -137,11 +137,11 @@ impl Traffic {
         now: SimTime,
     ) -> Result<(), End> {
         let before = std::mem::replace(&mut call.server, NO_POD);
-        let mut pod = self.route(call, node, word, cluster, now)?;
+        let (mut pod, of) = self.route(call, node, word, cluster, now)?;
         let client = &mut self.clients[usize::from(call.client)];
         let elsewhere = client.spec.retries.elsewhere && before != NO_POD;
         if client.spec.ejection.is_some() {
-            client.pods = cluster.service(call.service).map_or(0, |row| row.endpoints.usable.len());
+            client.pods = of;
         }
         if elsewhere || client.spec.ejection.is_some() {
             for ask in 1..=ASKS {
@@ -151,7 +151,7 @@ impl Traffic {
                     break;
                 }
                 let word = mix(u64::from(word) << 8 | u64::from(ask));
-                pod = self.route(call, node, high(word), cluster, now)?;
+                (pod, _) = self.route(call, node, high(word), cluster, now)?;
             }
         }
         call.server = pod;

@@ -1,7 +1,7 @@
 //! Callers and servers: every call from its start to its end.
 //!
 //! A source calls a Service at random instants. The call enters through a node; the node's proxy
-//! chooses an endpoint among those that *it* has applied (`cluster::ProxyView`); one hop later the
+//! chooses an endpoint among those that *it* has applied (`network::view`); one hop later the
 //! call meets the pod's server as it is at that instant, so a rule that is late, a process that is
 //! gone and a machine that is down show as what a client sees. This room owns callers, connections,
 //! backlogs and servers, and tells the recorder of each call once.
@@ -39,7 +39,6 @@
 mod attempts;
 mod backlog;
 mod call;
-mod choice;
 mod clients;
 mod ends;
 mod graph;
@@ -50,11 +49,10 @@ mod sources;
 mod stops;
 
 use crate::base::{Duration, IdVec, SimTime, Slots};
-use crate::cluster::{
-    Change, Cluster, Component, NodeChange, Plan, ProxyView, Serving, TrafficRole, Write,
-};
+use crate::cluster::{Change, Cluster, Component, NodeChange, Plan, Serving, TrafficRole, Write};
 use crate::event::{CallId, Event, TrafficEvent};
 use crate::model::{Model, NodeId, PodRef, SourceId};
+use crate::network::view::Proxies;
 use crate::sim::{Ctx, Streams};
 
 use call::{Call, Caller, NO_SERVICE, Purpose, Stage};
@@ -71,7 +69,7 @@ pub struct Traffic {
     clients: Vec<ClientState>,
     calls: Slots<CallId, Call>,
     servers: Servers,
-    proxies: ProxyView,
+    proxies: Proxies,
     /// Nodes through which calls come in: those that are ready and up.
     entries: Vec<NodeId>,
     entries_are_stale: bool,
@@ -93,7 +91,7 @@ impl Traffic {
                 .collect(),
             calls: Slots::new(),
             servers: Servers::default(),
-            proxies: ProxyView::new(&model.latencies, streams),
+            proxies: Proxies::new(&model.latencies, streams),
             entries: Vec::new(),
             entries_are_stale: true,
             hops: Hops::new(&model.latencies),

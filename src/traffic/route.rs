@@ -5,10 +5,11 @@ use crate::base::{Distribution, Duration, SimTime};
 use crate::cluster::Cluster;
 use crate::event::Event;
 use crate::model::{Latencies, NodeId, PodRef, ServiceKind};
+use crate::network::rules::one_of;
+use crate::network::view::{Side, Way};
 use crate::record::{Cause, Fate};
 use crate::sim::{Ctx, LaneId};
 
-use super::choice::{Choice, choose, choose_local, one_of};
 use super::ends::End;
 use super::{Call, Caller, Purpose, Traffic};
 
@@ -119,7 +120,7 @@ impl Traffic {
         }
     }
 
-    /// The pod that the proxy of a node chooses for a new connection.
+    /// The pod that the proxy of a node chooses for a new connection, and of how many.
     #[inline]
     pub(super) fn route(
         &mut self,
@@ -128,19 +129,16 @@ impl Traffic {
         word: u32,
         cluster: &Cluster,
         now: SimTime,
-    ) -> Result<PodRef, End> {
-        let is_local = is_local(call, cluster);
-        let set = self.proxies.applied(cluster, node, call.service, now);
-        let choice = if is_local {
-            choose_local(set, node, word)
-        } else {
-            choose(set, node, || cluster.nodes()[node].spec.zone, word)
+    ) -> Result<(PodRef, usize), End> {
+        let side = match call.caller {
+            Caller::Source(..) => Side::Outside,
+            Caller::Call(_) => Side::Inside,
         };
         let cause = Cause::NoReadyPod;
-        match choice {
-            Choice::Pod(pod) => Ok(pod),
-            Choice::Reject => Err(End { fate: Fate::NoEndpoint, cause, at: now }),
-            Choice::Drop => Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) }),
+        match self.proxies.way(cluster, (node, side), call.service, now) {
+            Way::To(pods) => Ok((pods[one_of(word, pods.len())], pods.len())),
+            Way::Reject => Err(End { fate: Fate::NoEndpoint, cause, at: now }),
+            Way::Drop => Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) }),
         }
     }
 
@@ -156,7 +154,11 @@ impl Traffic {
     ) -> Result<NodeId, End> {
         match call.caller {
             Caller::Source(source, _) => {
-                let balanced = balanced_entry(call, word, cluster);
+                let balanced = is_balanced(call, cluster).then(|| {
+                    let places = self.proxies.places(cluster, call.service);
+                    places.get(one_of(word, places.len())).copied()
+                });
+                let balanced = balanced.flatten();
                 let entries = self.entries(cluster);
                 let any = (!entries.is_empty()).then(|| entries[one_of(word, entries.len())]);
                 let Some(node) = balanced.or(any) else {
@@ -177,32 +179,13 @@ impl Traffic {
     }
 }
 
-/// Whether only pods on the node itself may take a call: `internalTrafficPolicy: Local` for pods'
-/// calls, `externalTrafficPolicy: Local` for calls from outside (rule N158).
+/// Whether a load balancer stands before a Service that only lets it in where its pods are
+/// (`externalTrafficPolicy: Local`).
 #[inline]
-fn is_local(call: &Call, cluster: &Cluster) -> bool {
+fn is_balanced(call: &Call, cluster: &Cluster) -> bool {
     let spec = cluster.service(call.service).map(|row| &row.spec);
-    spec.is_some_and(|spec| match call.caller {
-        Caller::Source(..) => spec.external_local && is_outside(spec.kind),
-        Caller::Call(_) => spec.internal_local,
-    })
-}
-
-/// Whether calls from outside come by a node's port or a load balancer.
-const fn is_outside(kind: ServiceKind) -> bool {
-    matches!(kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
-}
-
-/// Under `externalTrafficPolicy: Local`, the node that the load balancer chooses: one with usable
-/// endpoints, by their number (rule N162).
-#[inline]
-fn balanced_entry(call: &Call, word: u32, cluster: &Cluster) -> Option<NodeId> {
-    if !is_local(call, cluster) {
-        return None;
-    }
-    let set = &cluster.service(call.service)?.endpoints;
-    let index = set.usable.get(one_of(word, set.usable.len()))?;
-    Some(set.endpoints[crate::base::cast::usize_of(*index)].node)
+    let is_outside = |kind| matches!(kind, ServiceKind::NodePort | ServiceKind::LoadBalancer);
+    spec.is_some_and(|spec| spec.external_local && is_outside(spec.kind))
 }
 
 /// The two halves of a random word.
