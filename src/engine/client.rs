@@ -1,20 +1,27 @@
-//! The clients of the controllers: how long a write takes to reach the API server.
+//! The clients of the controllers: how long a call takes to reach the API server.
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::base::{Distribution, Duration, SimTime};
-use crate::model::Latencies;
+use crate::base::{Distribution, Duration, LookupMap, SimTime};
+use crate::model::{Latencies, ObjectKey};
 use crate::sim::Streams;
 
 /// Requests a second of one controller's client, and its burst (rule C12).
 const QPS: u64 = 20;
 const BURST: u64 = 30;
+/// Events about one object that go out at once, and how long until one more may (rule C13).
+const EVENTS: u64 = 25;
+const EVENT_GAP: Duration = Duration::secs(300);
 
-/// One controller's client: a token bucket, and a latency a write.
+/// One controller's client: a token bucket, a latency a write, and the sender of its Events.
 ///
-/// Writes of one look at an object land in their order. Source: kubernetes v1.36.3
-/// pkg/controller/apis/config/v1alpha1/defaults.go (rules C12, C14). Differs: only writes draw
-/// from the bucket; reads and Events do not.
+/// Writes, reads and Events draw from the one bucket. The Events have a sender of their own, which
+/// sends one after another; each time it is idle it asks for one token, so that calls of a batch,
+/// which ask all at once, leave it behind.
+///
+/// Source: kubernetes v1.36.3 pkg/controller/apis/config/v1alpha1/defaults.go, client-go
+/// tools/record/events_cache.go (rules C12 to C14). Differs: an Event that is dropped is the last
+/// one of its object rather than one among many; of reads only the autoscaler's draw tokens.
 #[derive(Debug)]
 pub(super) struct Client {
     watch: Distribution,
@@ -22,10 +29,42 @@ pub(super) struct Client {
     write: Distribution,
     rng: ChaCha8Rng,
     is_limited: bool,
-    /// When the bucket would be full again, if nothing more is taken.
-    full_at: SimTime,
+    /// Calls of each look before its first write.
+    reads: u64,
+    bucket: Bucket,
     /// When the last change of a pod, and of anything else, arrived: a watch keeps its order.
     heard: [SimTime; 2],
+    /// Events that wait for the sender, and whether it waits for a token.
+    events: u64,
+    is_sending: bool,
+    /// How many more Events each object may have.
+    spam: LookupMap<ObjectKey, Bucket>,
+}
+
+/// A token bucket as a virtual schedule: it lacks `full_at − now` of its burst.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    /// When it would be full again, if nothing more is taken.
+    full_at: SimTime,
+}
+
+impl Bucket {
+    /// Takes a token; how long to wait for it.
+    fn take(&mut self, now: SimTime) -> Duration {
+        let gap = Duration::secs(1) / QPS;
+        self.full_at = self.full_at.max(now) + gap;
+        self.full_at.saturating_since(now).saturating_sub(gap * BURST)
+    }
+
+    /// Takes one of an object's Events, if there is one.
+    fn try_take(&mut self, now: SimTime) -> bool {
+        let full_at = self.full_at.max(now) + EVENT_GAP;
+        let has_one = full_at.saturating_since(now) <= EVENT_GAP * EVENTS;
+        if has_one {
+            self.full_at = full_at;
+        }
+        has_one
+    }
 }
 
 impl Client {
@@ -40,8 +79,12 @@ impl Client {
             write: latencies.api_write.clone(),
             rng: streams.open("client", name),
             is_limited: latencies.limited_clients,
-            full_at: SimTime::ZERO,
+            reads: u64::from(name == "horizontal-pod-autoscaler-controller"),
+            bucket: Bucket::default(),
             heard: [SimTime::ZERO; 2],
+            events: 0,
+            is_sending: false,
+            spam: LookupMap::new(),
         }
     }
 
@@ -63,23 +106,55 @@ impl Client {
         *last
     }
 
-    /// How long the controller works before its first write.
-    pub(super) fn handling(&mut self) -> Duration {
-        self.handling.sample_duration(&mut self.rng)
+    /// When a look of now that writes something sends its first write.
+    pub(super) fn sends(&mut self, now: SimTime) -> SimTime {
+        now + self.handling.sample_duration(&mut self.rng)
     }
 
-    /// When a write lands that is sent at `sent`, not before `earliest`.
-    pub(super) fn lands(&mut self, sent: SimTime, earliest: SimTime) -> SimTime {
-        let token = if self.is_limited { self.take_token(sent) } else { sent };
-        (token + self.write.sample_duration(&mut self.rng)).max(earliest)
+    /// The calls of a look before its first write.
+    pub(super) fn read(&mut self, now: SimTime) {
+        for _ in 0..self.reads {
+            self.token(now);
+        }
     }
 
-    /// The bucket as a virtual schedule: it lacks `full_at − now` of its burst.
-    fn take_token(&mut self, now: SimTime) -> SimTime {
-        let gap = Duration::secs(1) / QPS;
-        self.full_at = self.full_at.max(now) + gap;
-        let wait = self.full_at.saturating_since(now).saturating_sub(gap * BURST);
-        now + wait
+    /// When a write lands that is sent at `sent`.
+    pub(super) fn lands(&mut self, sent: SimTime) -> SimTime {
+        self.token(sent) + self.write.sample_duration(&mut self.rng)
+    }
+
+    /// When a call goes out that is made at `at`.
+    pub(super) fn token(&mut self, at: SimTime) -> SimTime {
+        if self.is_limited { at + self.bucket.take(at) } else { at }
+    }
+
+    /// Something is to be told about an object; when that has landed, if the sender was idle.
+    pub(super) fn event(&mut self, about: ObjectKey, now: SimTime) -> Option<SimTime> {
+        let spam = self.spam.or_insert_with(about, Bucket::default);
+        if !self.is_limited || !spam.try_take(now) {
+            return None;
+        }
+        self.events += 1;
+        if self.is_sending { None } else { self.next_event(now) }
+    }
+
+    /// An Event has landed; when the next one does.
+    pub(super) fn event_sent(&mut self, now: SimTime) -> Option<SimTime> {
+        self.is_sending = false;
+        self.next_event(now)
+    }
+
+    /// Sends Events as long as that takes no time; when the one has landed that takes some.
+    fn next_event(&mut self, now: SimTime) -> Option<SimTime> {
+        while self.events > 0 {
+            self.events -= 1;
+            let at = self.lands(now);
+            if at > now {
+                self.is_sending = true;
+                return Some(at);
+            }
+        }
+        None
     }
 }
 
@@ -99,10 +174,26 @@ mod tests {
         let streams = Streams { seed: 1, replication: 0 };
         let mut client = Client::new("replicaset-controller", &latencies, &streams);
         let at = SimTime::ZERO + Duration::secs(5);
-        let lands: Vec<SimTime> = (0..50).map(|_| client.lands(at, at)).collect();
+        let lands: Vec<SimTime> = (0..50).map(|_| client.lands(at)).collect();
         assert_eq!(lands[29], at);
         assert_eq!(lands[30], at + Duration::ms(50));
         assert_eq!(lands[49], at + Duration::secs(1));
+    }
+
+    /// Rules C12 and C13: Events draw from the same bucket, one after another, and of one object 25.
+    #[test]
+    fn events_take_tokens_and_end_after_twenty_five() {
+        let latencies = Latencies { limited_clients: true, ..Latencies::ideal() };
+        let streams = Streams { seed: 1, replication: 0 };
+        let mut client = Client::new("replicaset-controller", &latencies, &streams);
+        let (at, about) = (SimTime::ZERO, ObjectKey::Cluster);
+        let waits: Vec<_> = (0..30).map(|_| client.event(about, at)).collect();
+        assert_eq!(waits, [None; 30]);
+        let lands: Vec<SimTime> = (0..6).map(|_| client.lands(at)).collect();
+        assert_eq!((lands[4], lands[5]), (at, at + Duration::ms(50)));
+        let later = at + Duration::secs(300);
+        assert_eq!([client.event(about, later), client.event(about, later)], [None; 2]);
+        assert_eq!(client.bucket.full_at, later + Duration::ms(50));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod api_server;
 mod client;
 mod commands;
 mod objects;
+mod outgoing;
 mod sampling;
 mod work_queues;
 

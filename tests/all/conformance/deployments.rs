@@ -2,7 +2,7 @@
 //!
 //! FIXME: in one case none of the draws picks the recorded ones of several equal pods.
 
-use crate::support::plane::{judge_controllers, judge_most_controllers};
+use crate::support::plane::{judge_controllers, judge_limited, judge_most_controllers};
 
 #[test]
 fn conformance_deployments() {
@@ -13,4 +13,10 @@ fn conformance_deployments() {
 #[test]
 fn conformance_deployments_more() {
     judge_controllers("deployment-more", |_, _| None);
+}
+
+/// Rules C12 to C14: clients of 20 requests a second.
+#[test]
+fn conformance_rate_limited() {
+    judge_limited("rate-limited");
 }

@@ -152,3 +152,57 @@ fn called(answer: &Value, outcome: &Outcome) -> Value {
     }
     answer
 }
+
+/// Replays every case of `controllers/FILE` in the engine, whose controllers have limited clients.
+///
+/// Who gets the next token of several that ask at one instant is left to chance, and all that
+/// follows with it: the recorded runs of most cases differ from one another in each slot. A case
+/// agrees if one of our draws is one of its runs, from beginning to end; or, where its runs differ,
+/// if nine of ten recorded numbers are within what our draws span at their slot.
+pub(crate) fn judge_limited(file: &str) {
+    let only = setting("SEATRIAL_CASE");
+    judge_share("controllers", file, 0, |case| {
+        if only.as_deref().is_some_and(|only| case["id"] != only) {
+            return Verdict::Agreed;
+        }
+        judge_draws(&Case::new(case)).unwrap_or_else(Verdict::Differs)
+    });
+}
+
+fn judge_draws(case: &Case<'_>) -> Result<Verdict, String> {
+    let runs = case.timelines();
+    let are_alike = runs.iter().all(|run| *run == runs[0]);
+    let mut all = Vec::new();
+    let mut latest: Option<Difference> = None;
+    let mut spread = Ok(Verdict::Agreed);
+    for draw in 0..draws(case) {
+        let ours = super::limited::run(case, draw)?;
+        for theirs in &runs {
+            let Some(first) = compare(case, &ours, theirs, [&[], &[]]).first else {
+                return Ok(Verdict::Agreed);
+            };
+            if latest.as_ref().is_none_or(|latest| latest.t < first.t) {
+                latest = Some(first);
+            }
+        }
+        all.push(ours);
+        if all.len() % 30 == 0 && !are_alike {
+            spread = judge_spread(&all, &runs);
+            if spread.is_ok() {
+                return spread;
+            }
+        }
+    }
+    if are_alike { Err(latest.map_or_else(String::new, |first| first.to_string())) } else { spread }
+}
+
+/// Whether nine of ten numbers of each recorded run are within what our draws span.
+fn judge_spread(draws: &[super::Timeline], runs: &[&Value]) -> Result<Verdict, String> {
+    for run in runs {
+        let (count, beyond) = super::limited::beyond(draws, run);
+        if beyond.len() * 10 > count {
+            return Err(format!("{} of {count} numbers, such as {}", beyond.len(), beyond[0]));
+        }
+    }
+    Ok(Verdict::Agreed)
+}

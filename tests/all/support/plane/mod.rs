@@ -19,6 +19,7 @@ mod compare;
 mod compare_slices;
 mod controllers;
 mod judge;
+mod limited;
 mod names;
 mod ops;
 mod ops_disruption;
@@ -50,7 +51,7 @@ use seatrial::recorder::Recorder;
 use seatrial::sim::{Ctx, EventQueue, Streams};
 use serde_json::Value;
 
-pub(crate) use judge::{judge_controllers, judge_most_controllers, setting};
+pub(crate) use judge::{judge_controllers, judge_limited, judge_most_controllers, setting};
 
 use actor::{Actor, Uids};
 use case::{Case, list, ms, text};

@@ -16,7 +16,8 @@ pub(super) fn name_of(pod: PodRef, view: &View<'_>) -> String {
 pub(super) fn render(view: &View<'_>, out: &mut Vec<(String, Value)>) {
     let pods = view.cluster.pods();
     for (id, pod) in pods.iter() {
-        let part = &view.actor.parts[&pods.refer(id)];
+        // Where the engine plays the case nobody has a part.
+        let Some(part) = view.actor.parts.get(&pods.refer(id)) else { continue };
         let name = name_of(pods.refer(id), view);
         let index = pod.index.filter(|_| matches!(pod.owner, Some(OwnerRef::Job(_))));
         let owner = view.names.owner(pod, view.cluster);
