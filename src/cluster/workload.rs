@@ -10,9 +10,9 @@ use crate::model::{
     ReplicaSetId, Selector, ServiceId, ServiceSpec, Template, TemplateId,
 };
 
-use super::{Admitted, PodCounts};
 use super::endpoint_slices::EndpointSlice;
 use super::endpoints::EndpointSet;
+use super::{Admitted, PodCounts};
 
 /// A Deployment.
 #[derive(Clone, Debug)]

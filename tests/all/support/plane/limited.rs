@@ -192,6 +192,7 @@ fn roles(case: &Case<'_>, model: &Arc<Model>, streams: &Streams) -> Roles {
         nodes: Box::new(Off),
         traffic: Box::new(Off),
         generators: Box::new(Off),
+        cloud: Box::new(Off),
         controllers,
     }
 }
