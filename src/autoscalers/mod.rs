@@ -1,5 +1,5 @@
-//! The autoscalers: HorizontalPodAutoscaler, VerticalPodAutoscaler, and the Cluster Autoscaler as
-//! pure code.
+//! The autoscalers: HorizontalPodAutoscaler, VerticalPodAutoscaler, and the Cluster Autoscaler
+//! and Karpenter as pure code.
 //!
 //! ```text
 //! metrics of pods ─► replica_calculator ─► combine ─► behavior (stabilise, limit) ─► spec.replicas
@@ -12,6 +12,7 @@ pub mod behavior;
 pub mod cluster_autoscaler;
 mod hpa;
 mod hpa_metrics;
+pub mod karpenter;
 pub mod replica_calculator;
 mod vertical;
 pub mod vpa;

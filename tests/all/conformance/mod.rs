@@ -8,6 +8,7 @@ mod endpoint_slices;
 mod endpoints;
 mod hpa;
 mod jobs;
+mod karpenter;
 mod kubectl;
 mod kubelet;
 mod label_selectors;
