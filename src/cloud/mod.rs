@@ -19,6 +19,7 @@
 //! limited; a machine in a lost zone is as down as any other and is replaced only if its group
 //! says so.
 
+mod actions;
 mod balance;
 
 use rand_chacha::ChaCha8Rng;
@@ -37,6 +38,8 @@ use crate::model::{
     OnNotice,
 };
 use crate::sim::Ctx;
+
+pub use actions::act;
 
 /// How often cloud-controller-manager looks at Nodes that are not Ready (`--node-monitor-period`).
 const SWEEP: Duration = Duration::secs(5);
@@ -149,11 +152,10 @@ impl Provider {
 
     /// A step in the life of a machine that is still there.
     fn step(
-        &mut self,
+        &self,
         (instance, step): (InstanceRef, InstanceStep),
         cluster: &Cluster,
         plan: &mut Plan,
-        ctx: &mut Ctx<'_>,
     ) {
         let Some(machine) = cluster.cloud().instance(instance) else { return };
         let write = |write| Write::Instance { instance, write: Box::new(write) };
@@ -173,7 +175,6 @@ impl Provider {
             InstanceStep::Notice if machine.is_wanted() => {
                 if machine.noticed.is_none() {
                     plan.push(write(InstanceWrite::Notice));
-                    self.after(self.notice, instance, InstanceStep::Reclaim, ctx);
                 }
             }
             InstanceStep::Reclaim => {
@@ -268,6 +269,7 @@ impl Provider {
                 self.after(self.retry, instance, InstanceStep::GiveUp, ctx);
             }
             CloudChange::Noticed(instance) => {
+                self.after(self.notice, instance, InstanceStep::Reclaim, ctx);
                 let group = cluster.cloud().instance(instance).and_then(|machine| machine.group);
                 let drains = |group| cluster.group_spec(group).on_notice == OnNotice::Drain;
                 if group.is_some_and(drains) {
@@ -332,7 +334,7 @@ impl Component<CloudEvent> for Provider {
         match event {
             CloudEvent::Fill(group) => Self::fill(group, cluster, plan),
             CloudEvent::Instance { instance, step } => {
-                self.step((instance, step), cluster, plan, ctx);
+                self.step((instance, step), cluster, plan);
             }
             CloudEvent::Sweep => {
                 self.sweep(cluster, plan);

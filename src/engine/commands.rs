@@ -34,6 +34,7 @@ pub(super) fn run(index: u32, world: &mut World) {
                 })
         }
         Action::Command(Command::Drain(options)) => drain(&entry.text, options, world),
+        Action::Cloud(action) => crate::cloud::act(*action, &world.cluster, &mut world.plan),
         Action::Fault(fault) => crate::faults::strike(*fault, &world.cluster, &mut world.plan),
     };
     let (text, refused) = (entry.text.clone(), result.err());

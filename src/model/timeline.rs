@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::base::{SimTime, Symbol};
 
+use super::cloud::GroupId;
 use super::drain::DrainOptions;
 use super::ids::Workload;
 
@@ -27,6 +28,38 @@ pub enum Action {
     Command(Command),
     /// A fault.
     Fault(Fault),
+    /// Something that happens to the cloud.
+    Cloud(CloudAction),
+}
+
+/// Something that happens to the cloud: ours, not Kubernetes'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudAction {
+    /// A group gets another target size.
+    Resize {
+        /// Which.
+        group: GroupId,
+        /// How many machines it is to have.
+        to: u32,
+    },
+    /// Spot machines get the notice of their interruption, the oldest first.
+    Interrupt {
+        /// Of this group.
+        group: Option<GroupId>,
+        /// In this zone.
+        zone: Option<Symbol>,
+        /// So many at most.
+        count: Option<u32>,
+    },
+    /// There are no machines to be had, or some again.
+    Scarce {
+        /// For this group.
+        group: Option<GroupId>,
+        /// In this zone.
+        zone: Option<Symbol>,
+        /// Whether there are none.
+        is_scarce: bool,
+    },
 }
 
 /// A command of kubectl, checked.

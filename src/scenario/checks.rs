@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Interner;
 use crate::model::{
-    Action, BehaviorRule, Command, JobSpec, Model, ObjectName, ServiceSpec, Template,
+    Action, BehaviorRule, Command, GroupSpec, JobSpec, Model, ObjectName, ServiceSpec, Template,
     matches_pattern,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
@@ -29,6 +29,12 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
         let message = "a run with calls, autoscalers or CronJobs never ends by itself: `run.until` is missing";
         let place = if file.run.span.is_none() { file.name.span } else { file.run.span };
         found.push(Diagnostic::error(place, message).with_hint("run: { until: 10m }"));
+    }
+    let comes_and_goes = |group: &GroupSpec| group.interrupted_after.is_some();
+    if !endless && model.cloud.groups.iter().any(comes_and_goes) && model.run.until.is_none() {
+        let message = "spot machines come and go for ever: `run.until` is missing";
+        let place = file.cloud.as_ref().map_or(file.name.span, |cloud| cloud.span);
+        found.push(Diagnostic::error(place, message).with_hint("run: { until: 2h }"));
     }
     let Some(until) = model.run.until else { return };
     for entry in &file.timeline {

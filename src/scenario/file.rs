@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::tree::Spanned;
 
+pub(super) use super::file_cloud::*;
 pub(super) use super::file_traffic::*;
 use super::law::Law;
 use super::search::Values;
@@ -30,6 +31,8 @@ pub struct ScenarioFile {
     pub about: String,
     /// The machines, and how the machinery behaves.
     pub cluster: Spanned<ClusterFile>,
+    /// Where machines come from during the run: types of machines, node groups.
+    pub cloud: Option<Spanned<CloudFile>>,
     /// Manifests: files, folders, globs, relative to this file; `-` is standard input.
     #[serde(default)]
     pub apply: Vec<Spanned<String>>,
@@ -445,6 +448,8 @@ pub struct TimelineFile {
     pub script: Option<Spanned<String>>,
     /// A fault.
     pub fault: Option<Spanned<FaultFile>>,
+    /// Something that happens to the cloud.
+    pub cloud: Option<Spanned<CloudActionFile>>,
 }
 
 /// A fault: exactly one of these.

@@ -10,13 +10,13 @@ use crate::model::{
 use crate::tree::{Diagnostic, Span, Spanned};
 
 use super::behaviors::{self, Known};
-use super::file::{KindFile, ScenarioFile, TrafficFile, WorkloadFile};
+use super::file::{KindFile, LatenciesFile, ProfileName, ScenarioFile, TrafficFile, WorkloadFile};
 use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, latencies, loads, node_monitor, nodes, objects, run, scheduler, timeline,
-    workloads,
+    checks, clients, cloud, latencies, loads, node_monitor, nodes, objects, run, scheduler,
+    timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -49,6 +49,11 @@ pub(super) fn lower(
     };
     let before = input.found.error_count();
     let mut all_nodes = pools(file, &mut names, input);
+    let is_ideal =
+        matches!(&file.cluster.latencies, Some(LatenciesFile::Profile(ProfileName::Ideal)));
+    let (cloud, first) = cloud::lower(file.cloud.as_ref(), is_ideal, &mut names, input);
+    all_nodes.extend(first);
+    gaps.nodes |= damaged.contains("cloud");
     gaps.nodes |= input.found.error_count() > before;
     let identities = objects::identities(&documents, &mut names);
     let generators: Vec<Workload> =
@@ -67,6 +72,8 @@ pub(super) fn lower(
     let traffic = lower_traffic(file, &targets, &mut names, input);
     let node_names: Vec<Symbol> = all_nodes.iter().map(|node| node.name).collect();
     let mut zones: Vec<Symbol> = all_nodes.iter().filter_map(|node| node.zone).collect();
+    let offers = cloud.groups.iter().flat_map(|group| &group.offers);
+    zones.extend(offers.filter_map(|offer| offer.zone));
     zones.sort_unstable();
     zones.dedup();
     let known = timeline::Known {
@@ -76,6 +83,7 @@ pub(super) fn lower(
         nodes: &node_names,
         zones: &zones,
         deployments: &objects.deployments,
+        cloud: &cloud,
         gaps,
     };
     let timeline = timeline::lower(&file.timeline, &known, &mut names, input);
@@ -92,7 +100,7 @@ pub(super) fn lower(
         about: file.about.trim().to_owned(),
         names: Arc::new(Interner::new()),
         nodes: all_nodes,
-        cloud: crate::model::CloudSpec::default(),
+        cloud,
         node_order: run::node_order(cluster.node_order),
         default_toleration: Some(crate::base::Duration::secs(300)),
         node_monitor: monitor,
@@ -172,7 +180,8 @@ fn check_nodes(
     names: &Interner,
     input: &mut Input,
 ) {
-    if nodes.is_empty() && !gaps.nodes && !gaps.objects {
+    let has_groups = file.cloud.as_ref().is_some_and(|cloud| !cloud.node_groups.is_empty());
+    if nodes.is_empty() && !has_groups && !gaps.nodes && !gaps.objects {
         let place = file.cluster.span;
         let error = Diagnostic::error(place, "the cluster has no nodes");
         let hint = "cluster: { nodes: [ { pool: workers, count: 3, allocatable: { cpu: 4, \

@@ -36,7 +36,7 @@ pub(super) fn lower(
         found.push(Diagnostic::error(pool.pool.span, message).with_hint(hint));
         return Vec::new();
     }
-    check_labels(pool, found);
+    check_labels(&pool.pool.value, &pool.labels, &pool.taints, found);
     let proxy = super::proxy::lower(pool.proxy.as_ref(), found);
     let before = found.error_count();
     let (allocatable, pods_max) = amounts(&pool.allocatable, names, found);
@@ -91,7 +91,9 @@ pub(super) fn size_images(model: &mut Model, names: &mut Interner) {
         }
     }
     let standard = model.behaviors.standard.image_size;
-    for node in model.nodes.iter_mut().filter(|node| !node.images.is_empty()) {
+    let offers = model.cloud.groups.iter_mut().flat_map(|group| &mut group.offers);
+    let offers = offers.map(|offer| &mut Arc::make_mut(offer).node);
+    for node in model.nodes.iter_mut().chain(offers).filter(|node| !node.images.is_empty()) {
         let mut all = Vec::new();
         for (image, size) in node.images.iter() {
             let known = || sizes.get(image).copied().unwrap_or(standard);
@@ -107,28 +109,33 @@ pub(super) fn size_images(model: &mut Model, names: &mut Interner) {
 }
 
 /// Labels and taints must be such as a Node may have.
-fn check_labels(pool: &PoolFile, found: &mut Diagnostics) {
+pub(super) fn check_labels(
+    name: &str,
+    labels: &Spanned<BTreeMap<String, String>>,
+    taints: &[Spanned<TaintFile>],
+    found: &mut Diagnostics,
+) {
     let taint = |taint: &Spanned<TaintFile>| {
         let effect = format!("{:?}", taint.value.effect);
         json!({ "key": taint.value.key, "value": taint.value.value, "effect": effect })
     };
-    let taints: Vec<Value> = pool.taints.iter().map(taint).collect();
+    let written: Vec<Value> = taints.iter().map(taint).collect();
     let mut node = json!({
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": { "name": pool.pool.value, "labels": pool.labels.value },
-        "spec": { "taints": taints },
+        "metadata": { "name": name, "labels": labels.value },
+        "spec": { "taints": written },
     });
     for problem in api::prepare(Kind::Node, &mut node).iter().filter(|p| p.is_error) {
         let index =
             problem.path.strip_prefix("metadata.taints[").and_then(|path| path.split_once(']'));
-        let taint = index.and_then(|(index, _)| pool.taints.get(index.parse::<usize>().ok()?));
-        let place = taint.map_or(pool.labels.span, |taint| taint.span);
+        let taint = index.and_then(|(index, _)| taints.get(index.parse::<usize>().ok()?));
+        let place = taint.map_or(labels.span, |taint| taint.span);
         found.error(place, api::plain(&problem.message));
     }
 }
 
-fn taint(taint: &TaintFile, names: &mut Interner) -> Taint {
+pub(super) fn taint(taint: &TaintFile, names: &mut Interner) -> Taint {
     Taint {
         key: names.intern(&taint.key),
         value: names.intern(&taint.value),

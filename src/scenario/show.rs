@@ -6,7 +6,7 @@ use crate::base::{Distribution, Duration, Interner, Ratio};
 use crate::model::{Behavior, Exit, Latencies, NodeMonitor, NodeSpec, Release, Template};
 use crate::tree::json_to_yaml;
 
-use super::{Loaded, show_calls, show_scheduler};
+use super::{Loaded, show_calls, show_cloud, show_scheduler};
 
 /// The model after defaults, as YAML: first what the scenario says, then all objects.
 #[must_use]
@@ -32,6 +32,7 @@ pub fn show(loaded: &Loaded) -> String {
         "name": model.name,
         "about": model.about,
         "nodes": nodes,
+        "cloud": show_cloud::show(&model.cloud, names),
         "latencies": show_latencies(&model.latencies),
         "nodeMonitor": show_monitor(&model.node_monitor),
         "scheduler": show_scheduler::show(&model.scheduler, names),
@@ -56,7 +57,7 @@ pub fn show(loaded: &Loaded) -> String {
     text
 }
 
-fn show_node(node: &NodeSpec, names: &Interner) -> Value {
+pub(super) fn show_node(node: &NodeSpec, names: &Interner) -> Value {
     let labels: Map<String, Value> = node
         .labels
         .iter()

@@ -2,10 +2,11 @@
 
 use crate::base::{Duration, Interner, SimTime};
 use crate::model::{
-    Action, DeploymentSpec, Fault, FaultPlace, ObjectName, TimelineEntry, Workload,
+    Action, CloudSpec, DeploymentSpec, Fault, FaultPlace, ObjectName, TimelineEntry, Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
+use super::cloud_actions;
 use super::commands::{self, Line};
 use super::file::{FaultFile, PlaceFile, TimelineFile};
 use super::input::Input;
@@ -20,6 +21,7 @@ pub(super) struct Known<'a> {
     pub nodes: &'a [crate::base::Symbol],
     pub zones: &'a [crate::base::Symbol],
     pub deployments: &'a [DeploymentSpec],
+    pub cloud: &'a CloudSpec,
     pub gaps: Gaps,
 }
 
@@ -32,18 +34,24 @@ pub(super) fn lower(
 ) -> Vec<TimelineEntry> {
     let (mut lines, mut all) = (Vec::new(), Vec::new());
     for entry in entries {
-        let TimelineFile { at, run, script, fault } = &entry.value;
+        let TimelineFile { at, run, script, fault, cloud } = &entry.value;
         let start = SimTime::ZERO + at.map_or(Duration::ZERO, |at| at.0);
-        match (run, script, fault) {
-            (Some(run), None, None) => lines.push(Line::of_entry(start, run)),
-            (None, Some(path), None) => script::read(start, path, input, &mut lines),
-            (None, None, Some(fault)) => {
+        match (run, script, fault, cloud) {
+            (Some(run), None, None, None) => lines.push(Line::of_entry(start, run)),
+            (None, Some(path), None, None) => script::read(start, path, input, &mut lines),
+            (None, None, None, Some(action)) => {
+                let lowered = cloud_actions::lower(action, known.cloud, names, &mut input.found);
+                if let Some((action, text)) = lowered {
+                    all.push(TimelineEntry { at: start, action: Action::Cloud(action), text });
+                }
+            }
+            (None, None, Some(fault), None) => {
                 if let Some((fault, text)) = lower_fault(fault, known, names, &mut input.found) {
                     all.push(TimelineEntry { at: start, action: Action::Fault(fault), text });
                 }
             }
             _ => {
-                let message = "expected exactly one of run, script and fault";
+                let message = "expected exactly one of run, script, fault and cloud";
                 let error = Diagnostic::error(entry.span, message);
                 input.found.push(error.with_hint("run: kubectl rollout restart deployment/NAME"));
             }
@@ -135,7 +143,7 @@ pub(super) fn node(
     found: &mut Diagnostics,
 ) -> Option<crate::base::Symbol> {
     let symbol = names.intern(&name.value);
-    if known.nodes.contains(&symbol) {
+    if known.nodes.contains(&symbol) || may_come(&name.value, known.cloud, names) {
         return Some(symbol);
     }
     if known.gaps.nodes {
@@ -145,6 +153,13 @@ pub(super) fn node(
     let all = known.nodes.iter().map(|node| names.resolve(*node));
     found.push(error.with_suggestion(&name.value, all));
     None
+}
+
+/// Whether a node of this name may come from a node group during the run.
+fn may_come(name: &str, cloud: &CloudSpec, names: &Interner) -> bool {
+    let Some((pool, number)) = name.rsplit_once('-') else { return false };
+    number.bytes().all(|digit| digit.is_ascii_digit())
+        && cloud.groups.iter().any(|group| names.resolve(group.name) == pool)
 }
 
 /// The part of a scalar's span that the bytes `at` of its text take.

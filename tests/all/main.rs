@@ -9,6 +9,7 @@ mod autoscalers;
 mod bad_input;
 mod callers;
 mod catalogue;
+mod cloud;
 mod command_line;
 mod commands;
 mod conformance;

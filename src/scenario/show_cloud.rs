@@ -1,0 +1,70 @@
+//! Node groups after defaults: a part of `check --show`.
+
+use serde_json::{Value, json};
+
+use crate::base::Interner;
+use crate::model::{BootTimes, CloudSpec, GroupSpec};
+
+use super::show::{show_law, show_node};
+
+/// The node groups; null without any.
+pub(super) fn show(cloud: &CloudSpec, names: &Interner) -> Value {
+    if cloud.groups.is_empty() {
+        return Value::Null;
+    }
+    let groups: Vec<Value> =
+        cloud.groups.iter().map(|group| show_group(group, cloud, names)).collect();
+    json!({
+        "minimumBilling": cloud.billed_min.go_text(),
+        "retry": cloud.retry.go_text(),
+        "notice": cloud.notice.go_text(),
+        "nodeGroups": groups,
+    })
+}
+
+fn show_group(group: &GroupSpec, cloud: &CloudSpec, names: &Interner) -> Value {
+    let mut zones: Vec<&str> = Vec::new();
+    let mut kinds: Vec<&str> = Vec::new();
+    for offer in &group.offers {
+        let kind = names.resolve(cloud.types[offer.kind].name);
+        zones.extend(offer.zone.map(|zone| names.resolve(zone)));
+        kinds.push(kind);
+    }
+    for list in [&mut zones, &mut kinds] {
+        let mut seen = std::collections::BTreeSet::new();
+        list.retain(|name| seen.insert(*name));
+    }
+    let first = group.offers.first();
+    json!({
+        "name": names.resolve(group.name),
+        "instanceTypes": kinds,
+        "min": group.min,
+        "max": group.max,
+        "size": group.size,
+        "zones": zones,
+        "capacity": first.map(|offer| offer.capacity.as_str()),
+        "node": first.map(|offer| show_node(&offer.node, names)),
+        "boot": show_boot(&group.boot),
+        "failures": {
+            "outOfResources": group.failures.out_of_resources,
+            "other": group.failures.other,
+            "neverRegisters": group.failures.never_registers,
+        },
+        "interruptedAfter": group.interrupted_after.as_ref().map(show_law),
+        "onNotice": match group.on_notice {
+            crate::model::OnNotice::Drain => "drain",
+            crate::model::OnNotice::Nothing => "nothing",
+        },
+        "replaceAfter": group.heal.map(crate::base::Duration::go_text),
+    })
+}
+
+fn show_boot(boot: &BootTimes) -> Value {
+    json!({
+        "profile": boot.profile,
+        "create": show_law(&boot.create),
+        "register": show_law(&boot.register),
+        "ready": show_law(&boot.ready),
+        "delete": show_law(&boot.delete),
+    })
+}
