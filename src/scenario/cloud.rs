@@ -12,7 +12,7 @@ use crate::base::{Bytes, IdVec, Interner, Money, Symbol};
 use crate::manifest;
 use crate::model::{
     BootTimes, CapacityType, CloudSpec, Failures, GroupSpec, InstanceType, InstanceTypeId, Labels,
-    NodeSpec, Offer, OnNotice, kept_for_the_system,
+    NodeSpec, Offer, OnNotice, ProxySpec, kept_for_the_system,
 };
 use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Span, Spanned};
 
@@ -207,7 +207,8 @@ fn group(
         found.push(warning.with_hint("capacity: spot"));
     }
     let (min, max, size) = sizes?;
-    let offers = offers(file, &kinds?, capacity, cloud, names);
+    let proxy = super::proxy::lower(file.proxy.as_ref(), found);
+    let offers = offers(file, &kinds?, (capacity, &proxy), cloud, names);
     Some(GroupSpec {
         name: names.intern(&file.name.value),
         min,
@@ -276,7 +277,7 @@ fn failures(file: &Spanned<FailuresFile>, found: &mut Diagnostics) -> Failures {
 fn offers(
     file: &NodeGroupFile,
     kinds: &[InstanceTypeId],
-    capacity: CapacityType,
+    (capacity, proxy): (CapacityType, &ProxySpec),
     cloud: &CloudSpec,
     names: &mut Interner,
 ) -> Vec<Arc<Offer>> {
@@ -291,6 +292,7 @@ fn offers(
         for kind in kinds {
             let declared = &cloud.types[*kind];
             let node = template(file, declared, (capacity, zone), names);
+            let node = NodeSpec { proxy: proxy.clone(), ..node };
             let has = declared.capacity.clone();
             let offer =
                 Offer { kind: *kind, zone, capacity, has, node, startup_taints: Vec::new() };
@@ -330,6 +332,7 @@ fn template(
         price_per_hour: kind.price_of(capacity).unwrap_or(Money(0)),
         images: file.images.iter().map(|i| (names.intern(i), Bytes(0))).collect::<Arc<[_]>>(),
         zone,
+        proxy: ProxySpec::DEFAULT,
     }
 }
 

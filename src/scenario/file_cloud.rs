@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::tree::Spanned;
 
-use super::file::TaintFile;
+use super::file::{ProxyFile, TaintFile};
 use super::law::Law;
 use super::units::{Amount, Cpu, PerHour, Share, Size, Span};
 
@@ -116,6 +116,8 @@ pub struct NodeGroupFile {
     /// Images that are in its machines from the start.
     #[serde(default)]
     pub images: Vec<String>,
+    /// How kube-proxy is set there.
+    pub proxy: Option<Spanned<ProxyFile>>,
     /// How long its machines take: a profile, or a table over one.
     pub boot: Option<Spanned<BootFile>>,
     /// What goes wrong with launches.
