@@ -29,6 +29,7 @@ pub mod backoff;
 mod build;
 mod evict;
 pub mod images;
+mod inputs;
 mod kill;
 mod pod;
 pub mod prober;
@@ -45,11 +46,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use backoff::Backoff;
 use images::Images;
+use inputs::{Hold, Later};
 use pod::{Busy, Pod};
-use prober::{Act, Verdict};
+use prober::Act;
 use runtime::RunState;
 use sender::Sender;
-use smallvec::SmallVec;
 
 use crate::base::{SimTime, cast};
 
@@ -87,8 +88,11 @@ pub struct Machine {
     now: SimTime,
     /// Statuses are written at this instant, once the rest of it has happened.
     is_sending: bool,
-    /// Pods that wait for their place while others are driven out, and these (rule N43).
-    waiting: Vec<(Slot, Vec<Slot>)>,
+    /// Relists of one pod are carried out one after another: the last one is, then.
+    relists: SimTime,
+    /// What the main loop is held up by, and what waits for it meanwhile (rule N43).
+    hold: Option<Hold>,
+    later: VecDeque<Later>,
 }
 
 impl Machine {
@@ -106,7 +110,9 @@ impl Machine {
             sender: Sender::default(),
             now: SimTime::default(),
             is_sending: false,
-            waiting: Vec::new(),
+            relists: SimTime::default(),
+            hold: None,
+            later: VecDeque::new(),
         }
     }
 
@@ -136,123 +142,6 @@ impl Machine {
         if let Some(outcome) = host.begin(slot, call) {
             self.work.push_back(Work::Done(slot, call, outcome));
         }
-    }
-
-    /// The API has a new pod bound to this node. Ends with the pod dispatched or turned away.
-    ///
-    /// # Panics
-    /// If a node ever had more than 2³² pods.
-    pub fn pod_added<H: Host>(&mut self, pod: PodInput, now: SimTime, host: &mut H) -> Slot {
-        self.now = now;
-        let slot = self.free.pop().map_or_else(
-            || {
-                self.pods.push(None);
-                Slot(u32::try_from(self.pods.len() - 1).expect("few pods"))
-            },
-            Slot,
-        );
-        let others: Vec<Slot> = self.slots();
-        let others: Vec<Slot> =
-            others.into_iter().filter(|other| worker::is_active(self.pod(*other))).collect();
-        let at = cast::usize_of(slot.0);
-        let is_deleting = pod.deletion.is_some();
-        self.pods[at] = Some(Box::new(Pod::new(pod, host.has_volumes(slot))));
-        if !is_deleting && let Some(rejection) = host.rejection(slot, &others) {
-            self.reject(slot, rejection, host);
-        } else {
-            self.dispatch(slot);
-        }
-        self.run(now, host);
-        slot
-    }
-
-    /// The API object has a deletion timestamp now, or a shorter grace than before.
-    pub fn pod_deleting<H: Host>(
-        &mut self,
-        slot: Slot,
-        deletion: Deletion,
-        now: SimTime,
-        host: &mut H,
-    ) {
-        self.now = now;
-        if self.find(slot).is_none() {
-            return;
-        }
-        let pod = self.pod_mut(slot);
-        pod.input.deletion = Some(deletion);
-        pod.input.generation = deletion.generation;
-        if pod.is_rejected {
-            // Its worker ends it formally: that is written, if there is still an object.
-            pod.kept.version += 1;
-            pod.kept.is_finished = true;
-            self.sender.ask();
-            self.work.push_back(Work::Send);
-            self.run(now, host);
-            return;
-        }
-        pod.worker.is_deleted |= !pod.worker.is_terminating;
-        let asked = deletion.grace.whole_secs().max(1);
-        let grace = pod.worker.grace.map_or(asked, |before| before.min(asked));
-        pod.worker.grace = Some(grace);
-        self.terminate(slot, host);
-        self.run(now, host);
-    }
-
-    /// The specification was patched (`activeDeadlineSeconds`).
-    pub fn spec_changed<H: Host>(
-        &mut self,
-        slot: Slot,
-        change: SpecChange,
-        now: SimTime,
-        host: &mut H,
-    ) {
-        self.now = now;
-        if self.find(slot).is_none() {
-            return;
-        }
-        let pod = self.pod_mut(slot);
-        pod.input.generation = change.generation;
-        std::sync::Arc::make_mut(&mut pod.input.spec).active_deadline = change.active_deadline;
-        self.dispatch(slot);
-        self.run(now, host);
-    }
-
-    /// Somebody else wrote the status: which of the pod's readiness gates are open now, bit by bit.
-    pub fn gates_changed<H: Host>(&mut self, slot: Slot, open: u32, now: SimTime, host: &mut H) {
-        self.now = now;
-        if self.find(slot).is_none() {
-            return;
-        }
-        let pod = self.pod_mut(slot);
-        pod.open_gates = open;
-        if let Some(mut status) = pod.kept.status.clone() {
-            let before = status.conditions.ready;
-            build::refresh_ready(&pod.input.spec, open, &mut status, now);
-            let differs =
-                |a: Condition, b: Condition| (a.is_true, a.reason) != (b.is_true, b.reason);
-            if before.zip(status.conditions.ready).is_some_and(|(a, b)| differs(a, b)) {
-                self.dispatch(slot);
-            }
-        }
-        self.run(now, host);
-    }
-
-    /// The API object is gone.
-    pub fn pod_removed<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
-        self.now = now;
-        if self.find(slot).is_none() {
-            return;
-        }
-        self.pod_mut(slot).is_gone = true;
-        if self.pod(slot).is_rejected {
-            self.pod_mut(slot).worker.is_over = true;
-        } else {
-            let pod = self.pod_mut(slot);
-            let own = pod.input.spec.grace.whole_secs().max(1);
-            pod.worker.grace.get_or_insert(own);
-            self.terminate(slot, host);
-        }
-        self.run(now, host);
     }
 
     /// A call that [`Host::begin`] did not answer at once is over.
@@ -323,9 +212,11 @@ impl Machine {
         // instant gets there through the main loop and the worker, and is later.
         for slot in &due {
             while let Some(act) = self.next_act(*slot, now) {
-                self.probe_act(*slot, act, now, host);
+                self.probe_act(*slot, act, host);
             }
         }
+        let due: Vec<Slot> = due;
+        self.order_relists(&due, now, host);
         for slot in &due {
             self.relist(*slot, now, host);
         }
@@ -363,14 +254,16 @@ impl Machine {
         }
     }
 
-    /// What is left of a pod that is gone is removed once a minute (rule N103).
+    /// What is left of a pod that is gone is removed once a minute, and of others the dead runs of
+    /// a container but for the last (rule N103).
     fn collect<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         let pod = self.pod(slot);
         let is_tick = now.next_tick(self.config.sync_phase, GARBAGE) == now;
-        if !is_tick || !pod.is_gone || !pod.worker.is_over {
+        if !is_tick {
             return;
         }
-        let runs: Vec<_> = pod.runtime.runs.iter().copied().collect();
+        let is_over = pod.is_gone && pod.worker.is_over;
+        let runs = if is_over { pod.runtime.runs.to_vec() } else { pod.runtime.older_dead() };
         for run in runs {
             self.remove(slot, run, host);
         }
@@ -378,7 +271,8 @@ impl Machine {
 
     fn timers<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         self.kill_timers(slot, now, host);
-        self.ticks(slot, now);
+        self.ticks(slot, now, false);
+        self.hold_timer(slot, now, host);
         let wait = self.config.volume_wait;
         let pod = self.pod_mut(slot);
         let unmounted = pod.unmounted;
@@ -424,7 +318,7 @@ impl Machine {
             for (container, which) in pod.probes.cancel() {
                 if host.probe_heeds_cancel(slot, container, which) {
                     let timeout = crate::base::Duration::ZERO;
-                    let call = Call::Probe { container, which, timeout };
+                    let call = Call::Probe { container, which, attempt: 0, timeout };
                     host.cancel(slot, call);
                     self.work.push_back(Work::Done(slot, call, Outcome::Cancelled));
                 }
@@ -472,7 +366,7 @@ impl Machine {
             self.work_on(slot, now, host);
         }
         while let Some(act) = self.next_act(slot, now) {
-            self.probe_act(slot, act, now, host);
+            self.probe_act(slot, act, host);
         }
         if self.is_forgettable(slot) && self.config.housekeeping.is_zero() {
             self.forget(slot, host);
@@ -487,10 +381,19 @@ impl Machine {
         pod.probes.next(&spec, pod.kept.status.as_ref(), now)
     }
 
-    fn probe_act<H: Host>(&mut self, slot: Slot, act: Act, now: SimTime, host: &mut H) {
+    /// The run that a probe is about.
+    fn probed(&self, slot: Slot, container: u8, which: Which) -> u32 {
+        let pod = self.pod(slot);
+        let id = pod.probes.id(container, which);
+        let run = id.and_then(|id| pod.runtime.by_id(id)).or(pod.runtime.newest(container));
+        run.map_or(0, |run| run.attempt)
+    }
+
+    fn probe_act<H: Host>(&mut self, slot: Slot, act: Act, host: &mut H) {
         match act {
             Act::Probe { container, which, timeout, is_cancelled } => {
-                let call = Call::Probe { container, which, timeout };
+                let attempt = self.probed(slot, container, which);
+                let call = Call::Probe { container, which, attempt, timeout };
                 if is_cancelled && host.probe_heeds_cancel(slot, container, which) {
                     let outcome = match host.begin(slot, call) {
                         Some(Outcome::NotRunning) => Outcome::NotRunning,
@@ -514,14 +417,7 @@ impl Machine {
                 host.event(slot, Some(container), Say::Unhealthy(which, outcome));
             }
             Act::Changed { which, id, verdict, .. } => {
-                let is_good = verdict == Verdict::Success;
-                match which {
-                    Which::Readiness => self.set_ready(slot, id, is_good, now),
-                    Which::Startup => self.set_started(slot, id, is_good),
-                    Which::Liveness if verdict != Verdict::Failure => return,
-                    Which::Liveness => {}
-                }
-                self.dispatch(slot);
+                self.hear(Later::Probed(slot, which, id, verdict), host);
             }
         }
     }
@@ -586,7 +482,8 @@ impl Machine {
 
     /// Notes when the pod is due next.
     fn renew(&mut self, slot: Slot) {
-        let mut due = self.pod(slot).next_due(&self.config);
+        let mut due = self.pod(slot).next_due(&self.config, self.hold.is_some());
+        due = due.into_iter().chain(self.hold_due(slot)).min();
         let after = self.now.saturating_add(crate::base::Duration::ns(1));
         let after_gc = after.next_tick(self.config.sync_phase, GARBAGE);
         if self.is_forgettable(slot) {
@@ -599,7 +496,8 @@ impl Machine {
             let tick = after.next_tick(sync_phase, housekeeping);
             due = due.into_iter().chain([tick]).min();
         }
-        if pod.is_gone && pod.worker.is_over && !pod.runtime.runs.is_empty() {
+        let is_over = pod.is_gone && pod.worker.is_over && !pod.runtime.runs.is_empty();
+        if is_over || !pod.runtime.older_dead().is_empty() {
             due = due.into_iter().chain([after_gc]).min();
         }
         if pod.due == due {
@@ -614,5 +512,3 @@ impl Machine {
         }
     }
 }
-
-type News = SmallVec<[runtime::Noticed; 2]>;

@@ -38,8 +38,8 @@ pub(super) enum Kind {
 pub(super) enum Todo {
     KillPod,
     Kill(u32, Kill),
-    /// All runs are killed and forgotten (rule N93).
-    Reset,
+    /// A container is killed and all of it forgotten (rule N93).
+    Reset(u8),
     Sandbox(u32),
     Start(u8),
 }
@@ -66,7 +66,7 @@ pub(super) enum Busy {
 pub(super) enum AfterKills {
     StopSandbox,
     Next,
-    Reset,
+    Reset(u8),
     /// The start of this container failed by its hook.
     HookFailed(u8),
 }
@@ -153,6 +153,8 @@ pub(super) struct Pod {
     pub has_volumes: bool,
     /// The API object is gone.
     pub is_gone: bool,
+    /// The main loop has not come to it yet, or drives others out for it.
+    pub is_unseen: bool,
     /// Turned away.
     pub is_rejected: bool,
     pub open_gates: u32,
@@ -162,8 +164,8 @@ pub(super) struct Pod {
     pub dirty: Option<SimTime>,
     /// The last relist of this pod.
     pub relisted: Option<SimTime>,
-    /// A relist was asked for then.
-    pub asked: Option<SimTime>,
+    /// A relist was asked for then, and will be carried out then.
+    pub asked: Option<(SimTime, SimTime)>,
     pub worker: Worker,
     pub kills: SmallVec<[Killing; 2]>,
     pub probes: Probes,
@@ -185,6 +187,7 @@ impl Pod {
             input,
             has_volumes,
             is_gone: false,
+            is_unseen: true,
             is_rejected: false,
             open_gates: 0,
             runtime: Runtime::default(),
@@ -254,12 +257,12 @@ impl Pod {
             self.relisted.filter(|done| *done >= tick).map_or(tick, after)
         });
         let waits = self.worker.last.filter(|_| self.worker.is_waiting).map(after);
-        let asked = self.asked.map(|asked| asked.saturating_add(config.on_demand));
+        let asked = self.asked.map(|(_, due)| due);
         [dirty, waits, asked].into_iter().flatten().min()
     }
 
     /// When something of it is due next.
-    pub(super) fn next_due(&self, config: &Config) -> Option<SimTime> {
+    pub(super) fn next_due(&self, config: &Config, is_held: bool) -> Option<SimTime> {
         let next = Duration::ns(1);
         let tick = |due: SimTime| {
             if config.sync_tick.is_zero() {
@@ -267,10 +270,11 @@ impl Pod {
             }
             due.saturating_add(next).next_tick(config.sync_phase, config.sync_tick)
         };
-        let queue = self.worker.queue.filter(|_| !self.worker.is_over).map(tick);
+        let queue = self.worker.queue.filter(|_| !self.worker.is_over && !is_held).map(tick);
         let deadline = self
             .deadline()
-            .filter(|_| !self.worker.is_terminating && !self.is_rejected && !self.deadline_said);
+            .filter(|_| !self.worker.is_terminating && !self.is_rejected && !self.deadline_said)
+            .filter(|_| !is_held);
         let deadline = deadline.map(|due| due.next_tick(config.sync_phase, config.sync_tick));
         let busy = match self.worker.step.as_ref().and_then(|step| step.busy) {
             Some(Busy::Volumes(due) | Busy::Unmount(due)) => Some(due),

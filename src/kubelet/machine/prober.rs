@@ -419,6 +419,12 @@ impl Probes {
         }
     }
 
+    /// The run that a worker knows.
+    #[must_use]
+    pub fn id(&self, container: u8, which: Which) -> Option<u32> {
+        self.workers[self.find(container, which)?].id
+    }
+
     /// What a worker says of a run; `None`: nothing.
     #[must_use]
     pub fn verdict(&self, container: u8, which: Which, id: u32) -> Option<Verdict> {

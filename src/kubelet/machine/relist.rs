@@ -1,24 +1,51 @@
-//! Relists, the sync tick, and pods that are turned away (rules N1, N4, N5, N7, N42, N43).
+//! Relists and the sync tick (rules N1, N4, N5, N7).
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet/pleg/generic.go (`Relist`, `RequestRelist`),
 //! pkg/kubelet/kubelet.go (`syncLoopIteration`, `getPodsToSync`), pod_container_deletor.go.
 
 use smallvec::SmallVec;
 
+use super::Machine;
+use super::inputs::Later;
 use super::runtime::{Noticed, Run};
-use super::types::{Conditions, Host, Message, Phase, Rejection, Say, Slot, Status, Told};
+use super::types::{Host, Slot};
 use super::worker::stale_inits;
-use super::{Machine, News, Work};
 use crate::base::SimTime;
 
 impl Machine {
+    /// Asks for a relist of one pod alone (rule N5): they are carried out one after another.
+    pub(super) fn ask_relist(&mut self, slot: Slot, now: SimTime) {
+        let due = self.relists.max(now).saturating_add(self.config.on_demand);
+        self.relists = due;
+        self.pod_mut(slot).asked = Some((now, due));
+    }
+
+    /// Relists that were asked for at the same instant come in the order that the host says.
+    pub(super) fn order_relists<H: Host>(&mut self, due: &[Slot], now: SimTime, host: &mut H) {
+        let asked = |slot: &Slot| self.find(*slot).and_then(|pod| pod.asked);
+        let first = due.iter().find_map(|slot| Some((*slot, asked(slot)?)));
+        let Some((first, (since, at))) = first.filter(|(_, (_, at))| *at == now) else { return };
+        let others = self.slots();
+        let same = others.into_iter().filter(|slot| asked(slot).is_some_and(|(a, _)| a == since));
+        let same: SmallVec<[Slot; 4]> = same.collect();
+        if same.len() < 2 {
+            return;
+        }
+        let chosen = same[host.next_relist(&same)];
+        if let Some((_, later)) = asked(&chosen).filter(|_| chosen != first) {
+            self.pod_mut(first).asked = Some((since, later));
+            self.pod_mut(chosen).asked = Some((since, at));
+            self.renew(first);
+            self.renew(chosen);
+        }
+    }
+
     /// What a relist due now finds of a pod.
     pub(super) fn relist<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         let Some(pod) = self.find(slot) else { return };
-        let (period, phase, on_demand) =
-            (self.config.relist, self.config.relist_phase, self.config.on_demand);
+        let (period, phase) = (self.config.relist, self.config.relist_phase);
         let is_global = period.is_zero() || (now >= phase && now.next_tick(phase, period) == now);
-        let is_asked = pod.asked.is_some_and(|asked| asked.saturating_add(on_demand) <= now);
+        let is_asked = pod.asked.is_some_and(|(_, due)| due <= now);
         let is_first = pod.relisted != Some(now) || period.is_zero();
         if !(is_asked || is_first && is_global) {
             return;
@@ -35,21 +62,22 @@ impl Machine {
         if pod.worker.is_waiting && is_newer && pod.worker.step.is_none() {
             self.begin_step(slot, now, host);
         }
-        self.notice(slot, &news.unwrap_or_default(), host);
+        for noticed in news.unwrap_or_default() {
+            self.hear(Later::Noticed(slot, noticed), host);
+        }
     }
 
-    fn notice<H: Host>(&mut self, slot: Slot, news: &News, host: &mut H) {
-        for noticed in news {
-            self.pod_mut(slot).worker.has_update = true;
-            if let Noticed::Died(id) = noticed {
-                for run in self.stale(slot, *id) {
-                    self.remove(slot, run, host);
-                }
+    /// The main loop hears what a relist found.
+    pub(super) fn notice<H: Host>(&mut self, slot: Slot, noticed: Noticed, host: &mut H) {
+        if self.find(slot).is_none() {
+            return;
+        }
+        if let Noticed::Died(id) = noticed {
+            for run in self.stale(slot, id) {
+                self.remove(slot, run, host);
             }
         }
-        if !news.is_empty() {
-            self.work.push_back(Work::Look(slot));
-        }
+        self.dispatch(slot);
     }
 
     /// Dead containers that the death of one leaves to be removed.
@@ -79,10 +107,11 @@ impl Machine {
     }
 
     /// The sync tick finds the pod in the work queue, or late.
-    pub(super) fn ticks(&mut self, slot: Slot, now: SimTime) {
+    pub(super) fn ticks(&mut self, slot: Slot, now: SimTime, is_missed: bool) {
         let is_ideal = self.config.sync_tick.is_zero();
         let (phase, period) = (self.config.sync_phase, self.config.sync_tick);
-        if !is_ideal && now.next_tick(phase, period) != now {
+        let is_tick = is_missed || is_ideal || now.next_tick(phase, period) == now;
+        if !is_tick || self.hold.is_some() {
             return;
         }
         let pod = self.pod_mut(slot);
@@ -98,59 +127,6 @@ impl Machine {
         }
         if (is_queued || is_late) && !pod.worker.is_over {
             self.dispatch(slot);
-        }
-    }
-
-    /// The node turns a pod away, or drives others out for it.
-    pub(super) fn reject<H: Host>(&mut self, slot: Slot, rejection: Rejection, host: &mut H) {
-        if !rejection.victims.is_empty() {
-            for victim in &rejection.victims {
-                host.event(*victim, None, Say::Preempting);
-                let worker = &mut self.pod_mut(*victim).worker;
-                worker.is_evicted = true;
-                worker.verdict = Some(("Preempting", Message::Preempted));
-                self.terminate(*victim, host);
-            }
-            self.waiting.push((slot, rejection.victims));
-            return;
-        }
-        host.event(slot, None, Say::Rejected(rejection.reason, rejection.numbers));
-        let now = self.now;
-        let pod = self.pod_mut(slot);
-        pod.is_rejected = true;
-        let status = Status {
-            phase: Phase::Failed,
-            reason: rejection.reason,
-            message: Message::Rejected(rejection.numbers),
-            ip: None,
-            start: Some(now.floor_secs()),
-            observed_generation: pod.input.generation,
-            conditions: Conditions {
-                scheduled: None,
-                ready_to_start: None,
-                initialized: None,
-                containers_ready: None,
-                ready: None,
-                all_restarting: None,
-                disruption: None,
-            },
-            containers: SmallVec::new(),
-            resources: Told::default(),
-        };
-        self.keep(slot, status, false);
-        self.work.push_back(Work::Look(slot));
-    }
-
-    /// The containers of a pod have stopped: who waited for its place may come (rule N43).
-    pub(super) fn freed(&mut self, slot: Slot) {
-        for (_, victims) in &mut self.waiting {
-            victims.retain(|victim| *victim != slot);
-        }
-        let ready = self.waiting.iter().filter(|(_, victims)| victims.is_empty());
-        let ready: SmallVec<[Slot; 1]> = ready.map(|(waits, _)| *waits).collect();
-        self.waiting.retain(|(_, victims)| !victims.is_empty());
-        for waits in ready {
-            self.dispatch(waits);
         }
     }
 }

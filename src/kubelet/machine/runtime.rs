@@ -88,6 +88,15 @@ impl Runtime {
         self.runs.iter().find(|run| run.id == id)
     }
 
+    /// Runs that are dead while a later run of the container is dead too.
+    #[must_use]
+    pub(super) fn older_dead(&self) -> Vec<Run> {
+        let dead = || self.runs.iter().filter(|run| run.exit().is_some());
+        let is_older =
+            |run: &&Run| dead().any(|other| other.container == run.container && other.id > run.id);
+        dead().filter(is_older).copied().collect()
+    }
+
     /// Whether a sandbox is needed, and which it will be (rule N57).
     #[must_use]
     pub(super) fn sandbox_needed(&self) -> Option<u32> {

@@ -43,13 +43,16 @@ const fn keep_since(new: &mut Option<Condition>, old: Option<Condition>) {
 fn merge(pod: &Pod, mut status: Status, now: SimTime) -> Status {
     let old = pod.kept.api.as_ref();
     let was_terminal = old.is_some_and(|old| old.phase.is_terminal());
+    let could_run = !pod.is_rejected && !pod.worker.is_terminated;
+    if was_terminal || could_run || !status.phase.is_terminal() {
+        // Told together with the final phase, once and for all.
+        status.conditions.disruption = old.and_then(|old| old.conditions.disruption);
+    }
     if !was_terminal && status.phase.is_terminal() {
-        let could_run = !pod.is_rejected && !pod.worker.is_terminated;
         if could_run {
             status.phase = old.map_or(Phase::Pending, |old| old.phase);
             status.reason = old.map_or("", |old| old.reason);
             status.message = old.map_or(Message::None, |old| old.message);
-            status.conditions.disruption = None;
         } else if let Some(disruption) = &mut status.conditions.disruption {
             disruption.since = now.floor_secs();
         }

@@ -131,6 +131,8 @@ pub enum Call {
         container: u8,
         /// Which of its probes.
         which: Which,
+        /// Of which run: the stored status may still have the one before.
+        attempt: u32,
         /// `timeoutSeconds`.
         timeout: Duration,
     },
@@ -246,6 +248,19 @@ pub trait Host {
         false
     }
 
+    /// Which of several pods that asked for a relist at the same instant has it first.
+    fn next_relist(&mut self, asking: &[Slot]) -> usize {
+        let _ = asking;
+        0
+    }
+
+    /// Whether the volumes of a pod whose containers have stopped are unmounted one round of the
+    /// loops later: the reconciler may look before the populator has told it (rule N130).
+    fn unmounts_late(&mut self, slot: Slot) -> bool {
+        let _ = slot;
+        false
+    }
+
     /// Whether an image is on the node.
     fn has_image(&mut self, image: Symbol) -> bool;
 
@@ -349,7 +364,7 @@ pub enum Message {
 }
 
 /// The conditions of a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// PodScheduled.
     pub scheduled: Option<Condition>,

@@ -17,7 +17,7 @@ use super::runtime::{Run, Runtime, Sandbox};
 use super::types::{Call, Host, Kill, Outcome, Phase, Say, Slot, Status};
 use super::{Machine, Work};
 use crate::base::{Duration, SimTime};
-use crate::model::PodSpec;
+use crate::model::{AfterExit, Container, PodSpec};
 
 const RESYNC: Duration = Duration::secs(60);
 const RETRY: Duration = Duration::secs(10);
@@ -145,7 +145,7 @@ impl Machine {
         let Some(step) = &mut pod.worker.step else { return };
         step.busy = None;
         if step.is_reset {
-            step.todo.push_back(Todo::Reset);
+            step.todo = resets(&spec, &step.seen).into_iter().map(Todo::Reset).collect();
         } else {
             step.todo = todo(&actions(&spec, &step.seen, &pod.probes, is_deleting), &step.seen);
             self.prune(slot, host);
@@ -214,12 +214,15 @@ impl Machine {
             Todo::Kill(id, why) => {
                 self.kill(slot, &[(id, why)], How::alone(AfterKills::Next), now, host);
             }
-            Todo::Reset => {
-                let ids = running(&step.seen, Kill::Plain);
+            Todo::Reset(container) => {
+                let mut ids = running(&step.seen, Kill::Plain);
+                let own =
+                    |id: u32| step.seen.by_id(id).is_some_and(|run| run.container == container);
+                ids.retain(|(id, _)| own(*id));
                 self.kill(
                     slot,
                     &ids,
-                    How { grace: Some(0), is_ordered: false, after: AfterKills::Reset },
+                    How { grace: Some(0), is_ordered: false, after: AfterKills::Reset(container) },
                     now,
                     host,
                 );
@@ -250,8 +253,9 @@ impl Machine {
                 self.begin(slot, Call::StopSandbox, host);
             }
             AfterKills::StopSandbox | AfterKills::Next => {}
-            AfterKills::Reset => {
-                let runs: SmallVec<[Run; 4]> = pod.runtime.runs.iter().copied().collect();
+            AfterKills::Reset(container) => {
+                let own = pod.runtime.runs.iter().filter(|run| run.container == container);
+                let runs: SmallVec<[Run; 4]> = own.copied().collect();
                 for run in runs {
                     self.remove(slot, run, host);
                 }
@@ -331,18 +335,22 @@ impl Machine {
                 self.keep(slot, status, false);
                 let loops = self.config.volume_loop;
                 let phase = self.config.sync_phase;
+                let is_late = self.pod(slot).has_volumes && host.unmounts_late(slot);
                 let pod = self.pod_mut(slot);
                 let tick = now.saturating_add(Duration::ns(1)).next_tick(phase, loops);
+                let tick = if is_late { tick.saturating_add(loops) } else { tick };
                 pod.unmounted = Some(if loops.is_zero() { now } else { tick });
                 pod.worker.is_terminated = true;
                 pod.worker.has_update = true;
                 pod.worker.queue = None;
-                self.freed(slot);
+                self.freed(slot, host);
             }
             Kind::Terminated => {
                 let seen = step.seen;
                 let mut status = self.status(slot, &seen, true, now, host);
                 self.keep(slot, status.clone(), false);
+                self.pod_mut(slot).kept.version += 1;
+                self.sender.ask();
                 self.send_early(host);
                 let spec = Arc::clone(&self.pod(slot).input.spec);
                 close(&spec, &mut status);
@@ -365,10 +373,10 @@ impl Machine {
             return;
         }
         if is_ok && step.has_acted {
-            pod.asked = Some(now);
+            self.ask_relist(slot, now);
         }
         if step.is_reset && is_ok {
-            pod.worker.has_update = true;
+            self.pod_mut(slot).worker.has_update = true;
         }
         let base = match step.backoff {
             _ if is_ok => RESYNC,
@@ -401,6 +409,20 @@ fn todo(actions: &Actions, seen: &Runtime) -> VecDeque<Todo> {
     todo
 }
 
+/// The containers in the order in which they are forgotten: those whose exit asks for it last.
+fn resets(spec: &PodSpec, seen: &Runtime) -> Vec<u8> {
+    let inits = spec.init_containers.len();
+    let mains = all(spec).skip(inits).chain(all(spec).take(inits));
+    let asks = |(container, own): &(u8, &Container)| {
+        let exit = seen.newest(*container).and_then(Run::exit);
+        exit.is_some_and(|(exit, _)| {
+            own.after_exit(exit.code, spec.restart_policy) == AfterExit::RestartAll
+        })
+    };
+    let (sources, targets): (Vec<_>, Vec<_>) = mains.partition(asks);
+    targets.into_iter().chain(sources).map(|(container, _)| container).collect()
+}
+
 /// Dead init containers that are removed before a sync starts one.
 pub(super) fn stale_inits(spec: &PodSpec, seen: &Runtime) -> SmallVec<[Run; 2]> {
     let mut stale = SmallVec::new();
@@ -413,5 +435,5 @@ pub(super) fn stale_inits(spec: &PodSpec, seen: &Runtime) -> SmallVec<[Run; 2]> 
 
 /// Whether the pod's containers can still run.
 pub(super) const fn is_active(pod: &Pod) -> bool {
-    !pod.is_rejected && !pod.worker.is_terminated
+    !pod.is_unseen && !pod.is_rejected && !pod.worker.is_terminated
 }

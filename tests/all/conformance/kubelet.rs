@@ -36,12 +36,12 @@ fn conformance_kubelet_start() {
 
 #[test]
 fn conformance_kubelet_probes() {
-    judge("probes", 7);
+    judge("probes", 2);
 }
 
 #[test]
 fn conformance_kubelet_restarts() {
-    judge("restarts", 2);
+    judge("restarts", 0);
 }
 
 #[test]
@@ -51,10 +51,10 @@ fn conformance_kubelet_termination() {
 
 #[test]
 fn conformance_kubelet_node() {
-    judge("node", 23);
+    judge("node", 4);
 }
 
 #[test]
 fn conformance_kubelet_mixed() {
-    judge("mixed", 17);
+    judge("mixed", 15);
 }

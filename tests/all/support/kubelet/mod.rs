@@ -47,6 +47,8 @@ pub(crate) struct Told {
     pub(crate) api: Vec<Value>,
     /// Events.
     pub(crate) events: Vec<Value>,
+    /// Draws of the work queue, and whether they were found in the recording.
+    pub(crate) draws: Vec<Value>,
 }
 
 pub(crate) fn at(case: &Value, key: &str) -> SimTime {

@@ -349,14 +349,14 @@ impl<'a> Runtime<'a> {
                 (Some(Duration::ZERO), Outcome::Ok, None)
             }
             Call::Pull { image, .. } => self.pull(pod, image),
-            Call::Probe { container, which, timeout } => {
+            Call::Probe { container, which, attempt, timeout } => {
                 let key = match which {
                     Which::Readiness => "readinessProbe",
                     Which::Liveness => "livenessProbe",
                     Which::Startup => "startupProbe",
                 };
                 let exec = self.container(pod, container)[key].clone();
-                self.exec(pod, container, &exec, Some(timeout))
+                self.exec((pod, container), Some(attempt), &exec, Some(timeout))
             }
             Call::Hook { container, is_post_start } => {
                 let key = if is_post_start { "postStart" } else { "preStop" };
@@ -364,7 +364,7 @@ impl<'a> Runtime<'a> {
                 if let Some(secs) = hook["sleep"]["seconds"].as_u64() {
                     return (Some(Duration::secs(secs)), Outcome::Ok, None);
                 }
-                self.exec(pod, container, &hook, None)
+                self.exec((pod, container), None, &hook, None)
             }
             Call::Get => {
                 let row = &self.pods[pod];
@@ -439,14 +439,15 @@ impl<'a> Runtime<'a> {
 
     fn exec(
         &mut self,
-        pod: usize,
-        container: u8,
+        (pod, container): (usize, u8),
+        run: Option<u32>,
         handler: &Value,
         timeout: Option<Duration>,
     ) -> (Option<Duration>, Outcome, Option<usize>) {
         let command = handler["exec"]["command"][0].as_str().unwrap_or_default().to_owned();
         let row = &self.pods[pod].containers[usize::from(container)];
-        let (attempt, started, is_running) = (row.attempt, row.started, row.is_running);
+        let attempt = run.unwrap_or(row.attempt);
+        let (started, is_running) = (row.started, row.is_running && row.attempt == attempt);
         let record = self.of_container(pod, "ExecSync", container, attempt);
         self.told.cri[record]["cmd"] = json!(command);
         if let Some(timeout) = timeout {
@@ -568,7 +569,14 @@ impl Host for Runtime<'_> {
 
     fn cancel(&mut self, slot: Slot, call: Call) {
         let pod = self.at(slot);
-        let is_it = |active: &Active| active.pod == pod && active.call == call;
+        let is_same = |other: Call| match (other, call) {
+            (
+                Call::Probe { container: one, which: a, .. },
+                Call::Probe { container: other, which: b, .. },
+            ) => (one, a) == (other, b),
+            _ => other == call,
+        };
+        let is_it = |active: &Active| active.pod == pod && is_same(active.call);
         let found = self.active.iter().find(|(_, a)| is_it(a) && !a.is_given_up);
         let Some(number) = found.map(|(number, _)| *number) else { return };
         let active = self.active.get_mut(&number).expect("just found");
@@ -602,6 +610,9 @@ impl Host for Runtime<'_> {
             .iter()
             .position(|(at, after)| millis(*at) == millis(now) && *after >= base && *after <= most);
         let drawn = found.and_then(|found| draws.remove(found));
+        let after = drawn.map(|(_, after)| after.whole_millis());
+        let name = self.pods[pod].name.clone();
+        self.told.draws.push(json!({"t": millis(now), "pod": name, "after_ms": after}));
         drawn.map_or_else(|| base + base / 4, |(_, after)| after)
     }
 
@@ -621,6 +632,25 @@ impl Host for Runtime<'_> {
         exact.or_else(|| (0..times.len()).max_by_key(|at| times[*at])).unwrap_or(0)
     }
 
+    fn next_relist(&mut self, asking: &[Slot]) -> usize {
+        let now = millis(self.now);
+        let draws = |slot: &Slot| {
+            let draws = self.draws.get(&self.pods[self.slots[slot]].name);
+            draws.is_some_and(|draws| draws.iter().any(|(at, _)| millis(*at) == now))
+        };
+        asking.iter().position(draws).unwrap_or(0)
+    }
+
+    fn unmounts_late(&mut self, slot: Slot) -> bool {
+        let pod = self.at(slot);
+        let kubelet = &self.case["kubelet"];
+        let phase = kubelet["pleg_phase_ms"].as_u64().unwrap_or(0);
+        let now = millis(self.now);
+        let relist = now + 1 + (phase + 999 - now % 1000) % 1000;
+        let gone = self.next_recorded(pod).find(|(_, write)| write["verb"] == "delete");
+        gone.is_some_and(|(at, _)| at >= relist + 300)
+    }
+
     fn has_more_now(&mut self) -> bool {
         self.next_at().is_some_and(|next| next <= self.now)
     }
@@ -631,14 +661,24 @@ impl Host for Runtime<'_> {
         let due = millis(self.now.saturating_add(api));
         let mut recorded = self.next_recorded(pod).skip_while(|(at, _)| *at < due);
         let Some((at, write)) = recorded.next() else { return false };
+        let (api, pods) = (api.whole_millis(), self.slots.len() as u64);
+        // What comes of the rest of this instant is written right after.
+        let soon =
+            |at: u64| if pods == 1 { at == due + 2 * api } else { at <= due + 2 * api * pods };
         let written = render::status(status, &self.pods[pod].manifest);
+        if write["verb"] == "delete" {
+            // It is up to date as it is, and written again once it is the last one.
+            let is_same = self.pods[pod].status["written"] == written;
+            return is_same && !is_last && at == due + api;
+        }
         if at != due || render::strip_write(write.clone())["status"] != written {
             return false;
         }
-        let ends = recorded
-            .next()
-            .is_some_and(|(at, write)| write["verb"] == "delete" && at == due + api.whole_millis());
-        ends == is_last
+        let Some((at, write)) = recorded.next() else { return false };
+        if write["verb"] == "delete" && at == due + api {
+            return is_last;
+        }
+        soon(at) && !is_last
     }
 
     fn has_volumes(&mut self, slot: Slot) -> bool {
