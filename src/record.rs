@@ -99,6 +99,11 @@ pub struct PodRecord {
     pub finished: Option<SimTime>,
     /// When the object was gone; `None`: it was there at the end of the run.
     pub gone: Option<SimTime>,
+    /// What an hour of its share of the node costs by its requests, in millionths of a
+    /// [`Money`].
+    pub price_requested: i64,
+    /// What its share of the node by its use has cost, in the same times nanoseconds.
+    pub cost_used: i128,
     /// How often its containers were started again.
     pub restarts: u32,
     /// How it ended, or why it does not run.
@@ -573,6 +578,8 @@ pub struct Sample {
     pub pods_terminating: u32,
     /// Nodes that are ready.
     pub nodes_ready: u32,
+    /// Machines of the cloud that run and are paid for.
+    pub machines: u32,
     /// Allocatable CPU of all ready nodes, in cores.
     pub cpu_allocatable_cores: f64,
     /// Requested CPU of all placed pods, in cores.

@@ -548,6 +548,8 @@ impl Cluster {
             deleted: row.deletion.map(|deletion| deletion.requested),
             finished: row.status.finished,
             gone,
+            price_requested: self.price_requested(row),
+            cost_used: self.cost_used(id, row),
             restarts: row.status.restarts,
             reason,
             message: row.unschedulable.as_deref().map(str::to_owned),

@@ -24,6 +24,7 @@ mod eviction;
 mod garbage;
 mod invariants;
 mod job;
+mod money;
 mod node;
 mod node_keys;
 mod objects;

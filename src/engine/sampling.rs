@@ -74,7 +74,9 @@ fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
     let (mut low, mut high) = (1.0_f64, 0.0_f64);
     let mut cost = 0.0;
     for node in cluster.nodes().iter().filter(|node| !node.is_gone) {
-        cost += node.spec.price_per_hour.as_usd();
+        if !node.is_machine {
+            cost += node.spec.price_per_hour.as_usd();
+        }
         requested += node.requested.cpu.0;
         memory_requested += node.requested.memory.0;
         if !node.ready {
@@ -88,6 +90,14 @@ fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
             (low, high) = (low.min(part), high.max(part));
         }
     }
+    let machines = cluster.cloud().instances();
+    let mut running = 0;
+    for (_, machine) in machines.iter().filter(|(_, machine)| machine.running.is_some()) {
+        let price = machine.offer.as_ref().map(|offer| offer.node.price_per_hour);
+        cost += price.map_or(0.0, crate::base::Money::as_usd);
+        running += 1;
+    }
+    sample.machines = running;
     let cores = |milli: i64| cast::f64_of_i64(milli) / 1000.0;
     sample.nodes_ready = ready;
     sample.cpu_allocatable_cores = cores(allocatable);

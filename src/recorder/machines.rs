@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use crate::base::{Duration, Histogram, Money, SimTime, Symbol, cast};
 use crate::record::MachineRecord;
 
-/// Money times time: millionths of a dollar an hour, times nanoseconds.
+/// How many parts of a [`Money`] shares are counted in.
+pub const FINE: i64 = 1_000_000;
+
+/// Money times time: millionths of a millionth of a dollar an hour, times nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spent(pub i128);
 
@@ -17,18 +20,23 @@ impl Spent {
     /// What a thing at this price an hour costs in that time.
     #[must_use]
     pub fn of(price: Money, time: Duration) -> Self {
-        Self(i128::from(price.0) * i128::from(time.as_nanos()))
+        Self::of_fine(i64::saturating_mul(price.0, FINE), time)
     }
 
-    /// In dollars, to the nearest float of a millionth's billionth.
+    /// The same of a price in millionths of a [`Money`].
+    #[must_use]
+    pub fn of_fine(price: i64, time: Duration) -> Self {
+        Self(i128::from(price) * i128::from(time.as_nanos()))
+    }
+
+    /// In dollars.
     #[must_use]
     pub fn as_usd(self) -> f64 {
         const HOUR: i128 = 3_600_000_000_000;
-        // Whole billionths of a millionth of a dollar fit a float well enough: nothing is lost
-        // that a report shows.
+        // Whole picodollars, then what is left of one: nothing is lost that a float can hold.
         let whole = cast::i64_saturating(self.0 / HOUR);
         let part = cast::i64_saturating(self.0 % HOUR);
-        (cast::f64_of_i64(whole) + cast::f64_of_i64(part) / 3.6e12) / 1e6
+        (cast::f64_of_i64(whole) + cast::f64_of_i64(part) / 3.6e12) / 1e12
     }
 }
 

@@ -30,7 +30,7 @@ use crate::record::{
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
 pub use facts::{Facts, Rollout};
 pub use jobs::JobTally;
-pub use machines::{MachineFacts, MachineTally, Spent};
+pub use machines::{FINE, MachineFacts, MachineTally, Spent};
 pub use pods::{PodFacts, PodTally};
 pub use rows::{RowSinks, secs};
 pub use samples::{Gauge, ReplicaPoint, SamplePoint, Samples, Spread};
@@ -282,6 +282,7 @@ impl Kept {
     fn facts(mut self, names: &Interner, ended: SimTime, events: u64) -> Facts {
         self.rows.write(names);
         self.samples.end(ended);
+        self.pods.end(ended);
         self.machines.end(ended, self.model.cloud.billed_min);
         let mut deletions: Vec<(u64, SimTime)> = self.deletions.into();
         deletions.sort_unstable();

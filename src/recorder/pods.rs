@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Duration, Histogram};
+use crate::base::{Duration, Histogram, SimTime};
 use crate::model::{Workload, WorkloadKind};
 use crate::record::PodRecord;
+
+use super::Spent;
 
 /// What became of a set of pods.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,13 @@ pub struct PodTally {
     pub deleted: u64,
     /// How often containers were started again.
     pub restarts: u64,
+    /// What their nodes cost, as far as they asked for them.
+    pub cost_requested: Spent,
+    /// The same as far as they used them.
+    pub cost_used: Spent,
+    /// Prices of those that are still there, and those times the instants since when: what they
+    /// have cost is known at the end.
+    open: (i128, i128),
     /// From creation to placement, of those that were placed.
     pub pending: Histogram,
     /// The same of those of them that waited.
@@ -43,6 +52,18 @@ impl PodTally {
             return;
         };
         self.placed += 1;
+        self.cost_used += Spent(row.cost_used);
+        match row.finished.or(row.gone) {
+            Some(end) => {
+                let span = end.saturating_since(scheduled);
+                self.cost_requested += Spent::of_fine(row.price_requested, span);
+            }
+            None => {
+                let price = i128::from(row.price_requested);
+                self.open.0 += price;
+                self.open.1 += price * i128::from(scheduled.since_start().as_nanos());
+            }
+        }
         let pending = scheduled.saturating_since(row.created);
         self.pending.record(pending);
         if row.message.is_some() {
@@ -51,6 +72,14 @@ impl PodTally {
         if let Some(ready) = row.ready {
             self.startup.record(ready.saturating_since(scheduled));
         }
+    }
+}
+
+impl PodTally {
+    /// The run has ended.
+    fn end(&mut self, at: SimTime) {
+        let (price, since) = std::mem::take(&mut self.open);
+        self.cost_requested += Spent(price * i128::from(at.since_start().as_nanos()) - since);
     }
 }
 
@@ -95,6 +124,12 @@ impl PodFacts {
         if let Some(scheduled) = row.scheduled {
             self.sample(scheduled.saturating_since(row.created));
         }
+    }
+
+    /// The run has ended: what pods cost that are still there is known.
+    pub(super) fn end(&mut self, at: SimTime) {
+        self.all.end(at);
+        self.by_workload.values_mut().for_each(|tally| tally.end(at));
     }
 
     fn sample(&mut self, pending: Duration) {

@@ -33,11 +33,13 @@ pub enum Gauge {
     CpuRequestedMost,
     /// What all nodes cost, in USD an hour.
     Cost,
+    /// Machines of the cloud that run and are paid for.
+    Machines,
 }
 
 impl Gauge {
     /// All, in the order of columns.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::PodsPending,
         Self::PodsRunning,
         Self::PodsReady,
@@ -51,6 +53,7 @@ impl Gauge {
         Self::CpuRequestedLeast,
         Self::CpuRequestedMost,
         Self::Cost,
+        Self::Machines,
     ];
 
     /// The name of its column.
@@ -70,6 +73,7 @@ impl Gauge {
             Self::CpuRequestedLeast => "cpu_requested_share_min",
             Self::CpuRequestedMost => "cpu_requested_share_max",
             Self::Cost => "cost_usd_per_hour",
+            Self::Machines => "machines_running",
         }
     }
 
@@ -88,6 +92,7 @@ impl Gauge {
             Self::CpuRequestedLeast => row.cpu_requested_range.0,
             Self::CpuRequestedMost => row.cpu_requested_range.1,
             Self::Cost => row.cost_usd_per_hour,
+            Self::Machines => f64::from(row.machines),
         }
     }
 }

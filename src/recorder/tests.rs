@@ -73,6 +73,8 @@ fn pod(serial: u64, prefix: Symbol, workload: Workload) -> PodRecord {
         deleted: Some(at(60_000)),
         finished: None,
         gone: Some(at(61_000)),
+        price_requested: 0,
+        cost_used: 0,
         restarts: 0,
         reason: "Deleted",
         message: None,

@@ -64,7 +64,7 @@ impl Change {
 }
 
 /// The numbers that matter: first segment, last segment, whether less is better.
-const HEADLINES: [(&str, &str, bool); 17] = [
+const HEADLINES: [(&str, &str, bool); 20] = [
     ("services", "failed", true),
     ("services", "latency_p50", true),
     ("services", "latency_p99", true),
@@ -80,7 +80,10 @@ const HEADLINES: [(&str, &str, bool); 17] = [
     ("pods", "pending_p99", true),
     ("pods", "startup_p99", true),
     ("pods", "restarts", true),
+    ("pools", "cost", true),
+    ("pools", "machines", false),
     ("cluster", "cost_per_hour", true),
+    ("cluster", "cost_idle_share", true),
     ("cluster", "cpu_requested_share", false),
 ];
 

@@ -318,9 +318,23 @@ fn nodes(facts: &Facts) -> Option<Figure> {
     let mut figure = figure.panel(cpu).panel(counts);
     if nodes_changed(facts) {
         let ready = pods("ready nodes", Role::Series(2), Gauge::NodesReady);
-        figure = figure.panel(Panel::new(Axis::new("nodes", Unit::Count)).layer(ready));
+        let mut panel = Panel::new(Axis::new("nodes", Unit::Count));
+        if samples.max(Gauge::Machines) > 0.0 {
+            panel = panel.layer(pods("machines paid for", Role::Reference, Gauge::Machines));
+        }
+        figure = figure.panel(panel.layer(ready));
     }
+    figure.panels.extend(cost_over_time(facts));
     Some(with_commands(figure, facts, (0.0, end)))
+}
+
+/// What the nodes cost an hour, where it changes.
+fn cost_over_time(facts: &Facts) -> Option<Panel> {
+    let cost = curve(facts, |point| point.gauge(Gauge::Cost).mean);
+    let least = cost.iter().map(|(_, usd)| *usd).fold(f64::MAX, f64::min);
+    let most = cost.iter().map(|(_, usd)| *usd).fold(0.0, f64::max);
+    let axis = Axis::new("cost of nodes, USD an hour", Unit::Number);
+    (most > least).then(|| Panel::new(axis).layer(Layer::step("cost", Role::Series(1), cost)))
 }
 
 fn nodes_changed(facts: &Facts) -> bool {

@@ -7,6 +7,7 @@ use crate::recorder::{Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 
 use super::drains::put_drains;
 use super::metrics_jobs::put_jobs;
+use super::metrics_money::{put_money, put_pools, put_share};
 use super::metrics_scaling::put_hpa;
 use super::metrics_vertical::put_vpas;
 use super::summary::{Metrics, Unit};
@@ -35,6 +36,8 @@ pub fn metrics(facts: &Facts) -> Metrics {
     put_pods(facts, &mut out);
     put_workloads(facts, &mut out);
     put_cluster(facts, &mut out);
+    put_money(facts, &mut out);
+    put_pools(facts, &mut out);
     out
 }
 
@@ -221,6 +224,7 @@ fn put_workloads(facts: &Facts, out: &mut Metrics) {
     for (workload, name) in all.iter().zip(names::workloads(&all, &facts.model.names)) {
         let tally = facts.pods.by_workload.get(workload).unwrap_or(&none);
         put_tally(&["workloads", &name], tally, out);
+        put_share(&["workloads", &name], tally, facts, out);
     }
 }
 
@@ -247,11 +251,6 @@ fn put_cluster(facts: &Facts, out: &mut Metrics) {
     let mut put = |last: &str, value: Option<f64>, unit, about| {
         out.put(&["cluster", last], value, unit, about);
     };
-    let priced = facts.model.nodes.iter().any(|node| node.price_per_hour.0 != 0);
-    let per_hour = samples.mean(Gauge::Cost).filter(|_| priced);
-    put("cost_per_hour", per_hour, Unit::UsdPerHour, "what the nodes cost, mean over time");
-    let cost = per_hour.map(|_| samples.area(Gauge::Cost) / 3600.0);
-    put("cost", cost, Unit::Usd, "what the nodes cost in the simulated time");
     let requested = part(Gauge::CpuRequested, Gauge::CpuAllocatable);
     put("cpu_requested_share", requested, Unit::Share, "requested of allocatable CPU over time");
     let used_any = samples.area(Gauge::CpuUsed) > 0.0;

@@ -25,6 +25,7 @@ mod font;
 mod html;
 mod metrics;
 mod metrics_jobs;
+mod metrics_money;
 mod metrics_scaling;
 mod metrics_vertical;
 mod names;

@@ -10,7 +10,7 @@ use crate::recorder::Facts;
 use super::expect::Verdict;
 use super::summary::{Number, Summary, Unit};
 use super::table::{Align, text_table};
-use super::{advice, drains, metrics_jobs, names, rollouts, words};
+use super::{advice, drains, metrics_jobs, metrics_money, names, rollouts, words};
 
 /// Width of the words at the left.
 const MARGIN: usize = 9;
@@ -33,6 +33,7 @@ pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     middle.extend(page.pods());
     middle.extend(page.pending());
     middle.extend(page.cost());
+    middle.extend(page.pools());
     let blocks = [vec![page.headline()], page.rollouts(), middle, expects(verdicts), page.advice()];
     let blocks: Vec<String> =
         blocks.iter().filter(|b| !b.is_empty()).map(|block| block.join("\n")).collect();
@@ -477,6 +478,10 @@ impl Page<'_> {
             return Vec::new();
         }
         labelled("CLUSTER", vec![parts.join(", ")], None)
+    }
+
+    fn pools(&self) -> Vec<String> {
+        labelled("MACHINES", metrics_money::lines(self.facts, self.summary), None)
     }
 
     fn advice(&self) -> Vec<String> {

@@ -112,6 +112,8 @@ fn roll(recorder: &mut Recorder, model: &Model, index: u32, replication: u64, fa
         deleted: Some(at(61_000)),
         finished: None,
         gone: Some(at(70_000)),
+        price_requested: 0,
+        cost_used: 0,
         restarts: 0,
         reason: "Deleted",
         message: Some("0/6 nodes are available: 6 Insufficient cpu.".to_owned()),

@@ -208,7 +208,7 @@ fn group(
     }
     let (min, max, size) = sizes?;
     let proxy = super::proxy::lower(file.proxy.as_ref(), found);
-    let offers = offers(file, &kinds?, (capacity, &proxy), cloud, names);
+    let offers = offers(file, &kinds?, (capacity, proxy), cloud, names);
     Some(GroupSpec {
         name: names.intern(&file.name.value),
         min,
@@ -277,7 +277,7 @@ fn failures(file: &Spanned<FailuresFile>, found: &mut Diagnostics) -> Failures {
 fn offers(
     file: &NodeGroupFile,
     kinds: &[InstanceTypeId],
-    (capacity, proxy): (CapacityType, &ProxySpec),
+    (capacity, proxy): (CapacityType, ProxySpec),
     cloud: &CloudSpec,
     names: &mut Interner,
 ) -> Vec<Arc<Offer>> {
@@ -292,7 +292,7 @@ fn offers(
         for kind in kinds {
             let declared = &cloud.types[*kind];
             let node = template(file, declared, (capacity, zone), names);
-            let node = NodeSpec { proxy: proxy.clone(), ..node };
+            let node = NodeSpec { proxy, ..node };
             let has = declared.capacity.clone();
             let offer =
                 Offer { kind: *kind, zone, capacity, has, node, startup_taints: Vec::new() };
