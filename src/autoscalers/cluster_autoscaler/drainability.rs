@@ -10,8 +10,6 @@ use super::view::{BudgetView, Controller, ControllerKind, PodView, SafeToEvict};
 
 /// How long a pod may take beyond its grace period before it is not waited for.
 const LONG_TERMINATING: Duration = Duration::secs(30);
-/// How old a pod of the system without a budget must be (rule A174).
-const SYSTEM_BLOCKS: Duration = Duration::hours(1);
 
 /// What is to be done about a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +18,8 @@ pub(super) enum Outcome {
     Skip,
     /// It is moved.
     Move,
+    /// It ends by itself, and the node stays until then (rule A177).
+    Wait,
     /// The node cannot go; why.
     Block(&'static str),
 }
@@ -37,7 +37,7 @@ pub(super) struct Rules<'a> {
 impl Rules<'_> {
     /// The verdict on a pod.
     pub(super) fn judge(&self, pod: &PodView) -> Outcome {
-        use Outcome::{Block, Move, Skip};
+        use Outcome::{Block, Move, Skip, Wait};
         let traits = &pod.traits;
         if traits.is_mirror || self.is_overdue(pod) {
             return Skip;
@@ -50,13 +50,13 @@ impl Rules<'_> {
             return Move;
         }
         if traits.safe_to_evict == SafeToEvict::OnCompletion {
-            return Move;
+            return Wait;
         }
         if !self.is_replicated(pod.controller) {
             return Block("NotReplicated");
         }
         if self.options.skips_system && traits.is_system && !self.is_budgeted(pod) {
-            let is_old = pod.created + SYSTEM_BLOCKS < self.now;
+            let is_old = pod.created + self.options.system_blocks < self.now;
             return if is_old { Move } else { Block("UnmovableKubeSystemPod") };
         }
         if traits.safe_to_evict == SafeToEvict::No {
@@ -72,7 +72,8 @@ impl Rules<'_> {
         Move
     }
 
-    fn is_overdue(&self, pod: &PodView) -> bool {
+    /// Whether it should have ended by now.
+    pub(super) fn is_overdue(&self, pod: &PodView) -> bool {
         let until = |since: SimTime| since + pod.traits.grace + LONG_TERMINATING;
         pod.traits.deletion.is_some_and(|since| until(since) < self.now)
     }

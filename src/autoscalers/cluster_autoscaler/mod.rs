@@ -6,13 +6,15 @@
 //!            │                                        │
 //!            │                 groups × estimate ─► expanders ─► balance ─► Cloud::increase
 //!            └─► planner: candidates ─► eligible ─► simulate removal ─► unneeded nodes
+//!                                                                            │ ripe
+//!                         Cloud::delete ◄─ evict ◄─ judge again ◄─ taint ◄───┘
 //! ```
 //!
 //! Source: kubernetes/autoscaler cluster-autoscaler 1.36 core/static_autoscaler.go `RunOnce`
-//! (rules A124 to A168; recorded). Differs: nodes are not deleted yet (rules A169, A170, A178 to
-//! A183), failed scale-ups are not backed off (rules A156 to A158), upcoming nodes are not simulated
-//! (rule A128).
+//! (rules A124 to A184; recorded). Differs: a failed tainting is not modelled, so nothing starts the
+//! delay after failure but with local delays.
 
+mod actuator;
 mod cloud;
 mod drainability;
 mod estimate;
@@ -20,75 +22,105 @@ mod expander;
 mod options;
 mod pattern;
 mod planner;
+mod registry;
 mod scale_up;
 mod snapshot;
 mod templates;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Duration, Interner, SimTime, Symbol, go_sort};
 use crate::model::PodRef;
 use crate::placement::{NodeState, PlacedPod};
 
+pub use actuator::{Answer, Deletion, Evictor};
 pub use cloud::{Cloud, ErrorClass, Group, Instance, InstanceError};
 pub use estimate::{Estimate, PodGroup, pod_groups, requests_of};
 pub use expander::{Choice, Facts, Ruling, rule};
 pub use options::{Expander, Options};
-pub use planner::Unremovable;
+pub use planner::{Unremovable, Utilization};
+pub use registry::{BackedOff, Request};
 pub use scale_up::{GroupIncrease, Remaining, ScaleUp, ScaleUpResult};
 pub use templates::Template;
 pub use view::*;
 
-use planner::{Planner, Planning};
+use actuator::{Acting, Actuator};
+use planner::{Hints, Planner, Planning};
+use registry::Registry;
 use snapshot::{Snapshot, Wanted};
+use templates::Templates;
 
 /// How old the oldest pod must be (rule A133).
 const PODS_ARE_NEW: Duration = Duration::secs(2);
-
-/// What was asked of the cloud for a group and has not come yet (rule A155).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// So many nodes.
-    pub increase: u32,
-    /// When it has failed.
-    pub deadline: SimTime,
-}
+/// The taint of nodes that are not needed (rule A183).
+const CANDIDATE: &str = "DeletionCandidateOfClusterAutoscaler";
 
 /// The autoscaler between two iterations.
 #[derive(Debug)]
 pub struct ClusterAutoscaler {
     options: Options,
+    registry: Registry,
     planner: Planner,
-    hints: BTreeMap<PodRef, Symbol>,
-    requests: BTreeMap<usize, Request>,
+    actuator: Actuator,
+    templates: Templates,
+    hints: Hints,
     last_scale_up: Option<SimTime>,
-    last_iteration: Option<SimTime>,
-    smallest: Option<Duration>,
+    last_scale_down: Option<SimTime>,
+    /// When each group grew last.
+    grown: BTreeMap<usize, SimTime>,
     last: usize,
 }
 
 /// What happened to nodes that are not needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScaleDownResult {
+    /// The iteration ended before.
+    #[default]
+    NotTried,
     /// No node's group may shrink.
     NoCandidates,
     /// Too soon after another change (rule A160).
     InCooldown,
     /// No node is ripe.
-    #[default]
     NoNodeDeleted,
+    /// Nodes are on their way out.
+    NodeDeleteStarted,
+}
+
+/// A node whose deletion begins: whoever made the view taints (and, if the options say so, cordons)
+/// it at once.
+#[derive(Clone, Debug)]
+pub struct Departure {
+    /// Which.
+    pub node: Symbol,
+    /// The number of its group.
+    pub group: usize,
+    /// The pods to evict, by their numbers in the view.
+    pub pods: Vec<usize>,
+    /// How much of it is asked for.
+    pub utilization: Utilization,
 }
 
 /// What an iteration decided.
 #[derive(Clone, Debug, Default)]
 pub struct Iteration {
+    /// Whether the cluster is well enough to go on (rule A127).
+    pub is_healthy: bool,
     /// The way up.
     pub up: ScaleUp,
     /// The way down.
     pub down: ScaleDownResult,
+    /// Nodes whose deletion begins.
+    pub departures: Vec<Departure>,
+    /// How deletions ended since the iteration before.
+    pub ended: BTreeMap<Symbol, Deletion>,
+    /// Groups that were backed off.
+    pub backed_off: Vec<BackedOff>,
     /// Why nodes stay, by name of the node in the order of the view.
     pub unremovable: Vec<Unremovable>,
+    /// Nodes that get the soft taint, and nodes that lose it (rule A183).
+    pub soft_taints: (Vec<Symbol>, Vec<Symbol>),
     /// Messages to the log of events.
     pub log: Vec<String>,
 }
@@ -99,14 +131,22 @@ impl ClusterAutoscaler {
     pub fn new(options: Options) -> Self {
         Self {
             options,
+            registry: Registry::default(),
             planner: Planner::default(),
-            hints: BTreeMap::new(),
-            requests: BTreeMap::new(),
+            actuator: Actuator::default(),
+            templates: Templates::default(),
+            hints: Hints::default(),
             last_scale_up: None,
-            last_iteration: None,
-            smallest: None,
+            last_scale_down: None,
+            grown: BTreeMap::new(),
             last: 0,
         }
+    }
+
+    /// Its flags.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Since when each unneeded node is so, by name.
@@ -118,7 +158,7 @@ impl ClusterAutoscaler {
     /// Open requests by the number of the group.
     #[must_use]
     pub const fn requests(&self) -> &BTreeMap<usize, Request> {
-        &self.requests
+        &self.registry.requests
     }
 
     /// When the last iteration began that added nodes.
@@ -127,14 +167,34 @@ impl ClusterAutoscaler {
         self.last_scale_up
     }
 
+    /// When the last iteration began that started deletions.
+    #[must_use]
+    pub const fn last_scale_down(&self) -> Option<SimTime> {
+        self.last_scale_down
+    }
+
     /// How many nodes of a group are on their way (rule A128).
     #[must_use]
-    pub fn upcoming(&self, number: usize, group: &Group, view: &View<'_>) -> usize {
-        if !self.requests.contains_key(&number) {
-            return 0;
-        }
-        let there = view.nodes.iter().filter(|node| node.group == Some(number)).count();
-        usize::try_from(group.target).unwrap_or(usize::MAX).saturating_sub(there)
+    pub fn upcoming(&self, group: usize, now: SimTime) -> usize {
+        self.registry.upcoming(group, now)
+    }
+
+    /// When [`advance`](Self::advance) has something to do.
+    #[must_use]
+    pub fn next_step(&self) -> Option<SimTime> {
+        self.actuator.next_step()
+    }
+
+    /// Goes on with deletions under way; answers with the nodes whose taint and cordon are to be
+    /// taken off.
+    pub fn advance(
+        &mut self,
+        view: &View<'_>,
+        cloud: &mut dyn Cloud,
+        evictor: &mut dyn Evictor,
+        names: &Interner,
+    ) -> Vec<Symbol> {
+        self.actuator.advance(&Acting { view, options: &self.options, names }, cloud, evictor)
     }
 
     /// One iteration.
@@ -144,36 +204,157 @@ impl ClusterAutoscaler {
         cloud: &mut dyn Cloud,
         names: &mut Interner,
     ) -> Iteration {
-        if let Some(last) = self.last_iteration.replace(view.now) {
-            let span = view.now - last;
-            self.smallest = Some(self.smallest.map_or(span, |smallest| smallest.min(span)));
-        }
         let known: BTreeMap<PodRef, usize> =
             view.pods.iter().enumerate().map(|(at, pod)| (pod.pod, at)).collect();
-        let mut snapshot = self.snapshot(view);
         let mut iteration = Iteration::default();
-        let pending = self.pending(view, &mut snapshot, names);
-        let mut is_held = false;
-        iteration.up = self.up(view, &mut snapshot, (cloud, &pending), (&mut is_held, names));
-        iteration.log.append(&mut iteration.up.log);
-        if self.options.scales_down {
-            self.down(view, cloud, (&mut snapshot, &known), (is_held, names), &mut iteration);
+        let groups = cloud.groups().to_vec();
+        let templates = self.templates.make(view, &groups, &self.options, names);
+        self.registry.update(view, cloud, &self.options);
+        iteration.log.append(&mut self.registry.log);
+        if self.mend(view, cloud, (&mut iteration, names)) {
+            self.scale(view, (cloud, &templates), &known, (&mut iteration, names));
         }
+        self.registry.recalculate(cloud.groups());
         iteration.log.sort();
-        self.last = snapshot.last;
+        iteration.backed_off = std::mem::take(&mut self.registry.backed_off);
+        iteration.ended = std::mem::take(&mut self.actuator.ended);
+        iteration.unremovable = self.unremovable(view);
         iteration
     }
 
-    /// Rule A124 (4).
-    fn snapshot<'a>(&self, view: &View<'a>) -> Snapshot<'a> {
-        let mut snapshot = Snapshot::new(self.last, view.profile, view.catalog);
-        for node in &view.nodes {
-            snapshot.enter(node.node, NodeState::empty(node.spec.clone()));
+    fn unremovable(&self, view: &View<'_>) -> Vec<Unremovable> {
+        let used = |stays: &Unremovable| {
+            let utilization = self.planner.utilization.get(&stays.node).map(|used| used.most());
+            Unremovable { utilization, ..stays.clone() }
+        };
+        let mut left: Vec<Unremovable> = self.planner.left.values().map(used).collect();
+        let place = |name: Symbol| view.nodes.iter().position(|node| node.spec.name == name);
+        left.sort_by_cached_key(|stays| place(stays.node));
+        left
+    }
+
+    /// Rule A124 (8) to (11); whether the iteration goes on.
+    fn mend(
+        &mut self,
+        view: &View<'_>,
+        cloud: &mut dyn Cloud,
+        (iteration, names): (&mut Iteration, &Interner),
+    ) -> bool {
+        self.delete_lost(view.now, cloud, (iteration, names));
+        iteration.is_healthy = self.registry.is_healthy(&self.options);
+        if !iteration.is_healthy {
+            self.planner.forget();
+            iteration.log.push("ClusterUnhealthy: Cluster is unhealthy".to_owned());
+            return false;
         }
+        for (group, nodes) in self.registry.broken() {
+            if cloud.delete(group, &nodes).is_ok() {
+                self.registry.forget_instances(group);
+            }
+        }
+        self.registry.recalculate(cloud.groups());
+        let mut goes_on = true;
+        for (group, by) in self.registry.too_large(view.now, &self.options) {
+            goes_on = false;
+            if cloud.decrease_target(group, by).is_err() {
+                break;
+            }
+        }
+        goes_on
+    }
+
+    /// Instances that never became nodes (rule A156).
+    fn delete_lost(
+        &mut self,
+        now: SimTime,
+        cloud: &mut dyn Cloud,
+        (iteration, names): (&mut Iteration, &Interner),
+    ) {
+        for (group, mut nodes) in self.registry.lost(now, &self.options) {
+            let of = &cloud.groups()[group];
+            let id = of.id.clone();
+            nodes.truncate(crate::base::cast::usize_of(of.target.saturating_sub(of.min)));
+            if nodes.is_empty() {
+                continue;
+            }
+            let result = cloud.delete(group, &nodes);
+            self.registry.forget_instances(group);
+            for node in nodes {
+                let name = names.resolve(node);
+                iteration.log.push(match &result {
+                    Ok(()) => format!(
+                        "DeleteUnregistered: Removed unregistered node fake:///{id}/{name}"
+                    ),
+                    Err(why) => {
+                        format!("DeleteUnregisteredFailed: Failed to remove node {name}: {why}")
+                    }
+                });
+            }
+        }
+    }
+
+    /// Rule A124 (12) to (16).
+    fn scale<'a>(
+        &mut self,
+        view: &View<'a>,
+        (cloud, templates): (&mut dyn Cloud, &[Template]),
+        known: &BTreeMap<PodRef, usize>,
+        (iteration, names): (&mut Iteration, &mut Interner),
+    ) {
+        let upcoming = self.registered_upcoming(view, templates.len());
+        let mut snapshot = self.snapshot(view, templates, &upcoming, names);
+        let pending = self.pending(view, &mut snapshot, names);
+        let mut is_held = false;
+        iteration.up = self.up(
+            view,
+            &mut snapshot,
+            (&mut *cloud, templates, &pending),
+            (&mut is_held, names),
+        );
+        if self.options.scales_down {
+            let with = (&mut snapshot, known, &upcoming);
+            self.down(view, cloud, with, (is_held, names), iteration);
+        }
+        if self.options.enforces_min {
+            self.raise_to_min(view.now, cloud, &mut iteration.up);
+        }
+        iteration.log.append(&mut iteration.up.log);
+        self.last = snapshot.last;
+    }
+
+    /// Nodes that are there but count as upcoming (rule A128).
+    fn registered_upcoming(&self, view: &View<'_>, groups: usize) -> BTreeSet<Symbol> {
+        let is_short = |group: &usize| self.registry.upcoming(*group, view.now) > 0;
+        let of = (0..groups).filter(is_short);
+        of.flat_map(|group| self.registry.not_started(group)).copied().collect()
+    }
+
+    /// Rules A124 (4), A128.
+    fn snapshot<'a>(
+        &self,
+        view: &View<'a>,
+        templates: &[Template],
+        upcoming: &BTreeSet<Symbol>,
+        names: &mut Interner,
+    ) -> Snapshot<'a> {
+        let mut snapshot = Snapshot::new(self.last, view.profile, view.catalog);
+        let there = view.nodes.iter().filter(|node| !upcoming.contains(&node.spec.name));
+        let mut coming = Vec::new();
+        for (group, template) in templates.iter().enumerate() {
+            for number in 0..self.registry.upcoming(group, view.now) {
+                let state = template.node(&format!("{}-upcoming-{number}", template.name), names);
+                coming.push(state);
+            }
+        }
+        snapshot.enter_all(
+            there.map(|node| (node.node, NodeState::empty(node.spec.clone()))),
+            coming,
+            names,
+        );
         for pod in &view.pods {
             let counts = pod.info.spec.priority >= self.options.priority_cutoff;
             let node = pod.node.or(pod.nominated).filter(|_| counts);
-            if let Some(node) = node {
+            if let Some(node) = node.filter(|node| snapshot.nodes.get(*node).is_some()) {
                 snapshot.nodes.add_pod(node, PlacedPod::new(pod.pod, pod.info.clone()));
             }
         }
@@ -196,6 +377,7 @@ impl ClusterAutoscaler {
         };
         let all = view.pods.iter().enumerate();
         let mut pods: Vec<usize> = all.filter(|(_, pod)| waits(pod)).map(|(at, _)| at).collect();
+        pods.extend(self.drained(view));
         let priority = |at: &usize| view.pods[*at].info.spec.priority;
         go_sort::sort(&mut pods, |a, b| priority(a) > priority(b));
         let mut left: Vec<usize> = Vec::new();
@@ -205,6 +387,8 @@ impl ClusterAutoscaler {
                 left.push(at);
             }
         }
+        self.hints.age();
+        let left: BTreeSet<usize> = left.into_iter().collect();
         pods.retain(|at| left.contains(at));
         let delay = |pod: &PodView| {
             self.options.new_pod_delay.max(pod.traits.scale_up_delay.unwrap_or_default())
@@ -216,12 +400,32 @@ impl ClusterAutoscaler {
         pods
     }
 
+    /// Pods of nodes that are being drained, which will come back (rule A129).
+    fn drained(&self, view: &View<'_>) -> Vec<usize> {
+        let mut pods = Vec::new();
+        for name in self.actuator.drained() {
+            let node = view.nodes.iter().find(|node| node.spec.name == name);
+            let Some(node) = node.map(|node| node.node) else { continue };
+            let returns = |pod: &PodView| {
+                pod.node == Some(node)
+                    && !pod.is_daemon()
+                    && !pod.traits.is_mirror
+                    && !pod.traits.is_static
+                    && pod.traits.deletion.is_none()
+                    && pod.info.spec.priority >= self.options.priority_cutoff
+            };
+            let of = view.pods.iter().enumerate().filter(|(_, pod)| returns(pod));
+            pods.extend(of.map(|(at, _)| at));
+        }
+        pods
+    }
+
     /// Of each priority those first that a node is remembered of.
     fn hinted_first(&self, pods: &[usize], view: &View<'_>) -> Vec<usize> {
         let mut ordered = pods.to_vec();
         ordered.sort_by_key(|at| {
             let pod = &view.pods[*at];
-            (-i64::from(pod.info.spec.priority), !self.hints.contains_key(&pod.pod))
+            (-i64::from(pod.info.spec.priority), self.hints.get(pod.pod).is_none())
         });
         ordered
     }
@@ -242,12 +446,12 @@ impl ClusterAutoscaler {
             return false;
         }
         let of = Wanted { pod: pod.pod, info: pod.info.clone() };
-        let hint = self.hints.get(&pod.pod).and_then(|name| snapshot.nodes.named(*name));
+        let hint = self.hints.get(pod.pod).and_then(|name| snapshot.nodes.named(name));
         let hint = hint.filter(|node| snapshot.put(&of, *node, names).is_ok());
         let found = hint.or_else(|| snapshot.put_anywhere(&of, |_| true, names));
         match (found, alike) {
             (Some(node), _) => {
-                self.hints.insert(pod.pod, snapshot.nodes.state(node).spec.name);
+                self.hints.set(pod.pod, snapshot.nodes.state(node).spec.name);
             }
             (None, Some(alike)) if alike.len() < 10 => alike.push(at),
             (None, _) => {}
@@ -260,10 +464,15 @@ impl ClusterAutoscaler {
         &mut self,
         view: &View<'a>,
         cloud: &dyn Cloud,
-        (snapshot, pods): (&mut Snapshot<'a>, &BTreeMap<PodRef, usize>),
+        (snapshot, pods, upcoming): (
+            &mut Snapshot<'a>,
+            &BTreeMap<PodRef, usize>,
+            &BTreeSet<Symbol>,
+        ),
         (is_held, names): (bool, &Interner),
         iteration: &mut Iteration,
     ) {
+        let fork = snapshot.nodes.clone();
         let mut planning = Planning {
             view,
             groups: cloud.groups(),
@@ -272,31 +481,94 @@ impl ClusterAutoscaler {
             snapshot,
             pods,
             budgets: view.budgets.clone(),
-            left: Vec::new(),
-            utilization: BTreeMap::new(),
+            actuator: &self.actuator,
+            upcoming,
+            grown: &self.grown,
         };
         let has_candidates = !planning.candidates(&self.planner.since).is_empty();
-        let smallest = self.smallest.unwrap_or(self.options.unneeded_time);
-        self.planner.plan(&mut planning, smallest);
-        let after_add = |since: SimTime| since + self.options.delay_after_add > view.now;
-        let is_cooling = is_held || self.last_scale_up.is_some_and(after_add);
-        if !is_cooling {
-            for (node, since) in &self.planner.since {
-                if *since + self.options.unneeded_time >= view.now {
-                    let utilization = planning.utilization.get(node).copied();
-                    let (node, reason) = (*node, "NotUnneededLongEnough");
-                    planning.left.push(Unremovable { node, reason, pod: None, utilization });
-                }
-            }
+        self.planner.plan(&mut planning);
+        planning.snapshot.nodes = fork;
+        if is_held || self.is_cooling(view.now) {
+            iteration.down = ScaleDownResult::InCooldown;
+            return;
         }
-        let mut left = planning.left;
-        let place = |name: Symbol| view.nodes.iter().position(|node| node.spec.name == name);
-        left.sort_by_key(|stays| place(stays.node));
-        iteration.unremovable = left;
-        iteration.down = match (is_cooling, has_candidates) {
-            (true, _) => ScaleDownResult::InCooldown,
-            (false, false) => ScaleDownResult::NoCandidates,
-            (false, true) => ScaleDownResult::NoNodeDeleted,
+        if !has_candidates {
+            iteration.down = ScaleDownResult::NoCandidates;
+            return;
+        }
+        let (empty, drained) = self.planner.ripe(&planning);
+        let starts = empty.iter().map(|at| (*at, false));
+        let starts = starts.chain(drained.iter().map(|at| (*at, true)));
+        let departures: Vec<Departure> =
+            starts.filter_map(|(at, drains)| departure(&planning, at, drains)).collect();
+        iteration.down = ScaleDownResult::NoNodeDeleted;
+        if departures.is_empty() {
+            iteration.soft_taints = self.soft_taints(view, names);
+            return;
+        }
+        for (number, of) in departures.iter().enumerate() {
+            iteration.log.push(of.told(number < empty.len(), view, names));
+            let until = view.now + self.options.delay_after_taint;
+            self.actuator.start(of.node, of.group, number >= empty.len(), until);
+        }
+        iteration.departures = departures;
+        iteration.down = ScaleDownResult::NodeDeleteStarted;
+        self.last_scale_down = Some(view.now);
+    }
+
+    /// Rule A160.
+    fn is_cooling(&self, now: SimTime) -> bool {
+        let is_within = |last: Option<SimTime>, delay: Duration| {
+            last.is_some_and(|last| last + delay > now)
         };
+        !self.options.delays_locally
+            && (is_within(self.last_scale_up, self.options.delay_after_add)
+                || is_within(self.last_scale_down, self.options.delay_after_delete))
+    }
+
+    /// Rule A183: what is no candidate any more first, no more calls than permitted.
+    fn soft_taints(&self, view: &View<'_>, names: &Interner) -> (Vec<Symbol>, Vec<Symbol>) {
+        let is_marked = |node: &&NodeView| {
+            node.spec.taints.iter().any(|taint| names.resolve(taint.key) == CANDIDATE)
+        };
+        let is_unneeded = |node: &&NodeView| self.planner.since.contains_key(&node.spec.name);
+        let of_groups = || view.nodes.iter().filter(|node| node.group.is_some());
+        let stale = of_groups().filter(|node| is_marked(node) && !is_unneeded(node));
+        let fresh = of_groups().filter(|node| !is_marked(node) && is_unneeded(node));
+        let name = |node: &NodeView| node.spec.name;
+        let off: Vec<Symbol> = stale.map(name).take(self.options.soft_taints).collect();
+        let on = fresh.map(name).take(self.options.soft_taints - off.len()).collect();
+        (on, off)
+    }
+}
+
+fn departure(planning: &Planning<'_, '_>, at: usize, is_drained: bool) -> Option<Departure> {
+    let node = &planning.view.nodes[at];
+    let leaves = |pod: &&PodView| is_drained && !pod.is_daemon() && !pod.traits.is_mirror;
+    let pods = planning.pods_of(node.node).into_iter().filter(leaves);
+    Some(Departure {
+        node: node.spec.name,
+        group: node.group?,
+        pods: pods.map(|pod| planning.pods[&pod.pod]).collect(),
+        utilization: planning.utilization_of(node.node),
+    })
+}
+
+impl Departure {
+    fn told(&self, is_empty: bool, view: &View<'_>, names: &Interner) -> String {
+        let node = names.resolve(self.node);
+        if is_empty {
+            return format!("ScaleDownEmpty: Scale-down: removing empty node \"{node}\"");
+        }
+        let Utilization { cpu, memory } = self.utilization;
+        let (kind, most) =
+            if cpu > memory { ("cpu", cpu) } else { ("memory", memory) };
+        let pods: Vec<&str> =
+            self.pods.iter().map(|pod| names.resolve(view.pods[*pod].name)).collect();
+        format!(
+            "ScaleDown: Scale-down: removing node {node}, utilization: {{{cpu} {memory} 0 0 {kind} \
+             {most}}}, pods to reschedule: {}",
+            pods.join(",")
+        )
     }
 }

@@ -6,21 +6,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Interner, cast, go_sort};
+use crate::base::{Interner, SimTime, cast, go_sort};
 
 use super::cloud::{Cloud, Group};
 use super::estimate::{Estimate, PodGroup, estimate, pod_groups};
 use super::expander::{Choice, Facts, rule};
 use super::snapshot::{Snapshot, Wanted};
-use super::templates::{Template, are_similar, templates};
-use super::view::View;
-use super::{ClusterAutoscaler, PODS_ARE_NEW, Request};
+use super::templates::{Template, are_similar};
+use super::view::{NodeView, View};
+use super::{ClusterAutoscaler, ErrorClass, InstanceError, PODS_ARE_NEW};
 
 /// How it came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScaleUpResult {
-    /// No pod needs a node.
+    /// The iteration ended before.
     #[default]
+    NotTried,
+    /// No pod needs a node.
     NotNeeded,
     /// The cluster is as large as it may be (rule A134).
     LimitedByMaxNodesTotal,
@@ -81,11 +83,14 @@ pub struct ScaleUp {
     pub remaining: Vec<Remaining>,
     /// Messages.
     pub log: Vec<String>,
+    /// Groups that the cloud refused to grow.
+    pub failed: Vec<usize>,
     /// What the cloud said to a request that it refused.
     pub error: Option<String>,
 }
 
 /// What is at hand while options are weighed.
+#[derive(Clone)]
 struct Weighing<'b> {
     groups: &'b [Group],
     templates: &'b [Template],
@@ -106,14 +111,15 @@ impl ClusterAutoscaler {
         &mut self,
         view: &View<'_>,
         snapshot: &mut Snapshot<'_>,
-        (cloud, pending): (&mut dyn Cloud, &[usize]),
+        (cloud, templates, pending): (&mut dyn Cloud, &[Template], &[usize]),
         (is_held, names): (&mut bool, &mut Interner),
     ) -> ScaleUp {
         let result = |result| ScaleUp { result, ..ScaleUp::default() };
         let Some(oldest) = pending.iter().map(|at| view.pods[*at].created).min() else {
             return result(ScaleUpResult::NotNeeded);
         };
-        let ready = view.nodes.iter().filter(|node| node.is_ready).count();
+        let is_ready = |node: &&NodeView| node.is_ready && !node.spec.unschedulable;
+        let ready = view.nodes.iter().filter(is_ready).count();
         if self.options.nodes_max > 0 && ready >= self.options.nodes_max {
             return self.too_large(pending);
         }
@@ -122,9 +128,8 @@ impl ClusterAutoscaler {
             return result(ScaleUpResult::InCooldown);
         }
         let groups = cloud.groups().to_vec();
-        let templates = templates(view, &groups, &self.options, names);
         let all = pod_groups(&view.pods, pending);
-        let weighing = self.weigh(view, snapshot, (&groups, &templates, &all), names);
+        let weighing = self.weigh(view, snapshot, (&groups, templates, &all), names);
         self.decide(view, snapshot, (cloud, &weighing), names)
     }
 
@@ -157,7 +162,7 @@ impl ClusterAutoscaler {
         names: &mut Interner,
     ) -> Weighing<'b> {
         let upcoming: Vec<usize> =
-            groups.iter().enumerate().map(|(at, g)| self.upcoming(at, g, view)).collect();
+            (0..groups.len()).map(|group| self.registry.upcoming(group, view.now)).collect();
         let mut left = [self.options.cores_max, self.options.memory_max];
         let sizes = |of: &crate::model::Resources| [cores(of), of.memory.0];
         let mut take = |of: [i64; 2], count: i64| {
@@ -174,16 +179,26 @@ impl ClusterAutoscaler {
             errors: vec![BTreeMap::new(); all.len()],
             skipped: BTreeMap::new(),
             left,
-            nodes: view.nodes.len() + upcoming.iter().sum::<usize>(),
+            nodes: snapshot.nodes.len(),
         };
         for number in 0..groups.len() {
-            if let Some(why) = weighing.obstacle(number) {
+            let unsafe_now = self.unsafe_now(number, view);
+            if let Some(why) = unsafe_now.or_else(|| weighing.obstacle(number)) {
                 weighing.skipped.insert(number, vec![why]);
                 continue;
             }
             weighing.try_all(number, view, snapshot, names);
         }
         weighing
+    }
+
+    /// Why a group is not to be asked now (rules A127, A136).
+    fn unsafe_now(&self, number: usize, view: &View<'_>) -> Option<String> {
+        if !self.registry.is_group_healthy(number, &self.options) {
+            return Some("not ready for scale-up".to_owned());
+        }
+        let is_off = self.registry.is_backed_off(number, view.now);
+        is_off.then(|| "in backoff after failed scale-up".to_owned())
     }
 
     fn decide(
@@ -295,9 +310,30 @@ impl ClusterAutoscaler {
             left = [left[0] - cores(capacity) * by, left[1] - capacity.memory.0 * by];
         }
         up.increases.retain(|grows| grows.to > grows.from);
+        up.triggered.clone_from(&choice.pods);
+        let increases = up.increases.clone();
+        if let Err(group) = self.grow(view.now, cloud, &increases, up) {
+            up.increases.clear();
+            up.remaining = weighing.without(choice.group).remaining();
+            up.failed = vec![group];
+            return;
+        }
         up.result = ScaleUpResult::Successful;
-        for grows in up.increases.clone() {
-            let id = &weighing.groups[grows.group].id;
+        self.last_scale_up = Some(view.now);
+        up.awaiting = weighing.awaiting(choice.group);
+        up.remaining = weighing.remaining();
+    }
+
+    /// Asks the cloud group by group; stops at the first that refuses (rules A145, A155).
+    fn grow(
+        &mut self,
+        now: SimTime,
+        cloud: &mut dyn Cloud,
+        increases: &[GroupIncrease],
+        up: &mut ScaleUp,
+    ) -> Result<(), usize> {
+        for grows in increases {
+            let id = cloud.groups()[grows.group].id.clone();
             let (from, to, max) = (grows.from, grows.to, grows.max);
             up.log.push(format!(
                 "ScaledUpGroup: Scale-up: setting group {id} size to {to} instead of {from} (max: \
@@ -306,27 +342,49 @@ impl ClusterAutoscaler {
             if let Err(why) = cloud.increase(grows.group, to - from) {
                 up.log.push(format!("FailedToScaleUpGroup: Scale-up failed for group {id}: {why}"));
                 up.result = ScaleUpResult::Error;
-                up.error = Some(why);
-                return;
+                up.error = Some(format!("failed to increase node group size: {why}"));
+                let code = "cloudProviderError".to_owned();
+                let error = InstanceError { class: ErrorClass::Other, code, message: why };
+                self.registry.fail(grows.group, error, now, &self.options);
+                return Err(grows.group);
             }
             up.log.push(format!(
                 "ScaledUpGroup: Scale-up: group {id} size set to {to} instead of {from} (max: {max})"
             ));
-            let deadline = view.now + self.options.provision_time;
-            let request = self.requests.entry(grows.group);
-            let request = request.or_insert(Request { increase: 0, deadline });
-            request.increase += to - from;
-            request.deadline = deadline;
+            self.registry.request(grows.group, to - from, now, self.options.provision_time);
+            self.grown.insert(grows.group, now);
         }
-        self.last_scale_up = Some(view.now);
-        up.triggered.clone_from(&choice.pods);
-        up.awaiting = weighing.awaiting(choice.group);
-        up.remaining = weighing.remaining();
+        Ok(())
+    }
+
+    /// Raises groups below their least size (rule A124 (16)).
+    pub(super) fn raise_to_min(&mut self, now: SimTime, cloud: &mut dyn Cloud, up: &mut ScaleUp) {
+        let is_below = |(_, group): &(usize, &Group)| group.target < group.min;
+        let raise = |(number, of): (usize, &Group)| GroupIncrease {
+            group: number,
+            from: of.target,
+            to: of.min,
+            max: of.max,
+        };
+        let groups = cloud.groups().iter().enumerate();
+        let increases: Vec<GroupIncrease> = groups.filter(is_below).map(raise).collect();
+        up.result = ScaleUpResult::NotNeeded;
+        if increases.is_empty() {
+            return;
+        }
+        match self.grow(now, cloud, &increases, up) {
+            Ok(()) => {
+                up.result = ScaleUpResult::Successful;
+                self.last_scale_up = Some(now);
+                up.increases.extend(increases);
+            }
+            Err(group) => up.failed = vec![group],
+        }
     }
 }
 
 /// Whole cores, rounded up.
-fn cores(of: &crate::model::Resources) -> i64 {
+pub(super) fn cores(of: &crate::model::Resources) -> i64 {
     of.cpu.0.div_euclid(1_000) + i64::from(of.cpu.0.rem_euclid(1_000) > 0)
 }
 
@@ -417,6 +475,15 @@ impl Weighing<'_> {
         }
         snapshot.nodes = fork;
         self.takes.insert(number, taken);
+    }
+
+    /// As if the group took no pod, since it could not grow.
+    fn without(&self, best: usize) -> Self {
+        let mut left = self.clone();
+        for at in left.takes.insert(best, Vec::new()).unwrap_or_default() {
+            left.errors[at].insert(best, vec!["scale-up execution failed".to_owned()]);
+        }
+        left
     }
 
     fn is_taken(&self, at: usize) -> bool {

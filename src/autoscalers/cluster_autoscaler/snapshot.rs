@@ -11,6 +11,8 @@ use crate::placement::{
     Applicant, Catalog, NodeState, Nodes, Nominator, PlacedPod, PodInfo, Rejection, World, plugins,
 };
 
+use super::view::natural;
+
 /// A fork is a clone of `nodes`; where the last search ended outlives forks.
 #[derive(Debug)]
 pub(super) struct Snapshot<'a> {
@@ -58,10 +60,30 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Adds a node of the cluster.
-    pub(super) fn enter(&mut self, node: NodeId, state: NodeState) {
-        self.next = self.next.max(node.number() + 1);
-        self.nodes.append(node, state);
+    /// Adds the nodes of the cluster, and among them by name those that are coming.
+    pub(super) fn enter_all(
+        &mut self,
+        nodes: impl Iterator<Item = (NodeId, NodeState)>,
+        coming: Vec<NodeState>,
+        names: &Interner,
+    ) {
+        let mut all: Vec<(Option<NodeId>, NodeState)> =
+            nodes.map(|(node, state)| (Some(node), state)).collect();
+        let past = all.iter().filter_map(|(node, _)| *node).map(|node| node.number() + 1);
+        self.next = past.max().unwrap_or(0);
+        if !coming.is_empty() {
+            all.extend(coming.into_iter().map(|state| (None, state)));
+            let name = |state: &NodeState| names.resolve(state.spec.name);
+            all.sort_by(|(_, a), (_, b)| natural(name(a), name(b)));
+        }
+        for (node, state) in all {
+            match node {
+                Some(node) => self.nodes.append(node, state),
+                None => {
+                    self.imagine(state);
+                }
+            }
+        }
     }
 
     /// Adds a node that is only thought of.

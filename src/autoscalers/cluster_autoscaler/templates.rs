@@ -4,6 +4,7 @@
 //! processors/nodeinfosprovider/mixed_nodeinfos_processor.go; simulator/node_info_utils.go;
 //! processors/nodegroupset/compare_nodegroups.go (rules A137, A153).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Duration, Id, Interner, cast};
@@ -66,28 +67,41 @@ impl Template {
     }
 }
 
-/// The templates of all groups; of a real node where there is a good one.
-pub(super) fn templates(
-    view: &View<'_>,
-    groups: &[Group],
-    options: &Options,
-    names: &Interner,
-) -> Vec<Template> {
-    let one = |(number, group): (usize, &Group)| {
-        let is_good = |node: &&NodeView| {
-            node.group == Some(number)
-                && node.is_ready
-                && !node.spec.unschedulable
-                && node.deleting_since.is_none()
-                && node.ready_changed + STABLE < view.now
+/// Templates that were made of good nodes, by the number of the group.
+#[derive(Debug, Default)]
+pub(super) struct Templates {
+    last: BTreeMap<usize, Template>,
+}
+
+impl Templates {
+    /// The templates of all groups: of a good node, else as when there was one last, else the
+    /// cloud's.
+    pub(super) fn make(
+        &mut self,
+        view: &View<'_>,
+        groups: &[Group],
+        options: &Options,
+        names: &Interner,
+    ) -> Vec<Template> {
+        let one = |(number, group): (usize, &Group)| {
+            let is_good = |node: &&NodeView| {
+                node.group == Some(number)
+                    && node.is_ready
+                    && !node.spec.unschedulable
+                    && node.deleting_since.is_none()
+                    && node.ready_changed + STABLE < view.now
+            };
+            let name = format!("template-node-for-{}", group.id);
+            if let Some(node) = view.nodes.iter().find(is_good) {
+                let template = of_real(view, node, options, name, names);
+                self.last.insert(number, template.clone());
+                return template;
+            }
+            let last = self.last.get(&number).cloned();
+            last.unwrap_or_else(|| of_cloud(view, group, name, names))
         };
-        let name = format!("template-node-for-{}", group.id);
-        match view.nodes.iter().find(is_good) {
-            Some(node) => of_real(view, node, options, name, names),
-            None => of_cloud(view, group, name, names),
-        }
-    };
-    groups.iter().enumerate().map(one).collect()
+        groups.iter().enumerate().map(one).collect()
+    }
 }
 
 fn of_real(

@@ -14,6 +14,7 @@ mod kubelet;
 mod label_selectors;
 mod network;
 mod node_autoscaling;
+mod node_autoscaling_timelines;
 mod node_lifecycle;
 mod node_selectors;
 mod objects;

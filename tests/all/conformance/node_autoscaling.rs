@@ -1,10 +1,10 @@
 //! Cluster Autoscaler, iteration by iteration: what the recordings' README lists is compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seatrial::api::{lower_budget, lower_node};
 use seatrial::autoscalers::cluster_autoscaler::{
-    BudgetView, Cloud, ClusterAutoscaler, Controller, ControllerKind, DaemonSetView, Group,
+    BudgetView, Cloud, ClusterAutoscaler, Controller, ControllerKind, DaemonSetView, Deletion, Group,
     Instance, Iteration, NodeView, Options, PodTraits, PodView, SafeToEvict, ScaleDownResult,
     ScaleUpResult, View,
 };
@@ -19,7 +19,7 @@ use crate::support::corpus::{int, judge_share, text};
 use crate::support::scheduler_case::{Objects, instant, list};
 
 /// 2000-01-01T00:00:00Z, as [`instant`] counts.
-const START: Duration = Duration::hours(366 * 24);
+pub(super) const START: Duration = Duration::hours(366 * 24);
 
 /// A cloud that does what it is told at once.
 struct Fake {
@@ -56,13 +56,13 @@ impl Cloud for Fake {
 }
 
 /// Reads a case.
-struct Reader<'a> {
-    case: &'a Value,
-    objects: Objects,
-    uids: BTreeMap<String, u64>,
+pub(super) struct Reader<'a> {
+    pub(super) case: &'a Value,
+    pub(super) objects: Objects,
+    pub(super) uids: BTreeMap<String, u64>,
 }
 
-fn natural(name: &str) -> Vec<(u64, String)> {
+pub(super) fn natural(name: &str) -> Vec<(u64, String)> {
     let mut parts = Vec::new();
     let mut rest = name;
     while !rest.is_empty() {
@@ -77,33 +77,33 @@ fn natural(name: &str) -> Vec<(u64, String)> {
     parts
 }
 
-fn name_of(object: &Value) -> &str {
+pub(super) fn name_of(object: &Value) -> &str {
     text(&object["metadata"], "name").unwrap_or_default()
 }
 
-fn by_name(objects: &[Value]) -> Vec<&Value> {
+pub(super) fn by_name(objects: &[Value]) -> Vec<&Value> {
     let mut all: Vec<&Value> = objects.iter().collect();
     all.sort_by_key(|object| natural(name_of(object)));
     all
 }
 
-fn groups_of(case: &Value) -> Vec<&Value> {
+pub(super) fn groups_of(case: &Value) -> Vec<&Value> {
     let mut all: Vec<&Value> = list(case, "groups").iter().collect();
     all.sort_by_key(|group| natural(text(group, "id").unwrap_or_default()));
     all
 }
 
-fn created(object: &Value) -> SimTime {
+pub(super) fn created(object: &Value) -> SimTime {
     text(&object["metadata"], "creationTimestamp").map_or(SimTime::ZERO, instant)
 }
 
 impl Reader<'_> {
-    fn uid(&mut self, text: &str) -> u64 {
+    pub(super) fn uid(&mut self, text: &str) -> u64 {
         let next = u64::try_from(self.uids.len()).expect("few");
         *self.uids.entry(text.to_owned()).or_insert(next)
     }
 
-    fn groups(&mut self) -> Vec<Group> {
+    pub(super) fn groups(&mut self) -> Vec<Group> {
         let size = |group: &Value, key| u32::try_from(int(group, key).unwrap_or(0)).expect("small");
         let names = &mut self.objects.names;
         let one = |group: &Value| Group {
@@ -118,7 +118,7 @@ impl Reader<'_> {
         groups_of(self.case).into_iter().map(one).collect()
     }
 
-    fn node(&mut self, (at, object): (usize, &Value)) -> NodeView {
+    pub(super) fn node(&mut self, (at, object): (usize, &Value)) -> NodeView {
         let conditions = list(&object["status"], "conditions");
         let ready = conditions.iter().find(|c| c["type"] == "Ready");
         let provider = text(&object["spec"], "providerID").unwrap_or_default();
@@ -140,7 +140,7 @@ impl Reader<'_> {
         }
     }
 
-    fn controller(&mut self, object: &Value) -> Option<Controller> {
+    pub(super) fn controller(&mut self, object: &Value) -> Option<Controller> {
         let refs = list(&object["metadata"], "ownerReferences");
         let owner = refs.iter().find(|owner| owner["controller"] == true)?;
         let kind = match text(owner, "kind")? {
@@ -165,7 +165,7 @@ impl Reader<'_> {
         Some(Controller { kind, uid, exists: known.is_some() || is_daemon, replicas })
     }
 
-    fn pod(
+    pub(super) fn pod(
         &mut self,
         (at, object): (usize, &Value),
         nodes: &BTreeMap<String, NodeId>,
@@ -193,7 +193,7 @@ impl Reader<'_> {
         }
     }
 
-    fn daemon_set(&mut self, object: &Value) -> DaemonSetView {
+    pub(super) fn daemon_set(&mut self, object: &Value) -> DaemonSetView {
         let mut pod = object["spec"]["template"].clone();
         pod["metadata"]["namespace"] = object["metadata"]["namespace"].clone();
         let keys = [
@@ -218,7 +218,7 @@ impl Reader<'_> {
     }
 }
 
-fn capacity(object: &Value, names: &mut Interner) -> seatrial::model::Resources {
+pub(super) fn capacity(object: &Value, names: &mut Interner) -> seatrial::model::Resources {
     lower_node(
         &json!({"metadata": {}, "spec": {}, "status": {
             "capacity": object["status"]["capacity"]
@@ -228,7 +228,7 @@ fn capacity(object: &Value, names: &mut Interner) -> seatrial::model::Resources 
     .allocatable
 }
 
-fn traits(object: &Value) -> PodTraits {
+pub(super) fn traits(object: &Value) -> PodTraits {
     let (metadata, spec) = (&object["metadata"], &object["spec"]);
     let annotation = |key: &str| text(&metadata["annotations"], key);
     let prefix = "cluster-autoscaler.kubernetes.io";
@@ -261,8 +261,8 @@ fn traits(object: &Value) -> PodTraits {
     }
 }
 
-/// One iteration of a case in our words and as recorded.
-fn check(case: &Value) -> Result<(), String> {
+/// The flags of a case.
+pub(super) fn options(case: &Value) -> Result<Options, String> {
     let mut options = Options::default();
     for (flag, value) in case["options"].as_object().into_iter().flatten() {
         options.set(flag, value.as_str().unwrap_or_default())?;
@@ -272,6 +272,12 @@ fn check(case: &Value) -> Result<(), String> {
         let patterns = patterns.filter_map(Value::as_str).map(str::to_owned).collect();
         options.priorities.insert(priority.parse().map_err(|_| "a priority")?, patterns);
     }
+    Ok(options)
+}
+
+/// One iteration of a case in our words and as recorded.
+fn check(case: &Value) -> Result<(), String> {
+    let options = options(case)?;
     let mut reader = Reader { case, objects: Objects::new(), uids: BTreeMap::new() };
     let mut cloud = Fake { groups: reader.groups() };
     let nodes = by_name(list(case, "nodes"));
@@ -310,26 +316,10 @@ fn check(case: &Value) -> Result<(), String> {
     agree(&ours, &case["expect"]["loops"][0])
 }
 
-fn agree(ours: &Map<String, Value>, theirs: &Value) -> Result<(), String> {
-    let keys = [
-        "scaleUp",
-        "estimates",
-        "options",
-        "expander",
-        "best",
-        "scaleUpInfos",
-        "triggered",
-        "awaiting",
-        "remain",
-        "scaleDown",
-        "unremovable",
-        "unneededSince",
-        "targets",
-        "upcoming",
-        "requests",
-        "log",
-        "lastScaleUp",
-    ];
+/// Whether a record is as recorded; all that either says counts.
+pub(super) fn agree(ours: &Map<String, Value>, theirs: &Value) -> Result<(), String> {
+    let keys: BTreeSet<&String> =
+        ours.keys().chain(theirs.as_object().into_iter().flat_map(Map::keys)).collect();
     for key in keys {
         let (ours, theirs) = (ours.get(key).unwrap_or(&Value::Null), &theirs[key]);
         if ours != theirs {
@@ -339,7 +329,8 @@ fn agree(ours: &Map<String, Value>, theirs: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn told(
+/// An iteration as the recordings tell it.
+pub(super) fn told(
     iteration: &Iteration,
     autoscaler: &ClusterAutoscaler,
     (view, groups): (&View<'_>, &[Group]),
@@ -362,6 +353,10 @@ fn told(
             all.insert(key.to_owned(), value);
         }
     };
+    put("t", t.into());
+    if !iteration.is_healthy {
+        put("clusterHealthy", false.into());
+    }
     let mut found: Vec<_> = up.estimates.iter().collect();
     found.sort_by_key(|(group, ..)| natural(&id(*group)));
     let on_node = |list: &Vec<usize>| sorted(&pods(list));
@@ -395,6 +390,7 @@ fn told(
     put("expander", rounds.collect());
     put("best", up.best.map_or(Value::Null, |at| id(up.choices[at].group).into()));
     let result = match up.result {
+        ScaleUpResult::NotTried => "NotTried",
         ScaleUpResult::NotNeeded => "NotNeeded",
         ScaleUpResult::LimitedByMaxNodesTotal => "LimitedByMaxNodesTotal",
         ScaleUpResult::InCooldown => "InCooldown",
@@ -429,11 +425,42 @@ fn told(
         ScaleDownResult::NoCandidates => "NoCandidates",
         ScaleDownResult::InCooldown => "InCooldown",
         ScaleDownResult::NoNodeDeleted => "NoNodeDeleted",
+        ScaleDownResult::NotTried => "NotTried",
+        ScaleDownResult::NodeDeleteStarted => "NodeDeleteStarted",
     };
     put("scaleDown", down.into());
-    let seconds = |at: SimTime| {
-        i64::try_from(at.since_start().saturating_sub(START).whole_secs()).expect("soon")
-    };
+    put("failedResize", up.failed.iter().map(|group| id(*group)).collect());
+    put("scaleUpError", up.error.clone().map_or(Value::Null, Value::from));
+    let departures = iteration.departures.iter().map(|of| {
+        let mut one = json!({
+            "node": names.resolve(of.node), "group": id(of.group),
+            "util": rounded(of.utilization.most()),
+        });
+        if !of.pods.is_empty() {
+            one["evicted"] = sorted(&pods(&of.pods));
+        }
+        one
+    });
+    put("deletionStarted", departures.collect());
+    let ended = iteration.ended.iter().map(|(node, how)| {
+        let how = match how {
+            Deletion::Done => "Ok",
+            Deletion::Blocked => "Internal",
+            Deletion::EvictionFailed => "FailedToEvictPods",
+            Deletion::CloudFailed => "FailedToDelete",
+        };
+        (names.resolve(*node).to_owned(), Value::from(how))
+    });
+    put("deleteResults", ended.collect());
+    let backed_off = iteration.backed_off.iter().map(|of| {
+        json!({
+            "group": id(of.group), "until": seconds(of.until),
+            "class": of.error.class.name(), "code": of.error.code,
+        })
+    });
+    let mut backed_off: Vec<Value> = backed_off.collect();
+    backed_off.sort_by_key(|of| natural(text(of, "group").unwrap_or_default()));
+    put("backoff", backed_off.into());
     let since = autoscaler.unneeded().iter();
     put(
         "unneededSince",
@@ -448,9 +475,7 @@ fn told(
             one["why"] = why.into();
         }
         if let Some(used) = stays.utilization {
-            let used = (used * 1e9).round() / 1e9;
-            let whole = [0_i64, 1].into_iter().find(|n| used.to_string() == n.to_string());
-            one["util"] = whole.map_or_else(|| json!(used), |whole| json!(whole));
+            one["util"] = rounded(used);
         }
         one
     });
@@ -460,7 +485,7 @@ fn told(
         groups.iter().map(|group| (group.id.clone(), Value::from(group.target))).collect(),
     );
     let upcoming = groups.iter().enumerate().filter_map(|(at, group)| {
-        let count = autoscaler.upcoming(at, group, view);
+        let count = autoscaler.upcoming(at, view.now);
         (count > 0).then(|| (group.id.clone(), Value::from(count)))
     });
     put("upcoming", upcoming.collect());
@@ -470,13 +495,26 @@ fn told(
         .map(|(group, request)| (id(*group), json!([request.increase, seconds(request.deadline)])));
     put("requests", requests.collect());
     put("log", iteration.log.iter().map(String::as_str).collect());
-    if autoscaler.last_scale_up().is_some() {
-        put("lastScaleUp", t.into());
+    for (key, at) in [
+        ("lastScaleUp", autoscaler.last_scale_up()),
+        ("lastScaleDownStart", autoscaler.last_scale_down()),
+    ] {
+        put(key, at.map_or(Value::Null, |at| seconds(at).into()));
     }
     all
 }
 
-fn sorted(list: &Value) -> Value {
+fn seconds(at: SimTime) -> i64 {
+    i64::try_from(at.since_start().saturating_sub(START).whole_secs()).expect("soon")
+}
+
+fn rounded(used: f64) -> Value {
+    let used = (used * 1e9).round() / 1e9;
+    let whole = [0_i64, 1].into_iter().find(|n| used.to_string() == n.to_string());
+    whole.map_or_else(|| json!(used), |whole| json!(whole))
+}
+
+pub(super) fn sorted(list: &Value) -> Value {
     let mut names: Vec<String> = list
         .as_array()
         .into_iter()
