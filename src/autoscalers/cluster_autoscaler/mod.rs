@@ -382,7 +382,7 @@ impl ClusterAutoscaler {
         go_sort::sort(&mut pods, |a, b| priority(a) > priority(b));
         let mut left: Vec<usize> = Vec::new();
         let mut failed: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for at in self.hinted_first(&pods, view) {
+        for at in pods.clone() {
             if !self.place(&view.pods[at], (at, view), snapshot, (&mut failed, names)) {
                 left.push(at);
             }
@@ -418,16 +418,6 @@ impl ClusterAutoscaler {
             pods.extend(of.map(|(at, _)| at));
         }
         pods
-    }
-
-    /// Of each priority those first that a node is remembered of.
-    fn hinted_first(&self, pods: &[usize], view: &View<'_>) -> Vec<usize> {
-        let mut ordered = pods.to_vec();
-        ordered.sort_by_key(|at| {
-            let pod = &view.pods[*at];
-            (-i64::from(pod.info.spec.priority), self.hints.get(pod.pod).is_none())
-        });
-        ordered
     }
 
     fn place(

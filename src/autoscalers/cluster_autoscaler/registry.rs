@@ -326,7 +326,7 @@ impl Registry {
     }
 
     pub(super) fn is_backed_off(&self, group: usize, now: SimTime) -> bool {
-        self.backoffs.get(&group).is_some_and(|backoff| backoff.until > now)
+        self.backoffs.get(&group).is_some_and(|backoff| backoff.until >= now)
     }
 
     /// Fewer nodes than the target.

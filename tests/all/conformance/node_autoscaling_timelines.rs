@@ -620,7 +620,12 @@ fn check(case: &Value) -> Result<(), String> {
         as_before.insert("t".to_owned(), t.into());
         if ours != as_before || number + 1 == count {
             let theirs = expected.next().ok_or_else(|| format!("t {t}: nothing more recorded"))?;
-            agree(&ours, theirs).map_err(|how| format!("t {t}: {how}"))?;
+            if let Err(how) = agree(&ours, theirs) {
+                if std::env::var("SEATRIAL_CASE").is_ok() {
+                    eprintln!("OURS   {}\nTHEIRS {theirs}", Value::from(ours));
+                }
+                return Err(format!("t {t}: {how}"));
+            }
         }
         last = ours;
     }
@@ -748,4 +753,15 @@ fn conformance_autoscaling_down_unready() {
 #[test]
 fn conformance_autoscaling_mixed() {
     judge("ca-mixed", 0);
+}
+
+#[test]
+#[ignore = "a tool: SEATRIAL_CASE=FILE/ID tells what differs"]
+fn show_timeline() {
+    let Ok(wanted) = std::env::var("SEATRIAL_CASE") else { return };
+    let (file, id) = wanted.split_once('/').expect("FILE/ID");
+    let cases = crate::support::corpus::recorded("node-autoscaling", file).expect("recordings");
+    for case in cases.iter().filter(|case| case["id"] == id) {
+        eprintln!("{:?}", check(case));
+    }
 }
