@@ -131,13 +131,7 @@ impl Actuator {
         self.leaving.iter().filter(|leaving| leaving.group == group).count()
     }
 
-    pub(super) fn start(
-        &mut self,
-        node: Symbol,
-        group: usize,
-        is_drained: bool,
-        until: SimTime,
-    ) {
+    pub(super) fn start(&mut self, node: Symbol, group: usize, is_drained: bool, until: SimTime) {
         self.leaving.push(Leaving { node, group, is_drained, step: Step::Settle { until } });
     }
 

@@ -282,9 +282,9 @@ impl ClusterAutoscaler {
             for node in nodes {
                 let name = names.resolve(node);
                 iteration.log.push(match &result {
-                    Ok(()) => format!(
-                        "DeleteUnregistered: Removed unregistered node fake:///{id}/{name}"
-                    ),
+                    Ok(()) => {
+                        format!("DeleteUnregistered: Removed unregistered node fake:///{id}/{name}")
+                    }
                     Err(why) => {
                         format!("DeleteUnregisteredFailed: Failed to remove node {name}: {why}")
                     }
@@ -305,12 +305,8 @@ impl ClusterAutoscaler {
         let mut snapshot = self.snapshot(view, templates, &upcoming, names);
         let pending = self.pending(view, &mut snapshot, names);
         let mut is_held = false;
-        iteration.up = self.up(
-            view,
-            &mut snapshot,
-            (&mut *cloud, templates, &pending),
-            (&mut is_held, names),
-        );
+        iteration.up =
+            self.up(view, &mut snapshot, (&mut *cloud, templates, &pending), (&mut is_held, names));
         if self.options.scales_down {
             let with = (&mut snapshot, known, &upcoming);
             self.down(view, cloud, with, (is_held, names), iteration);
@@ -346,7 +342,9 @@ impl ClusterAutoscaler {
                 coming.push(state);
             }
         }
+        let next = view.nodes.iter().map(|node| node.node.number() + 1).max().unwrap_or(0);
         snapshot.enter_all(
+            next,
             there.map(|node| (node.node, NodeState::empty(node.spec.clone()))),
             coming,
             names,
@@ -508,9 +506,8 @@ impl ClusterAutoscaler {
 
     /// Rule A160.
     fn is_cooling(&self, now: SimTime) -> bool {
-        let is_within = |last: Option<SimTime>, delay: Duration| {
-            last.is_some_and(|last| last + delay > now)
-        };
+        let is_within =
+            |last: Option<SimTime>, delay: Duration| last.is_some_and(|last| last + delay > now);
         !self.options.delays_locally
             && (is_within(self.last_scale_up, self.options.delay_after_add)
                 || is_within(self.last_scale_down, self.options.delay_after_delete))
@@ -551,8 +548,7 @@ impl Departure {
             return format!("ScaleDownEmpty: Scale-down: removing empty node \"{node}\"");
         }
         let Utilization { cpu, memory } = self.utilization;
-        let (kind, most) =
-            if cpu > memory { ("cpu", cpu) } else { ("memory", memory) };
+        let (kind, most) = if cpu > memory { ("cpu", cpu) } else { ("memory", memory) };
         let pods: Vec<&str> =
             self.pods.iter().map(|pod| names.resolve(view.pods[*pod].name)).collect();
         format!(

@@ -275,7 +275,7 @@ impl Planning<'_, '_> {
     /// Cores and bytes that may go (rule A169).
     fn spare(&self) -> [i64; 2] {
         let mut spare = [-self.options.cores_min, -self.options.memory_min];
-        for node in self.view.nodes.iter().filter(|node| !is_being_deleted(node, self.view.now)) {
+        for node in &self.view.nodes {
             if !self.upcoming.contains(&node.spec.name) {
                 spare[0] += cores(&node.capacity);
                 spare[1] += node.capacity.memory.0;
@@ -332,9 +332,8 @@ impl Planner {
             let span = now - last;
             self.smallest = Some(self.smallest.map_or(span, |smallest| smallest.min(span)));
         }
-        let is_leaving = |at: &usize| {
-            planning.actuator.is_leaving(planning.view.nodes[*at].spec.name)
-        };
+        let is_leaving =
+            |at: &usize| planning.actuator.is_leaving(planning.view.nodes[*at].spec.name);
         let mut candidates = planning.candidates(&self.since);
         candidates.retain(|at| !is_leaving(at));
         let mut places: BTreeSet<NodeId> = planning
@@ -342,9 +341,7 @@ impl Planner {
             .nodes
             .iter()
             .enumerate()
-            .filter(|(at, node)| {
-                !is_leaving(at) && !planning.upcoming.contains(&node.spec.name)
-            })
+            .filter(|(at, node)| !is_leaving(at) && !planning.upcoming.contains(&node.spec.name))
             .map(|(_, node)| node.node)
             .collect();
         self.left.clear();
@@ -410,7 +407,7 @@ impl Planner {
                 empty.push(at);
             }
         }
-        crop(planning, empty, drained)
+        crop(planning, &empty, &drained)
     }
 
     /// Why a removable node cannot go now (rule A169).
@@ -449,8 +446,8 @@ impl Planner {
 /// Rule A170.
 fn crop(
     planning: &Planning<'_, '_>,
-    empty: Vec<usize>,
-    drained: Vec<usize>,
+    empty: &[usize],
+    drained: &[usize],
 ) -> (Vec<usize>, Vec<usize>) {
     let (empties, drains) = planning.actuator.counts();
     let mut budget = planning.options.parallelism.saturating_sub(empties + drains);
@@ -462,9 +459,9 @@ fn crop(
 }
 
 /// The first of the nodes, group after group as they come.
-fn by_group(planning: &Planning<'_, '_>, nodes: Vec<usize>, most: usize) -> Vec<usize> {
+fn by_group(planning: &Planning<'_, '_>, nodes: &[usize], most: usize) -> Vec<usize> {
     let mut groups: Vec<Option<usize>> = Vec::new();
-    for at in &nodes {
+    for at in nodes {
         let group = planning.view.nodes[*at].group;
         if !groups.contains(&group) {
             groups.push(group);

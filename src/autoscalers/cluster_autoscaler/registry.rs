@@ -53,6 +53,8 @@ struct Backoff {
 struct Readiness {
     ready: usize,
     unready: usize,
+    /// Nodes whose instances the cloud does not have any more.
+    deleted: usize,
     not_started: Vec<Symbol>,
     registered: usize,
     unregistered: usize,
@@ -65,7 +67,7 @@ impl Readiness {
     }
 
     fn provisioned(&self) -> usize {
-        self.registered - self.not_started.len()
+        self.registered - self.not_started.len() - self.deleted
     }
 }
 
@@ -100,12 +102,7 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Rule A124 (7).
-    pub(super) fn update(
-        &mut self,
-        view: &View<'_>,
-        cloud: &mut dyn Cloud,
-        options: &Options,
-    ) {
+    pub(super) fn update(&mut self, view: &View<'_>, cloud: &mut dyn Cloud, options: &Options) {
         self.backed_off.clear();
         self.log.clear();
         let groups = cloud.groups().to_vec();
@@ -168,9 +165,8 @@ impl Registry {
             for of in of_group.into_iter().chain([&mut all]) {
                 of.registered += 1;
                 if !is_there {
-                    continue;
-                }
-                if node.is_ready {
+                    of.deleted += 1;
+                } else if node.is_ready {
                     of.ready += 1;
                 } else if node.created + options.startup_time > view.now {
                     of.not_started.push(node.spec.name);
@@ -284,15 +280,13 @@ impl Registry {
         for (group, of) in self.by_group.iter().enumerate() {
             let target = self.targets[group];
             let missing = of.unregistered + of.long_unregistered;
-            if !of.is_known()
-                || (of.registered <= target && of.registered + missing >= target)
-            {
+            if !of.is_known() || (of.registered <= target && of.registered + missing >= target) {
                 continue;
             }
             let found = Mismatch { registered: of.registered, target, since: now };
-            let same = before.get(&group).filter(|old| {
-                (old.registered, old.target) == (found.registered, found.target)
-            });
+            let same = before
+                .get(&group)
+                .filter(|old| (old.registered, old.target) == (found.registered, found.target));
             self.mismatches.insert(group, same.copied().unwrap_or(found));
         }
     }
@@ -414,4 +408,3 @@ fn is_too_much(unready: usize, nodes: usize, options: &Options) -> bool {
     let share = options.unready_percentage / 100.0 * cast::f64_of_usize(nodes);
     unready > options.unready_count && cast::f64_of_usize(unready) > share
 }
-

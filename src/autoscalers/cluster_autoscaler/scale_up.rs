@@ -123,7 +123,7 @@ impl ClusterAutoscaler {
         if self.options.nodes_max > 0 && ready >= self.options.nodes_max {
             return self.too_large(pending);
         }
-        if oldest + PODS_ARE_NEW >= view.now {
+        if oldest + PODS_ARE_NEW > view.now {
             *is_held = true;
             return result(ScaleUpResult::InCooldown);
         }

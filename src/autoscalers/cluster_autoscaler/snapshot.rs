@@ -61,16 +61,17 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Adds the nodes of the cluster, and among them by name those that are coming.
+    /// Numbers below `next` are taken.
     pub(super) fn enter_all(
         &mut self,
+        next: u32,
         nodes: impl Iterator<Item = (NodeId, NodeState)>,
         coming: Vec<NodeState>,
         names: &Interner,
     ) {
         let mut all: Vec<(Option<NodeId>, NodeState)> =
             nodes.map(|(node, state)| (Some(node), state)).collect();
-        let past = all.iter().filter_map(|(node, _)| *node).map(|node| node.number() + 1);
-        self.next = past.max().unwrap_or(0);
+        self.next = next;
         if !coming.is_empty() {
             all.extend(coming.into_iter().map(|state| (None, state)));
             let name = |state: &NodeState| names.resolve(state.spec.name);

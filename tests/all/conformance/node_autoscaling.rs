@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use seatrial::api::{lower_budget, lower_node};
 use seatrial::autoscalers::cluster_autoscaler::{
-    BudgetView, Cloud, ClusterAutoscaler, Controller, ControllerKind, DaemonSetView, Deletion, Group,
-    Instance, Iteration, NodeView, Options, PodTraits, PodView, SafeToEvict, ScaleDownResult,
-    ScaleUpResult, View,
+    BudgetView, Cloud, ClusterAutoscaler, Controller, ControllerKind, DaemonSetView, Deletion,
+    Group, Instance, Iteration, NodeView, Options, PodTraits, PodView, SafeToEvict,
+    ScaleDownResult, ScaleUpResult, View,
 };
 use seatrial::base::go_time::parse_go_duration;
 use seatrial::base::{Duration, Id, Interner, SimTime, Symbol};
@@ -296,8 +296,10 @@ fn check(case: &Value) -> Result<(), String> {
         .filter_map(|e| Some((text(e, "name")?.to_owned(), text(e, "node")?.to_owned())))
         .collect();
     let pods = by_name(list(case, "pods"));
-    let pods: Vec<PodView> =
+    let mut pods: Vec<PodView> =
         pods.into_iter().enumerate().map(|pod| reader.pod(pod, &ids, &bound)).collect();
+    // The object says whole seconds; what is cut off makes a pod younger.
+    pods.iter_mut().for_each(|pod| pod.created += Duration::ms(1));
     let budgets = list(case, "pdbs").iter().map(|object| {
         let budget = lower_budget(object, &mut reader.objects.names);
         let namespace = budget.name.namespace;
@@ -320,13 +322,14 @@ fn check(case: &Value) -> Result<(), String> {
 pub(super) fn agree(ours: &Map<String, Value>, theirs: &Value) -> Result<(), String> {
     let keys: BTreeSet<&String> =
         ours.keys().chain(theirs.as_object().into_iter().flat_map(Map::keys)).collect();
+    let mut differing = Vec::new();
     for key in keys {
         let (ours, theirs) = (ours.get(key).unwrap_or(&Value::Null), &theirs[key]);
         if ours != theirs {
-            return Err(format!("{key}: ours {ours}, not {theirs}"));
+            differing.push(format!("{key}: ours {ours}, not {theirs}"));
         }
     }
-    Ok(())
+    if differing.is_empty() { Ok(()) } else { Err(differing.join("; ")) }
 }
 
 /// An iteration as the recordings tell it.
@@ -361,13 +364,16 @@ pub(super) fn told(
     found.sort_by_key(|(group, ..)| natural(&id(*group)));
     let on_node = |list: &Vec<usize>| sorted(&pods(list));
     let estimates = found.into_iter().map(|(group, lists, found)| {
-        json!({
+        let mut one = json!({
             "group": id(*group),
             "podGroups": lists.iter().map(|list| pods(list)).collect::<Value>(),
             "count": found.nodes,
-            "newNodes": found.by_node.iter().map(on_node).collect::<Value>(),
             "placed": found.pods.len(),
-        })
+        });
+        if !found.by_node.is_empty() {
+            one["newNodes"] = found.by_node.iter().map(on_node).collect();
+        }
+        one
     });
     put("estimates", estimates.collect());
     let mut choices: Vec<_> = up.choices.iter().collect();
