@@ -168,6 +168,36 @@ pub enum About {
     Cluster,
 }
 
+/// How far the two ends of a call are from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Distance {
+    /// Containers of one pod: what goes between them is on no network.
+    InPod,
+    /// Pods of one node.
+    SameNode,
+    /// Nodes of one zone.
+    #[default]
+    SameZone,
+    /// Nodes of two zones.
+    BetweenZones,
+}
+
+impl Distance {
+    /// All of them, the nearest first.
+    pub const ALL: [Self; 4] = [Self::InPod, Self::SameNode, Self::SameZone, Self::BetweenZones];
+
+    /// Its name in paths.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InPod => "in_pod",
+            Self::SameNode => "same_node",
+            Self::SameZone => "same_zone",
+            Self::BetweenZones => "between_zones",
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {

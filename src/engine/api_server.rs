@@ -29,6 +29,13 @@ impl ApiServer<'_> {
         Some(ObjectName { namespace: names.get(namespace)?, name: names.get(at.name)? })
     }
 
+    /// The names of pods that controllers make are no symbols until somebody says them.
+    fn learn(&mut self, at: At<'_>) {
+        if at.resource.kind == Some(Kind::Pod) {
+            self.0.cluster.names_mut().intern(at.name);
+        }
+    }
+
     /// The object, if it is there.
     fn object(&self, at: At<'_>) -> Option<Value> {
         objects::object(at.resource.kind?, self.name(at)?, &self.0.cluster)
@@ -119,6 +126,7 @@ fn forbidden(at: At<'_>, name: &str, refusal: &Refusal) -> Status {
 
 impl Api for ApiServer<'_> {
     fn get(&mut self, at: At<'_>) -> Result<Value, Status> {
+        self.learn(at);
         let object = self.present(at)?;
         match at.is_scale {
             true => server::scale_of(at.resource, &object).ok_or_else(Status::no_such_path),
@@ -162,12 +170,14 @@ impl Api for ApiServer<'_> {
     }
 
     fn patch(&mut self, at: At<'_>, language: PatchType, patch: Value) -> Result<Value, Status> {
+        self.learn(at);
         let old = self.present(at)?;
         let new = server::patch(at, &old, language, &patch)?;
         self.put(at, new)
     }
 
     fn replace(&mut self, at: At<'_>, object: Value) -> Result<Value, Status> {
+        self.learn(at);
         let old = self.present(at)?;
         let new = match at.is_scale {
             true => server::replace_scale(at, &old, &object)?,
@@ -177,6 +187,7 @@ impl Api for ApiServer<'_> {
     }
 
     fn delete(&mut self, at: At<'_>, options: DeleteOptions) -> Result<(), Status> {
+        self.learn(at);
         let missing = || Status::not_found(at.resource, at.name);
         let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
         let name = self.name(at).filter(|_| self.object(at).is_some()).ok_or_else(missing)?;

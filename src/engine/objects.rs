@@ -67,6 +67,10 @@ pub(super) fn objects(kind: Kind, namespace: Option<Symbol>, cluster: &Cluster) 
 /// A declared object with what has changed in its row.
 fn declared(kind: Kind, name: ObjectName, tree: &Value, cluster: &Cluster) -> Value {
     let mut object = tree.clone();
+    let metadata = &mut object["metadata"];
+    if kind.is_namespaced() && metadata["namespace"].is_null() {
+        metadata["namespace"] = cluster.names().resolve(name.namespace).into();
+    }
     match kind {
         Kind::Deployment => {
             let id = cluster.deployment_named(name);

@@ -60,6 +60,10 @@ pub struct Latencies {
     pub hop_same_node: Option<Distribution>,
     /// One way between two zones (rule N188); `None`: as [`Self::hop`].
     pub hop_between_zones: Option<Distribution>,
+    /// One way between two containers of a pod, by localhost (rule N188).
+    pub hop_in_pod: Duration,
+    /// Bytes a second between two machines; infinite: the size of a call does not count.
+    pub network_rate: f64,
     /// Period of the metrics pipeline (rule A62).
     pub metrics_period: Duration,
     /// Kubelet's status writes: GET and PATCH (rule N10).
@@ -100,6 +104,8 @@ impl Latencies {
             hop: zero.clone(),
             hop_same_node: None,
             hop_between_zones: None,
+            hop_in_pod: Duration::ZERO,
+            network_rate: f64::INFINITY,
             metrics_period: Duration::secs(15),
             status_write: zero.clone(),
             lease_jitter: zero.clone(),

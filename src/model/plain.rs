@@ -93,6 +93,7 @@ impl Behavior {
             run: None,
             cpu_idle: MilliCpu(0),
             memory: Bytes(0),
+            leak: Bytes(0),
             hook: Duration::ZERO,
             exits: Vec::new(),
             image_size: Bytes(0),

@@ -1,6 +1,6 @@
 //! How a container serves calls, and what it calls meanwhile (rules N423, N424, N427, N428).
 
-use crate::base::{Distribution, Duration, Symbol};
+use crate::base::{Bytes, Distribution, Duration, Symbol};
 
 use super::client::{Client, NO_LIMIT};
 use super::ids::ObjectName;
@@ -34,6 +34,10 @@ pub struct Serve {
     /// connections stay open until the process ends, and it waits for them as long as its drain
     /// lasts.
     pub says_close: bool,
+    /// What a call sends to it.
+    pub request: Bytes,
+    /// What it answers.
+    pub response: Bytes,
 }
 
 impl Serve {
@@ -53,6 +57,8 @@ impl Serve {
             idle_max: NO_LIMIT,
             age_max: NO_LIMIT,
             says_close: true,
+            request: Bytes(0),
+            response: Bytes(0),
         }
     }
 }
@@ -133,8 +139,8 @@ impl Release {
 /// Calls that a container makes while it serves one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Downstream {
-    /// To which Service.
-    pub to: ObjectName,
+    /// To whom.
+    pub to: Callee,
     /// How many.
     pub times: u32,
     /// All at once, and together with neighbours of which that is true too; else one after another.
@@ -152,6 +158,27 @@ impl Downstream {
     #[must_use]
     pub fn new(to: ObjectName, times: u32, timeout: Duration) -> Self {
         let client = Client::plain(timeout);
+        let to = Callee::Service(to);
         Self { to, times, parallel: false, probability: 1.0, optional: false, client }
+    }
+}
+
+/// Whom a container calls while it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callee {
+    /// A Service.
+    Service(ObjectName),
+    /// Another container of its own pod, by localhost or a shared volume.
+    Container(Symbol),
+}
+
+impl Callee {
+    /// The Service, if it is one.
+    #[must_use]
+    pub const fn service(self) -> Option<ObjectName> {
+        match self {
+            Self::Service(name) => Some(name),
+            Self::Container(_) => None,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Calls of one Service: whole-run counts, and a bounded series by start.
 
 use crate::base::{Duration, Histogram, SimTime, cast};
-use crate::record::{CallRecord, Cause, Fate};
+use crate::record::{CallRecord, Cause, Distance, Fate};
 
 /// Counts of calls by how and why they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct ServiceCalls {
     pub counts: CallCounts,
     /// Latencies of those of them that were answered well.
     pub latency: Histogram,
+    /// What they took over the network and inside pods, in the order of [`Distance::ALL`].
+    pub bytes: [u64; Distance::ALL.len()],
     warmup: SimTime,
     width: Duration,
     intervals: Vec<Interval>,
@@ -101,6 +103,7 @@ impl ServiceCalls {
         Self {
             counts: CallCounts::default(),
             latency: Histogram::new(),
+            bytes: [0; Distance::ALL.len()],
             warmup,
             width: Duration::secs(1),
             intervals: Vec::new(),
@@ -123,6 +126,14 @@ impl ServiceCalls {
         let index =
             if within && index < self.intervals.len() { index } else { self.find(row.start) };
         self.intervals[index].add(row);
+    }
+
+    /// Adds the bytes of a call that started at an instant.
+    #[inline]
+    pub fn add_bytes(&mut self, start: SimTime, distance: Distance, bytes: u64) {
+        if start >= self.warmup {
+            self.bytes[distance as usize] += bytes;
+        }
     }
 
     /// The intervals, each with its start, in order; every interval from the start of the run.

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use crate::base::{IdVec, Interner, SimTime, Symbol};
 use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, DrainRecord, EventRecord, Fate, JobRecord, MachineRecord, PodRecord,
-    RolloutRecord, RolloutStep, Sample, ScaleRecord, VerticalRecord,
+    CallRecord, CommandRecord, Distance, DrainRecord, EventRecord, Fate, JobRecord, MachineRecord,
+    PodRecord, RolloutRecord, RolloutStep, Sample, ScaleRecord, VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
@@ -180,6 +180,16 @@ impl Recorder {
             kept.call(row);
         } else if let Some(calls) = &mut self.every_call {
             calls.push(*row);
+        }
+    }
+
+    /// A call that started at an instant has taken bytes over a distance.
+    #[inline]
+    pub fn bytes(&mut self, service: ServiceId, start: SimTime, distance: Distance, bytes: u64) {
+        if let Some(kept) = &mut self.kept
+            && let Some(calls) = kept.calls.get_mut(service)
+        {
+            calls.add_bytes(start, distance, bytes);
         }
     }
 

@@ -255,6 +255,7 @@ fn axis(path: &str, unit: Unit) -> Axis {
     let (label, unit) = match unit {
         Unit::Seconds => (path.to_owned(), AxisUnit::Seconds),
         Unit::Share => (path.to_owned(), AxisUnit::Share),
+        Unit::Bytes => (path.to_owned(), AxisUnit::Bytes),
         Unit::Calls
         | Unit::CallsPerSecond
         | Unit::Pods

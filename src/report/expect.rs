@@ -68,6 +68,7 @@ enum Bound {
     Usd(f64),
     UsdPerHour(f64),
     CallsPerSecond(f64),
+    Bytes(f64),
     YesNo(bool),
 }
 
@@ -271,6 +272,13 @@ impl Bound {
             "/h" | "USD/h" if rest.is_empty() => return Ok(Self::UsdPerHour(number)),
             "USD" if rest.is_empty() => return Ok(Self::Usd(number)),
             "/s" | "calls/s" if rest.is_empty() => return Ok(Self::CallsPerSecond(number)),
+            "bytes" | "B" if rest.is_empty() => return Ok(Self::Bytes(number)),
+            "kB" if rest.is_empty() => return Ok(Self::Bytes(number * 1e3)),
+            "MB" if rest.is_empty() => return Ok(Self::Bytes(number * 1e6)),
+            "GB" | "G" if rest.is_empty() => return Ok(Self::Bytes(number * 1e9)),
+            "Ki" if rest.is_empty() => return Ok(Self::Bytes(number * 1024.0)),
+            "Mi" if rest.is_empty() => return Ok(Self::Bytes(number * 1_048_576.0)),
+            "Gi" if rest.is_empty() => return Ok(Self::Bytes(number * 1_073_741_824.0)),
             "calls" | "pods" | "nodes" if rest.is_empty() => return Ok(Self::Bare(number)),
             _ => {}
         }
@@ -288,6 +296,7 @@ impl Bound {
             | (Unit::Calls | Unit::Pods | Unit::Nodes | Unit::Count, Self::Bare(value)) => {
                 Ok(value)
             }
+            (Unit::Bytes, Self::Bytes(value) | Self::Bare(value)) => Ok(value),
             (Unit::YesNo, Self::YesNo(value)) => Ok(f64::from(u8::from(value))),
             (Unit::Seconds, Self::Bare(value)) if value.abs() <= 0.0 => Ok(0.0),
             (Unit::Seconds, _) => Err("a time needs a unit, like 250ms, 3s or 2m"),
@@ -295,6 +304,7 @@ impl Bound {
             (Unit::Usd, _) => Err("write an amount, like 1.50"),
             (Unit::UsdPerHour, _) => Err("write a price, like 0.92/h"),
             (Unit::CallsPerSecond, _) => Err("write a rate, like 400/s"),
+            (Unit::Bytes, _) => Err("write bytes, like 20Mi, 1.5GB or 4096"),
             (Unit::YesNo, _) => Err("write true or false"),
             (Unit::Calls | Unit::Pods | Unit::Nodes | Unit::Count, _) => {
                 Err("write a plain number")
@@ -350,6 +360,7 @@ const fn unit_name(unit: Unit) -> &'static str {
         | Unit::Pods
         | Unit::Nodes
         | Unit::Count
+        | Unit::Bytes
         | Unit::Usd
         | Unit::UsdPerHour => unit.as_str(),
     }

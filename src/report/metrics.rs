@@ -2,7 +2,7 @@
 
 use crate::base::{Histogram, SimTime, cast};
 use crate::model::{Model, Workload};
-use crate::record::{CallRecord, Cause, Fate};
+use crate::record::{CallRecord, Cause, Distance, Fate};
 use crate::recorder::{Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 
 use super::drains::put_drains;
@@ -30,6 +30,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
     for (index, name) in names::hpas(&facts.model).iter().enumerate() {
         put_hpa(name, index, facts, &mut out);
     }
+    put_network(facts, &mut out);
     put_vpas(facts, &mut out);
     put_jobs(facts, &mut out);
     put_drains(facts, &mut out);
@@ -112,6 +113,31 @@ fn put_kinds(path: &[&str], (by_fate, by_cause): Kinds, out: &mut Metrics) {
     for cause in Cause::ALL.into_iter().filter(|cause| *cause != Cause::None) {
         let path = join(["by_cause", cause.as_str()]);
         out.put(&path, count(by_cause[cause as usize]), Unit::Calls, cause.sentence());
+    }
+}
+
+/// What calls took over the network, of each Service and in all; no numbers where no behaviour says
+/// how large calls are.
+fn put_network(facts: &Facts, out: &mut Metrics) {
+    let counts = facts.services.iter().any(|calls| calls.bytes.iter().any(|bytes| *bytes > 0));
+    let about = |distance| match distance {
+        Distance::InPod => "bytes of calls between containers of one pod",
+        Distance::SameNode => "bytes of calls between pods of one node",
+        Distance::SameZone => "bytes of calls between nodes of one zone",
+        Distance::BetweenZones => "bytes of calls between zones",
+    };
+    let names = names::services(&facts.model);
+    for distance in Distance::ALL {
+        let mut sum = 0;
+        for (name, calls) in names.iter().zip(facts.services.iter()) {
+            let bytes = calls.bytes[distance as usize];
+            sum += bytes;
+            let path = ["services", name, "network", distance.as_str()];
+            let bytes = count(bytes).filter(|_| counts);
+            out.put(&path, bytes, Unit::Bytes, about(distance));
+        }
+        let sum = count(sum).filter(|_| counts);
+        out.put(&["network", distance.as_str()], sum, Unit::Bytes, about(distance));
     }
 }
 

@@ -91,10 +91,12 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
         facts.commands.iter().find(same).is_some_and(|c| c.refused.is_some())
     };
     let template = model.rolling_templates().find(|(own, _)| *own == rollout.workload);
-    let containers = template.map_or(&[][..], |(_, template)| &template.spec.containers);
+    let spec = template.map(|(_, template)| &template.spec);
+    let containers =
+        spec.iter().flat_map(|spec| spec.init_containers.iter().chain(&spec.containers));
     let text = |symbol| model.names.resolve(symbol).to_owned();
     let mut images: Vec<(String, String)> =
-        containers.iter().map(|c| (text(c.name), text(c.image))).collect();
+        containers.map(|c| (text(c.name), text(c.image))).collect();
     let mut last = None;
     for entry in &model.timeline {
         let Action::Command(Command::Kubectl(command)) = &entry.action else { continue };

@@ -56,6 +56,8 @@ pub enum Unit {
     Usd,
     /// Money over time.
     UsdPerHour,
+    /// Bytes.
+    Bytes,
     /// A part of a whole, 1 is all of it.
     Share,
     /// 1 for yes, 0 for no.
@@ -75,6 +77,7 @@ impl Unit {
             Self::Count => "count",
             Self::Usd => "USD",
             Self::UsdPerHour => "USD/h",
+            Self::Bytes => "bytes",
             Self::Share => "1",
             Self::YesNo => "yes/no",
         }

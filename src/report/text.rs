@@ -32,6 +32,7 @@ pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     middle.extend(page.jobs());
     middle.extend(page.pods());
     middle.extend(page.pending());
+    middle.extend(page.network());
     middle.extend(page.cost());
     middle.extend(page.pools());
     let blocks = [vec![page.headline()], page.rollouts(), middle, expects(verdicts), page.advice()];
@@ -458,6 +459,25 @@ impl Page<'_> {
             text += &format!(": {}", reasons.join(", "));
         }
         labelled("PENDING", vec![text], None)
+    }
+
+    /// What calls took over the network, the farthest first.
+    fn network(&self) -> Vec<String> {
+        let far = [
+            ("between_zones", "between zones"),
+            ("same_zone", "in a zone"),
+            ("same_node", "on a node"),
+            ("in_pod", "in pods"),
+        ];
+        let part = |(path, said): (&str, &str)| {
+            let number = self.number(&["network", path])?;
+            Some(format!("{} {said}", words::value(number.value?, number.unit)))
+        };
+        let parts: Vec<String> = far.into_iter().filter_map(part).collect();
+        if parts.is_empty() {
+            return Vec::new();
+        }
+        labelled("NETWORK", vec![parts.join(", ")], None)
     }
 
     fn cost(&self) -> Vec<String> {

@@ -14,6 +14,10 @@ pub fn value(number: f64, unit: Unit) -> String {
         Unit::CallsPerSecond => format!("{}/s", counted(number)),
         Unit::Usd => format!("{} USD", money(number)),
         Unit::UsdPerHour => format!("{} USD/h", money(number)),
+        Unit::Bytes => {
+            let (factor, name) = bytes(number);
+            format!("{} {name}", digits(number * factor))
+        }
         Unit::Share => Ratio(number).to_string(),
         Unit::YesNo if number >= 1.0 => "yes".to_owned(),
         Unit::YesNo if number <= 0.0 => "no".to_owned(),
@@ -72,6 +76,10 @@ fn ends(low: f64, high: f64, unit: Unit) -> (String, String) {
             (digits(low * factor), format!("{} {name}", digits(high * factor)))
         }
         Unit::Usd | Unit::UsdPerHour => (money(low), money(high)),
+        Unit::Bytes => {
+            let (factor, name) = bytes(high);
+            (digits(low * factor), format!("{} {name}", digits(high * factor)))
+        }
         Unit::Share => {
             let text = |share: f64| Ratio(share).to_string();
             (text(low).trim_end_matches(" %").to_owned(), text(high))
@@ -79,6 +87,13 @@ fn ends(low: f64, high: f64, unit: Unit) -> (String, String) {
         Unit::Calls | Unit::Pods | Unit::Nodes | Unit::Count => (counted(low), counted(high)),
         Unit::CallsPerSecond | Unit::YesNo => (value(low, unit), value(high, unit)),
     }
+}
+
+/// The factor and name of the greatest unit of which a number of bytes is one at least.
+fn bytes(number: f64) -> (f64, &'static str) {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let unit = units.into_iter().find(|(size, _)| number >= *size);
+    unit.map_or((1.0, "bytes"), |(size, name)| (1.0 / size, name))
 }
 
 fn clock(secs: f64) -> String {
@@ -129,6 +144,8 @@ mod tests {
         check(1_240_117.0, None, Unit::Calls, "1,240,117");
         check(112.0, Some((109.0, 115.2)), Unit::Seconds, "1 min 52 s [1:49 – 1:55]");
         check(0.0842, Some((0.0811, 0.0874)), Unit::Seconds, "84.2 ms [81.1 – 87.4 ms]");
+        check(1.24e9, Some((1.2e9, 1.29e9)), Unit::Bytes, "1.24 GB [1.2 – 1.29 GB]");
+        check(0.0, None, Unit::Bytes, "0 bytes");
         check(0.92, Some((0.91, 0.93)), Unit::UsdPerHour, "0.92 USD/h [0.91 – 0.93]");
         check(0.41, Some((0.4, 0.42)), Unit::Share, "41 % [40 – 42 %]");
         check(1.0, Some((1.0, 1.0)), Unit::YesNo, "yes");

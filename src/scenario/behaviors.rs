@@ -2,8 +2,8 @@
 
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio};
 use crate::model::{
-    Behavior, BehaviorChange, BehaviorRule, Downstream, Exit, Intervals, ObjectName, Release,
-    Serve, Shutdown, Workload, WorkloadKind,
+    Behavior, BehaviorChange, BehaviorRule, Callee, Downstream, Exit, Intervals, ObjectName,
+    Release, Serve, Shutdown, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
@@ -28,6 +28,7 @@ pub(super) fn standard() -> Behavior {
         run: None,
         cpu_idle: MilliCpu(1),
         memory: Bytes::mib(64),
+        leak: Bytes(0),
         hook: Duration::secs(1),
         exits: Vec::new(),
         image_size: Bytes::mib(50),
@@ -117,6 +118,7 @@ pub(super) fn lower(
         exits: file.exit.as_ref().map(|all| all.iter().map(|e| exit(e, found)).collect()),
         cpu_idle: file.cpu_idle.map(|cpu| cpu.0),
         memory: file.memory.map(|size| size.0),
+        leak: file.leak.map(|size| size.0),
         hook: file.hook.map(|span| span.0),
         image_size: file.image_size.map(|size| size.0),
         release: file.release.as_ref().map(|r| clients::release(&r.value, names, found)),
@@ -196,7 +198,7 @@ fn downstream(
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> Option<Downstream> {
-    let to = service(&call.value.to, known, names, found)?;
+    let to = callee(call, known, names, found)?;
     let times = call.value.times.as_ref().map_or(1, |times| times.value);
     if times == 0 || times > 1000 {
         let place = call.value.times.as_ref().map_or(call.span, |times| times.span);
@@ -212,6 +214,38 @@ fn downstream(
         optional: call.value.optional,
         client: clients::client(&(&call.value).into(), found),
     })
+}
+
+/// Whom a container calls.
+fn callee(
+    call: &Spanned<DownstreamFile>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<Callee> {
+    let file = &call.value;
+    let Some(("container", _, name)) = split_target(&file.to.value) else {
+        return service(&file.to, known, names, found).map(Callee::Service);
+    };
+    // Localhost is always there and never full: what is for a network has no sense.
+    let keys = [
+        ("timeout", file.timeout.as_ref().map(|key| key.span)),
+        ("connectTimeout", file.connect_timeout.as_ref().map(|key| key.span)),
+        ("deadline", file.deadline.as_ref().map(|key| key.span)),
+        ("connections", file.connections.as_ref().map(|key| key.span)),
+        ("retries", file.retries.as_ref().map(|key| key.span)),
+        ("hedge", file.hedge.as_ref().map(|key| key.span)),
+        ("ejection", file.ejection.as_ref().map(|key| key.span)),
+        ("callsMax", file.calls_max.as_ref().map(|key| key.span)),
+    ];
+    for (key, span) in keys {
+        if let Some(span) = span {
+            let message = format!("`{key}` is for calls to a service");
+            let hint = "a container of the same pod is called by localhost";
+            found.push(Diagnostic::error(span, message).with_hint(hint));
+        }
+    }
+    Some(Callee::Container(names.intern(name)))
 }
 
 fn exit(file: &Spanned<ExitFile>, found: &mut Diagnostics) -> Exit {

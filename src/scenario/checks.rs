@@ -160,6 +160,46 @@ fn call_in(cycle: &[String], file: &ScenarioFile) -> Option<Span> {
     call.into_iter().next()
 }
 
+/// Containers that are called must stand in the pods that call them, beside the one that calls.
+fn check_callees(
+    entry: &Spanned<BehaviorFile>,
+    rule: &BehaviorRule,
+    model: &Model,
+    names: &Interner,
+    found: &mut Diagnostics,
+) {
+    let of = |template: &&Template| rule.workload.is_none_or(|w| w == template.workload);
+    for call in entry.value.calls.iter().flatten() {
+        let to = &call.value.to;
+        let Some(("container", _, wanted)) = split_target(&to.value) else { continue };
+        for template in model.templates().map(|template| &**template).filter(of) {
+            let spec = &template.spec;
+            let server = template.server.and_then(|s| spec.containers.get(usize::from(s)));
+            let others: Vec<&str> = (spec.init_containers.iter().filter(|c| c.restart_always))
+                .chain(&spec.containers)
+                .filter(|c| server.is_none_or(|server| server.name != c.name))
+                .map(|c| names.resolve(c.name))
+                .collect();
+            if others.contains(&wanted) {
+                continue;
+            }
+            let whose = super::behaviors::shown(
+                template.workload.kind.as_str(),
+                template.workload.name,
+                names,
+            );
+            let message = format!("pods of {whose} have no other container \"{wanted}\"");
+            let hint = match others.is_empty() {
+                true => "they have one container".to_owned(),
+                false => format!("they have {}", others.join(", ")),
+            };
+            let error = Diagnostic::error(to.span, message).with_hint(hint);
+            found.push(error.with_suggestion(wanted, others));
+            break;
+        }
+    }
+}
+
 /// A behaviour that no container has is hardly meant.
 fn check_behavior(
     entry: &Spanned<BehaviorFile>,
@@ -176,6 +216,7 @@ fn check_behavior(
     let containers: Vec<_> = (model.templates().map(|template| &**template).filter(of))
         .flat_map(|template| template.spec.init_containers.iter().chain(&template.spec.containers))
         .collect();
+    check_callees(entry, rule, model, names, found);
     if let (Some(wanted), Some(name)) = (container, rule.container)
         && !containers.iter().any(|c| c.name == name)
     {

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
-use crate::base::{Duration, Ratio};
+use crate::base::{Bytes, Duration, Ratio};
 use crate::model::{
     BackOff, Budget, Cache, Client, ConnectionKind, Connections, Discipline, Ejection, Fades,
     FateSet, NO_LIMIT, Order, Release, Retries, Serve, WarmUp,
@@ -73,7 +73,8 @@ pub(super) fn client(keys: &Keys<'_>, found: &mut Diagnostics) -> Client {
     ];
     for (what, span) in spans {
         if let Some(span) = span.filter(|span| span.value.0.is_zero()) {
-            found.error(span.span, format!("a {what} of 0s fails every call"));
+            let error = Diagnostic::error(span.span, format!("a {what} of 0s fails every call"));
+            found.push(error.with_hint("without the key there is none, or the standard one"));
         }
     }
     let timeout = keys.timeout.map_or(TIMEOUT, |timeout| timeout.value.0);
@@ -84,7 +85,8 @@ pub(super) fn client(keys: &Keys<'_>, found: &mut Diagnostics) -> Client {
         found.push(warning.with_hint("hedge is shorter than timeout"));
     }
     if let Some(most) = keys.calls_max.filter(|most| most.value == 0) {
-        found.error(most.span, "with no call at a time there are no calls");
+        let error = Diagnostic::error(most.span, "with no call at a time there are no calls");
+        found.push(error.with_hint("without the key any number may be under way"));
     }
     Client {
         connections: keys
@@ -118,7 +120,9 @@ fn connections(file: &Spanned<ConnectionsFile>, found: &mut Diagnostics) -> Conn
     for (given, wanted, key, name) in of {
         let Some(number) = given else { continue };
         if table.kind != wanted {
-            found.error(number.span, format!("`{key}` is for connections of the kind {name}"));
+            let message = format!("`{key}` is for connections of the kind {name}");
+            let hint = format!("connections: {{ kind: {name}, {key}: {} }}", number.value);
+            found.push(Diagnostic::error(number.span, message).with_hint(hint));
         } else if number.value == 0 || number.value > SHARED_MAX {
             found.error(number.span, format!("`{key}` is from 1 to {SHARED_MAX}"));
         }
@@ -130,7 +134,8 @@ fn connections(file: &Spanned<ConnectionsFile>, found: &mut Diagnostics) -> Conn
     }
     let limit = |span: Option<Span>| span.map_or(NO_LIMIT, |span| span.0);
     if table.age_max.is_some_and(|span| span.0.is_zero()) {
-        found.error(file.span, "a connection of the age 0s takes no call");
+        let error = Diagnostic::error(file.span, "a connection of the age 0s takes no call");
+        found.push(error.with_hint("`connections: new` opens one for each call"));
     }
     Connections {
         kind,
@@ -144,7 +149,10 @@ fn connections(file: &Spanned<ConnectionsFile>, found: &mut Diagnostics) -> Conn
 fn retries(file: &RetriesFile, found: &mut Diagnostics) -> Retries {
     if file.attempts.value > RETRIES_MAX {
         let message = format!("a call is tried again {RETRIES_MAX} times at most");
-        found.error(file.attempts.span, message);
+        let error = Diagnostic::error(file.attempts.span, message);
+        found.push(
+            error.with_hint("callers make 1 to 5 more attempts, most of them within a budget"),
+        );
     }
     let ends = || Fate::ALL.iter().skip(1).map(|fate| fate.as_str());
     let place = |text: &Spanned<String>| {
@@ -190,7 +198,8 @@ fn budget(file: &Spanned<BudgetFile>, found: &mut Diagnostics) -> Budget {
     match (share, tokens) {
         (Some(Share(Ratio(share))), None) => {
             if let Some(ratio) = ratio {
-                found.error(ratio.span, "`ratio` goes with `tokens`");
+                let error = Diagnostic::error(ratio.span, "`ratio` goes with `tokens`");
+                found.push(error.with_hint("for example budget: { tokens: 10, ratio: 0.1 }"));
             }
             Budget::Share { share: *share, min: min.unwrap_or(3) }
         }
@@ -208,7 +217,9 @@ fn budget(file: &Spanned<BudgetFile>, found: &mut Diagnostics) -> Budget {
 
 fn ejection(file: &EjectionFile, found: &mut Diagnostics) -> Ejection {
     if let Some(failures) = file.failures.as_ref().filter(|failures| failures.value == 0) {
-        found.error(failures.span, "pods are left alone after 1 failure at least");
+        let error =
+            Diagnostic::error(failures.span, "pods are left alone after 1 failure at least");
+        found.push(error.with_hint("Envoy's default is 5"));
     }
     let envoy = Ejection::ENVOY;
     Ejection {
@@ -232,7 +243,8 @@ fn at_least(number: &Spanned<f64>, least: f64, found: &mut Diagnostics) -> f64 {
 pub(super) fn serve(file: &Spanned<ServeFile>, found: &mut Diagnostics) -> Serve {
     let ServeFile { hold, cpu, concurrency, backlog, errors, .. } = &file.value;
     if let Some(concurrency) = concurrency.as_ref().filter(|c| c.value == 0) {
-        found.error(concurrency.span, "concurrency is at least 1");
+        let error = Diagnostic::error(concurrency.span, "concurrency is at least 1");
+        found.push(error.with_hint("it is how many calls are in service at once"));
     }
     let hold = hold.0.clone();
     // A call that says nothing of CPU uses half of its time in service.
@@ -263,6 +275,8 @@ pub(super) fn serve(file: &Spanned<ServeFile>, found: &mut Diagnostics) -> Serve
         idle_max: limit(file.value.idle_max),
         age_max: limit(file.value.age_max),
         says_close: file.value.says_close.unwrap_or(true),
+        request: file.value.request.map_or(Bytes(0), |size| size.0),
+        response: file.value.response.map_or(Bytes(0), |size| size.0),
     }
 }
 

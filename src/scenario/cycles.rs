@@ -27,7 +27,9 @@ pub(super) fn first_cycle(
         model.services.iter().enumerate().map(|(i, s)| (s.name, i)).collect();
     let calls = |service: usize| -> Vec<usize> {
         let servers = behind[service].iter().filter_map(|t| t.server.map(|s| t.behavior(s.into())));
-        servers.flat_map(|b| b.calls.iter().filter_map(|c| index.get(&c.to).copied())).collect()
+        servers
+            .flat_map(|b| b.calls.iter().filter_map(|c| index.get(&c.to.service()?).copied()))
+            .collect()
     };
     let mut done = vec![false; model.services.len()];
     for start in 0..model.services.len() {

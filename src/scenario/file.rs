@@ -308,6 +308,11 @@ pub struct LatencyTable {
     pub hop_same_node: Option<Law>,
     /// One way between two zones; without it as `hop`. Measured in one cloud: 0.5 ms.
     pub hop_between_zones: Option<Law>,
+    /// One way between two containers of a pod (localhost).
+    pub hop_in_pod: Option<Span>,
+    /// Bytes a second between two machines, for calls whose `serve` says how large they are; such
+    /// a call takes longer by its size over this. Absent: as fast as they come.
+    pub network_rate: Option<Spanned<Size>>,
     /// Period of the metrics pipeline.
     pub metrics_period: Option<Spanned<Span>>,
     /// A kubelet's status write.
@@ -346,6 +351,8 @@ pub struct BehaviorFile {
     pub cpu_idle: Option<Cpu>,
     /// Memory in use.
     pub memory: Option<Size>,
+    /// Memory that it takes more, a second: it is killed when its limit is reached.
+    pub leak: Option<Size>,
     /// How long its exec hooks take when their command does not say.
     pub hook: Option<Span>,
     /// Compressed size of its image.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::tree::Spanned;
 
 use super::law::Law;
-use super::units::{PerSecond, Share, Span};
+use super::units::{PerSecond, Share, Size, Span};
 
 /// How a container serves calls.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,6 +40,10 @@ pub struct ServeFile {
     /// Whether it tells its clients on SIGTERM that it stops (`Connection: close`, GOAWAY); true if
     /// absent. Else kept connections stay open until the process ends.
     pub says_close: Option<bool>,
+    /// What a call sends to it, on average; 0 if absent: bytes are not counted.
+    pub request: Option<Size>,
+    /// What it answers, on average; 0 if absent.
+    pub response: Option<Size>,
 }
 
 /// How calls in service share a server.
@@ -113,7 +117,8 @@ pub struct ReleaseFile {
 #[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
 pub struct DownstreamFile {
-    /// `service/NAME`.
+    /// `service/NAME`, or `container/NAME`: another container of the same pod, which is there as
+    /// long as the pod serves and takes any number of calls at once.
     pub to: Spanned<String>,
     /// How many.
     pub times: Option<Spanned<u32>>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::base::{Distribution, Duration, cast};
 use crate::model::Latencies;
-use crate::tree::Diagnostics;
+use crate::tree::{Diagnostic, Diagnostics};
 
 use super::file::{LatenciesFile, LatencyTable, ProfileName};
 use super::law::Law;
@@ -73,6 +73,10 @@ pub(super) fn lower(
     if let Some(LatenciesFile::Table(table)) = file {
         if let Some(rate) = table.pull_rate.as_ref().filter(|rate| rate.value.0.0 == 0) {
             found.error(rate.span, "a pull of 0 bytes a second never ends");
+        }
+        if let Some(rate) = table.network_rate.as_ref().filter(|rate| rate.value.0.0 <= 0) {
+            let error = Diagnostic::error(rate.span, "at 0 bytes a second no call arrives");
+            found.push(error.with_hint("for example networkRate: 120Mi, a gigabit a second"));
         }
         let period = table.metrics_period.as_ref();
         if let Some(period) = period.filter(|period| period.value.0 < Duration::ms(1)) {
@@ -143,6 +147,9 @@ fn small() -> Latencies {
         hop: log_normal(0.000_13, 0.000_28),
         hop_same_node: None,
         hop_between_zones: None,
+        // Rule N188: 10 to 20 µs.
+        hop_in_pod: Duration::us(15),
+        network_rate: f64::INFINITY,
         metrics_period: Duration::secs(15),
         status_write: log_normal(0.009, 0.075),
         // Rule C161: up to 4 %.
@@ -218,6 +225,7 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
         (&table.volume_poll, &mut to.volume_poll),
         (&table.relist, &mut to.relist),
         (&table.proxy_period, &mut to.proxy_period),
+        (&table.hop_in_pod, &mut to.hop_in_pod),
     ];
     for (span, to) in spans {
         if let Some(span) = span {
@@ -226,6 +234,9 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
     }
     if let Some(rate) = &table.pull_rate {
         to.pull_rate = cast::f64_of_i64(rate.value.0.0);
+    }
+    if let Some(rate) = &table.network_rate {
+        to.network_rate = cast::f64_of_i64(rate.value.0.0);
     }
     if let Some(period) = &table.metrics_period {
         to.metrics_period = period.value.0;

@@ -46,11 +46,15 @@ fn modulated(file: &Spanned<BurstsFile>, found: &mut Diagnostics) -> Option<Load
     let BurstsFile { rates, stays } = &file.value;
     let (rates, stays) = ([rates.0.0, rates.1.0], [stays.0.0, stays.1.0]);
     if stays.iter().any(|stay| *stay < Duration::us(1)) {
-        found.error(file.span, "each rate lasts 1us at least on average");
+        let error = Diagnostic::error(file.span, "each rate lasts 1us at least on average");
+        found
+            .push(error.with_hint("for example bursts: { rates: [50/s, 400/s], stays: [1m, 5s] }"));
         return None;
     }
     if rates.iter().any(|rate| *rate > rates::RATE_MAX) {
-        found.error(file.span, format!("rates are at most {}/s", rates::RATE_MAX));
+        let error =
+            Diagnostic::error(file.span, format!("rates are at most {}/s", rates::RATE_MAX));
+        found.push(error.with_hint("a smaller rate to fewer pods shows the same"));
         return None;
     }
     Some(Load::Modulated { rates, stays })
@@ -59,7 +63,8 @@ fn modulated(file: &Spanned<BurstsFile>, found: &mut Diagnostics) -> Option<Load
 fn users(file: &Spanned<UsersFile>, found: &mut Diagnostics) -> Option<Load> {
     let UsersFile { count, think, ramp } = &file.value;
     if count.value == 0 || count.value > USERS_MAX {
-        found.error(count.span, format!("there are from 1 to {USERS_MAX} users"));
+        let error = Diagnostic::error(count.span, format!("there are from 1 to {USERS_MAX} users"));
+        found.push(error.with_hint("for example users: { count: 200, think: 1s }"));
         return None;
     }
     if think.0.mean() <= 0.0 {
@@ -84,7 +89,8 @@ fn read(recorded: &Spanned<RecordedFile>, input: &mut Input) -> Option<Load> {
     let found = &mut input.found;
     let faster = file.faster.as_ref().map_or(1.0, |faster| faster.value);
     if let Some(wrong) = file.faster.as_ref().filter(|f| !f.value.is_finite() || f.value <= 0.0) {
-        found.error(wrong.span, "a speed is a number above 0");
+        let error = Diagnostic::error(wrong.span, "a speed is a number above 0");
+        found.push(error.with_hint("faster: 10 makes an hour of the file six minutes"));
         return None;
     }
     let mut rows = csv::Reader::from_reader(text.as_bytes());
@@ -134,7 +140,8 @@ fn read(recorded: &Spanned<RecordedFile>, input: &mut Input) -> Option<Load> {
     };
     if let Some(repeat) = file.repeat.as_ref().filter(|r| r.value.0 <= last.at.since_start()) {
         let message = format!("the calls last {}: they cannot come again before", last.at);
-        found.error(repeat.span, message);
+        let hint = "repeat is longer than the calls last, or left out: then they come once";
+        found.push(Diagnostic::error(repeat.span, message).with_hint(hint));
         return None;
     }
     let repeat = file.repeat.as_ref().map(|repeat| repeat.value.0);

@@ -126,6 +126,7 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
         },
         "cpuIdle": behavior.cpu_idle.to_string(),
         "memory": behavior.memory.to_string(),
+        "leak": format!("{}/s", behavior.leak),
         "imageSize": behavior.image_size.to_string(),
     });
     if let Some(run) = &behavior.run {
@@ -208,6 +209,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("volumePoll", latencies.volume_poll),
         ("relist", latencies.relist),
         ("proxyPeriod", latencies.proxy_period),
+        ("hopInPod", latencies.hop_in_pod),
         ("metricsPeriod", latencies.metrics_period),
     ];
     let mut shown = json!({
@@ -229,9 +231,12 @@ fn show_latencies(latencies: &Latencies) -> Value {
     for (name, span) in spans {
         shown[name] = json!(span.go_text());
     }
-    shown["pullRate"] = match latencies.pull_rate.is_finite() {
-        true => json!(format!("{} bytes/s", latencies.pull_rate)),
-        false => json!("unlimited"),
-    };
+    let rates = [("pullRate", latencies.pull_rate), ("networkRate", latencies.network_rate)];
+    for (name, rate) in rates {
+        shown[name] = match rate.is_finite() {
+            true => json!(format!("{rate} bytes/s")),
+            false => json!("unlimited"),
+        };
+    }
     shown
 }

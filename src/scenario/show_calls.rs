@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::base::{Duration, Interner};
 use crate::model::{
-    BackOff, Budget, Client, ConnectionKind, Downstream, Fades, Load, NO_LIMIT, Rate, Release,
-    Serve,
+    BackOff, Budget, Callee, Client, ConnectionKind, Downstream, Fades, Load, NO_LIMIT, Rate,
+    Release, Serve,
 };
 use crate::record::Fate;
 
@@ -133,13 +133,18 @@ pub(super) fn serve(serve: &Serve) -> Value {
         "idleMax": limit(serve.idle_max),
         "ageMax": limit(serve.age_max),
         "saysClose": serve.says_close,
+        "request": serve.request.to_string(),
+        "response": serve.response.to_string(),
     })
 }
 
 /// Calls that a container makes.
 pub(super) fn downstream(call: &Downstream, names: &Interner) -> Value {
     json!({
-        "to": format!("service/{}", names.resolve(call.to.name)),
+        "to": match call.to {
+            Callee::Service(name) => format!("service/{}", names.resolve(name.name)),
+            Callee::Container(name) => format!("container/{}", names.resolve(name)),
+        },
         "times": call.times,
         "parallel": call.parallel,
         "probability": call.probability,

@@ -57,6 +57,7 @@ impl Traffic {
             return None;
         }
         self.set_distance(&mut call, cluster);
+        self.set_size(&mut call, cluster);
         let hop = call.hop();
         let is_open_ended = self.servers.kind(call.server).is_some_and(Kind::is_open_ended);
         let sent = self.calls.insert(call);
@@ -336,6 +337,7 @@ impl Traffic {
     pub(super) fn leave(&mut self, id: CallRef, fate: Fate, cause: Cause, ctx: &mut Ctx<'_>) {
         let call = self.calls.remove(id.id);
         let at = ctx.now() + call.hop();
+        self.count_bytes(&call, ctx);
         let (row, kind) = self.servers.of(&call);
         row.busy -= 1;
         let order = kind.order;

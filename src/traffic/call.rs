@@ -15,6 +15,7 @@ use crate::base::dist::{mix, open01_of};
 use crate::base::{Duration, SimTime};
 use crate::event::CallRef;
 use crate::model::{NodeId, PodRef, ServiceId, SourceId};
+use crate::record::Distance;
 
 /// One attempt of a call.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,8 @@ pub(super) struct Call {
     pub(super) is_failed: bool,
     /// It may have a twin no more.
     pub(super) is_hedged: bool,
+    /// How far its server is; set where bytes are counted.
+    pub(super) distance: Distance,
 }
 
 const _: () = assert!(size_of::<Call>() <= 128);
@@ -171,6 +174,7 @@ impl Call {
             is_timed: false,
             is_failed: false,
             is_hedged: false,
+            distance: Distance::SameZone,
         }
     }
 

@@ -44,6 +44,17 @@ impl Traffic {
             if need.probability < 1.0 && child.chance(Purpose::Made) >= need.probability {
                 continue;
             }
+            if let Some(neighbour) = need.neighbour {
+                call.pending += 1;
+                began = need.parallel;
+                let is_ok = self.call_neighbour(id, neighbour, &child, ctx);
+                let is_optional = self.clients[usize::from(need.client)].optional;
+                self.calls[id.id].is_failed |= !is_ok && !is_optional;
+                if !need.parallel {
+                    return;
+                }
+                continue;
+            }
             let Some(service) = need.service else {
                 if !self.clients[usize::from(need.client)].optional {
                     call.is_failed = true;

@@ -42,6 +42,7 @@ mod call;
 mod clients;
 mod ends;
 mod graph;
+mod inside;
 mod route;
 mod servers;
 mod shared;
@@ -74,6 +75,7 @@ pub struct Traffic {
     entries: Vec<NodeId>,
     entries_are_stale: bool,
     hops: Hops,
+    links: inside::Links,
     horizon: SimTime,
 }
 
@@ -95,6 +97,7 @@ impl Traffic {
             entries: Vec::new(),
             entries_are_stale: true,
             hops: Hops::new(&model.latencies),
+            links: inside::Links::new(&model.latencies),
             horizon: model.run.until.unwrap_or(SimTime::MAX),
         }
     }

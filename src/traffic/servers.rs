@@ -5,13 +5,15 @@ use std::sync::Arc;
 use crate::base::{Duration, IdVec, SimTime, Symbol, cast, math};
 use crate::cluster::{Cluster, Serving};
 use crate::model::{
-    Behavior, Cache, Discipline, Fades, NO_LIMIT, NodeId, Order, PodId, PodRef, Serve, ServiceId,
+    Behavior, Cache, Callee, Discipline, Fades, NO_LIMIT, NodeId, Order, PodId, PodRef, Serve,
+    ServiceId, Template,
 };
 use crate::record::Cause;
 
 use super::backlog::Backlog;
 use super::call::{Call, ClientId, NO_POD, Purpose};
 use super::clients::{ClientState, Connection, Verdict};
+use super::inside::{Neighbour, size_of};
 use super::shared::{RATE_SHIFT, Rule, Shared};
 
 /// One call that a server makes while it serves one.
@@ -23,6 +25,8 @@ pub(super) struct Need {
     /// With its neighbours of which that is true too.
     pub(super) parallel: bool,
     pub(super) probability: f64,
+    /// Which container of its own pod, if it is that.
+    pub(super) neighbour: Option<usize>,
 }
 
 /// What a server does, once for all pods of one behaviour.
@@ -31,6 +35,10 @@ pub(super) struct Kind {
     behavior: Arc<Behavior>,
     /// What it calls while it serves a call, one entry a call.
     pub(super) needs: Vec<Need>,
+    /// Containers of its own pod that it calls.
+    pub(super) neighbours: Vec<Neighbour>,
+    /// What a call takes there and back; 0: it is not counted.
+    pub(super) bytes: u64,
     cpu: Duration,
     errors: f64,
     pub(super) concurrency: u32,
@@ -45,17 +53,30 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    fn new(behavior: &Arc<Behavior>, cluster: &Cluster, clients: &mut Vec<ClientState>) -> Self {
-        let mut needs = Vec::new();
+    fn new(
+        behavior: &Arc<Behavior>,
+        template: &Template,
+        cluster: &Cluster,
+        clients: &mut Vec<ClientState>,
+    ) -> Self {
+        let (mut needs, mut neighbours) = (Vec::new(), Vec::new());
         for call in &behavior.calls {
             let client = ClientId::try_from(clients.len()).expect("fewer than 2^16 clients");
             let speaks = behavior.release.speaks;
             clients.push(ClientState::new(call.client.clone(), speaks, call.optional));
+            let neighbour = match call.to {
+                Callee::Service(_) => None,
+                Callee::Container(name) => Neighbour::of(template, name).map(|neighbour| {
+                    neighbours.push(neighbour);
+                    neighbours.len() - 1
+                }),
+            };
             let need = Need {
-                service: cluster.service_named(call.to),
+                service: call.to.service().and_then(|name| cluster.service_named(name)),
                 client,
                 parallel: call.parallel,
                 probability: call.probability,
+                neighbour,
             };
             needs.extend(std::iter::repeat_n(need, cast::usize_of(call.times)));
         }
@@ -66,6 +87,8 @@ impl Kind {
         let slower = behavior.release.slower;
         Self {
             needs,
+            neighbours,
+            bytes: size_of(behavior),
             cpu: serve.cpu,
             errors: 1.0 - (1.0 - serve.errors) * (1.0 - behavior.release.errors),
             concurrency: serve.concurrency.max(1),
@@ -283,7 +306,7 @@ impl Servers {
             let limit = template.spec.containers.get(container).and_then(|c| c.cpu_limit);
             let (is_up, machine) = (node_row.is_up, node_row.spec.allocatable.cpu);
             let serial = pod_row.serial;
-            let kind = self.kind_of(&template.behaviors[at], cluster, clients);
+            let kind = self.kind_of(&template.behaviors[at], template, cluster, clients);
             let cores = |cpu: crate::base::MilliCpu| cast::f64_of_i64(cpu.0) / 1000.0;
             let limit = limit.map(cores).filter(|c| *c > 0.0);
             let shared = match self.kinds[kind].discipline {
@@ -312,12 +335,13 @@ impl Servers {
     fn kind_of(
         &mut self,
         behavior: &Arc<Behavior>,
+        template: &Template,
         cluster: &Cluster,
         clients: &mut Vec<ClientState>,
     ) -> usize {
         let known = self.kinds.iter().position(|kind| Arc::ptr_eq(&kind.behavior, behavior));
         known.unwrap_or_else(|| {
-            self.kinds.push(Kind::new(behavior, cluster, clients));
+            self.kinds.push(Kind::new(behavior, template, cluster, clients));
             self.kinds.len() - 1
         })
     }

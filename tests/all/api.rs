@@ -19,6 +19,7 @@ fn behaviors() -> Behaviors {
         run: None,
         cpu_idle: MilliCpu::ZERO,
         memory: seatrial::base::Bytes::ZERO,
+        leak: seatrial::base::Bytes::ZERO,
         hook: Duration::ZERO,
         exits: Vec::new(),
         image_size: seatrial::base::Bytes::ZERO,

@@ -4,7 +4,8 @@
 use seatrial::base::{Distribution, Duration, SimTime};
 use seatrial::cluster::Serving;
 use seatrial::model::{
-    ConnectionKind, Connections, Ejection, Fades, Load, Order, RecordedCall, Serve, WarmUp,
+    Budget, Cache, Callee, ConnectionKind, Connections, Discipline, Downstream, Ejection, Fades,
+    Load, Order, RecordedCall, Serve, WarmUp,
 };
 use seatrial::record::{CallRecord, Cause, Fate};
 use seatrial::recorder::Recorder;
@@ -218,4 +219,118 @@ fn cold_servers() {
     for (found, expected) in latencies.iter().zip([100.0, 43.109, 10.004]) {
         assert!((found - expected).abs() < 0.01, "{latencies:?}");
     }
+}
+
+/// N424: a cache that is empty at first: h(n) = h∞ · (1 − e^(−n / k)); with 90 % and k = 100, of the
+/// first 100 calls 0.9 · (1 − (1 − 1/e)) = 33 % hit, of those after 1,000 nine tenths.
+#[test]
+fn a_cache_that_fills() {
+    let cache = Some(Cache { hits: 0.9, fill: 100.0, miss: constant(100) });
+    let mut field = start(one_kind(1, Serve { cache, ..serve(constant(5), 10_000) }, 100.0));
+    field.run_until(ms(60_000));
+    let calls = field.take_calls();
+    let hits = |calls: &[CallRecord]| {
+        let hits = calls.iter().filter(|call| call.latency == Duration::ms(5)).count();
+        hits * 100 / calls.len()
+    };
+    let (first, later) = (hits(&calls[..100]), hits(&calls[1000..]));
+    assert!((22..45).contains(&first) && (87..93).contains(&later), "{first} % {later} %");
+}
+
+/// N428: a release whose calls take twice as long and of which a tenth fails; and one that does not
+/// understand what its caller speaks.
+#[test]
+fn releases() {
+    let run = |change: &dyn Fn(&mut Setup)| {
+        let mut setup = one_kind(1, serve(constant(10), 1000), 100.0);
+        change(&mut setup);
+        let mut field = start(setup);
+        field.run_until(ms(20_000));
+        field.take_calls()
+    };
+    let calls = run(&|setup| {
+        let release = &mut setup.groups[0].behavior.release;
+        (release.slower, release.errors) = (2.0, 0.1);
+    });
+    assert!(calls.iter().all(|call| call.latency == Duration::ms(20)));
+    let faults = calls.iter().filter(|call| call.cause == Cause::ServerFault).count();
+    assert!((8..13).contains(&(faults * 100 / calls.len())), "{faults}");
+    let speaks = |speaks: &str, understands: &str| {
+        run(&|setup| {
+            let (own, other) = (setup.names.intern(speaks), setup.names.intern(understands));
+            setup.traffic[0].speaks = Some(own);
+            setup.groups[0].behavior.release.understands = vec![other];
+        })
+    };
+    assert!(speaks("v1", "v1").iter().all(|call| call.fate == Fate::Ok));
+    let calls = speaks("v2", "v1");
+    assert!(calls.iter().all(|call| call.cause == Cause::Incompatible) && !calls.is_empty());
+}
+
+/// N97: calls share the CPU that the container may use: four of 50 ms at once on two cores take
+/// 100 ms.
+#[test]
+fn a_shared_cpu() {
+    let server =
+        Serve { cpu: Duration::ms(50), discipline: Discipline::Cpu, ..serve(constant(50), 100) };
+    let mut setup = one_kind(1, server, 1.0);
+    setup.cores = 2;
+    recorded(&mut setup, 0, &[(0, 0), (0, 0), (0, 0), (0, 0), (1000, 0)]);
+    let mut field = start(setup);
+    field.run_until(ms(5000));
+    let latencies: Vec<Duration> = field.take_calls().iter().map(|call| call.latency).collect();
+    assert_eq!(latencies, [100, 100, 100, 100, 50].map(Duration::ms));
+    let pod = field.pods()[0];
+    assert_eq!(field.cpu_spent(pod), Duration::ms(250));
+}
+
+/// N185, N186, N446: with every call answered by an error and three more attempts a call, the load is four times
+/// as large without a budget, at most 1.2 times with one of a fifth, and no more than the bucket
+/// holds with tokens.
+#[test]
+fn budgets_of_attempts() {
+    let attempts = |budget| {
+        let server = Serve { errors: 1.0, ..serve(constant(100), 1_000_000) };
+        let mut setup = one_kind(2, server, 500.0);
+        let retries = &mut setup.traffic[0].client.retries;
+        (retries.attempts, retries.budget) = (3, budget);
+        let mut field = start(setup);
+        field.run_until(ms(10_000));
+        let calls = field.take_calls();
+        let more: u32 = calls.iter().map(|call| call.retries).sum();
+        f64::from(more) / f64::from(u32::try_from(calls.len()).unwrap())
+    };
+    assert!((attempts(Budget::Unlimited) - 3.0).abs() < 0.01);
+    let share = attempts(Budget::Share { share: 0.2, min: 0 });
+    assert!((0.1..0.22).contains(&share), "{share} more a call");
+    // Five of ten tokens, once.
+    let tokens = attempts(Budget::Tokens { max: 10.0, ratio: 0.1 });
+    assert!(tokens < 0.01, "{tokens} more a call");
+}
+
+/// N188, N427: a call to a container of the same pod takes its hold and two hops of microseconds,
+/// whatever the network is like; it may fail as any other.
+#[test]
+fn a_container_of_the_same_pod() {
+    let latencies = |errors| {
+        let mut setup = one_kind(1, serve(constant(10), 10), 50.0);
+        setup.latencies.hop = Distribution::Constant(0.020);
+        setup.latencies.hop_in_pod = Duration::us(15);
+        let beside = Serve { errors, ..serve(constant(2), 1) };
+        setup.groups[0].beside = Some(("proxy", behavior(beside)));
+        let proxy = setup.names.intern("proxy");
+        let object = setup.object("web");
+        let mut call = Downstream::new(object, 2, Duration::secs(1));
+        call.to = Callee::Container(proxy);
+        setup.groups[0].behavior.calls = vec![call];
+        let mut field = start(setup);
+        field.run_until(ms(10_000));
+        field.take_calls()
+    };
+    // A new connection: there and back, there and back with the call, 10 ms and 2 · 2.03 ms.
+    let calls = latencies(0.0);
+    assert!(calls.iter().all(|call| call.latency == Duration::us(80_000 + 10_000 + 4_060)));
+    let calls = latencies(0.5);
+    let failed = calls.iter().filter(|call| call.cause == Cause::Downstream).count();
+    assert!((68..82).contains(&(failed * 100 / calls.len())), "three of four: {failed}");
 }

@@ -237,3 +237,26 @@ kubectl rollout restart deployment/web
     assert!(refusals[3].starts_with("error: failed to create patch for web"), "{refusals:?}");
     assert_eq!(refusals.len(), 4);
 }
+
+/// Pods that controllers made are found by their names, and what a manifest brings beside
+/// workloads is applied again.
+#[test]
+fn pods_by_label_and_config_again() {
+    let config = |value: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: prices }}\ndata: {{ A: {value} }}\n"
+        )
+    };
+    let (old, new) = (config("old"), config("new"));
+    let run = Run::of(
+        "
+  - { at: 1m, run: kubectl create -f old.yaml }
+  - { at: 2m, run: kubectl apply -f new.yaml }
+  - { at: 3m, run: kubectl delete pod -l app=web }",
+        &[("old.yaml", &old), ("new.yaml", &new)],
+    );
+    assert!(run.refusals().iter().all(|said| said.starts_with("Warning:")), "{:?}", run.refusals());
+    assert_eq!(run.pods(WorkloadKind::Deployment).len(), 3);
+    let deleted = run.facts.deletions.len();
+    assert_eq!(deleted, 3, "each was made anew once");
+}

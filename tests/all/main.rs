@@ -19,6 +19,7 @@ mod disruption;
 mod drain;
 mod experiment;
 mod explain;
+mod gallery;
 mod generators;
 mod golden;
 mod house;

@@ -129,6 +129,28 @@ fn a_release_that_crashes_later() {
     assert!(few > 0.0 && many > 2.0 * few, "{few} {many}");
 }
 
+/// N480: a leak of 2 MiB a second kills a container of 64 MiB at its limit of 256 MiB after 96 s, and
+/// again each 96 s; a limit twice as large only takes longer. With pods that started together all
+/// go at once.
+#[test]
+fn a_leak_is_a_sawtooth() {
+    let limit = |mib: u32| {
+        let limit = format!(
+            "deployment/web:spec.template.spec.containers[name=app].resources.limits={{ memory: \
+             {mib}Mi }}"
+        );
+        let sets = ["behaviors[0].leak=2Mi", "timeline=[]", "run.until=5m", &limit];
+        let found = experiment(&sets, SEEDS);
+        let restarts = found.summary.value(&["workloads", "web", "restarts"]);
+        (calls(&found, "failed").0, restarts.expect("counted"))
+    };
+    let ((failed, restarts), (later, fewer)) = (limit(256), limit(512));
+    println!("256 MiB: {failed} failed, {restarts} restarts; 512 MiB: {later}, {fewer}");
+    // Four pods, at about 98 s, 196 s and 294 s, or at 226 s.
+    assert!((8.0..=12.0).contains(&restarts) && (fewer - 4.0).abs() < 0.1, "{restarts} {fewer}");
+    assert!(later > 10.0 && failed > 1.5 * later, "{failed} {later}");
+}
+
 /// N486, N446: logical failures with 0, 1 and 3 more attempts, that go anywhere: about p, p², p⁴ of
 /// the calls at the time; a budget of 20 % helps less.
 #[test]

@@ -23,11 +23,15 @@ pub(crate) struct Group {
     pub(crate) behavior: Behavior,
     /// Both traffic policies are Local, and the Service is a load balancer's.
     pub(crate) is_local: bool,
+    /// Another container of its pods, and what that does.
+    pub(crate) beside: Option<(&'static str, Behavior)>,
 }
 
 /// What a field is made of. Pods stand on the nodes in turn.
 pub(crate) struct Setup {
     pub(crate) nodes: usize,
+    /// Of each node.
+    pub(crate) cores: i64,
     pub(crate) groups: Vec<Group>,
     /// Source, Service and rate a second, with the other settings to be changed at will.
     pub(crate) traffic: Vec<TrafficSpec>,
@@ -59,6 +63,7 @@ impl Setup {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             nodes: 1,
+            cores: 0,
             groups: Vec::new(),
             traffic: Vec::new(),
             latencies: Latencies::ideal(),
@@ -72,7 +77,7 @@ impl Setup {
     }
 
     pub(crate) fn group(mut self, name: &'static str, pods: usize, behavior: Behavior) -> Self {
-        self.groups.push(Group { name, pods, behavior, is_local: false });
+        self.groups.push(Group { name, pods, behavior, is_local: false, beside: None });
         self
     }
 
@@ -96,13 +101,16 @@ impl Setup {
                 let name = self.object(&format!("{}-{number}", group.name));
                 let node = nodes[number % nodes.len()];
                 let workload = Workload { kind: WorkloadKind::Pod, name };
-                let template = template(workload, labels.clone(), group.behavior.clone(), node);
+                let beside = group.beside.as_ref();
+                let beside = beside.map(|(name, what)| (self.names.intern(name), what.clone()));
+                let all = [(node, group.behavior.clone())].into_iter().chain(beside);
+                let template = template(workload, labels.clone(), all.collect(), node);
                 pods.push(PodObject { name, template: Arc::new(template) });
             }
         }
         let standard = behavior(serve(Distribution::Constant(0.0), 1));
         Arc::new(Model {
-            nodes: nodes.into_iter().map(node).collect(),
+            nodes: nodes.into_iter().map(|name| node(name, self.cores)).collect(),
             node_order: NodeOrder::Given,
             pods,
             services,
@@ -115,8 +123,8 @@ impl Setup {
     }
 }
 
-fn node(name: Symbol) -> NodeSpec {
-    NodeSpec::plain(name, Resources::default())
+fn node(name: Symbol, cores: i64) -> NodeSpec {
+    NodeSpec::plain(name, Resources { cpu: MilliCpu::cores(cores), ..Resources::default() })
 }
 
 fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
@@ -135,12 +143,20 @@ fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
     }
 }
 
-fn template(workload: Workload, labels: Labels, behavior: Behavior, node: Symbol) -> Template {
-    let container = Container::plain(node, node);
+fn template(
+    workload: Workload,
+    labels: Labels,
+    containers: Vec<(Symbol, Behavior)>,
+    node: Symbol,
+) -> Template {
+    let (containers, behaviors): (Vec<Container>, Vec<Arc<Behavior>>) = containers
+        .into_iter()
+        .map(|(name, behavior)| (Container::plain(name, node), Arc::new(behavior)))
+        .unzip();
     let spec = PodSpec {
         node_name: Some(node),
         nonzero_requests: Default::default(),
-        ..PodSpec::plain(vec![container], node)
+        ..PodSpec::plain(containers, node)
     };
     Template {
         workload,
@@ -148,7 +164,7 @@ fn template(workload: Workload, labels: Labels, behavior: Behavior, node: Symbol
         deletion_cost: 0,
         spec: Arc::new(spec),
         source: Arc::new(serde_json::Value::Null),
-        behaviors: Arc::from([Arc::new(behavior)]),
+        behaviors: Arc::from(behaviors),
         server: Some(0),
     }
 }
