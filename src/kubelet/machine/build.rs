@@ -6,6 +6,7 @@
 use smallvec::SmallVec;
 
 use super::actions::{all, is_init, is_sidecar, mains, should_restart};
+use super::pod::Gates;
 use super::prober::Probes;
 use super::runtime::{Run, RunState, Runtime};
 use super::types::{
@@ -26,7 +27,7 @@ pub(super) struct Basis<'a> {
     pub generation: i64,
     /// Why containers could not be started, by container.
     pub reasons: &'a [(u8, &'static str)],
-    pub open_gates: u32,
+    pub gates: Gates,
     pub is_deleting: bool,
     /// The containers will not be started again, whatever the policy.
     pub is_terminal: bool,
@@ -79,7 +80,7 @@ impl Basis<'_> {
         let has_sandbox = self.seen.sandbox_needed().is_none();
         status.conditions.ready_to_start = Some(condition(has_sandbox, Because::None, now));
         status.conditions.initialized = Some(self.initialized(&status, now));
-        refresh_ready(self.spec, self.open_gates, &mut status, now);
+        refresh_ready(self.spec, self.gates, &mut status, now);
         status
     }
 
@@ -362,7 +363,7 @@ fn state(run: &Run) -> State {
 }
 
 /// Sets ContainersReady and Ready as the containers have them (rule N88).
-pub(super) fn refresh_ready(spec: &PodSpec, open_gates: u32, status: &mut Status, now: SimTime) {
+pub(super) fn refresh_ready(spec: &PodSpec, gates: Gates, status: &mut Status, now: SimTime) {
     let counts = |container: u8| !is_init(spec, container) || is_sidecar(spec, container);
     let mut each = (0_u8..).zip(&status.containers).filter(|(container, _)| counts(*container));
     let is_ready = each.all(|(_, status)| status.ready);
@@ -374,11 +375,15 @@ pub(super) fn refresh_ready(spec: &PodSpec, open_gates: u32, status: &mut Status
         }
         Phase::Pending | Phase::Running => condition(true, Because::None, now),
     };
-    let gates = spec.readiness_gates.len();
-    let are_open = (0..gates).all(|gate| open_gates >> gate & 1 == 1);
+    // Its message names the gates that have no condition, and those whose condition is not True.
+    let closed = (0..spec.readiness_gates.len()).filter(|gate| gates.open >> gate & 1 == 0);
+    let named = closed.fold(0, |bits, gate| {
+        let is_told = u64::from(gates.told >> gate & 1);
+        bits | (1 + is_told) << (2 * gate)
+    });
     status.conditions.containers_ready = Some(ready);
-    status.conditions.ready = Some(if ready.is_true && !are_open {
-        condition(false, Because::ReadinessGatesNotReady, now)
+    status.conditions.ready = Some(if ready.is_true && named != 0 {
+        Condition { named, ..condition(false, Because::ReadinessGatesNotReady, now) }
     } else {
         ready
     });

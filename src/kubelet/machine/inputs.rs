@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::pod::Pod;
+use super::pod::{Gates, Pod};
 use super::prober::Verdict;
 use super::runtime::Noticed;
 use super::types::{
@@ -29,7 +29,7 @@ pub(super) enum Later {
     Deleting(Slot, Deletion),
     Removed(Slot),
     Spec(Slot, SpecChange),
-    Gates(Slot, u32),
+    Gates(Slot, Gates),
     Noticed(Slot, Noticed),
     Probed(Slot, Which, u32, Verdict),
 }
@@ -95,8 +95,21 @@ impl Machine {
 
     /// Somebody else wrote the status: which of the pod's readiness gates are open now, bit by bit.
     pub fn gates_changed<H: Host>(&mut self, slot: Slot, open: u32, now: SimTime, host: &mut H) {
+        let told = self.find(slot).map_or(0, |pod| pod.gates.told);
+        self.gates_told(slot, open, open | told, now, host);
+    }
+
+    /// The same, and which gates have a condition at all.
+    pub fn gates_told<H: Host>(
+        &mut self,
+        slot: Slot,
+        open: u32,
+        told: u32,
+        now: SimTime,
+        host: &mut H,
+    ) {
         self.now = now;
-        self.hear(Later::Gates(slot, open), host);
+        self.hear(Later::Gates(slot, Gates { open, told }), host);
         self.run(now, host);
     }
 
@@ -133,9 +146,11 @@ impl Machine {
                 Arc::make_mut(&mut pod.input.spec).active_deadline = change.active_deadline;
                 self.dispatch(slot);
             }
-            Later::Gates(_, open) => self.gated(slot, open),
+            Later::Gates(_, gates) => self.gated(slot, gates),
             Later::Noticed(_, noticed) => self.notice(slot, noticed, host),
-            Later::Probed(_, which, id, verdict) => self.probed_as(slot, which, id, verdict),
+            Later::Probed(_, which, id, verdict) => {
+                self.probed_as(slot, which, id, verdict, host);
+            }
         }
     }
 
@@ -196,27 +211,54 @@ impl Machine {
         self.terminate(slot, host);
     }
 
-    fn gated(&mut self, slot: Slot, open: u32) {
-        let now = self.now;
-        let pod = self.pod_mut(slot);
-        pod.open_gates = open;
-        if let Some(mut status) = pod.kept.status.clone() {
-            let before = status.conditions.ready;
-            build::refresh_ready(&pod.input.spec, open, &mut status, now);
-            let ready = before.zip(status.conditions.ready);
-            if ready.is_some_and(|(a, b)| (a.is_true, a.reason) != (b.is_true, b.reason)) {
-                self.dispatch(slot);
-            }
+    fn gated(&mut self, slot: Slot, gates: Gates) {
+        self.pod_mut(slot).gates = gates;
+        self.reconcile(slot);
+    }
+
+    /// The object's Ready does not say what its own conditions and containers ask for: a sync
+    /// (rule N88).
+    ///
+    /// Source: kubernetes v1.36.3 pkg/kubelet/status `NeedToReconcilePodReadiness`.
+    pub(super) fn reconcile(&mut self, slot: Slot) {
+        let pod = self.pod(slot);
+        let Some(mut api) = pod.kept.api.clone() else { return };
+        if pod.input.spec.readiness_gates.is_empty() || pod.is_gone {
+            return;
+        }
+        let before = api.conditions.ready;
+        build::refresh_ready(&pod.input.spec, pod.gates, &mut api, self.now);
+        let ready = before.zip(api.conditions.ready);
+        if ready.is_some_and(|(a, b)| (a.is_true, a.named) != (b.is_true, b.named)) {
+            self.dispatch(slot);
         }
     }
 
-    fn probed_as(&mut self, slot: Slot, which: Which, id: u32, verdict: Verdict) {
+    fn probed_as<H: Host>(
+        &mut self,
+        slot: Slot,
+        which: Which,
+        id: u32,
+        verdict: Verdict,
+        host: &mut H,
+    ) {
         let is_good = verdict == Verdict::Success;
         match which {
             Which::Readiness => self.set_ready(slot, id, is_good, self.now),
             Which::Startup => self.set_started(slot, id, is_good),
             Which::Liveness if verdict != Verdict::Failure => return,
             Which::Liveness => {}
+        }
+        let now = self.now;
+        let worker = &self.pod(slot).worker;
+        let is_idle = worker.step.is_none() && !worker.is_waiting && !worker.is_over;
+        if is_idle && worker.has_update && host.comes_apart(slot, false) {
+            self.work_on(slot, now, host);
+        }
+        let worker = &self.pod(slot).worker;
+        let is_with = worker.is_waiting && worker.taken.at == now && !worker.has_update;
+        if is_with && !host.comes_apart(slot, true) {
+            return;
         }
         self.dispatch(slot);
     }

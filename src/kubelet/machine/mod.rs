@@ -223,6 +223,7 @@ impl Machine {
         for slot in due {
             if self.find(slot).is_some() {
                 self.drop_orphan(slot, now);
+                self.status_tick(slot, now);
                 if self.is_forgettable(slot) {
                     self.forget(slot, host);
                     continue;
@@ -486,6 +487,15 @@ impl Machine {
         due = due.into_iter().chain(self.hold_due(slot)).min();
         let after = self.now.saturating_add(crate::base::Duration::ns(1));
         let after_gc = after.next_tick(self.config.sync_phase, GARBAGE);
+        if self.is_behind(slot) {
+            let period = self.config.status_tick;
+            let tick = if period.is_zero() {
+                self.now
+            } else {
+                after.next_tick(self.config.sync_phase, period)
+            };
+            due = due.into_iter().chain([tick]).min();
+        }
         if self.is_forgettable(slot) {
             let tick = after.next_tick(self.config.sync_phase, self.config.housekeeping);
             due = Some(due.map_or(tick, |due| due.min(tick)));

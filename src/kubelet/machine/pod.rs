@@ -15,13 +15,26 @@ pub(super) struct Kept {
     pub status: Option<Status>,
     /// Counts the changes.
     pub version: u64,
+    /// The last of them.
+    pub changed: SimTime,
     /// The last version that was written.
     pub written: u64,
     pub is_finished: bool,
+    /// The readiness gates as the status has them.
+    pub gates: Gates,
+    /// The API was not told the final phase yet: containers could still run (rule N129).
+    pub is_held: bool,
     /// As the API has it.
     pub api: Option<Status>,
     /// The API object was deleted by the kubelet: nothing is written any more.
     pub is_dropped: bool,
+}
+
+/// Which of a pod's readiness gates are open, and which have a condition at all, bit by bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gates {
+    pub open: u32,
+    pub told: u32,
 }
 
 /// What kind of step a worker is in.
@@ -95,6 +108,8 @@ pub(super) struct Taken {
     pub kind: Kind,
     pub generation: i64,
     pub deletion: Option<Deletion>,
+    /// When it was taken.
+    pub at: SimTime,
     /// The phase that the API had.
     pub phase: Option<Phase>,
 }
@@ -157,7 +172,7 @@ pub(super) struct Pod {
     pub is_unseen: bool,
     /// Turned away.
     pub is_rejected: bool,
-    pub open_gates: u32,
+    pub gates: Gates,
     pub runtime: Runtime,
     pub cache: Runtime,
     /// When the runtime changed without the cache.
@@ -189,7 +204,7 @@ impl Pod {
             is_gone: false,
             is_unseen: true,
             is_rejected: false,
-            open_gates: 0,
+            gates: Gates::default(),
             runtime: Runtime::default(),
             cache: Runtime::default(),
             dirty: None,

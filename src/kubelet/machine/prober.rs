@@ -419,6 +419,31 @@ impl Probes {
         }
     }
 
+    /// Takes back the pokes that `is_later` wants to be after the status is stored; gives them.
+    pub fn hold_pokes(&mut self, mut is_later: impl FnMut(u8) -> bool) -> SmallVec<[u8; 2]> {
+        let mut held = SmallVec::new();
+        for worker in &mut self.workers {
+            if worker.is_poked && is_later(worker.container) {
+                worker.is_poked = false;
+                held.push(worker.container);
+            }
+        }
+        held
+    }
+
+    /// Asks a readiness worker to look now.
+    pub fn poke(&mut self, container: u8) {
+        if let Some(at) = self.find(container, Which::Readiness) {
+            self.workers[at].is_poked = true;
+        }
+    }
+
+    /// Whether a worker is asked to look now.
+    #[must_use]
+    pub fn is_poked(&self) -> bool {
+        self.workers.iter().any(|worker| worker.is_poked)
+    }
+
     /// The run that a worker knows.
     #[must_use]
     pub fn id(&self, container: u8, which: Which) -> Option<u32> {

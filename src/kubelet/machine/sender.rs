@@ -91,6 +91,7 @@ impl Machine {
         kept.status = Some(status);
         kept.version += 1;
         let now = self.now;
+        self.pod_mut(slot).kept.changed = now;
         self.pod_mut(slot).probes.wake(now);
         self.sender.is_asked = true;
         self.work.push_back(Work::Send);
@@ -103,7 +104,7 @@ impl Machine {
         let found = status.containers.iter_mut().find(|container| container.id == Some(id));
         let Some(container) = found.filter(|container| container.ready != ready) else { return };
         container.ready = ready;
-        refresh_ready(&pod.input.spec, pod.open_gates, &mut status, now);
+        refresh_ready(&pod.input.spec, pod.kept.gates, &mut status, now);
         self.keep(slot, status, false);
     }
 
@@ -127,12 +128,20 @@ impl Machine {
             if !std::mem::take(&mut self.sender.is_asked) {
                 return;
             }
-            for slot in self.slots() {
-                let kept = &self.pod(slot).kept;
-                let Some(status) = kept.status.clone().filter(|_| kept.version > kept.written)
-                else {
+            let is_new = |slot: &Slot| {
+                let kept = &self.pod(*slot).kept;
+                kept.status.is_some() && kept.version > kept.written
+            };
+            let new: SmallVec<[Slot; 8]> = self.slots().into_iter().filter(is_new).collect();
+            for slot in &new {
+                let (slot, kept) = (*slot, &self.pod(*slot).kept);
+                let is_last = self.sender.batch.is_empty() && Some(&slot) == new.last();
+                let is_fresh = new.len() > 1 && !is_last && kept.changed == self.now;
+                if is_fresh && !host.joins_batch(slot, &new) {
+                    self.sender.is_asked = true;
                     continue;
-                };
+                }
+                let Some(status) = kept.status.clone() else { continue };
                 let (version, is_finished) = (kept.version, kept.is_finished);
                 self.sender.batch.push_back(Item { slot, status, version, is_finished });
             }
@@ -170,6 +179,25 @@ impl Machine {
         }
     }
 
+    /// Whether the API lacks the final phase although nothing can run any more: it is told by the
+    /// reconciliation of all statuses (rule N10).
+    pub(super) fn is_behind(&self, slot: Slot) -> bool {
+        let pod = self.pod(slot);
+        let is_written = pod.kept.version == pod.kept.written;
+        pod.kept.is_held && is_written && pod.worker.is_terminated && pod.kept.status.is_some()
+    }
+
+    /// The sender's own tick.
+    pub(super) fn status_tick(&mut self, slot: Slot, now: SimTime) {
+        let period = self.config.status_tick;
+        let is_tick = period.is_zero() || now.next_tick(self.config.sync_phase, period) == now;
+        if is_tick && self.is_behind(slot) {
+            self.pod_mut(slot).kept.version += 1;
+            self.sender.is_asked = true;
+            self.work.push_back(Work::Send);
+        }
+    }
+
     /// Statuses of pods that are gone are forgotten: by housekeeping, or when another object is
     /// found in their place.
     pub(super) fn drop_status(&mut self, slot: Slot) {
@@ -202,11 +230,14 @@ impl Machine {
             return;
         }
         let merged = merge(self.pod(slot), item.status.clone(), now);
+        let is_held = item.status.phase.is_terminal() && !merged.phase.is_terminal();
+        self.pod_mut(slot).kept.is_held = is_held;
         if self.pod(slot).kept.api.as_ref() == Some(&merged) {
             self.written(slot, Outcome::Ok, host);
             return;
         }
         self.pod_mut(slot).kept.api = Some(merged.clone());
+        self.reconcile(slot);
         if let Some(outcome) = host.begin_patch(slot, &merged) {
             self.work.push_back(Work::Done(slot, Call::Patch, outcome));
         }

@@ -237,6 +237,13 @@ pub trait Host {
         0
     }
 
+    /// Whether a status that changed at this very instant is in the batch that begins, with
+    /// `batch`; else it is in the next.
+    fn joins_batch(&mut self, slot: Slot, batch: &[Slot]) -> bool {
+        let _ = (slot, batch);
+        true
+    }
+
     /// Whether a status is written as it is, although it may change again at this very instant.
     fn writes_now(&mut self, slot: Slot, status: &Status, is_last: bool) -> bool {
         let _ = (slot, status, is_last);
@@ -246,6 +253,20 @@ pub trait Host {
     /// Whether the host has more to tell of this very instant: statuses are written after that.
     fn has_more_now(&mut self) -> bool {
         false
+    }
+
+    /// Whether a readiness worker that is asked to look out of band sees the status that is being
+    /// built; else it looks at the one before, and next time a period later (rule N85).
+    fn poke_sees(&mut self, slot: Slot, container: u8) -> bool {
+        let _ = (slot, container);
+        true
+    }
+
+    /// Whether a probe's result is an update of its own for a worker that had another at this very
+    /// instant, or comes together with that; `ours`: as the machine would have it (rule N2).
+    fn comes_apart(&mut self, slot: Slot, ours: bool) -> bool {
+        let _ = slot;
+        ours
     }
 
     /// Which of several pods that asked for a relist at the same instant has it first.
@@ -391,7 +412,8 @@ pub struct Condition {
     pub reason: Because,
     /// When `is_true` changed last, in whole seconds.
     pub since: SimTime,
-    /// The init containers that its message names, bit by bit.
+    /// What its message names: init containers, bit by bit; of Ready the readiness gates, two bits
+    /// each (1: it has no condition, 2: its condition is not True).
     pub named: u64,
 }
 

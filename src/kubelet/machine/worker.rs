@@ -45,6 +45,7 @@ impl Machine {
                 },
                 generation: pod.input.generation,
                 deletion: pod.input.deletion,
+                at: now,
                 phase: pod.kept.api.as_ref().map(|api| api.phase),
             };
         }
@@ -105,13 +106,15 @@ impl Machine {
             old: pod.kept.status.as_ref().or(pod.kept.api.as_ref()),
             generation: pod.worker.taken.generation,
             reasons: &pod.reasons,
-            open_gates: pod.open_gates,
+            gates: pod.gates,
             is_deleting: pod.worker.taken.deletion.is_some(),
             is_terminal,
             is_late,
             api_phase: pod.worker.taken.phase.unwrap_or(Phase::Pending),
         };
-        basis.build(&mut pod.probes, now)
+        let status = basis.build(&mut pod.probes, now);
+        pod.kept.gates = pod.gates;
+        status
     }
 
     fn begin_sync<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
@@ -119,6 +122,7 @@ impl Machine {
         let status = self.status(slot, &seen, false, now, host);
         let is_terminal = status.phase.is_terminal();
         let is_reset = status.conditions.all_restarting.is_some_and(|condition| condition.is_true);
+        self.early_pokes(slot, now, host);
         self.keep(slot, status, false);
         let wait = self.config.volume_wait;
         let pod = self.pod_mut(slot);
@@ -132,6 +136,23 @@ impl Machine {
             self.have_volumes(slot, now, host);
         } else {
             step.busy = Some(Busy::Volumes(now.saturating_add(wait)));
+        }
+    }
+
+    /// Readiness workers that look before the new status is stored.
+    fn early_pokes<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        let probes = &mut self.pod_mut(slot).probes;
+        if !probes.is_poked() {
+            return;
+        }
+        let held = probes.hold_pokes(|container| host.poke_sees(slot, container));
+        if self.pod(slot).probes.is_poked() {
+            while let Some(act) = self.next_act(slot, now) {
+                self.probe_act(slot, act, host);
+            }
+        }
+        for container in held {
+            self.pod_mut(slot).probes.poke(container);
         }
     }
 

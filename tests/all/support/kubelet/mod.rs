@@ -198,10 +198,15 @@ impl<'a> World<'a> {
         let is_open = |gate: &Value| {
             text(gate, "conditionType").is_some_and(|kind| row.status["gates"][kind] == "True")
         };
+        let is_told = |gate: &Value| {
+            text(gate, "conditionType").is_some_and(|kind| !row.status["gates"][kind].is_null())
+        };
+        let told = gates.iter().enumerate().filter(|(_, gate)| is_told(gate));
         let open = gates.iter().enumerate().filter(|(_, gate)| is_open(gate));
         let open = open.fold(0, |bits, (at, _)| bits | 1 << at);
         let slot = row.slot.expect("a pod that was added");
-        self.machine.gates_changed(slot, open, self.now, &mut self.host);
+        let told = told.fold(0, |bits, (at, _)| bits | 1 << at);
+        self.machine.gates_told(slot, open, told, self.now, &mut self.host);
     }
 }
 

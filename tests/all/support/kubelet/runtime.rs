@@ -44,6 +44,7 @@ pub(super) struct Row {
     created: usize,
     started: SimTime,
     is_running: bool,
+    ended: SimTime,
     attempt: u32,
 }
 
@@ -77,7 +78,7 @@ pub(super) struct Runtime<'a> {
     pub(super) draws: BTreeMap<String, VecDeque<(SimTime, Duration)>>,
     images: BTreeSet<String>,
     pulls: BTreeMap<String, usize>,
-    addresses: u32,
+    addresses: BTreeSet<u32>,
     told: Told,
 }
 
@@ -115,7 +116,7 @@ impl<'a> Runtime<'a> {
             draws: BTreeMap::new(),
             images: present.map(|(name, _)| name.clone()).collect(),
             pulls: BTreeMap::new(),
-            addresses: 0,
+            addresses: BTreeSet::new(),
             told: Told::default(),
         }
     }
@@ -232,11 +233,13 @@ impl<'a> Runtime<'a> {
         run: usize,
         exit: Exit,
     ) -> Option<Slot> {
+        let now = self.now;
         let row = &mut self.pods[pod].containers[usize::from(container)];
         if !row.is_running || row.created != run {
             return None;
         }
         row.is_running = false;
+        row.ended = now;
         let attempt = row.attempt;
         let name = self.name_of(pod, container).to_owned();
         let more = json!({"container": name, "attempt": attempt, "exit": exit.code});
@@ -279,12 +282,25 @@ impl<'a> Runtime<'a> {
         (!is_given_up).then_some((slot, call, outcome))
     }
 
+    /// The address of a new sandbox: pods of one instant get theirs in any order.
+    fn address(&mut self, pod: usize) -> u32 {
+        let number = |write: &Value| -> Option<u32> {
+            let last = write["status"]["ip"].as_str()?.rsplit('.').next()?;
+            last.parse::<u32>().ok()?.checked_sub(1)
+        };
+        let known = self.next_recorded(pod).filter_map(|(_, write)| number(write));
+        let known = known.into_iter().find(|number| !self.addresses.contains(number));
+        let next = self.addresses.last().map_or(1, |last| last + 1);
+        let address = known.unwrap_or(next);
+        self.addresses.insert(address);
+        address
+    }
+
     /// What the end of a call does to the runtime.
     fn settle(&mut self, pod: usize, call: Call, outcome: &mut Outcome) {
         match (call, *outcome) {
             (Call::RunSandbox { .. }, Outcome::Ok) => {
-                self.addresses += 1;
-                *outcome = Outcome::Sandbox(self.addresses);
+                *outcome = Outcome::Sandbox(self.address(pod));
             }
             (Call::Start { container, attempt }, Outcome::Ok) => {
                 let now = self.now;
@@ -412,6 +428,15 @@ impl<'a> Runtime<'a> {
         None
     }
 
+    /// Whether the recording has an exec that began at the instant of the exit, but before it.
+    fn recorded_killed(&self, ours: &Value) -> bool {
+        self.outcome["cri"].as_array().into_iter().flatten().any(|call| {
+            let is_same = |key: &str| call[key] == ours[key];
+            ["t", "pod", "container", "attempt", "cmd"].into_iter().all(is_same)
+                && call["exit"] == 137
+        })
+    }
+
     /// Whether a stop that begins now is recorded to have taken so long.
     fn recorded_late(&self, pod: usize, container: u8, took: Duration) -> bool {
         let (now, end) = (millis(self.now), millis(self.now.saturating_add(took)));
@@ -447,6 +472,7 @@ impl<'a> Runtime<'a> {
         let command = handler["exec"]["command"][0].as_str().unwrap_or_default().to_owned();
         let row = &self.pods[pod].containers[usize::from(container)];
         let attempt = run.unwrap_or(row.attempt);
+        let row_ended = row.ended;
         let (started, is_running) = (row.started, row.is_running && row.attempt == attempt);
         let record = self.of_container(pod, "ExecSync", container, attempt);
         self.told.cri[record]["cmd"] = json!(command);
@@ -454,7 +480,9 @@ impl<'a> Runtime<'a> {
             self.told.cri[record]["timeout_ms"] = json!(timeout.whole_millis());
         }
         if !is_running {
-            return (Some(Duration::ZERO), Outcome::NotRunning, Some(record));
+            let ended_now = row_ended == self.now && self.recorded_killed(&self.told.cri[record]);
+            let outcome = if ended_now { Outcome::Exit(137) } else { Outcome::NotRunning };
+            return (Some(Duration::ZERO), outcome, Some(record));
         }
         let age = self.now.saturating_since(started).whole_millis();
         let answers = self.behaviour(pod, container)["exec"][&command].as_array();
@@ -632,6 +660,38 @@ impl Host for Runtime<'_> {
         exact.or_else(|| (0..times.len()).max_by_key(|at| times[*at])).unwrap_or(0)
     }
 
+    fn poke_sees(&mut self, slot: Slot, container: u8) -> bool {
+        let pod = self.at(slot);
+        let own = self.container(pod, container);
+        if own["readinessProbe"]["initialDelaySeconds"].as_u64().unwrap_or(0) > 0 {
+            return true;
+        }
+        let command = &own["readinessProbe"]["exec"]["command"][0];
+        let row = &self.pods[pod].containers[usize::from(container)];
+        let (now, name, pod) = (millis(self.now), &own["name"], &*self.pods[pod].name);
+        !row.is_running
+            || self.outcome["cri"].as_array().into_iter().flatten().any(|call| {
+                call["t"] == now
+                    && call["cmd"] == *command
+                    && call["pod"] == *pod
+                    && call["container"] == *name
+                    && call["attempt"] == row.attempt
+            })
+    }
+
+    fn comes_apart(&mut self, slot: Slot, ours: bool) -> bool {
+        let pod = self.at(slot);
+        let phase = self.case["kubelet"]["pleg_phase_ms"].as_u64().unwrap_or(0);
+        let now = millis(self.now);
+        let relist = now + 1 + (phase + 999 - now % 1000) % 1000;
+        let draws = self.draws.get(&self.pods[pod].name);
+        let at = |when: u64| draws.is_some_and(|d| d.iter().any(|(at, _)| millis(*at) == when));
+        if !ours && !at(now) {
+            return false;
+        }
+        at(relist) && at(relist + 1000)
+    }
+
     fn next_relist(&mut self, asking: &[Slot]) -> usize {
         let now = millis(self.now);
         let draws = |slot: &Slot| {
@@ -653,6 +713,27 @@ impl Host for Runtime<'_> {
 
     fn has_more_now(&mut self) -> bool {
         self.next_at().is_some_and(|next| next <= self.now)
+    }
+
+    fn joins_batch(&mut self, slot: Slot, batch: &[Slot]) -> bool {
+        let own = self.at(slot);
+        let due = millis(self.now) + ms(&self.case["kubelet"], "api_ms").whole_millis();
+        let mut seen: Vec<usize> = Vec::new();
+        for write in self.outcome["api"].as_array().into_iter().flatten() {
+            if write["by"] != "kubelet" || write["t"].as_u64().is_none_or(|t| t < due) {
+                continue;
+            }
+            let pods = batch.iter().map(|slot| self.slots[slot]);
+            let pod = pods.rev().find(|pod| write["pod"] == *self.pods[*pod].name);
+            match pod {
+                Some(pod) if pod == own => return true,
+                // The next batch has begun.
+                Some(pod) if seen.contains(&pod) && write["verb"] != "delete" => return false,
+                None => return false,
+                Some(pod) => seen.push(pod),
+            }
+        }
+        true
     }
 
     fn writes_now(&mut self, slot: Slot, status: &Status, is_last: bool) -> bool {
