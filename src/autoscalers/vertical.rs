@@ -74,10 +74,11 @@ impl Controller for VerticalController {
         ctx: &mut Ctx<'_>,
     ) -> Requeue {
         let model = std::sync::Arc::clone(cluster.model());
+        let mut pods = pods_by_target(&model, cluster);
         for (vpa, spec) in model.vpas.iter().enumerate() {
-            let earlier = model.vpas[..vpa].iter().any(|other| other.target == spec.target);
-            if let Some(workload) = spec.target.filter(|_| !earlier) {
-                self.turn((vpa, spec), workload, cluster, plan, ctx);
+            // Of several for one workload the first counts (rule A103): it takes the pods.
+            if let Some((workload, own)) = spec.target.and_then(|of| pods.remove_entry(&of)) {
+                self.turn((vpa, spec), (workload, &own), cluster, plan, ctx);
             }
         }
         Requeue::After(PERIOD)
@@ -85,22 +86,18 @@ impl Controller for VerticalController {
 }
 
 impl VerticalController {
-    /// One loop for one autoscaler; of several for one workload the first counts (rule A103).
+    /// One loop for one autoscaler.
     fn turn(
         &mut self,
         (vpa, spec): (usize, &VpaSpec),
-        workload: Workload,
+        (workload, pods): (Workload, &[(PodId, &Pod)]),
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) {
         let now = ctx.now();
         let row = &mut self.rows[vpa];
-        let is_own = |(_, pod): &(PodId, &Pod)| {
-            cluster.template_of(pod).template.workload == workload && !pod.is_terminal()
-        };
-        let pods: Vec<(PodId, &Pod)> = cluster.pods().iter().filter(is_own).collect();
-        feed(&mut row.recommender, &pods, cluster, now);
+        feed(&mut row.recommender, pods, cluster, now);
         let recommended = row.recommender.recommend(&self.settings, spec, now);
         row.recommender.collect(now);
         let target = total(&recommended);
@@ -116,13 +113,31 @@ impl VerticalController {
         let (evicted, refused) = match spec.mode {
             VpaMode::Off | VpaMode::Initial => (0, 0),
             VpaMode::Recreate | VpaMode::InPlaceOrRecreate => {
-                update(spec, &pods, &recommended, cluster, plan, now)
+                update(spec, pods, &recommended, cluster, plan, now)
             }
         };
         if is_new || evicted + refused > 0 {
             ctx.recorder.vertical(VerticalRecord { at: now, vpa, target, evicted, refused });
         }
     }
+}
+
+/// The pods of each workload that an autoscaler is for, by one walk over all pods; none of those
+/// that have ended.
+fn pods_by_target<'a>(
+    model: &Model,
+    cluster: &'a Cluster,
+) -> BTreeMap<Workload, Vec<(PodId, &'a Pod)>> {
+    let targets = model.vpas.iter().filter_map(|vpa| vpa.target);
+    let mut all: BTreeMap<Workload, Vec<(PodId, &Pod)>> =
+        targets.map(|target| (target, Vec::new())).collect();
+    for (id, pod) in cluster.pods().iter().filter(|(_, pod)| !pod.is_terminal()) {
+        let workload = cluster.template_of(pod).template.workload;
+        if let Some(own) = all.get_mut(&workload) {
+            own.push((id, pod));
+        }
+    }
+    all
 }
 
 /// The targets of all containers together.

@@ -92,9 +92,10 @@ pub(super) fn put_share(path: &[&str], tally: &PodTally, facts: &Facts, out: &mu
     put("cost_used", tally.cost_used.as_usd(), about);
 }
 
-/// A line a pool that makes and deletes machines.
+/// A line a pool that makes and deletes machines; it names the profile of their boot times (rule
+/// A245).
 pub(super) fn lines(facts: &Facts, summary: &Summary) -> Vec<String> {
-    let line = |name: &str| {
+    let line = |(name, profile): (&str, &str)| {
         let number = |last: &str| {
             summary.get(&["pools", name, last]).filter(|number: &&Number| number.value.is_some())
         };
@@ -110,12 +111,12 @@ pub(super) fn lines(facts: &Facts, summary: &Summary) -> Vec<String> {
         parts.extend(some("interrupted", "interrupted"));
         parts.extend(some("failed", "could not be had"));
         if let Some(boot) = text("boot_p50") {
-            parts.push(format!("Ready in {boot} (p50)"));
+            parts.push(format!("Ready in {boot} (p50, {profile})"));
         }
         Some(format!("{name}  {}", parts.join(", ")))
     };
     let groups = facts.model.cloud.groups.iter();
-    let names = groups.map(|group| facts.model.names.resolve(group.name));
+    let names = groups.map(|group| (facts.model.names.resolve(group.name), group.boot.profile));
     let lines: Vec<String> = names.filter_map(line).collect();
     let more = lines.len().saturating_sub(LINES_MAX);
     let mut shown: Vec<String> = lines.into_iter().take(LINES_MAX).collect();

@@ -169,7 +169,10 @@ fn finished(group: &str, timeline: &str) -> Facts {
 #[test]
 fn machines_cost_what_they_ran() {
     let facts = finished(GROUP, "[]");
-    assert_eq!(facts.machines.all.cost.as_usd(), 0.36);
+    assert!((facts.machines.all.cost.as_usd() - 0.36).abs() < 1e-15);
+    // Two pods of 500m of 1900m and 256 of 7168 MiB: 0.36 USD · 2 · (0.2632 + 0.0357) / 2
+    let asked = facts.pods.all.cost_requested.as_usd();
+    assert!((asked - 0.36 * (500.0 / 1900.0 + 256.0 / 7168.0)).abs() < 1e-9, "{asked}");
     let facts = finished(
         GROUP,
         "[{ at: 600s, cloud: { resize: { group: workers, to: 2 } } }, { at: 1200s, cloud: { resize: { group: workers, to: 1 } } }]",
