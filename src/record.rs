@@ -271,11 +271,19 @@ pub enum Cause {
     CallerFull,
     /// Caller and server speak different versions (rule N428).
     Incompatible,
+    /// Its caller still had the address of a pod that had stopped, or that there was none, from
+    /// DNS (rules N182, N488).
+    StaleDns,
+    /// The load balancer still sent to a node without a pod, or to one that was down (rules N162,
+    /// N190).
+    StaleBalancer,
+    /// A policy is Local, and no pod of the Service was on the node (rule N158).
+    NotOnNode,
 }
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
@@ -293,6 +301,9 @@ impl Cause {
         Self::IdleClosed,
         Self::CallerFull,
         Self::Incompatible,
+        Self::StaleDns,
+        Self::StaleBalancer,
+        Self::NotOnNode,
     ];
 
     /// Its name in files.
@@ -316,6 +327,9 @@ impl Cause {
             Self::IdleClosed => "idle_closed",
             Self::CallerFull => "caller_full",
             Self::Incompatible => "incompatible",
+            Self::StaleDns => "stale_dns",
+            Self::StaleBalancer => "stale_balancer",
+            Self::NotOnNode => "not_on_node",
         }
     }
 
@@ -340,6 +354,9 @@ impl Cause {
             Self::IdleClosed => "a kept connection that the server had closed as idle",
             Self::CallerFull => "its caller had too many calls under way",
             Self::Incompatible => "caller and server speak different versions",
+            Self::StaleDns => "its caller had an old answer of DNS",
+            Self::StaleBalancer => "the load balancer still sent to a node that could not serve",
+            Self::NotOnNode => "no pod on the node, and the policy is Local",
         }
     }
 }

@@ -88,6 +88,7 @@ impl Builder {
             labels: Labels::default(),
             distribution: None,
             topology_auto: false,
+            affinity: None,
         };
         Model {
             nodes: self.nodes,

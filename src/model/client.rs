@@ -25,6 +25,17 @@ pub struct Client {
     pub ejection: Option<Ejection>,
     /// How many calls may be under way at once; more fail at once.
     pub calls_max: u32,
+    /// How long it keeps an answer of DNS.
+    pub dns_cache: DnsCache,
+}
+
+/// How long a client keeps an answer of DNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnsCache {
+    /// For as long as the answer says.
+    Ttl,
+    /// For so long, whatever it says; not at all for zero.
+    For(Duration),
 }
 
 impl Client {
@@ -40,6 +51,7 @@ impl Client {
             hedge: None,
             ejection: None,
             calls_max: u32::MAX,
+            dns_cache: DnsCache::For(Duration::ZERO),
         }
     }
 }

@@ -140,6 +140,8 @@ impl Model {
             stateful_sets: Vec::new(),
             daemon_sets: Vec::new(),
             jobs: Vec::new(),
+            dns: super::Dns::DEFAULT,
+            balancer: None,
             cron_jobs: Vec::new(),
             trees: Vec::new(),
             pods: Vec::new(),

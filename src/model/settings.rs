@@ -11,6 +11,7 @@ use super::controllers::{DaemonSetSpec, StatefulSetSpec};
 use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
+use super::network::{BalancerSpec, Dns};
 use super::node::NodeSpec;
 use super::node_monitor::NodeMonitor;
 use super::pod::Template;
@@ -91,6 +92,11 @@ pub struct Model {
     pub scheduler: SchedulerSettings,
     /// Horizon, seed and the like.
     pub run: RunSettings,
+    /// What the cluster's DNS does.
+    pub dns: Dns,
+    /// The load balancer in front of Services of that type; `None`: it knows at once where pods
+    /// are.
+    pub balancer: Option<BalancerSpec>,
 }
 
 impl Model {

@@ -27,6 +27,8 @@ pub struct TrafficSpec {
     pub hold: Option<Distribution>,
     /// The version of the protocol that it speaks.
     pub speaks: Option<Symbol>,
+    /// How many addresses they come from; `None`: each from another one.
+    pub clients: Option<u32>,
 }
 
 impl TrafficSpec {
@@ -42,6 +44,7 @@ impl TrafficSpec {
             priority: 0,
             hold: None,
             speaks: None,
+            clients: None,
         }
     }
 }

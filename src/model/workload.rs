@@ -109,6 +109,8 @@ pub struct ServiceSpec {
     pub internal_local: bool,
     /// `externalTrafficPolicy: Local`.
     pub external_local: bool,
+    /// `sessionAffinity: ClientIP`: for how long after its last use.
+    pub affinity: Option<Duration>,
     /// Its own labels.
     pub labels: Labels,
     /// `trafficDistribution`.
@@ -130,7 +132,7 @@ impl ServiceSpec {
     /// Whether nothing differs that a proxy uses: such a change asks for no run (rule N150).
     #[must_use]
     pub fn is_same_to_proxies(&self, other: &Self) -> bool {
-        let seen = |spec: &Self| (spec.kind, spec.internal_local, spec.external_local);
+        let seen = |s: &Self| (s.kind, s.internal_local, s.external_local, s.affinity);
         seen(self) == seen(other) && self.ports == other.ports
     }
 

@@ -10,9 +10,11 @@
 //! apart, as a real proxy does; `view` keeps those of all nodes of a run as places in one log, with
 //! the same cycle, choice and rules.
 
+pub mod balancer;
 pub mod choice;
 pub mod conntrack;
 pub mod cycle;
+pub mod dns;
 pub mod health;
 pub mod proxier;
 pub mod rules;

@@ -41,6 +41,9 @@ use super::service::{PortInfo, PortKey, PortSeen, ServiceSeen};
 /// Applied by a proxy without any delay: all that will ever be written.
 const ALL: u64 = u64::MAX;
 
+/// Stands for a watcher that is not a proxy, in draws.
+const WATCHER: NodeId = NodeId::new(u32::MAX);
+
 /// What each node's proxy has applied.
 #[derive(Debug)]
 pub struct Proxies {
@@ -115,6 +118,8 @@ struct Table {
     inside: Way,
     /// To the node's port, from outside; without one as inside.
     outside: Way,
+    /// For how long a client stays with its pod (rule N161).
+    affinity: Option<Duration>,
 }
 
 /// What becomes of a new connection.
@@ -126,6 +131,8 @@ pub enum Way {
     Reject,
     /// Nothing is usable here, under a policy Local, or there are no rules: no answer (rule N158).
     Drop,
+    /// There is no virtual IP: callers go by the names of DNS.
+    ByName,
 }
 
 /// Where a connection comes from.
@@ -153,7 +160,8 @@ impl Proxies {
         }
     }
 
-    /// What becomes of a new connection to a Service on a node at an instant. Instants of one node
+    /// What becomes of a new connection to a Service on a node at an instant, and for how long its
+    /// client stays with its pod. Instants of one node
     /// must not go back.
     #[inline]
     pub fn way(
@@ -162,7 +170,7 @@ impl Proxies {
         (node, side): (NodeId, Side),
         service: ServiceId,
         now: SimTime,
-    ) -> &Way {
+    ) -> (&Way, Option<Duration>) {
         let applied = self.applied(cluster, node, now);
         self.read(cluster.endpoint_log());
         let row = &mut self.services[service];
@@ -186,10 +194,51 @@ impl Proxies {
                 &slot.insert(((version.from, spec.zone), table)).1
             }
         };
-        match side {
+        let way = match side {
             Side::Inside => &table.inside,
             Side::Outside => &table.outside,
-        }
+        };
+        (way, table.affinity)
+    }
+
+    /// The newest version of which a watcher has been told that does nothing else.
+    pub fn told(
+        &mut self,
+        cluster: &Cluster,
+        service: ServiceId,
+        now: SimTime,
+    ) -> Arc<EndpointSet> {
+        self.read(cluster.endpoint_log());
+        let versions = &self.services[service].versions;
+        let is_told = |version: &&Version| {
+            let delay = self.draw(&self.watch, WATCHER, version.from);
+            version.from == 0 || version.set.at + delay <= now
+        };
+        let version = versions.iter().rev().find(is_told).unwrap_or(&versions[0]);
+        Arc::clone(&version.set)
+    }
+
+    /// How many ready endpoints of a Service are on a node, as its proxy has applied them.
+    pub fn local_ready(
+        &mut self,
+        cluster: &Cluster,
+        node: NodeId,
+        service: ServiceId,
+        now: SimTime,
+    ) -> usize {
+        let applied = self.applied(cluster, node, now);
+        self.read(cluster.endpoint_log());
+        let versions = &self.services[service].versions;
+        let version = versions.iter().rev().find(|version| version.from <= applied);
+        let set = &version.unwrap_or(&versions[0]).set;
+        set.endpoints.iter().filter(|e| e.node == node && e.ready).count()
+    }
+
+    /// Whether a node's proxy keeps up (rule N163).
+    pub fn is_healthy(&mut self, cluster: &Cluster, node: NodeId, now: SimTime) -> bool {
+        self.applied(cluster, node, now);
+        let machine = self.machines.get(node).and_then(Option::as_ref);
+        machine.is_none_or(|machine| machine.cycle.is_healthy(now))
     }
 
     /// The nodes of the endpoints that are usable by the newest version, one entry an endpoint.
@@ -382,7 +431,10 @@ impl Table {
     /// The rules that a node's proxy writes for a version.
     fn of(set: &EndpointSet, node: NodeId, zone: Option<Symbol>, proxy: ProxySpec) -> Self {
         let Some(info) = set.service.as_deref().and_then(port_of) else {
-            return Self { inside: Way::Drop, outside: Way::Drop };
+            let is_headless = |spec: &Arc<ServiceSpec>| spec.kind == ServiceKind::Headless;
+            let by_name = set.service.as_ref().is_some_and(is_headless);
+            let way = if by_name { Way::ByName } else { Way::Drop };
+            return Self { inside: way.clone(), outside: way, affinity: None };
         };
         let chosen = choose(&all_seen(set, Some((node, zone))), info.usage());
         let way = |to, from| Way::of(outcome(proxy.mode, &info, &chosen, to, from), set);
@@ -394,7 +446,8 @@ impl Table {
         } else {
             inside.clone()
         };
-        Self { inside, outside }
+        let affinity = info.affinity_seconds.map(|secs| Duration::secs(u64::from(secs)));
+        Self { inside, outside, affinity }
     }
 }
 
@@ -430,24 +483,22 @@ fn all_seen(set: &EndpointSet, here: Option<(NodeId, Option<Symbol>)>) -> Vec<Se
     set.endpoints.iter().enumerate().map(seen).collect()
 }
 
+fn seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
+}
+
 /// What a proxy keeps of a Service: of all its ports the same. `None`: it passes it over.
-///
-/// Differs: without a DNS of their own headless Services are called as if they had a virtual IP.
 fn port_of(spec: &ServiceSpec) -> Option<PortInfo> {
     let is_outside = matches!(spec.kind, ServiceKind::NodePort | ServiceKind::LoadBalancer);
-    let kind = match spec.kind {
-        ServiceKind::Headless => ServiceKind::ClusterIp,
-        kind => kind,
-    };
     let key = PortKey { name: spec.name.name, protocol: Protocol::Tcp };
     let seen = ServiceSeen {
-        kind,
-        cluster_ip: Some(Ipv4Addr::UNSPECIFIED),
+        kind: spec.kind,
+        cluster_ip: (spec.kind != ServiceKind::Headless).then_some(Ipv4Addr::UNSPECIFIED),
         ports: vec![PortSeen { key, port: 0, node_port: u16::from(is_outside) }],
         balancers: Vec::new(),
         external_ips: Vec::new(),
         source_ranges: Vec::new(),
-        affinity_seconds: None,
+        affinity_seconds: spec.affinity.map(seconds),
         internal_local: spec.internal_local,
         external_local: spec.external_local,
         health_check_port: 0,
@@ -521,7 +572,7 @@ mod tests {
 
         fn way(&mut self, node: u32, side: Side, ms: u64) -> Way {
             let Self { cluster, view } = self;
-            view.way(cluster, (NodeId::new(node), side), SERVICE, at_ms(ms)).clone()
+            view.way(cluster, (NodeId::new(node), side), SERVICE, at_ms(ms)).0.clone()
         }
 
         /// The number of the version that a node has.
@@ -529,7 +580,7 @@ mod tests {
             match self.way(0, Side::Inside, ms) {
                 Way::To(pods) => pods.len(),
                 Way::Reject => 0,
-                Way::Drop => panic!("no policy is Local"),
+                Way::Drop | Way::ByName => panic!("no policy is Local"),
             }
         }
     }

@@ -123,6 +123,7 @@ fn service(name: &str, names: &mut Interner) -> ServiceSpec {
         labels: Labels::default(),
         distribution: None,
         topology_auto: false,
+        affinity: None,
     }
 }
 

@@ -35,9 +35,11 @@ enum Group {
 impl Group {
     const fn of(cause: Cause) -> Option<Self> {
         match cause {
-            Cause::StaleProxy | Cause::CutByStop | Cause::CutWaiting | Cause::ConnectionClosed => {
-                Some(Self::Stop)
-            }
+            Cause::StaleProxy
+            | Cause::StaleDns
+            | Cause::CutByStop
+            | Cause::CutWaiting
+            | Cause::ConnectionClosed => Some(Self::Stop),
             Cause::NotYetServing => Some(Self::NotYetServing),
             Cause::NoReadyPod => Some(Self::NoReadyPod),
             Cause::BacklogFull | Cause::WaitedTooLong => Some(Self::Overload),
@@ -51,6 +53,8 @@ impl Group {
             | Cause::IdleClosed
             | Cause::CallerFull
             | Cause::Incompatible
+            | Cause::StaleBalancer
+            | Cause::NotOnNode
             | Cause::None => None,
         }
     }

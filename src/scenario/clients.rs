@@ -8,16 +8,16 @@ use serde::{Deserialize, Deserializer};
 
 use crate::base::{Bytes, Duration, Ratio};
 use crate::model::{
-    BackOff, Budget, Cache, Client, ConnectionKind, Connections, Discipline, Ejection, Fades,
-    FateSet, NO_LIMIT, Order, Release, Retries, Serve, WarmUp,
+    BackOff, Budget, Cache, Client, ConnectionKind, Connections, Discipline, DnsCache, Ejection,
+    Fades, FateSet, NO_LIMIT, Order, Release, Retries, Serve, WarmUp,
 };
 use crate::record::Fate;
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::file::{
-    BackOffFile, BudgetFile, ConnectionsFile, ConnectionsKind, ConnectionsTable, DownstreamFile,
-    EjectionFile, OrderOfCalls, ReleaseFile, RetriesFile, ServeFile, SharingFile, TrafficFile,
-    WarmUpFile,
+    BackOffFile, BudgetFile, ConnectionsFile, ConnectionsKind, ConnectionsTable, DnsCacheFile,
+    DownstreamFile, EjectionFile, OrderOfCalls, ReleaseFile, RetriesFile, ServeFile, SharingFile,
+    TrafficFile, WarmUpFile,
 };
 use super::units::{Share, Span};
 
@@ -42,6 +42,7 @@ pub(super) struct Keys<'f> {
     hedge: Option<&'f Spanned<Span>>,
     ejection: Option<&'f Spanned<EjectionFile>>,
     calls_max: Option<&'f Spanned<u32>>,
+    dns_cache: Option<&'f Spanned<DnsCacheFile>>,
 }
 
 macro_rules! keys_of {
@@ -57,6 +58,7 @@ macro_rules! keys_of {
                     hedge: file.hedge.as_ref(),
                     ejection: file.ejection.as_ref(),
                     calls_max: file.calls_max.as_ref(),
+                    dns_cache: file.dns_cache.as_ref(),
                 }
             }
         }
@@ -99,6 +101,11 @@ pub(super) fn client(keys: &Keys<'_>, found: &mut Diagnostics) -> Client {
         hedge: keys.hedge.map(|span| span.value.0),
         ejection: keys.ejection.map(|file| ejection(&file.value, found)),
         calls_max: keys.calls_max.map_or(u32::MAX, |most| most.value),
+        dns_cache: match keys.dns_cache.map(|keeps| keeps.value) {
+            Some(DnsCacheFile::Ttl) => DnsCache::Ttl,
+            Some(DnsCacheFile::Span(span)) => DnsCache::For(span),
+            None => DnsCache::For(Duration::ZERO),
+        },
     }
 }
 

@@ -80,6 +80,40 @@ pub struct ClusterFile {
     pub scheduler: Option<SchedulerFile>,
     /// How kube-controller-manager watches over nodes.
     pub node_monitor: Option<NodeMonitorFile>,
+    /// What the cluster's DNS does: it answers for headless Services.
+    pub dns: Option<DnsFile>,
+    /// The load balancer in front of Services of the type LoadBalancer, as callers from outside
+    /// meet it. Without it calls come in through any node that is ready, and where
+    /// `externalTrafficPolicy` is Local through those with pods, which it knows at once.
+    pub load_balancer: Option<Spanned<BalancerFile>>,
+}
+
+/// What the cluster's DNS does; what is left out is as kubeadm sets it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct DnsFile {
+    /// For how long an answer may be kept: `ttl`, else 30s.
+    pub ttl: Option<Spanned<Span>>,
+    /// For how long the server keeps an answer: `cache`, else 30s.
+    pub cache: Option<Spanned<Span>>,
+    /// For how long the server keeps the answer that there is no such name; 5s if absent.
+    pub negative: Option<Spanned<Span>>,
+}
+
+/// A load balancer outside the cluster that knows nodes by its own health checks.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct BalancerFile {
+    /// From one check of a node to the next; 30s if absent.
+    pub interval: Option<Spanned<Span>>,
+    /// After so many failed checks in a row a node gets no new connections; 3 if absent.
+    pub unhealthy: Option<Spanned<u32>>,
+    /// After so many good checks in a row it gets them again; 3 if absent.
+    pub healthy: Option<Spanned<u32>>,
+    /// How long a node that has left the cluster still gets new connections; not at all if absent.
+    pub deregister: Option<Law>,
 }
 
 /// How kube-controller-manager watches over nodes; what is left out is its default.

@@ -146,6 +146,9 @@ pub struct DownstreamFile {
     pub ejection: Option<Spanned<EjectionFile>>,
     /// Calls under way at once at most: more fail at once (a circuit breaker).
     pub calls_max: Option<Spanned<u32>>,
+    /// To a headless Service: how long the client keeps an answer of DNS, whatever its TTL says;
+    /// `ttl`: for as long as that says. It asks for each new connection if absent.
+    pub dns_cache: Option<Spanned<DnsCacheFile>>,
 }
 
 /// A source of calls: exactly one of rate, steps, daily, series, bursts, recorded and users.
@@ -189,12 +192,51 @@ pub struct TrafficFile {
     pub ejection: Option<Spanned<EjectionFile>>,
     /// Calls under way at once at most: more fail at once (a circuit breaker).
     pub calls_max: Option<Spanned<u32>>,
+    /// To a headless Service: how long the client keeps an answer of DNS, whatever its TTL says;
+    /// `ttl`: for as long as that says. It asks for each new connection if absent.
+    pub dns_cache: Option<Spanned<DnsCacheFile>>,
     /// Which calls a server takes first whose `order` is `priority`: the greatest; 0 if absent.
     pub priority: Option<u8>,
     /// How long its calls are in service, in place of what the server says.
     pub hold: Option<Law>,
     /// The version of the protocol that it speaks.
     pub speaks: Option<String>,
+    /// How many addresses the calls come from: with `sessionAffinity: ClientIP` each node sends
+    /// those of one address to one pod. Each call comes from another one if absent.
+    pub clients: Option<Spanned<u32>>,
+}
+
+/// How long a client keeps an answer of DNS: a span, or `ttl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnsCacheFile {
+    /// For as long as the answer says.
+    Ttl,
+    /// For so long.
+    Span(crate::base::Duration),
+}
+
+impl<'de> Deserialize<'de> for DnsCacheFile {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.trim() == "ttl" {
+            return Ok(Self::Ttl);
+        }
+        super::units::span(text.trim()).map(Self::Span).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for DnsCacheFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DnsCache".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "a span of time with its unit, or ttl",
+            "examples": ["30s", "ttl"],
+        })
+    }
 }
 
 /// A rate that jumps between two values.

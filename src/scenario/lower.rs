@@ -15,8 +15,8 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, latencies, loads, node_monitor, nodes, objects, run, scheduler,
-    timeline, workloads,
+    checks, clients, cloud, latencies, loads, network, node_monitor, nodes, objects, run,
+    scheduler, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -104,6 +104,8 @@ pub(super) fn lower(
         node_order: run::node_order(cluster.node_order),
         default_toleration: Some(crate::base::Duration::secs(300)),
         node_monitor: monitor,
+        dns: network::dns(cluster.dns.as_ref(), &mut input.found),
+        balancer: network::balancer(cluster.load_balancer.as_ref(), &mut input.found),
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,
         stateful_sets: objects.stateful_sets,
@@ -265,7 +267,8 @@ fn lower_traffic(
     let mut all: Vec<TrafficSpec> = Vec::new();
     let mut seen: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
     for entry in &file.traffic {
-        let TrafficFile { name, to, port, priority, hold, speaks, .. } = &entry.value;
+        let TrafficFile { name, to, port, priority, hold, speaks, clients: addresses, .. } =
+            &entry.value;
         let load = loads::lower(&entry.value, entry.span, input);
         let to = behaviors::service(to, known, names, &mut input.found);
         let symbol = names.intern(&name.value);
@@ -276,6 +279,9 @@ fn lower_traffic(
         }
         let client = clients::client(&(&entry.value).into(), &mut input.found);
         let speaks = speaks.as_ref().map(|version| names.intern(version));
+        if let Some(none) = addresses.as_ref().filter(|count| count.value == 0) {
+            input.found.error(none.span, "calls come from one address at least");
+        }
         let (Some(load), Some(to)) = (load, to) else { continue };
         all.push(TrafficSpec {
             name: symbol,
@@ -286,6 +292,7 @@ fn lower_traffic(
             priority: priority.unwrap_or(0),
             hold: hold.as_ref().map(|law| law.0.clone()),
             speaks,
+            clients: addresses.as_ref().map(|count| count.value),
         });
     }
     all.sort_by(|a, b| names.resolve(a.name).cmp(names.resolve(b.name)));

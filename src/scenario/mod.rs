@@ -25,6 +25,7 @@ mod latencies;
 mod law;
 mod loads;
 mod lower;
+mod network;
 mod node_monitor;
 mod nodes;
 mod objects;

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Duration, Interner, Ratio};
-use crate::model::{Behavior, Exit, Latencies, NodeMonitor, NodeSpec, Release, Template};
+use crate::model::{
+    BalancerSpec, Behavior, Exit, Latencies, NodeMonitor, NodeSpec, Release, Template,
+};
 use crate::tree::json_to_yaml;
 
 use super::{Loaded, show_calls, show_cloud, show_scheduler};
@@ -25,6 +27,7 @@ pub fn show(loaded: &Loaded) -> String {
             "priority": t.priority,
             "hold": t.hold.as_ref().map(show_law),
             "speaks": t.speaks.map(|version| names.resolve(version)),
+            "clients": t.clients,
         })
     });
     let timeline = model.timeline.iter().map(|e| json!({ "at": e.at.to_string(), "do": e.text }));
@@ -35,6 +38,12 @@ pub fn show(loaded: &Loaded) -> String {
         "cloud": show_cloud::show(&model.cloud, names),
         "latencies": show_latencies(&model.latencies),
         "nodeMonitor": show_monitor(&model.node_monitor),
+        "dns": {
+            "ttl": model.dns.ttl.go_text(),
+            "cache": model.dns.cache.go_text(),
+            "negative": model.dns.negative.go_text(),
+        },
+        "loadBalancer": model.balancer.as_ref().map(show_balancer),
         "scheduler": show_scheduler::show(&model.scheduler, names),
         "behaviors": behaviors,
         "traffic": traffic.collect::<Vec<_>>(),
@@ -55,6 +64,15 @@ pub fn show(loaded: &Loaded) -> String {
         text.push_str(&json_to_yaml(tree));
     }
     text
+}
+
+fn show_balancer(balancer: &BalancerSpec) -> Value {
+    json!({
+        "interval": balancer.interval.go_text(),
+        "unhealthy": balancer.unhealthy,
+        "healthy": balancer.healthy,
+        "deregister": show_law(&balancer.deregister),
+    })
 }
 
 pub(super) fn show_node(node: &NodeSpec, names: &Interner) -> Value {

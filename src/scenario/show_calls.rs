@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::base::{Duration, Interner};
 use crate::model::{
-    BackOff, Budget, Callee, Client, ConnectionKind, Downstream, Fades, Load, NO_LIMIT, Rate,
-    Release, Serve,
+    BackOff, Budget, Callee, Client, ConnectionKind, DnsCache, Downstream, Fades, Load, NO_LIMIT,
+    Rate, Release, Serve,
 };
 use crate::record::Fate;
 
@@ -76,7 +76,12 @@ pub(super) fn client(client: &Client) -> Value {
         Budget::Share { share, min } => format!("{share} of the calls under way, or {min}"),
         Budget::Tokens { max, ratio } => format!("{max} tokens, {ratio} back for each success"),
     };
+    let dns = match client.dns_cache {
+        DnsCache::Ttl => "ttl".to_owned(),
+        DnsCache::For(span) => span.go_text(),
+    };
     json!({
+        "dnsCache": dns,
         "connections": {
             "kind": kind,
             "idleMax": limit(connections.idle_max),

@@ -4,7 +4,7 @@ use crate::base::dist::mix;
 use crate::base::{Duration, SimTime};
 use crate::cluster::{Cluster, Serving};
 use crate::event::{CallRef, TrafficEvent};
-use crate::model::{NO_LIMIT, NodeId, PodRef};
+use crate::model::{NO_LIMIT, NodeId, PodRef, ServiceKind};
 use crate::network::rules::one_of;
 use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
@@ -238,8 +238,10 @@ impl Traffic {
         }
         let is_leaving = pod.is_none_or(|pod| pod.deletion.is_some() || pod.is_terminal());
         let is_draining = row.is_some_and(|row| row.state == Serving::Draining);
+        let row_of = cluster.service(call.service);
+        let by_name = row_of.is_some_and(|row| row.spec.kind == ServiceKind::Headless);
         let cause = if is_leaving || is_draining {
-            Cause::StaleProxy
+            if by_name { Cause::StaleDns } else { Cause::StaleProxy }
         } else if row.is_some_and(|row| row.has_served) {
             Cause::ProcessDown
         } else {

@@ -136,6 +136,8 @@ pub(super) enum Purpose {
 }
 
 const CHILD: u64 = 16;
+/// Apart from all purposes and attempts.
+const ADDRESS: u64 = 1 << 63;
 
 impl Call {
     /// A call that starts, before it has found its server.
@@ -209,6 +211,11 @@ impl Call {
     /// A number between 0 and 1 of this attempt for one purpose.
     pub(super) const fn chance(&self, purpose: Purpose) -> f64 {
         open01_of(self.word(purpose))
+    }
+
+    /// A random word of all attempts together, for the address that the call comes from.
+    pub(super) const fn address(&self) -> u64 {
+        mix(self.luck ^ ADDRESS)
     }
 
     /// The luck of the downstream call that is next.

@@ -4,6 +4,7 @@
 
 use crate::base::{Duration, SimTime, Symbol, cast};
 use crate::model::{Budget, Client, ConnectionKind, Ejection, NO_LIMIT, NodeId, PodRef, Retries};
+use crate::network::dns::Answer;
 use crate::record::Fate;
 use crate::sim::LaneId;
 
@@ -47,6 +48,8 @@ struct Place {
     tokens: Option<f64>,
     /// Servers that have failed, with how often in a row and how often they were left alone.
     failing: Vec<Failing>,
+    /// What DNS has said, until when it is kept.
+    answer: Option<Answer>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,8 +101,14 @@ impl ClientState {
             row.idle.clear();
             row.shared.clear();
             row.failing.clear();
+            row.answer = None;
             (row.active, row.again, row.tokens) = (0, 0, None);
         }
+    }
+
+    /// What DNS has said to the client in a place.
+    pub(super) fn answer(&mut self, place: u32) -> &mut Option<Answer> {
+        &mut self.place(place).answer
     }
 
     /// Whether connections are kept for one call after another.

@@ -30,8 +30,9 @@
 //! warm-up and caches (rules N423, N424); what they call meanwhile, one after another or at once
 //! (`graph`, rule N427).
 //!
-//! Differs: hops by distance only if the scenario says so (N188), no session affinity (N161), a load
-//! balancer in front of `externalTrafficPolicy: Local` knows at once where the endpoints are (N162);
+//! Differs: hops by distance only if the scenario says so (N188); a load balancer in front of
+//! `externalTrafficPolicy: Local` knows at once where the endpoints are unless the scenario has one
+//! (N162); all clients of a source share one answer of DNS;
 //! what is told ahead of time is certain: the hedge of a call whose answer is on the wire does not
 //! start; calls that share a connection do not wait while it is being set up; the calls of one
 //! container share its CPU, containers do not take it from each other.
@@ -49,10 +50,12 @@ mod shared;
 mod sources;
 mod stops;
 
-use crate::base::{Duration, IdVec, SimTime, Slots};
+use crate::base::{Duration, IdVec, LookupMap, SimTime, Slots};
 use crate::cluster::{Change, Cluster, Component, NodeChange, Plan, Serving, TrafficRole, Write};
 use crate::event::{CallId, Event, TrafficEvent};
-use crate::model::{Model, NodeId, PodRef, SourceId};
+use crate::model::{Model, NodeId, PodRef, ServiceId, SourceId};
+use crate::network::balancer::Balancer;
+use crate::network::dns::Names;
 use crate::network::view::Proxies;
 use crate::sim::{Ctx, Streams};
 
@@ -76,6 +79,11 @@ pub struct Traffic {
     entries_are_stale: bool,
     hops: Hops,
     links: inside::Links,
+    names: Names,
+    /// Load balancers by the Services before which they stand.
+    balancers: IdVec<ServiceId, Option<Box<Balancer>>>,
+    /// To which pod a node sends the calls of an address, and when it did last.
+    sticky: LookupMap<(ServiceId, NodeId, u64), (PodRef, SimTime)>,
     horizon: SimTime,
 }
 
@@ -98,6 +106,9 @@ impl Traffic {
             entries_are_stale: true,
             hops: Hops::new(&model.latencies),
             links: inside::Links::new(&model.latencies),
+            names: Names::new(model.dns),
+            balancers: IdVec::new(),
+            sticky: LookupMap::new(),
             horizon: model.run.until.unwrap_or(SimTime::MAX),
         }
     }
@@ -141,6 +152,7 @@ impl Component<TrafficEvent> for Traffic {
         for id in self.sources.ids() {
             self.sources[id].start(id, cluster, ctx);
         }
+        self.begin_balancers(cluster, ctx);
         for (id, _) in cluster.pods().iter() {
             let pod = cluster.pods().refer(id);
             if cluster.serving(pod) != Serving::Absent {
@@ -155,6 +167,7 @@ impl Component<TrafficEvent> for Traffic {
             Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
             Change::Node { node, what } => {
                 self.entries_are_stale = true;
+                self.balancers_hear(*node, *what, cluster, ctx.now());
                 match what {
                     NodeChange::Down => self.node_dies(*node, ctx),
                     NodeChange::Up => drop(self.servers.set_up(*node, true)),

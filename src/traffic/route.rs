@@ -1,16 +1,21 @@
 //! The way of a call: through which node it comes in, which pod the proxy there chooses, and how
 //! long the wire takes.
 
-use crate::base::{Distribution, Duration, SimTime};
-use crate::cluster::Cluster;
+use std::sync::Arc;
+
+use crate::base::dist::mix;
+use crate::base::{Distribution, Duration, SimTime, cast};
+use crate::cluster::{Cluster, NodeChange};
 use crate::event::Event;
-use crate::model::{Latencies, NodeId, PodRef, ServiceKind};
+use crate::model::{DnsCache, Latencies, NodeId, PodRef, ServiceId, ServiceKind};
+use crate::network::balancer::Balancer;
 use crate::network::rules::one_of;
 use crate::network::view::{Side, Way};
 use crate::record::{Cause, Fate};
 use crate::sim::{Ctx, LaneId};
 
 use super::ends::End;
+use super::sources::Source;
 use super::{Call, Caller, Purpose, Traffic};
 
 /// One way from caller to server, by how far they are from each other.
@@ -134,12 +139,167 @@ impl Traffic {
             Caller::Source(..) => Side::Outside,
             Caller::Call(_) => Side::Inside,
         };
-        let cause = Cause::NoReadyPod;
-        match self.proxies.way(cluster, (node, side), call.service, now) {
-            Way::To(pods) => Ok((pods[one_of(word, pods.len())], pods.len())),
-            Way::Reject => Err(End { fate: Fate::NoEndpoint, cause, at: now }),
-            Way::Drop => Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) }),
+        let (way, affinity) = self.proxies.way(cluster, (node, side), call.service, now);
+        match way {
+            Way::To(pods) if affinity.is_none() => Ok((pods[one_of(word, pods.len())], pods.len())),
+            Way::To(pods) => {
+                let pods = Arc::clone(pods);
+                Ok((self.stay(call, node, (&pods, affinity), word, now), pods.len()))
+            }
+            Way::ByName => self.resolve(call, word, cluster, now),
+            Way::Reject => Err(End { fate: Fate::NoEndpoint, cause: Cause::NoReadyPod, at: now }),
+            Way::Drop => {
+                let cause = self.why_dropped(call, side, cluster);
+                Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) })
+            }
         }
+    }
+
+    /// Why a node has no answer: its rules lead nowhere.
+    #[cold]
+    fn why_dropped(&self, call: &Call, side: Side, cluster: &Cluster) -> Cause {
+        let spec = cluster.service(call.service).map(|row| &row.spec);
+        let is_local = spec.is_some_and(|spec| match side {
+            Side::Outside if is_outside(spec.kind) => spec.external_local,
+            Side::Outside | Side::Inside => spec.internal_local,
+        });
+        let is_balanced = side == Side::Outside && self.balancer(call.service).is_some();
+        match (is_local, is_balanced) {
+            (true, true) => Cause::StaleBalancer,
+            (true, false) => Cause::NotOnNode,
+            (false, _) => Cause::NoReadyPod,
+        }
+    }
+
+    /// The pod with which an address stays on a node; another one if that is not used any more, or
+    /// the address was away for too long.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/proxy/iptables/proxier.go (`recent`), by node (rule N161).
+    fn stay(
+        &mut self,
+        call: &Call,
+        node: NodeId,
+        (pods, affinity): (&[PodRef], Option<Duration>),
+        word: u32,
+        now: SimTime,
+    ) -> PodRef {
+        let any = pods[one_of(word, pods.len())];
+        let address = match call.caller {
+            Caller::Source(source, _) => self.sources[source].addresses().map(|count| {
+                let number = one_of(high(call.address()), cast::usize_of(count));
+                u64::from(source.number()) << 32 | cast::u64_of(number)
+            }),
+            Caller::Call(parent) => self.calls.get(parent).map(|call| {
+                1 << 63 | u64::from(call.server.life) << 32 | u64::from(call.server.id.number())
+            }),
+        };
+        let (Some(address), Some(span)) = (address, affinity) else { return any };
+        let key = (call.service, node, address);
+        let known = self.sticky.get(&key).copied();
+        let stays =
+            known.filter(|(pod, used)| now.saturating_since(*used) <= span && pods.contains(pod));
+        let pod = stays.map_or(any, |(pod, _)| pod);
+        self.sticky.insert(key, (pod, now));
+        pod
+    }
+
+    /// One of the pods that DNS gives, as the client or the server may have kept it (rule N182).
+    fn resolve(
+        &mut self,
+        call: &Call,
+        word: u32,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> Result<(PodRef, usize), End> {
+        let Self { clients, names, proxies, .. } = self;
+        let client = &mut clients[usize::from(call.client)];
+        let cache = client.spec.dns_cache;
+        let kept = client.answer(call.place);
+        if kept.as_ref().is_none_or(|answer| now >= answer.until) {
+            let mut answer = names.answer(proxies, cluster, call.service, now);
+            if let DnsCache::For(span) = cache {
+                let until = now.saturating_add(span);
+                // Nobody keeps for longer than it is good that there is nothing.
+                let is_nothing = answer.pods.is_empty();
+                answer.until = if is_nothing { until.min(answer.until) } else { until };
+            }
+            *kept = Some(answer);
+        }
+        let pods = kept.as_ref().map_or(&[][..], |answer| &answer.pods);
+        if pods.is_empty() {
+            let row = cluster.service(call.service);
+            let is_ready = row.is_some_and(|row| row.endpoints.endpoints.iter().any(|e| e.ready));
+            let cause = if is_ready { Cause::StaleDns } else { Cause::NoReadyPod };
+            return Err(End { fate: Fate::NoEndpoint, cause, at: now });
+        }
+        Ok((pods[one_of(word, pods.len())], pods.len()))
+    }
+
+    /// Puts the load balancer that the scenario has before each Service of that type that is
+    /// called from outside.
+    pub(super) fn begin_balancers(&mut self, cluster: &Cluster, ctx: &Ctx<'_>) {
+        let Some(spec) = &cluster.model().balancer else { return };
+        let seed = ctx.streams.seed ^ mix(u64::from(ctx.streams.replication));
+        for service in self.sources.iter().filter_map(Source::service) {
+            let row = cluster.service(service);
+            if row.is_some_and(|row| row.spec.kind == ServiceKind::LoadBalancer) {
+                let balancer = Balancer::new(spec.clone(), service, cluster, seed);
+                *self.balancers.grow_to(service) = Some(Box::new(balancer));
+            }
+        }
+    }
+
+    fn balancer(&self, service: ServiceId) -> Option<&Balancer> {
+        self.balancers.get(service).and_then(Option::as_deref)
+    }
+
+    /// Load balancers check as before up to a change of a node.
+    pub(super) fn balancers_hear(
+        &mut self,
+        node: NodeId,
+        what: NodeChange,
+        cluster: &Cluster,
+        now: SimTime,
+    ) {
+        for balancer in self.balancers.iter_mut().flatten() {
+            balancer.settle(&mut self.proxies, cluster, now);
+            match what {
+                NodeChange::Down => balancer.set_up(node, false),
+                NodeChange::Up => balancer.set_up(node, true),
+                NodeChange::Added => balancer.join(node, true, now),
+                NodeChange::Removed => balancer.leave(node, now),
+                NodeChange::Cordoned
+                | NodeChange::Uncordoned
+                | NodeChange::Taints
+                | NodeChange::Labels
+                | NodeChange::Offer
+                | NodeChange::Ready => {}
+            }
+        }
+    }
+
+    /// The node through which a call from outside comes in.
+    #[inline]
+    fn entry_of(
+        &mut self,
+        call: &Call,
+        word: u32,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> Result<NodeId, Cause> {
+        if let Some(balancer) = self.balancers.get_mut(call.service).and_then(Option::as_mut) {
+            let node = balancer.entry(&mut self.proxies, cluster, word, now);
+            let is_up = |node: &NodeId| cluster.nodes()[*node].is_up;
+            return node.filter(is_up).ok_or(Cause::StaleBalancer);
+        }
+        if is_balanced(call, cluster) {
+            let places = self.proxies.places(cluster, call.service);
+            if let Some(node) = places.get(one_of(word, places.len())) {
+                return Ok(*node);
+            }
+        }
+        let entries = self.entries(cluster);
+        entries.get(one_of(word, entries.len())).copied().ok_or(Cause::NodeDown)
     }
 
     /// The node whose proxy chooses: of a call from outside one of those that are ready and up,
@@ -154,20 +314,11 @@ impl Traffic {
     ) -> Result<NodeId, End> {
         match call.caller {
             Caller::Source(source, _) => {
-                let balanced = is_balanced(call, cluster).then(|| {
-                    let places = self.proxies.places(cluster, call.service);
-                    places.get(one_of(word, places.len())).copied()
-                });
-                let balanced = balanced.flatten();
-                let entries = self.entries(cluster);
-                let any = (!entries.is_empty()).then(|| entries[one_of(word, entries.len())]);
-                let Some(node) = balanced.or(any) else {
-                    return Err(End {
-                        fate: Fate::TimedOut,
-                        cause: Cause::NodeDown,
-                        at: call.deadline.max(now),
-                    });
-                };
+                let node = self.entry_of(call, word, cluster, now).map_err(|cause| End {
+                    fate: Fate::TimedOut,
+                    cause,
+                    at: call.deadline.max(now),
+                })?;
                 call.caller = Caller::Source(source, node);
                 Ok(node)
             }
@@ -184,8 +335,12 @@ impl Traffic {
 #[inline]
 fn is_balanced(call: &Call, cluster: &Cluster) -> bool {
     let spec = cluster.service(call.service).map(|row| &row.spec);
-    let is_outside = |kind| matches!(kind, ServiceKind::NodePort | ServiceKind::LoadBalancer);
     spec.is_some_and(|spec| spec.external_local && is_outside(spec.kind))
+}
+
+/// Whether calls from outside come by a node's port or a load balancer.
+const fn is_outside(kind: ServiceKind) -> bool {
+    matches!(kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
 }
 
 /// The two halves of a random word.

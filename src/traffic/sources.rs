@@ -136,6 +136,16 @@ impl Source {
         calls.get(*place - 1).copied()
     }
 
+    /// Which Service it calls.
+    pub(super) const fn service(&self) -> Option<ServiceId> {
+        self.service
+    }
+
+    /// How many addresses its calls come from, if calls share them.
+    pub(super) const fn addresses(&self) -> Option<u32> {
+        self.spec.clients
+    }
+
     /// How long a user thinks after a call; `None`: its calls are not those of users.
     #[inline]
     pub(super) fn thinks(&self, call: &Call) -> Option<Duration> {

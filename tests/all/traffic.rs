@@ -313,7 +313,7 @@ fn a_local_policy_keeps_calls_on_the_node() {
     assert!(outer.into_iter().all(|call| (call.fate != Fate::Ok) == (call.pod == far)));
     let dropped = |call: &&CallRecord| call.fate == Fate::TimedOut;
     let inner = calls.iter().filter(|call| call.service == back && call.source.is_none());
-    assert!(inner.filter(dropped).all(|call| call.cause == Cause::NoReadyPod));
+    assert!(inner.filter(dropped).all(|call| call.cause == Cause::NotOnNode));
     let straight = calls.iter().filter(|call| call.service == back && call.source.is_some());
     assert!(straight.clone().count() > 100);
     assert!(straight.into_iter().all(|call| call.fate == Fate::Ok));

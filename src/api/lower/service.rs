@@ -6,8 +6,11 @@ use super::super::node_selector::lower_labels;
 use super::super::read::{entries, items, port, text};
 use super::container::protocol;
 use super::object_name;
-use crate::base::Interner;
+use crate::base::{Duration, Interner};
 use crate::model::{ServiceKind, ServicePort, ServiceSpec, TargetPort, TrafficDistribution};
+
+/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`.
+const AFFINITY_SECONDS: u64 = 10_800;
 
 /// Lowers a Service.
 pub fn lower_service(object: &Value, names: &mut Interner) -> ServiceSpec {
@@ -28,6 +31,7 @@ pub fn lower_service(object: &Value, names: &mut Interner) -> ServiceSpec {
         publish_not_ready: spec["publishNotReadyAddresses"] == true,
         internal_local: spec["internalTrafficPolicy"] == "Local",
         external_local: spec["externalTrafficPolicy"] == "Local",
+        affinity: affinity(spec),
         labels: lower_labels(&object["metadata"]["labels"], names),
         distribution: match text(&spec["trafficDistribution"]) {
             "PreferClose" | "PreferSameZone" => Some(TrafficDistribution::PreferSameZone),
@@ -36,6 +40,13 @@ pub fn lower_service(object: &Value, names: &mut Interner) -> ServiceSpec {
         },
         topology_auto: has_topology_hints(&object["metadata"]["annotations"]),
     }
+}
+
+/// For how long a client stays with its pod (rule N161).
+fn affinity(spec: &Value) -> Option<Duration> {
+    let seconds = &spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"];
+    let seconds = seconds.as_u64().unwrap_or(AFFINITY_SECONDS);
+    (spec["sessionAffinity"] == "ClientIP").then(|| Duration::secs(seconds))
 }
 
 fn lower_port(declared: &Value, names: &mut Interner) -> Option<ServicePort> {

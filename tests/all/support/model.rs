@@ -111,6 +111,7 @@ impl ModelBuilder {
             labels: Labels::default(),
             distribution: None,
             topology_auto: false,
+            affinity: None,
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) latencies: Latencies,
     pub(crate) names: Interner,
     pub(crate) seed: u64,
+    /// What else the model has.
+    pub(crate) shape: fn(&mut Model),
 }
 
 /// How a server serves: hold, concurrency, no bound on its backlog, no CPU, no errors.
@@ -69,6 +71,7 @@ impl Setup {
             latencies: Latencies::ideal(),
             names: Interner::new(),
             seed,
+            shape: |_| {},
         }
     }
 
@@ -109,7 +112,7 @@ impl Setup {
             }
         }
         let standard = behavior(serve(Distribution::Constant(0.0), 1));
-        Arc::new(Model {
+        let mut model = Model {
             nodes: nodes.into_iter().map(|name| node(name, self.cores)).collect(),
             node_order: NodeOrder::Given,
             pods,
@@ -119,7 +122,9 @@ impl Setup {
             latencies: self.latencies,
             run: RunSettings { seed: self.seed, ..RunSettings::default() },
             ..Model::empty("servers", self.names)
-        })
+        };
+        (self.shape)(&mut model);
+        Arc::new(model)
     }
 }
 
@@ -140,6 +145,7 @@ fn service(name: ObjectName, selector: Labels, is_local: bool) -> ServiceSpec {
         labels: Labels::default(),
         distribution: None,
         topology_auto: false,
+        affinity: None,
     }
 }
 

@@ -1,0 +1,46 @@
+//! What stands between callers and Services besides the proxies: names, load balancers.
+
+use crate::base::{Distribution, Duration};
+
+/// The names of the cluster: what its DNS does (rule N182).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// For how long an answer may be kept (the TTL of its records).
+    pub ttl: Duration,
+    /// For how long the server itself keeps an answer.
+    pub cache: Duration,
+    /// For how long the server keeps the answer that there is nothing.
+    pub negative: Duration,
+}
+
+impl Dns {
+    /// kubeadm's: `ttl 30`, `cache 30` (rule N182), and the plugin's least time for a denial.
+    pub const DEFAULT: Self =
+        Self { ttl: Duration::secs(30), cache: Duration::secs(30), negative: Duration::secs(5) };
+}
+
+/// The load balancer in front of Services of that type (rules N162, N190 to N192).
+#[derive(Clone, Debug, PartialEq)]
+pub struct BalancerSpec {
+    /// From one health check of a node to the next.
+    pub interval: Duration,
+    /// After so many failed ones in a row a node gets no new connections.
+    pub unhealthy: u32,
+    /// After so many good ones in a row it gets them again.
+    pub healthy: u32,
+    /// How long a node that has left still gets new connections, in seconds.
+    pub deregister: Distribution,
+}
+
+impl BalancerSpec {
+    /// 3 checks of 30 s each way (rule N190, a network load balancer of one cloud).
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self {
+            interval: Duration::secs(30),
+            unhealthy: 3,
+            healthy: 3,
+            deregister: Distribution::Constant(0.0),
+        }
+    }
+}

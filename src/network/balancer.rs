@@ -1,0 +1,171 @@
+//! A load balancer outside the cluster: it knows nodes, not pods, and knows them by its checks.
+//!
+//! ```text
+//!  joined ──healthy checks in a row──► in use ◄──┐
+//!                                        │ unhealthy ones in a row, then healthy ones
+//!                                        └──────►out of use        left ──deregister──► gone
+//! ```
+//!
+//! A check asks the node's kube-proxy: under `externalTrafficPolicy: Local` the Service's
+//! `healthCheckNodePort`, which says whether a ready pod is on the node *as the proxy has applied
+//! it*, else the proxy's own health. Where no node is healthy all are used.
+//!
+//! Checks are worked out when somebody calls: without calls they cost nothing.
+//!
+//! Differs: a connection that is kept through a node out of use is not used again; of the taints
+//! and labels that take a node out of the set only its end is looked at (rule N166).
+//!
+//! Source: kubernetes v1.36.3 pkg/proxy/healthcheck (rules N162, N163, N190 to N192).
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::base::dist::{mix, open01_of};
+use crate::base::{Duration, IdVec, SimTime};
+use crate::cluster::Cluster;
+use crate::model::{BalancerSpec, NodeId, ServiceId};
+
+use super::health::{Answer, Stay, proxy_answer, service_answer};
+use super::rules::one_of;
+use super::view::Proxies;
+
+/// The load balancer of a Service.
+#[derive(Debug)]
+pub struct Balancer {
+    spec: BalancerSpec,
+    service: ServiceId,
+    seed: u64,
+    targets: IdVec<NodeId, Option<Target>>,
+    /// When the next check of each node is.
+    due: BinaryHeap<Reverse<(SimTime, NodeId)>>,
+    /// The nodes that get new connections.
+    used: Vec<NodeId>,
+    is_stale: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    /// Its machine is up.
+    is_up: bool,
+    is_healthy: bool,
+    /// Checks in a row that said otherwise.
+    against: u32,
+    /// When it is forgotten.
+    gone: SimTime,
+}
+
+impl Balancer {
+    /// In front of a Service, at the start of a run: all nodes have long been its own.
+    #[must_use]
+    pub fn new(spec: BalancerSpec, service: ServiceId, cluster: &Cluster, seed: u64) -> Self {
+        let mut balancer = Self {
+            spec,
+            service,
+            seed: mix(seed ^ mix(u64::from(service.number()))),
+            targets: IdVec::new(),
+            due: BinaryHeap::new(),
+            used: Vec::new(),
+            is_stale: true,
+        };
+        for (node, row) in cluster.nodes().enumerate().filter(|(_, row)| !row.is_gone) {
+            balancer.join(node, row.is_up, SimTime::ZERO);
+        }
+        balancer
+    }
+
+    /// A node joins: it is checked from some instant within an interval on.
+    pub fn join(&mut self, node: NodeId, is_up: bool, now: SimTime) {
+        let target = Target { is_up, is_healthy: false, against: 0, gone: SimTime::MAX };
+        *self.targets.grow_to(node) = Some(target);
+        let phase = self.spec.interval.scale(self.chance(node, 0));
+        self.due.push(Reverse((now.saturating_add(phase), node)));
+        self.is_stale = true;
+    }
+
+    /// A node has left the cluster.
+    pub fn leave(&mut self, node: NodeId, now: SimTime) {
+        let stays = Duration::from_secs_f64(self.spec.deregister.quantile(self.chance(node, 1)));
+        if let Some(target) = self.targets.grow_to(node) {
+            target.gone = now.saturating_add(stays);
+            self.due.push(Reverse((target.gone, node)));
+        }
+    }
+
+    /// A machine goes down, or comes up.
+    pub fn set_up(&mut self, node: NodeId, is_up: bool) {
+        if let Some(target) = self.targets.grow_to(node) {
+            target.is_up = is_up;
+        }
+    }
+
+    fn chance(&self, node: NodeId, purpose: u64) -> f64 {
+        open01_of(mix(self.seed ^ mix(u64::from(node.number()) << 1 | purpose)))
+    }
+
+    /// The node that a new connection goes to; `None`: there are none.
+    pub fn entry(
+        &mut self,
+        proxies: &mut Proxies,
+        cluster: &Cluster,
+        word: u32,
+        now: SimTime,
+    ) -> Option<NodeId> {
+        self.settle(proxies, cluster, now);
+        if self.is_stale {
+            self.is_stale = false;
+            let known = || self.targets.enumerate().filter_map(|(id, row)| Some((id, (*row)?)));
+            let mut used: Vec<NodeId> =
+                known().filter(|(_, row)| row.is_healthy).map(|(id, _)| id).collect();
+            if used.is_empty() {
+                used = known().map(|(id, _)| id).collect();
+            }
+            self.used = used;
+        }
+        self.used.get(one_of(word, self.used.len())).copied()
+    }
+
+    /// Does all checks up to an instant.
+    pub fn settle(&mut self, proxies: &mut Proxies, cluster: &Cluster, now: SimTime) {
+        while let Some(Reverse((at, node))) = self.due.peek().copied().filter(|due| due.0.0 <= now)
+        {
+            self.due.pop();
+            let Some(target) = self.targets[node] else { continue };
+            if target.gone <= at {
+                self.targets[node] = None;
+                self.is_stale = true;
+                continue;
+            }
+            let is_ok = target.is_up && self.asks(node, proxies, cluster, at) == Answer::Ok;
+            self.checked(node, is_ok);
+            if target.gone == SimTime::MAX || at + self.spec.interval < target.gone {
+                self.due.push(Reverse((at.saturating_add(self.spec.interval), node)));
+            }
+        }
+    }
+
+    fn asks(&self, node: NodeId, proxies: &mut Proxies, cluster: &Cluster, now: SimTime) -> Answer {
+        let is_healthy = proxies.is_healthy(cluster, node, now);
+        let is_local = cluster.service(self.service).is_some_and(|row| row.spec.external_local);
+        if is_local {
+            let local = proxies.local_ready(cluster, node, self.service, now);
+            return service_answer(local, is_healthy);
+        }
+        let leaves = cluster.nodes()[node].is_gone;
+        proxy_answer(is_healthy, if leaves { Stay::Leaves } else { Stay::Stays })
+    }
+
+    /// A check has said so.
+    fn checked(&mut self, node: NodeId, is_ok: bool) {
+        let Some(target) = &mut self.targets[node] else { return };
+        if target.is_healthy == is_ok {
+            target.against = 0;
+            return;
+        }
+        target.against += 1;
+        let wanted = if is_ok { self.spec.healthy } else { self.spec.unhealthy };
+        if target.against >= wanted {
+            (target.is_healthy, target.against) = (is_ok, 0);
+            self.is_stale = true;
+        }
+    }
+}
