@@ -36,7 +36,7 @@ fn conformance_kubelet_start() {
 
 #[test]
 fn conformance_kubelet_probes() {
-    judge("probes", 1);
+    judge("probes", 0);
 }
 
 #[test]
@@ -56,21 +56,5 @@ fn conformance_kubelet_node() {
 
 #[test]
 fn conformance_kubelet_mixed() {
-    judge("mixed", 5);
-}
-
-#[test]
-fn k1_dump() {
-    let Ok(ids) = std::env::var("K1_CASE") else { return };
-    for id in ids.split(',') {
-        let file = id.split('-').next().unwrap();
-        let cases = crate::support::corpus::recorded("kubelet", file).unwrap();
-        let case = cases.iter().find(|c| c["id"] == id).unwrap();
-        for (n, o) in case["outcomes"].as_array().unwrap().iter().enumerate() {
-            let told = replay(case, o);
-            let dump = serde_json::json!({"cri": told.cri, "api": told.api, "events": told.events, "requeue": told.draws});
-            std::fs::write(format!("/tmp/k1/{id}.{n}.json"), dump.to_string()).unwrap();
-            println!("{id} {n}: {:?}", first_difference(&told, o));
-        }
-    }
+    judge("mixed", 2);
 }
