@@ -18,4 +18,5 @@ mod vertical;
 pub mod vpa;
 
 pub use hpa::HorizontalController;
+pub use karpenter::KarpenterController;
 pub use vertical::VerticalController;

@@ -116,7 +116,8 @@ pub struct Scarcity {
 pub struct Launch {
     /// For which group; its target size does not change.
     pub group: Option<GroupId>,
-    /// The name of its Node; `None`: the group's next.
+    /// The name of its Node; `None`: the group's next, without a group that of the pool of the
+    /// first offer with a number.
     pub name: Option<Symbol>,
     /// What may be had, in order of preference.
     pub offers: Arc<[Arc<Offer>]>,
@@ -265,6 +266,8 @@ impl Cluster {
     pub(super) fn launch(&mut self, launch: Launch, changes: &mut Vec<Change>) {
         let Launch { group, name, offers } = launch;
         let name = name.or_else(|| group.map(|group| self.next_name(group)));
+        let pool = offers.first().map(|offer| offer.node.pool);
+        let name = name.or_else(|| pool.map(|pool| self.next_free_name(pool)));
         let Some(name) = name else { return };
         let instance = Instance {
             serial: self.cloud.launched,
@@ -294,6 +297,13 @@ impl Cluster {
                 return name;
             }
         }
+    }
+
+    /// A name for a machine that no group has.
+    fn next_free_name(&mut self, pool: Symbol) -> Symbol {
+        let number = self.cloud.launched;
+        let name = format!("{}-{number}", self.names.resolve(pool));
+        self.names.intern(&name)
     }
 
     /// Begins to delete machines; what is being deleted already, or gone, is left out.

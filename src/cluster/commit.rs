@@ -202,7 +202,7 @@ impl Cluster {
         match write {
             Write::CreatePod(new) => self.create_pod_if_owned(&new, changes),
             Write::BindPod { pod, node } => self.bind_pod(pod, node, changes),
-            Write::Unschedulable { pod, message } => self.set_unschedulable(pod, message),
+            Write::Unschedulable { pod, message } => self.set_unschedulable(pod, message, changes),
             Write::Nominate { pod, node } => self.nominate(pod, node, changes),
             Write::Evict { pod, reason, grace } => {
                 self.evict(pod, reason, grace, changes, recorder);

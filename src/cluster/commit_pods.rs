@@ -204,9 +204,15 @@ impl Cluster {
     }
 
     /// Notes why a pod could not be placed.
-    pub(super) fn set_unschedulable(&mut self, pod: PodRef, message: Box<str>) {
+    pub(super) fn set_unschedulable(
+        &mut self,
+        pod: PodRef,
+        message: Box<str>,
+        changes: &mut Vec<Change>,
+    ) {
         if let Some(row) = self.pods.get_mut(pod) {
             row.unschedulable = Some(message);
+            changes.push(Change::PodUnplaced { pod });
         }
     }
 

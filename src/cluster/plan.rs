@@ -543,6 +543,11 @@ pub enum Change {
         /// What of it.
         what: PodChange,
     },
+    /// The scheduler says that it found no place for a pod.
+    PodUnplaced {
+        /// Which.
+        pod: PodRef,
+    },
     /// A pod was nominated to a node, or no longer is.
     PodNominated {
         /// Which.

@@ -105,6 +105,7 @@ impl Roles {
                 Box::new(PodGcController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
                 Box::new(crate::autoscalers::VerticalController::new(model)),
+                Box::new(crate::autoscalers::KarpenterController::new(model)),
             ],
         }
     }

@@ -155,6 +155,7 @@ impl Component<KubeletEvent> for Kubelet {
             | Change::Object { .. }
             | Change::Claim { .. }
             | Change::Tree { .. }
+            | Change::PodUnplaced { .. }
             | Change::PodNominated { .. }
             | Change::PodStatus { .. }
             | Change::PodRemoved { .. }

@@ -35,6 +35,8 @@ pub struct CloudSpec {
     pub retry: Duration,
     /// From the notice of an interruption to the end of a spot machine.
     pub notice: Duration,
+    /// Karpenter, if it runs.
+    pub karpenter: Option<Arc<super::KarpenterSpec>>,
 }
 
 impl Default for CloudSpec {
@@ -47,6 +49,7 @@ impl Default for CloudSpec {
             billed_min: Duration::secs(60),
             retry: Duration::secs(60),
             notice: Duration::secs(120),
+            karpenter: None,
         }
     }
 }

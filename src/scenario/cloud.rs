@@ -72,6 +72,13 @@ pub(super) fn lower(
         start.extend((0..group.size).map(|number| first_node(group, number, names)));
     }
     spec.groups = groups.into();
+    if let Some(own) = &file.karpenter {
+        if file.boot.is_none() && !is_ideal {
+            spec.boot = profile(BootProfile::EksKarpenter);
+        }
+        spec.karpenter =
+            Some(Arc::new(super::karpenter::lower(own, &spec, names, &mut input.found)));
+    }
     (spec, start)
 }
 

@@ -33,6 +33,8 @@ pub struct CloudFile {
     pub retry: Option<Spanned<Span>>,
     /// From the notice of an interruption to the end of a spot machine; 2m if absent.
     pub notice: Option<Span>,
+    /// Karpenter, which buys machines for pods that wait and consolidates nodes.
+    pub karpenter: Option<Spanned<super::file_karpenter::KarpenterFile>>,
 }
 
 /// A file with types of machines.

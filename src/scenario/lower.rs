@@ -74,6 +74,7 @@ pub(super) fn lower(
     let mut zones: Vec<Symbol> = all_nodes.iter().filter_map(|node| node.zone).collect();
     let offers = cloud.groups.iter().flat_map(|group| &group.offers);
     zones.extend(offers.filter_map(|offer| offer.zone));
+    zones.extend(cloud.zones.iter().filter(|_| cloud.karpenter.is_some()));
     zones.sort_unstable();
     zones.dedup();
     let known = timeline::Known {
@@ -182,7 +183,10 @@ fn check_nodes(
     names: &Interner,
     input: &mut Input,
 ) {
-    let has_groups = file.cloud.as_ref().is_some_and(|cloud| !cloud.node_groups.is_empty());
+    let has_groups = file
+        .cloud
+        .as_ref()
+        .is_some_and(|cloud| !cloud.node_groups.is_empty() || cloud.karpenter.is_some());
     if nodes.is_empty() && !has_groups && !gaps.nodes && !gaps.objects {
         let place = file.cluster.span;
         let error = Diagnostic::error(place, "the cluster has no nodes");

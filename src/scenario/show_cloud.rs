@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::base::Interner;
-use crate::model::{BootTimes, CloudSpec, GroupSpec};
+use crate::model::{BootTimes, CloudSpec, GroupSpec, KarpenterSpec};
 
 use super::show::{show_law, show_node};
 
 /// The node groups; null without any.
 pub(super) fn show(cloud: &CloudSpec, names: &Interner) -> Value {
-    if cloud.groups.is_empty() {
+    if cloud.groups.is_empty() && cloud.karpenter.is_none() {
         return Value::Null;
     }
     let groups: Vec<Value> =
@@ -19,7 +19,27 @@ pub(super) fn show(cloud: &CloudSpec, names: &Interner) -> Value {
         "retry": cloud.retry.go_text(),
         "notice": cloud.notice.go_text(),
         "nodeGroups": groups,
+        "karpenter": cloud.karpenter.as_ref().map(|own| show_karpenter(own, names)),
     })
+}
+
+fn show_karpenter(own: &KarpenterSpec, names: &Interner) -> Value {
+    let pools = own.pools.iter().map(|pool| {
+        json!({
+            "name": names.resolve(pool.name),
+            "weight": pool.weight,
+            "requirements": pool.requirements.iter().map(|(asked, least)| json!({
+                "key": names.resolve(asked.key),
+                "operator": format!("{:?}", asked.operator),
+                "values": asked.values.iter().map(|v| names.resolve(*v)).collect::<Vec<_>>(),
+                "minValues": least,
+            })).collect::<Value>(),
+            "consolidationPolicy": format!("{:?}", pool.policy),
+            "consolidateAfter": pool.consolidate_after.map(crate::base::Duration::go_text),
+            "expireAfter": pool.expire_after.map(crate::base::Duration::go_text),
+        })
+    });
+    json!({ "nodePools": pools.collect::<Value>(), "offers": own.offers.len() })
 }
 
 fn show_group(group: &GroupSpec, cloud: &CloudSpec, names: &Interner) -> Value {

@@ -92,6 +92,7 @@ impl Notice {
             | Change::Service { .. }
             | Change::Endpoints { .. }
             | Change::Cloud(_)
+            | Change::PodUnplaced { .. }
             | Change::Node { .. } => None,
         }
     }

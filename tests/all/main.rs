@@ -24,6 +24,7 @@ mod generators;
 mod golden;
 mod house;
 mod jobs;
+mod karpenter;
 mod kubesbs;
 mod manifest_files;
 mod network;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Duration, Symbol, cast};
-use crate::model::{Taint, TaintEffect};
+use crate::model::{ConsolidationPolicy, DisruptionReason, QuotaNodes, Taint, TaintEffect};
 
 use super::requirement::tolerates;
 use super::topology::Terms;
-use super::types::{BudgetNodes, ConsolidationPolicy, NodePool, Reason};
+use super::types::NodePool;
 use super::view::{NodeView, PodView};
 use super::{is_fully_blocked, is_movable};
 
@@ -160,7 +160,7 @@ pub(super) fn can_move(pod: &PodView, terms: Terms<'_>) -> bool {
 ///
 /// Source: kubernetes-sigs/karpenter v1.14.1 pkg/controllers/disruption/helpers.go
 /// `BuildDisruptionBudgetMapping`; pkg/apis/v1/nodepool.go `GetAllowedDisruptionsByReason`.
-pub(super) fn allowed(reason: Reason, terms: Terms<'_>) -> BTreeMap<usize, u32> {
+pub(super) fn allowed(reason: DisruptionReason, terms: Terms<'_>) -> BTreeMap<usize, u32> {
     let mut all = BTreeMap::new();
     for (at, pool) in terms.view.pools.iter().enumerate() {
         let is_of = |node: &&NodeView| {
@@ -174,7 +174,7 @@ pub(super) fn allowed(reason: Reason, terms: Terms<'_>) -> BTreeMap<usize, u32> 
     all
 }
 
-fn most(pool: &NodePool, reason: Reason, nodes: u32, unix: i64) -> u32 {
+fn most(pool: &NodePool, reason: DisruptionReason, nodes: u32, unix: i64) -> u32 {
     let counts = pool.budgets.iter().filter(|budget| {
         (budget.reasons.is_empty() || budget.reasons.contains(&reason))
             && budget.window.as_ref().is_none_or(|(schedule, length)| {
@@ -182,8 +182,8 @@ fn most(pool: &NodePool, reason: Reason, nodes: u32, unix: i64) -> u32 {
             })
     });
     let counts = counts.map(|budget| match budget.nodes {
-        BudgetNodes::Count(count) => count,
-        BudgetNodes::Percent(part) => (nodes * part).div_ceil(100),
+        QuotaNodes::Count(count) => count,
+        QuotaNodes::Percent(part) => (nodes * part).div_ceil(100),
     });
     counts.min().unwrap_or(u32::MAX)
 }

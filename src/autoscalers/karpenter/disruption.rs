@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::base::{Duration, Interner, Symbol, go_sort};
+use crate::model::{ConsolidationPolicy, DisruptionReason};
 
 use super::candidates::{Candidate, Totals, allowed, approves, can_move, candidates, totals};
 use super::claim::NewClaim;
 use super::is_leaving;
 use super::requirement::Requirement;
-use super::solver::{Question, Solution, hosts, solve};
+use super::solver::{Question, Solution, solve};
 use super::topology::Terms;
-use super::types::{ConsolidationPolicy, Reason, satisfies_min_values, sort_by_price};
+use super::types::{satisfies_min_values, sort_by_price};
 use super::view::{Settings, View};
 use super::words::Words;
 
@@ -43,11 +44,11 @@ impl Method {
 
     /// What its budgets are called.
     #[must_use]
-    pub const fn reason(self) -> Reason {
+    pub const fn reason(self) -> DisruptionReason {
         match self {
-            Self::Emptiness => Reason::Empty,
-            Self::Drift => Reason::Drifted,
-            Self::MultiNode | Self::SingleNode => Reason::Underutilized,
+            Self::Emptiness => DisruptionReason::Empty,
+            Self::Drift => DisruptionReason::Drifted,
+            Self::MultiNode | Self::SingleNode => DisruptionReason::Underutilized,
         }
     }
 }
@@ -83,12 +84,10 @@ pub struct Found {
 pub fn disrupt(
     method: Method,
     view: &View,
-    settings: Settings,
-    words: &Words,
-    names: &mut Interner,
+    terms: (Settings, &Words, &Interner),
+    hosts: &[Symbol],
 ) -> Option<Found> {
-    let hosts = hosts(view.pods.len(), names);
-    let terms = Terms { view, settings, words, names };
+    let terms = Terms::new(view, terms);
     let is_open = |candidate: &Candidate| is_for(method, candidate, terms);
     let mut all = candidates(method == Method::Drift, terms);
     all.retain(is_open);
@@ -98,7 +97,7 @@ pub fn disrupt(
     let nodes = all.iter().map(|candidate| candidate.node).collect();
     let budgets = allowed(method.reason(), terms);
     let totals = totals(terms);
-    let search = Search { hosts: &hosts, totals, terms };
+    let search = Search { hosts, totals, terms };
     let mut left = budgets.clone();
     let command = match method {
         Method::Emptiness => search.emptiness(all, &mut left),
@@ -111,6 +110,45 @@ pub fn disrupt(
         ..command
     });
     Some(Found { method, candidates: nodes, budgets, command })
+}
+
+/// What of a command still holds in another view, after it has waited: its nodes are candidates
+/// still and budgets still allow them (of [`Method::Emptiness`]: those for which it is so), and the
+/// scheduling without them still asks for as many machines, of types that the command's are among
+/// (rule A215).
+///
+/// Source: kubernetes-sigs/karpenter v1.14.1 pkg/controllers/disruption/validation.go.
+#[must_use]
+pub fn is_still_valid(
+    method: Method,
+    command: Command,
+    view: &View,
+    terms: (Settings, &Words, &Interner),
+    hosts: &[Symbol],
+) -> Option<Command> {
+    let terms = Terms::new(view, terms);
+    let mut all = candidates(method == Method::Drift, terms);
+    all.retain(|candidate| {
+        command.nodes.contains(&candidate.node) && is_for(method, candidate, terms)
+    });
+    let mut left = allowed(method.reason(), terms);
+    all.retain(|candidate| take(&mut left, candidate.pool));
+    if method == Method::Emptiness {
+        let nodes: Vec<usize> = all.iter().map(|candidate| candidate.node).collect();
+        return (!nodes.is_empty()).then_some(Command { nodes, ..command });
+    }
+    if all.len() != command.nodes.len() {
+        return None;
+    }
+    let search = Search { hosts, totals: BTreeMap::new(), terms };
+    let some: Vec<&Candidate> = all.iter().collect();
+    let found = search.simulate(&some, true)?;
+    let is_same = match (found.claims.as_slice(), command.replacements.as_slice()) {
+        ([], []) => true,
+        ([found], [asked]) => asked.types.iter().all(|t| found.types.contains(t)),
+        _ => false,
+    };
+    is_same.then_some(command)
 }
 
 /// Whether the method looks at the node.

@@ -16,7 +16,9 @@
 mod candidates;
 mod claim;
 mod disruption;
+mod look;
 mod requirement;
+mod run;
 mod solver;
 mod topology;
 mod types;
@@ -24,29 +26,30 @@ mod view;
 mod wishes;
 mod words;
 
-use crate::base::Interner;
+use crate::base::{Interner, Symbol};
 
 pub use claim::NewClaim;
-pub use disruption::{Command, Found, Method, VALIDATION, disrupt};
+pub use disruption::{Command, Found, Method, VALIDATION, disrupt, is_still_valid};
 pub use requirement::{Kind, Place, Requirement, Requirements, tolerates};
-pub use solver::Solution;
+pub use run::KarpenterController;
+pub use solver::{Solution, hosts};
 pub use types::*;
 pub use view::*;
 pub use words::Words;
 
 use candidates::can_move;
-use solver::{Question, hosts, solve};
+use solver::{Question, solve};
 use topology::Terms;
 
 /// One provisioning run: the pods that wait and those of nodes that are being deleted (rule A188).
+/// No more claims than there are `hosts` are made.
 #[must_use]
-pub fn provision(view: &View, settings: Settings, words: &Words, names: &mut Interner) -> Solution {
-    let hosts = hosts(view.pods.len(), names);
-    let terms = Terms { view, settings, words, names };
+pub fn provision(view: &View, terms: (Settings, &Words, &Interner), hosts: &[Symbol]) -> Solution {
+    let terms = Terms::new(view, terms);
     let is_asked =
         |pod: &PodView| pod.is_pending || (is_leaving(pod, view) && can_move(pod, terms));
     let pods = (0..view.pods.len()).filter(|at| is_asked(&view.pods[*at])).collect();
-    let mut solution = solve(&Question { pods, ..Question::default() }, &hosts, terms);
+    let mut solution = solve(&Question { pods, ..Question::default() }, hosts, terms);
     let claims = solution.claims.into_iter().map(|claim| claim.for_the_cloud(terms));
     solution.claims = claims.collect();
     solution

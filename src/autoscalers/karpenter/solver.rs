@@ -45,8 +45,9 @@ pub(super) struct Question {
     pub(super) settling: BTreeSet<usize>,
 }
 
-/// Names for the hosts of claims that are to come.
-pub(super) fn hosts(count: usize, names: &mut Interner) -> Vec<Symbol> {
+/// Names for the hosts of claims that are to come: as many as pods are enough.
+#[must_use]
+pub fn hosts(count: usize, names: &mut Interner) -> Vec<Symbol> {
     (0..count).map(|n| names.intern(&format!("hostname-placeholder-{:04}", n + 1))).collect()
 }
 
@@ -61,7 +62,7 @@ struct Solver<'a> {
     tolerates_preferred: bool,
 }
 
-/// Places pods. `hosts` are at least as many names as pods.
+/// Places pods. There are no more new claims than `hosts`.
 ///
 /// Source: kubernetes-sigs/karpenter v1.14.1
 /// pkg/controllers/provisioning/scheduling/scheduler.go `Solve` (rules A189 to A195; recorded).
@@ -94,10 +95,9 @@ fn queue(pods: &[usize], terms: Terms<'_>) -> VecDeque<usize> {
     let view = |pod: &usize| &terms.view.pods[*pod];
     let key = |pod: &usize| {
         let requests = &view(pod).info.spec.requests;
-        let uid = terms.names.resolve(view(pod).uid);
-        (-requests.cpu.0, -requests.memory.0, view(pod).created, uid)
+        (-requests.cpu.0, -requests.memory.0, view(pod).created, view(pod).uid)
     };
-    order.sort_by(|a, b| key(a).cmp(&key(b)));
+    order.sort_by_key(key);
     order.into()
 }
 
@@ -264,7 +264,7 @@ impl<'a> Solver<'a> {
     /// A new claim of the first pool that can have it, within what its limits leave (rule A194).
     fn on_new_claim(&mut self, asked: &Asked) -> bool {
         let terms = self.terms;
-        let host = self.hosts[self.claims.len()];
+        let Some(host) = self.hosts.get(self.claims.len()).copied() else { return false };
         for at in 0..self.templates.len() {
             let template = &self.templates[at];
             let left = self.left.get(&template.pool);

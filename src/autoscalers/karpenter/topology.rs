@@ -66,6 +66,15 @@ pub(super) struct Terms<'a> {
     pub(super) names: &'a Interner,
 }
 
+impl<'a> Terms<'a> {
+    pub(super) const fn new(
+        view: &'a View,
+        (settings, words, names): (Settings, &'a Words, &'a Interner),
+    ) -> Self {
+        Self { view, settings, words, names }
+    }
+}
+
 /// All groups of one scheduling run.
 ///
 /// Source: kubernetes-sigs/karpenter v1.14.1

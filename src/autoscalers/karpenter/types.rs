@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Duration, Interner, Symbol};
-use crate::model::{Labels, Resource, Resources, Taint};
+use crate::model::{ConsolidationPolicy, DisruptionQuota, Labels, Resource, Resources, Taint};
 
 use super::requirement::{Place, Requirement, Requirements};
 use super::words::Words;
@@ -142,48 +142,6 @@ pub fn satisfies_min_values(
     if short.is_empty() { Ok(types.len()) } else { Err(short) }
 }
 
-/// When nodes of a pool may be consolidated (rule A203).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsolidationPolicy {
-    /// Only nodes without movable pods.
-    WhenEmpty,
-    /// Nodes whose removal or replacement saves money.
-    WhenEmptyOrUnderutilized,
-    /// Likewise, when the saving is worth the disturbance (rule A214).
-    Balanced,
-}
-
-/// How many nodes of a pool may be disturbed at a time (rule A216).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Budget {
-    /// A number or a percentage of the nodes.
-    pub nodes: BudgetNodes,
-    /// `Underutilized`, `Empty`, `Drifted`; empty: all of them.
-    pub reasons: Vec<Reason>,
-    /// Only within windows that open by this schedule (cron, UTC) and last so long.
-    pub window: Option<(crate::base::cron::Schedule, Duration)>,
-}
-
-/// The size of a [`Budget`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BudgetNodes {
-    /// So many.
-    Count(u32),
-    /// So many of a hundred, rounded up.
-    Percent(u32),
-}
-
-/// Why a node is disturbed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// It has no movable pod.
-    Empty,
-    /// It is not what its pool now asks for.
-    Drifted,
-    /// Its pods fit elsewhere or on something cheaper.
-    Underutilized,
-}
-
 /// A NodePool: what may be bought and how it is disturbed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodePool {
@@ -208,7 +166,7 @@ pub struct NodePool {
     /// `consolidateAfter`; `None`: never.
     pub consolidate_after: Option<Duration>,
     /// Budgets.
-    pub budgets: Vec<Budget>,
+    pub budgets: Vec<DisruptionQuota>,
 }
 
 /// The pools in the order of trying: by weight descending, equal ones by name descending (A189).

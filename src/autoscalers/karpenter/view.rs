@@ -91,10 +91,8 @@ pub struct ClaimView {
 /// A pod.
 #[derive(Clone, Debug)]
 pub struct PodView {
-    /// Its name.
-    pub name: Symbol,
-    /// Its UID: the last word on the order of pods.
-    pub uid: Symbol,
+    /// Stands for the UID, the last word on the order of pods.
+    pub uid: u64,
     /// When it was created.
     pub created: SimTime,
     /// What it is like.

@@ -31,6 +31,7 @@ pub struct Words {
     pub pods: Symbol,
     /// The resource `nodes`, which only limits name.
     pub nodes: Symbol,
+    coming: [Symbol; 3],
     well_known: BTreeSet<Symbol>,
     old: Vec<(Symbol, Symbol)>,
 }
@@ -42,13 +43,31 @@ impl Words {
     /// `NormalizedLabels`.
     #[must_use]
     pub fn new(extra: &[&str], names: &mut Interner) -> Self {
-        let zone = names.intern("topology.kubernetes.io/zone");
-        let region = names.intern("topology.kubernetes.io/region");
-        let instance_type = names.intern("node.kubernetes.io/instance-type");
-        let (arch, os) = (names.intern("kubernetes.io/arch"), names.intern("kubernetes.io/os"));
-        let capacity_type = names.intern("karpenter.sh/capacity-type");
-        let node_pool = names.intern("karpenter.sh/nodepool");
-        let build = names.intern("node.kubernetes.io/windows-build");
+        Self::of(extra, |name| names.intern(name))
+    }
+
+    /// Those of a model that declares Karpenter: it knows all of them.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[must_use]
+    pub fn known(names: &Interner) -> Self {
+        Self::of(&[], |name| names.get(name).expect("a model with Karpenter knows its words"))
+    }
+
+    /// Instance types bring this label too.
+    pub fn learn(&mut self, key: Symbol) {
+        self.well_known.insert(key);
+    }
+
+    fn of(extra: &[&str], mut symbol: impl FnMut(&str) -> Symbol) -> Self {
+        let zone = symbol("topology.kubernetes.io/zone");
+        let region = symbol("topology.kubernetes.io/region");
+        let instance_type = symbol("node.kubernetes.io/instance-type");
+        let (arch, os) = (symbol("kubernetes.io/arch"), symbol("kubernetes.io/os"));
+        let capacity_type = symbol("karpenter.sh/capacity-type");
+        let node_pool = symbol("karpenter.sh/nodepool");
+        let build = symbol("node.kubernetes.io/windows-build");
         let old = [
             ("failure-domain.beta.kubernetes.io/zone", zone),
             ("failure-domain.beta.kubernetes.io/region", region),
@@ -58,20 +77,25 @@ impl Words {
         ];
         let known = [zone, region, instance_type, arch, os, capacity_type, node_pool, build];
         Self {
-            hostname: names.intern("kubernetes.io/hostname"),
+            hostname: symbol("kubernetes.io/hostname"),
             zone,
             capacity_type,
             instance_type,
             node_pool,
-            reserved: names.intern("reserved"),
-            spot: names.intern("spot"),
-            on_demand: names.intern("on-demand"),
-            disrupted: names.intern("karpenter.sh/disrupted"),
-            nothing: names.intern(""),
-            pods: names.intern("pods"),
-            nodes: names.intern("nodes"),
-            old: old.map(|(name, now)| (names.intern(name), now)).to_vec(),
-            well_known: known.into_iter().chain(extra.iter().map(|n| names.intern(n))).collect(),
+            reserved: symbol("reserved"),
+            spot: symbol("spot"),
+            on_demand: symbol("on-demand"),
+            disrupted: symbol("karpenter.sh/disrupted"),
+            nothing: symbol(""),
+            pods: symbol("pods"),
+            nodes: symbol("nodes"),
+            coming: [
+                symbol("node.kubernetes.io/not-ready"),
+                symbol("node.kubernetes.io/unreachable"),
+                symbol("node.cloudprovider.kubernetes.io/uninitialized"),
+            ],
+            old: old.map(|(name, now)| (symbol(name), now)).to_vec(),
+            well_known: known.into_iter().chain(extra.iter().map(|n| symbol(n))).collect(),
         }
     }
 
@@ -79,6 +103,12 @@ impl Words {
     #[must_use]
     pub fn is_well_known(&self, key: Symbol) -> bool {
         self.well_known.contains(&key)
+    }
+
+    /// Whether the taint goes by itself once a new node is up.
+    #[must_use]
+    pub fn is_of_coming(&self, key: Symbol) -> bool {
+        self.coming.contains(&key)
     }
 
     /// The label under its present name.

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 
 use seatrial::api::{lower_budget, lower_node};
 use seatrial::autoscalers::karpenter::{
-    Budget, BudgetNodes, BudgetView, ClaimView, ConsolidationPolicy, InstanceType, Kind, Method,
-    NewClaim, NodePool, NodeView, Offering, PodView, Reason, Requirement, Requirements, Settings,
-    View, Words, disrupt, provision,
+    BudgetView, ClaimView, InstanceType, Kind, Method, NewClaim, NodePool, NodeView, Offering,
+    PodView, Requirement, Requirements, Settings, View, Words, disrupt, hosts, provision,
 };
 use seatrial::base::cron::{Schedule, Zone};
 use seatrial::base::go_time::parse_go_duration;
 use seatrial::base::quantity::Quantity;
 use seatrial::base::{Bytes, Duration, MilliCpu, SimTime, Symbol};
-use seatrial::model::{Labels, Operator, Resource, Resources, Taint, TaintEffect};
+use seatrial::model::{
+    ConsolidationPolicy, DisruptionQuota, DisruptionReason, Labels, Operator, QuotaNodes, Resource,
+    Resources, Taint, TaintEffect,
+};
 use serde_json::{Map, Value, json};
 
 use crate::support::corpus::{Verdict, int, judge_share, text};
@@ -27,6 +29,7 @@ const FAMILY: &str = "example.com/instance-family";
 
 struct Reader<'a> {
     case: &'a Value,
+    uids: Vec<String>,
     objects: Objects,
     words: Words,
 }
@@ -197,8 +200,7 @@ impl Reader<'_> {
         free["spec"].as_object_mut().expect("a spec").remove("nodeName");
         let node = text(spec, "nodeName").and_then(|name| nodes.get(name).copied());
         PodView {
-            name: self.symbol(&metadata["name"]),
-            uid: self.symbol(&metadata["uid"]),
+            uid: self.uids.binary_search(&uid_of(object).to_owned()).expect("listed") as u64,
             created: text(metadata, "creationTimestamp").map_or(SimTime::ZERO, instant),
             info: self.objects.info(&free).expect("a pod"),
             node,
@@ -251,27 +253,36 @@ impl Reader<'_> {
     }
 }
 
+fn uid_of(object: &Value) -> &str {
+    text(&object["metadata"], "uid").unwrap_or_default()
+}
+
+/// The name of a pod, by its place.
+fn pod_name(case: &Value, at: usize) -> String {
+    text(&list(case, "pods")[at]["metadata"], "name").unwrap_or_default().to_owned()
+}
+
 fn duration(text: &str) -> Option<Duration> {
     let nanos = parse_go_duration(text).ok()?;
     u64::try_from(nanos).ok().map(Duration::ns)
 }
 
-fn budget(object: &Value) -> Budget {
+fn budget(object: &Value) -> DisruptionQuota {
     let nodes = text(object, "nodes").unwrap_or("10%");
     let number = |text: &str| text.parse().expect("a number");
     let reason = |r: &Value| match r.as_str() {
-        Some("Empty") => Reason::Empty,
-        Some("Drifted") => Reason::Drifted,
-        _ => Reason::Underutilized,
+        Some("Empty") => DisruptionReason::Empty,
+        Some("Drifted") => DisruptionReason::Drifted,
+        _ => DisruptionReason::Underutilized,
     };
     let window = text(object, "schedule").map(|schedule| {
         let schedule = Schedule::parse(schedule, &Zone::UTC).expect("a schedule");
         (schedule, text(object, "duration").and_then(duration).unwrap_or(Duration::ZERO))
     });
-    Budget {
+    DisruptionQuota {
         nodes: match nodes.strip_suffix('%') {
-            Some(part) => BudgetNodes::Percent(number(part)),
-            None => BudgetNodes::Count(number(nodes)),
+            Some(part) => QuotaNodes::Percent(number(part)),
+            None => QuotaNodes::Count(number(nodes)),
         },
         reasons: list(object, "reasons").iter().map(reason).collect(),
         window,
@@ -299,7 +310,7 @@ fn claim_view(object: &Value) -> ClaimView {
 fn told(claim: &NewClaim, view: &View, reader: &Reader<'_>) -> Value {
     let names = &reader.objects.names;
     let name = |symbol: Symbol| names.resolve(symbol).to_owned();
-    let mut pods: Vec<String> = claim.pods.iter().map(|pod| name(view.pods[*pod].name)).collect();
+    let mut pods: Vec<String> = claim.pods.iter().map(|pod| pod_name(reader.case, *pod)).collect();
     pods.sort();
     let mut asked: Vec<Value> = claim
         .requirements
@@ -398,17 +409,21 @@ fn settings(case: &Value) -> Settings {
 fn reader(case: &Value) -> Reader<'_> {
     let mut objects = Objects::new();
     let words = Words::new(&[FAMILY], &mut objects.names);
-    Reader { case, objects, words }
+    let mut uids: Vec<String> =
+        list(case, "pods").iter().map(|pod| uid_of(pod).to_owned()).collect();
+    uids.sort();
+    Reader { case, uids, objects, words }
 }
 
 fn provisioned(case: &Value) -> Value {
     let mut reader = reader(case);
     let view = reader.view();
-    let found = provision(&view, settings(case), &reader.words, &mut reader.objects.names);
+    let hosts = hosts(view.pods.len(), &mut reader.objects.names);
+    let terms = (settings(case), &reader.words, &reader.objects.names);
+    let found = provision(&view, terms, &hosts);
     let names = &reader.objects.names;
     let list = |pods: &[usize]| -> Value {
-        let mut all: Value =
-            pods.iter().map(|pod| names.resolve(view.pods[*pod].name).to_owned()).collect();
+        let mut all: Value = pods.iter().map(|pod| pod_name(case, *pod)).collect();
         sort(&mut all);
         all
     };
@@ -458,8 +473,9 @@ fn check_provision(case: &Value) -> Result<(), String> {
 
 /// One method's findings in the shape of the recordings.
 fn disrupted(method: Method, view: &View, reader: &mut Reader<'_>) -> Option<Value> {
-    let settings = settings(reader.case);
-    let found = disrupt(method, view, settings, &reader.words, &mut reader.objects.names)?;
+    let hosts = hosts(view.pods.len(), &mut reader.objects.names);
+    let terms = (settings(reader.case), &reader.words, &reader.objects.names);
+    let found = disrupt(method, view, terms, &hosts)?;
     let names = &reader.objects.names;
     let node = |at: &usize| names.resolve(view.nodes[*at].name).to_owned();
     let budget = |(pool, count): (&usize, &u32)| {
