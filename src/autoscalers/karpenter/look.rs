@@ -6,8 +6,7 @@ use std::sync::Arc;
 use crate::base::{Interner, SimTime, Symbol};
 use crate::cluster::{Cluster, Node, Pod, Readiness};
 use crate::model::{
-    CapacityType, KarpenterSpec, Labels, NodeId, Offer, PodRef, PoolSpec, Resources, Taint,
-    WorkloadKind,
+    CapacityType, KarpenterSpec, Labels, NodeId, Offer, PoolSpec, Resources, Taint, WorkloadKind,
 };
 use crate::placement::PodInfo;
 
@@ -25,8 +24,6 @@ pub(super) struct Look {
     pub(super) view: View,
     /// By place of the node: Karpenter's own machine behind it.
     pub(super) serials: Vec<Option<Serial>>,
-    /// By place of the pod.
-    pub(super) pods: Vec<PodRef>,
 }
 
 /// What is known of one of Karpenter's own machines, besides what the cluster tells.
@@ -217,7 +214,6 @@ pub(super) fn look(
             namespaces: Vec::new(),
         },
         serials: Vec::new(),
-        pods: Vec::new(),
     };
     let mut places = BTreeMap::new();
     let own: BTreeMap<NodeId, Serial> =
@@ -234,9 +230,8 @@ pub(super) fn look(
             look.serials.push(Some(*serial));
         }
     }
-    for (id, row) in cluster.pods().iter().filter(|(_, row)| !row.is_terminal()) {
+    for (_, row) in cluster.pods().iter().filter(|(_, row)| !row.is_terminal()) {
         look.view.pods.push(pod(row, &places, cluster));
-        look.pods.push(cluster.pods().refer(id));
     }
     for (_, row) in cluster.daemon_sets().iter() {
         let (name, template) = (row.spec.name, &row.spec.template);

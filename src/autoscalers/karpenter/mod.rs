@@ -11,13 +11,14 @@
 //!
 //! Source: kubernetes-sigs/karpenter v1.14.1 pkg/controllers (rules A185 to A221; recorded).
 //! Differs: volumes do not narrow the zones of claims; reserved offerings, dynamic resources, static
-//! pools, capacity buffers and price overlays are not modelled; not part of runs yet.
+//! pools, capacity buffers and price overlays are not modelled.
 
 mod candidates;
 mod claim;
 mod disruption;
 mod look;
 mod requirement;
+mod retire;
 mod run;
 mod solver;
 mod topology;

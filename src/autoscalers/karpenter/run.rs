@@ -23,13 +23,12 @@ use crate::cluster::{
 };
 use crate::model::{
     CapacityType, InstanceRef, InstanceTypeId, KarpenterSpec, Model, NodeId, ObjectKey, Offer,
-    PodRef, Taint, TaintEffect, WorkloadKind,
 };
 use crate::sim::Ctx;
 
 use super::disruption::{Command, Method, VALIDATION, disrupt, is_still_valid};
 use super::look::{Catalog, Known, Look, Serial, is_waiting, look, pool};
-use super::requirement::tolerates;
+use super::retire::{movable, own_pods, taint};
 use super::solver::Solution;
 use super::types::NodePool;
 use super::view::{ClaimView, Settings};
@@ -77,7 +76,7 @@ struct Works {
     /// When pods were last looked at: they count anew later.
     handled: BTreeMap<u64, SimTime>,
     poll: SimTime,
-    waits: Option<(Method, Command, SimTime)>,
+    waits: Option<Waiting>,
     commands: BTreeMap<u64, Running>,
     begun: u64,
     masked: Vec<(InstanceTypeId, Option<Symbol>, CapacityType, SimTime)>,
@@ -106,6 +105,15 @@ struct Window {
     opened: SimTime,
     last: SimTime,
     pods: BTreeSet<u64>,
+}
+
+/// A command that waits before it is looked at again (rule A215).
+#[derive(Debug)]
+struct Waiting {
+    method: Method,
+    victims: Vec<Serial>,
+    replacements: Vec<NewClaim>,
+    due: SimTime,
 }
 
 /// A command that waits for its replacements.
@@ -205,10 +213,10 @@ impl Works {
         self.adopt(cluster, now);
         self.follow(cluster, plan, now);
         self.advance(plan, now);
-        self.retire(cluster, plan, now);
+        self.retire(cluster, plan);
         self.batch(cluster, plan, now);
         self.disturb(cluster, plan, now);
-        self.next(cluster, now)
+        self.next(now)
     }
 
     /// Machines that were asked for are now in the cloud's table, in the order of the requests.
@@ -310,7 +318,7 @@ impl Works {
     }
 
     /// Empties nodes that are to go, then deletes their machines (rule A220).
-    fn retire(&mut self, cluster: &Cluster, plan: &mut Plan, now: SimTime) {
+    fn retire(&mut self, cluster: &Cluster, plan: &mut Plan) {
         let taint = taint(&self.words);
         for claim in self.claims.values_mut().filter(|claim| claim.retires && !claim.is_doomed) {
             let left = claim.node.map_or_else(Vec::new, |node| {
@@ -333,22 +341,20 @@ impl Works {
                 plan.push(Write::DeleteInstances { instances, lowers_target: false });
             }
         }
-        let _ = now;
     }
 
     /// Whether machines of this offer can be had, as far as it knows.
-    fn can_be_had(&self, offer: &Offer, cluster: &Cluster) -> bool {
+    fn can_be_had(&self, offer: &Offer) -> bool {
         let is_it =
             |(kind, zone, capacity, _): &(InstanceTypeId, Option<Symbol>, CapacityType, _)| {
                 (*kind, *zone, *capacity) == (offer.kind, offer.zone, offer.capacity)
             };
-        let _ = cluster;
         !self.masked.iter().any(is_it)
     }
 
     fn look(&self, cluster: &Cluster, now: SimTime) -> Look {
         let names = cluster.names();
-        let types = self.catalog.now(|o| self.can_be_had(o, cluster), &self.words, names);
+        let types = self.catalog.now(|o| self.can_be_had(o), &self.words, names);
         let leaves = |serial: &Serial, claim: &Claim| {
             claim.retires
                 || claim.is_doomed
@@ -432,9 +438,6 @@ impl Works {
                 claim.nominated_until = Some(now + NOMINATION);
             }
         }
-        for pod in found.claims.iter().flat_map(|claim| &claim.pods) {
-            let _ = look.pods.get(*pod);
-        }
     }
 
     fn launch(
@@ -475,7 +478,9 @@ impl Works {
             if method == Method::Drift {
                 self.execute(&command, &look, cluster, plan, now);
             } else {
-                self.waits = Some((method, by_serial(command, &look), now + VALIDATION));
+                let victims = serials(&command, &look);
+                let (replacements, due) = (command.replacements, now + VALIDATION);
+                self.waits = Some(Waiting { method, victims, replacements, due });
             }
             return;
         }
@@ -487,14 +492,16 @@ impl Works {
 
     /// A command that has waited is carried out if it still holds (rule A215).
     fn validate(&mut self, cluster: &Cluster, plan: &mut Plan, now: SimTime) {
-        let Some((method, command, _)) = self.waits.take_if(|(.., due)| *due <= now) else {
-            return;
-        };
+        let Some(waiting) = self.waits.take_if(|waiting| waiting.due <= now) else { return };
         self.poll = now + POLL;
         let look = self.look(cluster, now);
-        let Some(command) = by_place(command, &look) else { return };
+        let place = |serial: &Serial| look.serials.iter().position(|known| *known == Some(*serial));
+        let nodes: Option<Vec<usize>> = waiting.victims.iter().map(place).collect();
+        let Some(nodes) = nodes else { return };
+        let command = Command { nodes, replacements: waiting.replacements };
         let terms = (self.settings, &self.words, cluster.names());
-        if let Some(command) = is_still_valid(method, command, &look.view, terms, &self.spec.hosts)
+        if let Some(command) =
+            is_still_valid(waiting.method, command, &look.view, terms, &self.spec.hosts)
         {
             self.execute(&command, &look, cluster, plan, now);
             self.poll = now;
@@ -512,8 +519,7 @@ impl Works {
     ) {
         let id = self.begun;
         self.begun += 1;
-        let victims: Vec<Serial> =
-            command.nodes.iter().filter_map(|node| look.serials[*node]).collect();
+        let victims = serials(command, look);
         for node in victims.iter().filter_map(|serial| self.claims.get(serial)?.node) {
             let add = vec![taint(&self.words)];
             plan.push(Write::SwapTaints { node, add, remove: Vec::new() });
@@ -527,14 +533,14 @@ impl Works {
         self.quiet = None;
         if wanted == 0 {
             self.advance(plan, now);
-            self.retire(cluster, plan, now);
+            self.retire(cluster, plan);
         }
     }
 
-    fn next(&self, cluster: &Cluster, now: SimTime) -> SimTime {
+    fn next(&self, now: SimTime) -> SimTime {
         let mut next = self.poll.max(now + Duration::ms(1));
-        if let Some((.., due)) = &self.waits {
-            next = *due;
+        if let Some(waiting) = &self.waits {
+            next = waiting.due;
         }
         let mut sooner = |at: SimTime| next = next.min(at);
         if let Some(window) = &self.window {
@@ -546,7 +552,6 @@ impl Works {
         if !self.commands.is_empty() || self.claims.values().any(|claim| claim.retires) {
             sooner(now + WATCH);
         }
-        let _ = cluster;
         next
     }
 }
@@ -555,11 +560,6 @@ impl Window {
     fn ends(&self) -> SimTime {
         (self.last + BATCH_IDLE).min(self.opened + BATCH_MAX)
     }
-}
-
-/// The taint of nodes that are to go.
-const fn taint(words: &Words) -> Taint {
-    Taint { key: words.disrupted, value: words.nothing, effect: TaintEffect::NoSchedule }
 }
 
 /// Offers that a launch that failed could have had are left out for a while.
@@ -573,36 +573,7 @@ fn mask(
     }
 }
 
-/// Pods of a node whose coming and going counts (rule A202).
-fn own_pods(node: NodeId, cluster: &Cluster) -> BTreeSet<u64> {
-    let rows = cluster.nodes()[node].pods.iter().map(|pod| &cluster.pods()[*pod]);
-    rows.filter(|row| row.origin != WorkloadKind::DaemonSet).map(|row| row.serial).collect()
-}
-
-/// Pods that must leave a node before it goes, and whether a DaemonSet owns them.
-fn movable(node: NodeId, taint: &Taint, cluster: &Cluster) -> Vec<(PodRef, bool)> {
-    let pods = cluster.nodes()[node].pods.iter();
-    let stays = |row: &crate::cluster::Pod| {
-        let spec = &cluster.template_of(row).template.spec;
-        tolerates(&spec.tolerations, std::slice::from_ref(taint))
-    };
-    let rows = pods.map(|pod| (cluster.pods().refer(*pod), &cluster.pods()[*pod]));
-    rows.filter(|(_, row)| !stays(row))
-        .map(|(pod, row)| (pod, row.origin == WorkloadKind::DaemonSet))
-        .collect()
-}
-
-/// A command whose nodes are named by the serial numbers of their machines.
-fn by_serial(command: Command, look: &Look) -> Command {
-    let serial = |node: &usize| look.serials[*node].and_then(|serial| usize::try_from(serial).ok());
-    Command { nodes: command.nodes.iter().filter_map(serial).collect(), ..command }
-}
-
-/// The same by places of another view; `None` if a node is not in it.
-fn by_place(command: Command, look: &Look) -> Option<Command> {
-    let place = |serial: &usize| {
-        look.serials.iter().position(|known| known.is_some_and(|known| known == *serial as u64))
-    };
-    let nodes: Option<Vec<usize>> = command.nodes.iter().map(place).collect();
-    Some(Command { nodes: nodes?, ..command })
+/// The machines that a command removes.
+fn serials(command: &Command, look: &Look) -> Vec<Serial> {
+    command.nodes.iter().filter_map(|node| look.serials[*node]).collect()
 }
