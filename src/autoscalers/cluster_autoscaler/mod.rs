@@ -339,7 +339,7 @@ impl ClusterAutoscaler {
         for (group, template) in templates.iter().enumerate() {
             for number in 0..self.registry.upcoming(group, view.now) {
                 let state = template.node(&format!("{}-upcoming-{number}", template.name), names);
-                coming.push(state);
+                coming.push((state, template.made));
             }
         }
         let next = view.nodes.iter().map(|node| node.node.number() + 1).max().unwrap_or(0);
@@ -380,9 +380,13 @@ impl ClusterAutoscaler {
         go_sort::sort(&mut pods, |a, b| priority(a) > priority(b));
         let mut left: Vec<usize> = Vec::new();
         let mut failed: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for at in pods.clone() {
-            if !self.place(&view.pods[at], (at, view), snapshot, (&mut failed, names)) {
-                left.push(at);
+        for class in pods.clone().chunk_by(|a, b| priority(a) == priority(b)) {
+            let rest = class.iter().filter(|at| !self.remember(&view.pods[**at], snapshot, names));
+            let rest: Vec<usize> = rest.copied().collect();
+            for at in rest {
+                if !self.place(&view.pods[at], (at, view), snapshot, (&mut failed, names)) {
+                    left.push(at);
+                }
             }
         }
         self.hints.age();
@@ -434,17 +438,26 @@ impl ClusterAutoscaler {
             return false;
         }
         let of = Wanted { pod: pod.pod, info: pod.info.clone() };
-        let hint = self.hints.get(pod.pod).and_then(|name| snapshot.nodes.named(name));
-        let hint = hint.filter(|node| snapshot.put(&of, *node, names).is_ok());
-        let found = hint.or_else(|| snapshot.put_anywhere(&of, |_| true, names));
+        let found = snapshot.put_anywhere(&of, |_| true, names);
         match (found, alike) {
-            (Some(node), _) => {
-                self.hints.set(pod.pod, snapshot.nodes.state(node).spec.name);
-            }
+            (Some(node), _) => self.hints.set(pod.pod, snapshot.mark(node)),
             (None, Some(alike)) if alike.len() < 10 => alike.push(at),
             (None, _) => {}
         }
         found.is_some()
+    }
+
+    /// Puts a pod where it was put the last time.
+    fn remember(&mut self, pod: &PodView, snapshot: &mut Snapshot<'_>, names: &Interner) -> bool {
+        let Some(node) = self.hints.get(pod.pod).and_then(|mark| snapshot.marked(mark)) else {
+            return false;
+        };
+        let of = Wanted { pod: pod.pod, info: pod.info.clone() };
+        if snapshot.put(&of, node, names).is_err() {
+            return false;
+        }
+        self.hints.set(pod.pod, snapshot.mark(node));
+        true
     }
 
     /// Rules A159, A160.

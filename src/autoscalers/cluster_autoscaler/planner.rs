@@ -14,7 +14,7 @@ use super::cloud::Group;
 use super::drainability::{Outcome, Rules};
 use super::options::Options;
 use super::scale_up::cores;
-use super::snapshot::{Snapshot, Wanted};
+use super::snapshot::{Mark, Snapshot, Wanted};
 use super::view::{BudgetView, NodeView, PodView, View};
 
 /// How long a node's taint says that it is being deleted (rule A162).
@@ -81,16 +81,16 @@ pub(super) struct Planner {
 /// Where pods went in the last two simulations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hints {
-    new: BTreeMap<PodRef, Symbol>,
-    old: BTreeMap<PodRef, Symbol>,
+    new: BTreeMap<PodRef, Mark>,
+    old: BTreeMap<PodRef, Mark>,
 }
 
 impl Hints {
-    pub(super) fn get(&self, pod: PodRef) -> Option<Symbol> {
+    pub(super) fn get(&self, pod: PodRef) -> Option<Mark> {
         self.new.get(&pod).or_else(|| self.old.get(&pod)).copied()
     }
 
-    pub(super) fn set(&mut self, pod: PodRef, node: Symbol) {
+    pub(super) fn set(&mut self, pod: PodRef, node: Mark) {
         self.new.insert(pod, node);
     }
 
@@ -262,12 +262,12 @@ impl Planning<'_, '_> {
     ) -> bool {
         let takes_part = |node: NodeId| node != from && places.contains(&node);
         for pod in moved {
-            let hint = planner.hints.get(pod.pod).and_then(|name| self.snapshot.nodes.named(name));
+            let hint = planner.hints.get(pod.pod).and_then(|mark| self.snapshot.marked(mark));
             let hint = hint.filter(|node| takes_part(*node));
             let on_hint = hint.filter(|node| self.snapshot.put(pod, *node, self.names).is_ok());
             let found = on_hint.or_else(|| self.snapshot.put_anywhere(pod, takes_part, self.names));
             let Some(node) = found else { return false };
-            planner.hints.set(pod.pod, self.snapshot.nodes.state(node).spec.name);
+            planner.hints.set(pod.pod, self.snapshot.mark(node));
         }
         true
     }

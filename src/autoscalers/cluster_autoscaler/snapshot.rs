@@ -3,9 +3,10 @@
 //! Source: kubernetes/autoscaler cluster-autoscaler 1.36 simulator/clustersnapshot/predicate
 //! `RunFiltersUntilPassingNode`, `RunFiltersOnNode` (rule A130).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::Interner;
+use crate::base::{Interner, SimTime, Symbol};
 use crate::model::{NodeId, PodRef, Profile};
 use crate::placement::{
     Applicant, Catalog, NodeState, Nodes, Nominator, PlacedPod, PodInfo, Rejection, World, plugins,
@@ -20,6 +21,8 @@ pub(super) struct Snapshot<'a> {
     /// Where the last search ended; the next begins after it.
     pub(super) last: usize,
     next: u32,
+    /// Nodes that are coming, by when their templates were made.
+    coming: BTreeMap<NodeId, SimTime>,
     profile: &'a Profile,
     catalog: &'a Catalog,
     nominator: Nominator,
@@ -31,6 +34,9 @@ pub(super) struct Wanted {
     pub(super) pod: PodRef,
     pub(super) info: Arc<PodInfo>,
 }
+
+/// How a node is remembered from one iteration to the next.
+pub(super) type Mark = (Symbol, Option<SimTime>);
 
 /// Why a pod does not go on a node.
 pub(super) type Refusal = Option<Rejection>;
@@ -45,7 +51,7 @@ impl Wanted {
 impl<'a> Snapshot<'a> {
     pub(super) fn new(last: usize, profile: &'a Profile, catalog: &'a Catalog) -> Self {
         let (nodes, nominator) = (Nodes::new(), Nominator::default());
-        Self { nodes, last, next: 0, profile, catalog, nominator }
+        Self { nodes, last, next: 0, coming: BTreeMap::new(), profile, catalog, nominator }
     }
 
     fn world<'b>(&'b self, names: &'b Interner) -> World<'b> {
@@ -66,25 +72,38 @@ impl<'a> Snapshot<'a> {
         &mut self,
         next: u32,
         nodes: impl Iterator<Item = (NodeId, NodeState)>,
-        coming: Vec<NodeState>,
+        coming: Vec<(NodeState, SimTime)>,
         names: &Interner,
     ) {
-        let mut all: Vec<(Option<NodeId>, NodeState)> =
-            nodes.map(|(node, state)| (Some(node), state)).collect();
+        let mut all: Vec<(Result<NodeId, SimTime>, NodeState)> =
+            nodes.map(|(node, state)| (Ok(node), state)).collect();
         self.next = next;
         if !coming.is_empty() {
-            all.extend(coming.into_iter().map(|state| (None, state)));
+            all.extend(coming.into_iter().map(|(state, made)| (Err(made), state)));
             let name = |state: &NodeState| names.resolve(state.spec.name);
             all.sort_by(|(_, a), (_, b)| natural(name(a), name(b)));
         }
         for (node, state) in all {
             match node {
-                Some(node) => self.nodes.append(node, state),
-                None => {
-                    self.imagine(state);
+                Ok(node) => self.nodes.append(node, state),
+                Err(made) => {
+                    let node = self.imagine(state);
+                    self.coming.insert(node, made);
                 }
             }
         }
+    }
+
+    /// What a node is remembered by: its name, and for one that is coming the template that it was
+    /// made of, since a new template's nodes are called differently.
+    pub(super) fn mark(&self, node: NodeId) -> Mark {
+        (self.nodes.state(node).spec.name, self.coming.get(&node).copied())
+    }
+
+    /// The node that is remembered, if it is still there.
+    pub(super) fn marked(&self, (name, made): Mark) -> Option<NodeId> {
+        let node = self.nodes.named(name)?;
+        (self.coming.get(&node).copied() == made).then_some(node)
     }
 
     /// Adds a node that is only thought of.

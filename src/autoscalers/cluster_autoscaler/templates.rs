@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Duration, Id, Interner, cast};
+use crate::base::{Duration, Id, Interner, SimTime, cast};
 use crate::model::{NodeSpec, PodId, PodRef, Resources, TaintEffect};
 use crate::placement::{NodeState, Nodes, Nominator, PlacedPod, PodInfo, World, plugins};
 
@@ -54,6 +54,8 @@ pub struct Template {
     pub state: NodeState,
     /// `status.capacity`.
     pub capacity: Resources,
+    /// When it was made: one that is kept stays the same.
+    pub made: SimTime,
 }
 
 impl Template {
@@ -122,13 +124,13 @@ fn of_real(
     let missing = view.daemon_sets.iter().filter(|set| !owners.contains(&set.uid));
     let missing = missing.filter(|set| options.forces_daemons || set.is_critical);
     add_daemons(&mut state, missing, view, names);
-    Template { name, state, capacity: node.capacity.clone() }
+    Template { name, state, capacity: node.capacity.clone(), made: view.now }
 }
 
 fn of_cloud(view: &View<'_>, group: &Group, name: String, names: &Interner) -> Template {
     let mut state = NodeState::empty(lasting(&group.template, names));
     add_daemons(&mut state, view.daemon_sets.iter(), view, names);
-    Template { name, state, capacity: group.capacity.clone() }
+    Template { name, state, capacity: group.capacity.clone(), made: view.now }
 }
 
 fn lasting(spec: &NodeSpec, names: &Interner) -> NodeSpec {
