@@ -222,7 +222,10 @@ impl Acting<'_, '_> {
         let budgets = of.is_drained.then_some(self.view.budgets.as_slice());
         let rules = Rules { options, now, names, budgets };
         let mut left = Vec::new();
-        for pod in self.view.pods.iter().filter(|pod| pod.node == Some(node.node)) {
+        let counts = |pod: &&PodView| {
+            pod.node == Some(node.node) && pod.info.spec.priority >= options.priority_cutoff
+        };
+        for pod in self.view.pods.iter().filter(counts) {
             match rules.judge(pod) {
                 Outcome::Block(_) => return None,
                 Outcome::Move if !of.is_drained && !pod.is_daemon() => return None,

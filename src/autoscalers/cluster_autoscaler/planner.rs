@@ -247,7 +247,7 @@ impl Planning<'_, '_> {
         for budget in &mut self.budgets {
             let covered = |of: &&Wanted| rules.covers(budget, &view.pods[pods[&of.pod]]);
             let count = cast::i64_of(moved.iter().filter(covered).count());
-            is_risky |= budget.allowed < count;
+            is_risky |= count > 0 && budget.allowed < count;
             budget.allowed -= count;
         }
         is_risky

@@ -53,8 +53,6 @@ struct Backoff {
 struct Readiness {
     ready: usize,
     unready: usize,
-    /// Nodes whose instances the cloud does not have any more.
-    deleted: usize,
     not_started: Vec<Symbol>,
     registered: usize,
     unregistered: usize,
@@ -66,8 +64,9 @@ impl Readiness {
         self.registered + self.unregistered + self.long_unregistered > 0
     }
 
-    fn provisioned(&self) -> usize {
-        self.registered - self.not_started.len() - self.deleted
+    /// Nodes that are not on their way any more, for good or ill.
+    const fn settled(&self) -> usize {
+        self.ready + self.unready + self.long_unregistered
     }
 }
 
@@ -165,8 +164,9 @@ impl Registry {
             for of in of_group.into_iter().chain([&mut all]) {
                 of.registered += 1;
                 if !is_there {
-                    of.deleted += 1;
-                } else if node.is_ready {
+                    continue;
+                }
+                if node.is_ready {
                     of.ready += 1;
                 } else if node.created + options.startup_time > view.now {
                     of.not_started.push(node.spec.name);
@@ -326,8 +326,8 @@ impl Registry {
     /// Fewer nodes than the target.
     fn is_short(&self, group: usize) -> bool {
         let target = self.targets.get(group).copied().unwrap_or(0);
-        let provisioned = self.by_group.get(group).map_or(0, Readiness::provisioned);
-        target > provisioned
+        let settled = self.by_group.get(group).map_or(0, Readiness::settled);
+        target > settled
     }
 
     fn is_scaling_up(&self, group: usize) -> bool {
@@ -359,7 +359,7 @@ impl Registry {
         if !self.requests.contains_key(&group) || self.is_backed_off(group, now) {
             return 0;
         }
-        self.targets[group].saturating_sub(of.ready + of.unready + of.long_unregistered)
+        self.targets[group].saturating_sub(of.settled())
     }
 
     /// The nodes of a group that are there but not ready yet.

@@ -54,7 +54,7 @@ pub struct Template {
     pub state: NodeState,
     /// `status.capacity`.
     pub capacity: Resources,
-    /// When it was made: one that is kept stays the same.
+    /// When it was made; nodes made of it are remembered by that.
     pub made: SimTime,
 }
 
@@ -99,8 +99,10 @@ impl Templates {
                 self.last.insert(number, template.clone());
                 return template;
             }
-            let last = self.last.get(&number).cloned();
-            last.unwrap_or_else(|| of_cloud(view, group, name, names))
+            match self.last.get(&number) {
+                Some(last) => Template { made: view.now, ..last.clone() },
+                None => of_cloud(view, group, name, names),
+            }
         };
         groups.iter().enumerate().map(one).collect()
     }
