@@ -62,6 +62,14 @@ impl Progress {
         }
     }
 
+    /// So many runs have ended of a number that may have grown.
+    pub(super) fn set_of(&self, ended: u32, all: u32) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(u64::from(all));
+            bar.set_position(u64::from(ended));
+        }
+    }
+
     pub(super) fn clear(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use super::output::{note, say, show};
+use super::output::{Progress, note, say, show};
 use super::run::jobs;
 use crate::experiment::trial::{How, Kind, TrialError, conduct, scenario};
 use crate::manifest::Loader;
@@ -29,6 +29,10 @@ pub(super) struct Drill {
     /// One node loses power for some minutes
     #[arg(long, group = "what")]
     node_crash: bool,
+    /// Which node (workers-0 …) or zone (a, b, c); else the one with most pods behind services, and
+    /// each node in turn for --drain
+    #[arg(long, value_name = "NODE|ZONE")]
+    at: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -87,7 +91,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn rollout(arguments: &Rollout) -> Exit {
-    run(&arguments.common, Kind::Rollout)
+    run(&arguments.common, Kind::Rollout, None)
 }
 
 pub(super) fn drill(arguments: &Drill) -> Exit {
@@ -96,10 +100,10 @@ pub(super) fn drill(arguments: &Drill) -> Exit {
         (false, true) => Kind::ZoneLoss,
         (false, false) => Kind::NodeCrash,
     };
-    run(&arguments.common, kind)
+    run(&arguments.common, kind, arguments.at.clone())
 }
 
-fn run(common: &Common, kind: Kind) -> Exit {
+fn run(common: &Common, kind: Kind, at: Option<String>) -> Exit {
     let plain = match Plain::read(&Loader::disk(""), &common.manifests) {
         Ok(plain) => plain,
         Err(refused) => {
@@ -123,21 +127,21 @@ fn run(common: &Common, kind: Kind) -> Exit {
         jobs: jobs(common.jobs),
         checks: common.check,
         tries: !common.no_advice,
+        at,
     };
     if common.show_scenario {
-        return say(&scenario(&plain, &how));
+        return match scenario(&plain, &how) {
+            Ok(text) => say(&text),
+            Err(error) => refused(error),
+        };
     }
-    let report = match conduct(&plain, &how, &|_, _| {}) {
+    let progress =
+        Progress::new(if kind == Kind::Rollout { "rollout" } else { "drill" }, how.seeds);
+    let report = conduct(&plain, &how, &|ended, all| progress.set_of(ended, all));
+    progress.clear();
+    let report = match report {
         Ok(report) => report,
-        Err(TrialError::Refused(refused)) => {
-            show(&refused.found, &refused.sources);
-            note("error: the manifests do not run in a plain cluster");
-            return Exit::BadInput;
-        }
-        Err(TrialError::Limit(error)) => {
-            note(&format!("error: {error}"));
-            return Exit::Limit;
-        }
+        Err(error) => return refused(error),
     };
     let text = match common.format {
         Format::Text => report.text(),
@@ -146,5 +150,24 @@ fn run(common: &Common, kind: Kind) -> Exit {
     match say(&text) {
         Exit::Done if common.max_failed.is_some_and(|most| !report.holds(most)) => Exit::NotMet,
         exit => exit,
+    }
+}
+
+/// Why there is no result.
+fn refused(error: TrialError) -> Exit {
+    match error {
+        TrialError::Refused(refused) => {
+            show(&refused.found, &refused.sources);
+            note("error: the manifests do not run in a plain cluster");
+            Exit::BadInput
+        }
+        TrialError::Nowhere(message) => {
+            note(&format!("error: {message}"));
+            Exit::BadInput
+        }
+        TrialError::Limit(error) => {
+            note(&format!("error: {error}"));
+            Exit::Limit
+        }
     }
 }

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::base::{Duration, cast};
-use crate::engine::SimError;
+use crate::engine::{SimError, World};
 use crate::model::{Model, Workload};
 use crate::record::Cause;
+use crate::recorder::Recorder;
 use crate::report::trial::{Numbers, Of, Report, Subject, Tried};
 use crate::scenario::plain::{Fronted, Plain, Trial};
 use crate::scenario::{Loaded, Refused};
@@ -53,6 +54,9 @@ pub struct How {
     pub checks: bool,
     /// Whether remedies are tried.
     pub tries: bool,
+    /// The machine or zone that is hit; `None`: that with the most pods behind Services (of
+    /// drains: each machine in turn).
+    pub at: Option<String>,
 }
 
 /// Why there is no result.
@@ -61,6 +65,9 @@ pub enum TrialError {
     /// The plain cluster does not fit the manifests.
     #[error("the manifests do not run in a plain cluster")]
     Refused(Box<Refused>),
+    /// What shall be hit is not there.
+    #[error("{0}")]
+    Nowhere(String),
     /// A run passed a limit.
     #[error("{0}")]
     Limit(#[from] SimError),
@@ -91,28 +98,34 @@ struct Watched<'a> {
 }
 
 /// The scenario of a trial as a file that `seatrial run` takes, without remedies.
-#[must_use]
-pub fn scenario(plain: &Plain, how: &How) -> String {
-    plain.scenario(&trial(plain, how, HORIZONS[0]))
-}
-
-/// Runs it. `progress` is told of each round that begins: which of how many at most.
 ///
 /// # Errors
-/// If the plain cluster does not fit the manifests, or a run passes a limit.
+/// As [`conduct`].
+pub fn scenario(plain: &Plain, how: &How) -> Result<String, TrialError> {
+    let place = place(plain, how)?;
+    Ok(plain.scenario(&trial(plain, how, &place, HORIZONS[0])))
+}
+
+/// Runs it. `progress` is told how many runs have ended, and how many there will be at most as far
+/// as is known by then.
+///
+/// # Errors
+/// If the plain cluster does not fit the manifests, what shall be hit is not there, or a run passes
+/// a limit.
 pub fn conduct(
     plain: &Plain,
     how: &How,
     progress: &(dyn Fn(u32, u32) + Sync),
 ) -> Result<Report, TrialError> {
-    let mut base = trial(plain, how, HORIZONS[0]);
+    let place = place(plain, how)?;
+    let mut base = trial(plain, how, &place, HORIZONS[0]);
     if how.kind == Kind::Rollout {
         base.until = horizon(plain, how)?;
     }
     let loaded = plain.load(&base)?;
     let model = Arc::clone(&loaded.model);
     let watched = watched(plain, how.kind, &model);
-    let experiment = experiment(&loaded, how, how.seeds)?;
+    let experiment = experiment(&loaded, how, how.seeds, &|ended| progress(ended, how.seeds))?;
     let mut subjects: Vec<Subject> = watched
         .iter()
         .map(|own| Subject {
@@ -127,8 +140,11 @@ pub fn conduct(
             .map(|(own, subject)| remedies_of(own, subject, &plain.loaded.model, how.kind))
             .collect();
         let rounds = ill.iter().map(Vec::len).max().unwrap_or(0);
+        let all = how.seeds.saturating_mul(cast::u32_of(rounds).saturating_add(1));
         for round in 0..rounds {
-            progress(cast::u32_of(round), cast::u32_of(rounds));
+            let before = how.seeds.saturating_mul(cast::u32_of(round).saturating_add(1));
+            let told = |ended: u32| progress(before.saturating_add(ended), all);
+            told(0);
             // Where a small change was enough, larger ones are not tried.
             let wants = |remedy: &&Remedy, subject: &Subject| {
                 remedy.retries || !subject.tried.iter().any(|tried| tried.numbers.is_clean())
@@ -139,14 +155,15 @@ pub fn conduct(
             if given.iter().all(Option::is_none) {
                 continue;
             }
-            try_round(plain, how, &base, (&watched, &given), &mut subjects)?;
+            try_round((plain, how, &base), (&watched, &given), &mut subjects, &told)?;
         }
     }
     let what = match how.kind {
-        Kind::Rollout => "all at once",
-        Kind::Drain => "each node drained in turn",
-        Kind::ZoneLoss => "one of three zones without power for 8 min",
-        Kind::NodeCrash => "one node without power for 8 min",
+        Kind::Rollout => "all at once".to_owned(),
+        Kind::Drain if how.at.is_some() => format!("node {place} drained"),
+        Kind::Drain => "each node drained in turn".to_owned(),
+        Kind::ZoneLoss => format!("zone {place}, one of three, without power for 8 min"),
+        Kind::NodeCrash => format!("node {place} without power for 8 min"),
     };
     let about = format!(
         "{}, {what} · {} · {} calls/s to each service · {}",
@@ -169,11 +186,10 @@ const fn noun(kind: Kind) -> &'static str {
 /// Runs one remedy of each and keeps what came. If they do not fit together, those are left out
 /// that do not fit alone.
 fn try_round(
-    plain: &Plain,
-    how: &How,
-    base: &Trial,
+    (plain, how, base): (&Plain, &How, &Trial),
     (watched, given): (&[Watched<'_>], &[Option<&Remedy>]),
     subjects: &mut [Subject],
+    progress: &(dyn Fn(u32) + Sync),
 ) -> Result<(), TrialError> {
     let mut given = given.to_vec();
     let mut changed = with(base, watched, &given, how.kind);
@@ -191,7 +207,7 @@ fn try_round(
         loaded = plain.load(&changed);
     }
     let Ok(loaded) = loaded else { return Ok(()) };
-    let experiment = experiment(&loaded, how, how.seeds)?;
+    let experiment = experiment(&loaded, how, how.seeds, progress)?;
     for ((own, remedy), subject) in watched.iter().zip(&given).zip(subjects) {
         if let Some(remedy) = remedy {
             subject.tried.push(Tried {
@@ -283,8 +299,51 @@ fn watched<'a>(plain: &'a Plain, kind: Kind, model: &Model) -> Vec<Watched<'a>> 
     all
 }
 
-/// What happens, without remedies.
-fn trial(plain: &Plain, how: &How, horizon: Duration) -> Trial {
+/// The machine or zone that a drill hits: the one that is asked for, else that on which most pods
+/// behind Services stand in the first run before anything happens; of equal ones the first by
+/// number or name.
+fn place(plain: &Plain, how: &How) -> Result<String, TrialError> {
+    let machine = |node: u32| format!("workers-{node}");
+    let (what, all): (&str, Vec<String>) = match how.kind {
+        Kind::ZoneLoss => ("zone", ["a", "b", "c"].map(str::to_owned).into()),
+        Kind::Rollout | Kind::Drain | Kind::NodeCrash => {
+            ("node", (0..plain.nodes()).map(machine).collect())
+        }
+    };
+    if let Some(at) = &how.at {
+        let message = || format!("there is no {what} {at}: there are {}", all.join(", "));
+        let found = all.iter().find(|place| *place == at).cloned();
+        return found.ok_or_else(|| TrialError::Nowhere(message()));
+    }
+    if matches!(how.kind, Kind::Rollout | Kind::Drain) {
+        return Ok(all[0].clone());
+    }
+    let mut quiet = trial(plain, how, &all[0], HORIZONS[0]);
+    quiet.timeline.clear();
+    (quiet.until, quiet.warmup) = (plain.settled(), Duration::ZERO);
+    let model = plain.load(&quiet)?.model;
+    let cluster = World::new(&model, 0, Recorder::off()).run()?.cluster;
+    let names = cluster.names();
+    let mut counts = vec![0_u32; all.len()];
+    for (_, pod) in cluster.pods().iter() {
+        let Some(node) = pod.node.map(|node| &cluster.nodes()[node].spec) else { continue };
+        let place = match how.kind {
+            Kind::ZoneLoss => node.zone.map_or("", |zone| names.resolve(zone)),
+            Kind::Rollout | Kind::Drain | Kind::NodeCrash => names.resolve(node.name),
+        };
+        if !cluster.template_of(pod).services.is_empty()
+            && let Some(at) = all.iter().position(|known| known == place)
+        {
+            counts[at] += 1;
+        }
+    }
+    let most = counts.iter().max().copied().unwrap_or(0);
+    let at = counts.iter().position(|count| *count == most).unwrap_or(0);
+    Ok(all[at].clone())
+}
+
+/// What happens, without remedies, and where.
+fn trial(plain: &Plain, how: &How, place: &str, horizon: Duration) -> Trial {
     let start = plain.settled();
     let at = |after: Duration, key: &str, value: Value| json!({ "at": (start + after).go_text(), key: value });
     let fault = |after, key: &str, place: Value| at(after, "fault", json!({ key: place }));
@@ -301,20 +360,24 @@ fn trial(plain: &Plain, how: &How, horizon: Duration) -> Trial {
         }
         Kind::Drain => {
             let mut all = Vec::new();
-            for node in 0..plain.nodes() {
-                let after = DRAIN_EVERY * u64::from(node);
+            let nodes: Vec<String> = match how.at {
+                Some(_) => vec![place.to_owned()],
+                None => (0..plain.nodes()).map(|node| format!("workers-{node}")).collect(),
+            };
+            let count = cast::u64_of(nodes.len());
+            for (node, after) in nodes.into_iter().zip((0..).map(|turn| DRAIN_EVERY * turn)) {
                 let drain = format!(
-                    "kubectl drain workers-{node} --ignore-daemonsets --delete-emptydir-data \
+                    "kubectl drain {node} --ignore-daemonsets --delete-emptydir-data \
                      --force --timeout=120s"
                 );
                 all.push(at(after, "run", drain.into()));
-                let back = format!("kubectl uncordon workers-{node}");
+                let back = format!("kubectl uncordon {node}");
                 all.push(at(after + Duration::secs(130), "run", back.into()));
             }
-            (all, DRAIN_EVERY * u64::from(plain.nodes()))
+            (all, DRAIN_EVERY * count)
         }
         Kind::ZoneLoss => {
-            let place = json!({ "zone": "a" });
+            let place = json!({ "zone": place });
             let all = vec![
                 fault(Duration::ZERO, "crash", place.clone()),
                 fault(OUTAGE, "recover", place),
@@ -322,7 +385,7 @@ fn trial(plain: &Plain, how: &How, horizon: Duration) -> Trial {
             (all, OUTAGE + Duration::secs(60))
         }
         Kind::NodeCrash => {
-            let place = json!({ "node": "workers-0" });
+            let place = json!({ "node": place });
             let all = vec![
                 fault(Duration::ZERO, "crash", place.clone()),
                 fault(OUTAGE, "recover", place),
@@ -352,8 +415,8 @@ fn horizon(plain: &Plain, how: &How) -> Result<Duration, TrialError> {
     let start = plain.settled();
     let mut until = Duration::ZERO;
     for horizon in HORIZONS {
-        let loaded = plain.load(&trial(plain, how, horizon))?;
-        let one = experiment(&loaded, how, 1)?;
+        let loaded = plain.load(&trial(plain, how, "", horizon))?;
+        let one = experiment(&loaded, how, 1, &|_| {})?;
         let watched = watched(plain, Kind::Rollout, &loaded.model);
         let all: Vec<Numbers> =
             watched.iter().map(|own| Numbers::of(&one.summary, &own.of)).collect();
@@ -367,12 +430,17 @@ fn horizon(plain: &Plain, how: &How) -> Result<Duration, TrialError> {
     Ok(until)
 }
 
-fn experiment(loaded: &Loaded, how: &How, seeds: u32) -> Result<Experiment, TrialError> {
+fn experiment(
+    loaded: &Loaded,
+    how: &How,
+    seeds: u32,
+    progress: &(dyn Fn(u32) + Sync),
+) -> Result<Experiment, TrialError> {
     let options = Options {
         replications: seeds,
         jobs: how.jobs,
         checks: how.checks,
         ..Options::of(&loaded.model)
     };
-    Ok(run(&loaded.model, options, &|_| {})?)
+    Ok(run(&loaded.model, options, progress)?)
 }

@@ -30,6 +30,9 @@ enum Group {
     ProcessDown,
     SlowService,
     ServerFault,
+    IdleClosed,
+    CallerFull,
+    Incompatible,
 }
 
 impl Group {
@@ -47,15 +50,12 @@ impl Group {
             Cause::ProcessDown => Some(Self::ProcessDown),
             Cause::SlowService => Some(Self::SlowService),
             Cause::ServerFault => Some(Self::ServerFault),
-            // The call that it depended on has a cause of its own; what the client itself does
-            // shows in the causes.
-            Cause::Downstream
-            | Cause::IdleClosed
-            | Cause::CallerFull
-            | Cause::Incompatible
-            | Cause::StaleBalancer
-            | Cause::NotOnNode
-            | Cause::None => None,
+            Cause::IdleClosed => Some(Self::IdleClosed),
+            Cause::CallerFull => Some(Self::CallerFull),
+            Cause::Incompatible => Some(Self::Incompatible),
+            // The call that it depended on has a cause of its own; what a balancer does shows in
+            // the causes.
+            Cause::Downstream | Cause::StaleBalancer | Cause::NotOnNode | Cause::None => None,
         }
     }
 }
@@ -124,6 +124,21 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
         Group::SlowService => (
             format!("{name} takes longer than its callers wait."),
             "a longer timeout, or fewer calls a pod".to_owned(),
+        ),
+        Group::IdleClosed => (
+            format!("callers used connections that {name} had closed as idle."),
+            "an idle time-out of the callers' pools below that of the server (connections.idleMax)"
+                .to_owned(),
+        ),
+        Group::CallerFull => (
+            format!("callers of {name} had as many calls under way as they allow (callsMax)."),
+            "answers that come faster: more replicas; a larger callsMax moves the wait to them"
+                .to_owned(),
+        ),
+        Group::Incompatible => (
+            format!("callers and pods of {name} spoke different versions while both were there."),
+            "a release that understands the old version too, rolled out before its callers"
+                .to_owned(),
         ),
         Group::ServerFault => (
             format!("{name} answers with errors of its own (serve.errors)."),

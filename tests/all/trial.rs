@@ -121,6 +121,34 @@ fn drills_take_nodes_and_zones_away() {
     assert!(drained["now"]["causes"]["node_down"].is_null(), "{drained}");
 }
 
+/// Where a drill strikes: the node with most pods if nobody says, and what is said.
+#[test]
+fn a_drill_strikes_where_pods_are() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let pinned = web().replace(
+        "      containers:",
+        "      nodeSelector: { kubernetes.io/hostname: workers-4 }\n      containers:",
+    );
+    std::fs::write(here.path().join("web.yaml"), pinned).expect("written");
+    let shown = |more: &[&str]| {
+        let arguments = [&["drill", "web.yaml", "--show-scenario"], more].concat();
+        let output = seatrial(here.path(), &arguments, "");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (_, text) = shown(&["--node-crash"]);
+    assert!(text.contains("node: workers-4"), "{text}");
+    // Zones are given in turn: workers-4 is in b.
+    let (_, text) = shown(&["--zone-loss"]);
+    assert!(text.contains("zone: b"), "{text}");
+    let (_, text) = shown(&["--drain", "--at", "workers-2"]);
+    assert_eq!(text.matches("kubectl drain workers-2 ").count(), 1, "{text}");
+    assert_eq!(text.matches("kubectl drain").count(), 1, "{text}");
+    let (code, text) = shown(&["--node-crash", "--at", "b"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("there is no node b: there are workers-0, workers-1"), "{text}");
+}
+
 /// Every Service of other people's manifests that leads to a workload goes through it.
 #[test]
 fn other_peoples_services_roll() {

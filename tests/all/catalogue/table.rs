@@ -133,7 +133,7 @@ pub(super) const TABLE: &[Row] = &[
         ],
         measure: Failed(&["backlog_full"]),
         helps: &[&["traffic[0].connections=new"]],
-        wrong: &[&[REPLICAS_8], &["traffic[0].connections={ kind: http2, count: 2, ageMax: 10s }"]],
+        wrong: &[&[REPLICAS_8], &["traffic[0].timeout=30s"]],
     },
     Row {
         rule: "N467",
