@@ -274,3 +274,32 @@ fn callers_near_by_are_answered_sooner_and_a_zone_with_one_pod_waits() {
         assert!(value(service, "failed").abs() < 0.5, "{service} lost calls");
     }
 }
+
+/// What a gallery scenario of twins counts in one replication: failed calls of `hasty` by a cause,
+/// and all failed calls of `patient`.
+fn twins(name: &str, cause: &str) -> (f64, f64) {
+    let loaded = gallery(name, &[]);
+    let options = Options { replications: 1, checks: true, ..Options::of(&loaded.model) };
+    let run = experiment::run(&loaded.model, options, &|_| {}).expect("no limit is passed");
+    let value = |path: &[&str]| run.summary.value(path).expect("it is in the summary");
+    (
+        value(&["services", "hasty", "calls", "by_cause", cause]),
+        value(&["services", "patient", "calls", "failed"]),
+    )
+}
+
+/// N183, N466: all pods are replaced within seconds, and gRPC callers ask DNS every 30 s only: calls
+/// fail for up to 30 s, none if the old pods stay for 35 s.
+#[test]
+fn old_answers_of_dns_outlive_a_fast_rollout() {
+    let (hasty, patient) = twins("headless-dns", "stale_dns");
+    assert!((200.0..3000.0).contains(&hasty) && patient < 0.5, "{hasty} {patient}");
+}
+
+/// N470: under `externalTrafficPolicy: Local` with a pod a node callers wait in vain until the load
+/// balancer's checks of 8 s have failed three times; a pod that still serves for 40 s loses none.
+#[test]
+fn a_load_balancer_is_slower_than_a_rollout() {
+    let (hasty, patient) = twins("cloud-balancer", "stale_balancer");
+    assert!((200.0..3000.0).contains(&hasty) && patient < 0.5, "{hasty} {patient}");
+}
