@@ -168,7 +168,8 @@ impl ClusterAutoscaler {
         let mut take = |of: [i64; 2], count: i64| {
             left.iter_mut().zip(of).for_each(|(left, of)| *left -= of * count);
         };
-        view.nodes.iter().for_each(|node| take(sizes(&node.capacity), 1));
+        let counts = |node: &&NodeView| snapshot.nodes.get(node.node).is_some();
+        view.nodes.iter().filter(counts).for_each(|node| take(sizes(&node.capacity), 1));
         let coming = templates.iter().zip(&upcoming);
         coming.for_each(|(t, count)| take(sizes(&t.capacity), cast::i64_of(*count)));
         let mut weighing = Weighing {
