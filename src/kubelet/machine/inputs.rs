@@ -120,6 +120,28 @@ impl Machine {
         self.run(now, host);
     }
 
+    /// The node needs what the pod has: it ends as Failed for this reason (`Evicted`), with this
+    /// grace instead of its own (a hard threshold: 1 s; rules N101, N133). Nobody asks the API.
+    pub fn evict<H: Host>(
+        &mut self,
+        slot: Slot,
+        reason: &'static str,
+        grace: Duration,
+        now: SimTime,
+        host: &mut H,
+    ) {
+        self.now = now;
+        if self.find(slot).is_some_and(worker::is_active) {
+            let worker = &mut self.pod_mut(slot).worker;
+            worker.is_evicted |= !worker.is_terminating;
+            worker.verdict = Some((reason, Message::None));
+            let asked = grace.whole_secs().max(1);
+            worker.grace = Some(worker.grace.map_or(asked, |before| before.min(asked)));
+            self.terminate(slot, host);
+        }
+        self.run(now, host);
+    }
+
     /// The main loop hears something, now or when nothing holds it up any more.
     pub(super) fn hear<H: Host>(&mut self, what: Later, host: &mut H) {
         if self.hold.is_some() {

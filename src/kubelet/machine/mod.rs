@@ -32,6 +32,7 @@ pub mod images;
 mod inputs;
 mod kill;
 mod pod;
+pub mod pressure;
 pub mod prober;
 mod relist;
 mod runtime;
