@@ -4,8 +4,8 @@
 //! specification or of the pods wakes nobody earlier (rules A1, A2).
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/podautoscaler/horizontal.go (rules A1 to A61).
-//! Differs: metrics of the kinds Pods, Object and External count as invalid; of a container only
-//! an estimate is known; pods are found by their owners and not by labels.
+//! Differs: a metric is found by its name alone, without selectors or described objects; of a
+//! container only an estimate is known; pods are found by their owners and not by labels.
 
 use crate::api::Kind;
 use crate::base::{Duration, IdVec, Symbol};
@@ -46,7 +46,7 @@ struct Row {
 
 /// What an autoscaler scales.
 #[derive(Clone, Copy, Debug)]
-enum Target {
+pub(super) enum Target {
     Deployment(DeploymentId),
     ReplicaSet(ReplicaSetRef),
 }
@@ -179,6 +179,7 @@ impl HorizontalController {
             spec: look.spec,
             pods: &pods,
             current: look.current,
+            counted: i64::from(target.counted(cluster)),
             now: look.now,
             cluster,
             settings: SETTINGS,
@@ -213,7 +214,7 @@ impl HorizontalController {
 }
 
 impl Target {
-    fn of(spec: &HpaSpec, cluster: &Cluster) -> Option<Self> {
+    pub(super) fn of(spec: &HpaSpec, cluster: &Cluster) -> Option<Self> {
         let named = |name| ObjectName { namespace: spec.name.namespace, name };
         match spec.target {
             HpaTarget::Deployment(name) => {
@@ -241,10 +242,18 @@ impl Target {
         }
     }
 
-    fn replicas(self, cluster: &Cluster) -> u32 {
+    pub(super) fn replicas(self, cluster: &Cluster) -> u32 {
         match self {
             Self::Deployment(id) => cluster.deployment(id).map_or(0, |row| row.replicas),
             Self::ReplicaSet(set) => cluster.replica_sets()[set.id].replicas,
+        }
+    }
+
+    /// `status.replicas`.
+    fn counted(self, cluster: &Cluster) -> u32 {
+        match self {
+            Self::Deployment(id) => cluster.deployment(id).map_or(0, |row| row.status.replicas),
+            Self::ReplicaSet(set) => cluster.replica_sets()[set.id].status.replicas,
         }
     }
 
@@ -258,7 +267,7 @@ impl Target {
     }
 
     /// The write of the Scale subresource; annotations of a ReplicaSet stay.
-    fn scale(self, replicas: u32, cluster: &Cluster) -> Write {
+    pub(super) fn scale(self, replicas: u32, cluster: &Cluster) -> Write {
         match self {
             Self::Deployment(deployment) => Write::ScaleDeployment { deployment, replicas },
             Self::ReplicaSet(replica_set) => {

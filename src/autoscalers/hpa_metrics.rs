@@ -1,8 +1,10 @@
 //! What an autoscaler's metrics say of the pods of its target.
 
-use crate::base::{SimTime, Symbol};
+use crate::base::{Duration, SimTime, Symbol};
 use crate::cluster::{Cluster, Pod};
-use crate::model::{Container, HpaAim, HpaMetric, HpaSpec, PodId, PodSpec, ResourceName, Template};
+use crate::model::{
+    Container, HpaAim, HpaGoal, HpaMetric, HpaSpec, PodId, PodSpec, ResourceName, Template,
+};
 
 use super::behavior::{Asked, Combined, combine};
 use super::replica_calculator::{PodInput, PodMetric, Proposal, Question, Tolerance};
@@ -19,6 +21,8 @@ pub(super) struct Reading<'a> {
     pub(super) spec: &'a HpaSpec,
     pub(super) pods: &'a [PodId],
     pub(super) current: i64,
+    /// `status.replicas` of the target.
+    pub(super) counted: i64,
     pub(super) now: SimTime,
     pub(super) cluster: &'a Cluster,
     pub(super) settings: Settings,
@@ -46,8 +50,18 @@ impl Reading<'_> {
     /// Source: kubernetes v1.36.3 pkg/controller/podautoscaler/horizontal.go
     /// `computeStatusForResourceMetric`, `computeStatusForContainerResourceMetric` (rule A28).
     fn one(&self, metric: &HpaMetric) -> Result<(Proposal, &'static str), &'static str> {
-        let HpaMetric::Resource { resource, container, target } = metric else {
-            return Err("InvalidMetricSourceType");
+        let (resource, container, target) = match metric {
+            HpaMetric::Resource { resource, container, target } => (resource, container, target),
+            HpaMetric::Pods { name, target } => return self.of_pods(*name, *target),
+            HpaMetric::Object { name, target } => {
+                let goal = self.goal(*name, *target).ok_or("FailedGetObjectMetric")?;
+                return Ok((goal, "object metric above target"));
+            }
+            HpaMetric::External { name, target } => {
+                let goal = self.goal(*name, *target).ok_or("FailedGetExternalMetric")?;
+                return Ok((goal, "external metric above target"));
+            }
+            HpaMetric::Unmodelled(_) => return Err("InvalidMetricSourceType"),
         };
         let inputs: Option<Vec<PodInput>> =
             self.pods.iter().map(|pod| self.input(*pod, *resource, *container)).collect();
@@ -56,22 +70,80 @@ impl Reading<'_> {
             Some(_) => "FailedGetContainerResourceMetric",
         };
         let inputs = inputs.ok_or(failed)?;
-        let question = Question {
-            pods: &inputs,
-            strays: &[],
-            is_cpu: *resource == ResourceName::Cpu,
-            current: self.current,
-            tolerance: self.tolerance(),
-            now: self.now,
-            initialization: self.settings.initialization,
-            initial_delay: self.settings.initial_delay,
-        };
+        let is_cpu = *resource == ResourceName::Cpu;
+        let question = self.question(&inputs, is_cpu, self.current);
         let proposal = match target {
             HpaAim::Utilization(percent) => question.utilization(*percent),
             HpaAim::AverageValue(value) => question.average(*value),
         };
         let name = above(*resource, container.is_some(), *target);
         proposal.map(|proposal| (proposal, name)).map_err(|_| failed)
+    }
+
+    fn question<'i>(&self, pods: &'i [PodInput], is_cpu: bool, current: i64) -> Question<'i> {
+        Question {
+            pods,
+            strays: &[],
+            is_cpu,
+            current,
+            tolerance: self.tolerance(),
+            now: self.now,
+            initialization: self.settings.initialization,
+            initial_delay: self.settings.initial_delay,
+        }
+    }
+
+    /// A number of each pod.
+    ///
+    /// Source: horizontal.go `computeStatusForPodsMetric` (rules A24, A28, A35).
+    fn of_pods(&self, name: Symbol, target: i64) -> Result<(Proposal, &'static str), &'static str> {
+        const FAILED: &str = "FailedGetPodsMetric";
+        let metric = self.cluster.metric_named(name).ok_or(FAILED)?;
+        let values = self.cluster.metric_pods(metric, self.now).ok_or(FAILED)?;
+        let input = |id: &PodId| {
+            let pod = self.cluster.pods().refer(*id);
+            let value = values.iter().find(|(of, _)| *of == pod);
+            let window = Duration::mins(1);
+            PodInput {
+                metric: value.map(|(_, value)| PodMetric { value: *value, at: self.now, window }),
+                ..self.plain(*id)
+            }
+        };
+        let inputs: Vec<PodInput> = self.pods.iter().map(input).collect();
+        let proposal = self.question(&inputs, false, self.current).average(target);
+        proposal.map(|proposal| (proposal, "pods metric above target")).map_err(|_| FAILED)
+    }
+
+    /// A number that is not of the pods.
+    ///
+    /// Source: horizontal.go `computeStatusForObjectMetric`, `computeStatusForExternalMetric`
+    /// (rules A25, A27, A43, A44).
+    fn goal(&self, name: Symbol, goal: HpaGoal) -> Option<Proposal> {
+        let metric = self.cluster.metric_named(name)?;
+        let usage = self.cluster.metric_value(metric, self.now)?;
+        let inputs: Vec<PodInput> = self.pods.iter().map(|pod| self.plain(*pod)).collect();
+        match goal {
+            HpaGoal::Value(target) => {
+                self.question(&inputs, false, self.current).value(usage, target).ok()
+            }
+            HpaGoal::AverageValue(target) => {
+                Some(self.question(&inputs, false, self.counted).share(usage, target))
+            }
+        }
+    }
+
+    /// A pod without any metric.
+    fn plain(&self, id: PodId) -> PodInput {
+        let pod = &self.cluster.pods()[id];
+        let start = pod.status.start_time.map(SimTime::floor_secs);
+        PodInput {
+            phase: pod.status.phase,
+            deleting: pod.deletion.is_some(),
+            start,
+            ready: start.map(|start| (pod.status.ready, pod.ready_since().max(start))),
+            request: None,
+            metric: None,
+        }
     }
 
     /// Source: horizontal.go `tolerancesForHpa` (rule A36).
@@ -93,17 +165,13 @@ impl Reading<'_> {
     ) -> Option<PodInput> {
         let pod = &self.cluster.pods()[id];
         let template = &self.cluster.template_of(pod).template;
-        let start = pod.status.start_time.map(SimTime::floor_secs);
         Some(PodInput {
-            phase: pod.status.phase,
-            deleting: pod.deletion.is_some(),
-            start,
-            ready: start.map(|start| (pod.status.ready, pod.ready_since().max(start))),
             request: match container {
                 None => request(&template.spec, resource),
                 Some(name) => asks(named(&template.spec, name)?, resource),
             },
             metric: self.metric(id, pod, template, (resource, container)),
+            ..self.plain(id)
         })
     }
 

@@ -13,10 +13,12 @@ pub mod cluster_autoscaler;
 mod hpa;
 mod hpa_metrics;
 pub mod karpenter;
+mod keda;
 pub mod replica_calculator;
 mod vertical;
 pub mod vpa;
 
 pub use hpa::HorizontalController;
 pub use karpenter::KarpenterController;
+pub use keda::KedaController;
 pub use vertical::VerticalController;

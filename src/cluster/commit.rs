@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::api::Kind;
 use crate::api::Lowering;
-use crate::base::{Id, IdVec, Interner, LookupMap, SimTime, Slots};
+use crate::base::{Duration, Id, IdVec, Interner, LookupMap, SimTime, Slots};
 use crate::model::{
     Labels, Model, NodeId, NodeSpec, ObjectName, Propagation, ReplicaSetSpec, ServiceId, Template,
     TemplateId,
@@ -40,6 +40,7 @@ impl Cluster {
             serving: IdVec::new(),
             metrics: IdVec::new(),
             metrics_at: None,
+            calls: super::call_metrics::CallHistory::default(),
             cpu_used_milli: 0,
             counts: PodCounts::default(),
             templates: Slots::new(),
@@ -311,6 +312,11 @@ impl Cluster {
             Write::Scarcity { scarcity, is_scarce } => self.set_scarcity(scarcity, is_scarce),
             Write::RemoveNode { node } => self.remove_node(node, changes),
             Write::Metrics(sample) => self.publish_metrics(&sample),
+            Write::CallMetrics(rows) => {
+                let delays = self.model.metrics.iter().map(|metric| metric.delay);
+                let longest = delays.max().unwrap_or(Duration::ZERO);
+                self.calls.take(self.now, rows, longest);
+            }
             Write::Recommend { workload, targets } => self.vertical.set(workload, targets),
         }
     }

@@ -9,6 +9,7 @@
 
 mod admission;
 mod budget;
+mod call_metrics;
 mod claims;
 mod cloud;
 mod commit;
@@ -58,6 +59,7 @@ use crate::sim::Streams;
 
 pub use admission::{Admitted, Charged};
 pub use budget::{Budget, BudgetStatus, BudgetWrite, DisruptionAllowed};
+pub use call_metrics::CallCount;
 pub use claims::ClaimOwner;
 pub use cloud::{
     Cloud, CloudChange, Group, Instance, InstanceState, InstanceWrite, Launch, LaunchError,
@@ -106,6 +108,7 @@ pub struct Cluster {
     serving: IdVec<PodId, Serving>,
     metrics: IdVec<PodId, PodMetrics>,
     metrics_at: Option<SimTime>,
+    calls: call_metrics::CallHistory,
     cpu_used_milli: i64,
     counts: PodCounts,
     templates: Slots<TemplateId, TemplateRow>,

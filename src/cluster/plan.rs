@@ -416,6 +416,8 @@ pub enum Write {
     },
     /// The metrics pipeline publishes a sample: pod, CPU time since its start, memory in bytes.
     Metrics(Vec<(PodId, Duration, i64)>),
+    /// The metrics pipeline publishes a sample of the calls of all pods.
+    CallMetrics(Vec<super::CallCount>),
     /// What a VerticalPodAutoscaler recommends for new pods of a workload, by container.
     Recommend {
         /// Whose pods.

@@ -53,6 +53,11 @@ impl<T: Component<GeneratorId>> GeneratorRole for T {}
 pub trait TrafficRole: Component<TrafficEvent> {
     /// CPU time that a pod's server has spent on calls since the pod's first process.
     fn cpu_spent(&self, pod: PodRef, ctx: &Ctx<'_>) -> Duration;
+
+    /// Calls that have begun service at a pod's server, and those in service or in its backlog.
+    fn calls(&self, _pod: PodRef) -> (u64, u64) {
+        (0, 0)
+    }
 }
 
 /// A component that does nothing: a role that is off.

@@ -104,6 +104,7 @@ impl Roles {
                 Box::new(TaintEvictionController::new(model, streams)),
                 Box::new(PodGcController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
+                Box::new(crate::autoscalers::KedaController::new(model)),
                 Box::new(crate::autoscalers::VerticalController::new(model)),
                 Box::new(crate::autoscalers::KarpenterController::new(model)),
             ],

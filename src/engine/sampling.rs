@@ -1,9 +1,9 @@
 //! Samples: the series of the whole cluster, and the metrics pipeline.
 
 use crate::base::{Duration, cast};
-use crate::cluster::{Cluster, Phase, Plan, Pod, ReplicaSet, TrafficRole, Write};
+use crate::cluster::{CallCount, Cluster, Phase, Plan, Pod, ReplicaSet, TrafficRole, Write};
 use crate::event::Event;
-use crate::model::{Model, PodId, Workload};
+use crate::model::{MetricSource, MetricSpec, Model, PodId, Workload};
 use crate::record::{ReplicaSample, Sample};
 use crate::sim::{Ctx, EventQueue};
 
@@ -176,6 +176,16 @@ pub(super) fn metrics(
         (*id, spent, memory)
     });
     plan.push(Write::Metrics(sample.collect()));
+    let of_calls = |metric: &MetricSpec| matches!(metric.source, MetricSource::Calls { .. });
+    if cluster.model().metrics.iter().any(of_calls) {
+        let count = |(id, pod): &(PodId, &Pod)| {
+            let pod_ref = cluster.pods().refer(*id);
+            let (served, in_flight) = traffic.calls(pod_ref);
+            let workload = cluster.template_of(pod).template.workload;
+            CallCount { pod: pod_ref, workload, served, in_flight }
+        };
+        plan.push(Write::CallMetrics(running.iter().filter(answers).map(count).collect()));
+    }
     if cluster.model().run.until.is_some() {
         ctx.after(cluster.model().latencies.metrics_period, Event::Metrics);
     }

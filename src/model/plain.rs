@@ -147,6 +147,8 @@ impl Model {
             pods: Vec::new(),
             services: Vec::new(),
             hpas: Vec::new(),
+            metrics: Vec::new(),
+            scaled_objects: Vec::new(),
             vpas: Vec::new(),
             config_maps: Vec::new(),
             config_keys: BTreeSet::new(),

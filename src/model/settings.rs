@@ -62,6 +62,10 @@ pub struct Model {
     pub services: Vec<ServiceSpec>,
     /// Autoscalers, by namespace and name.
     pub hpas: Vec<HpaSpec>,
+    /// Metrics that autoscalers ask for by name.
+    pub metrics: Vec<super::MetricSpec>,
+    /// ScaledObjects, by namespace and name.
+    pub scaled_objects: Vec<super::ScaledObjectSpec>,
     /// VerticalPodAutoscalers, by namespace and name.
     pub vpas: Vec<super::VpaSpec>,
     /// ConfigMaps that are there.

@@ -225,6 +225,27 @@ pub enum HpaMetric {
         /// What is aimed at.
         target: HpaAim,
     },
+    /// A number of each pod (`Pods`), the average in thousandths that is aimed at.
+    Pods {
+        /// The metric.
+        name: Symbol,
+        /// What is aimed at.
+        target: i64,
+    },
+    /// A number of one object (`Object`).
+    Object {
+        /// The metric.
+        name: Symbol,
+        /// What is aimed at.
+        target: HpaGoal,
+    },
+    /// A number from outside (`External`).
+    External {
+        /// The metric.
+        name: Symbol,
+        /// What is aimed at.
+        target: HpaGoal,
+    },
     /// A kind that is not modelled: it counts as an invalid metric (rule A47).
     Unmodelled(Symbol),
 }
@@ -244,6 +265,15 @@ pub enum HpaAim {
     /// Percent of the requests.
     Utilization(i32),
     /// Average a pod, in thousandths of the unit (millicores, millibytes).
+    AverageValue(i64),
+}
+
+/// What a metric that is not of the pods aims at, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HpaGoal {
+    /// The number itself.
+    Value(i64),
+    /// Its share of each replica.
     AverageValue(i64),
 }
 

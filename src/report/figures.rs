@@ -419,7 +419,11 @@ fn aim(spec: &crate::model::HpaSpec) -> Option<f64> {
         HpaMetric::Resource { target: HpaAim::Utilization(percent), .. } => {
             Some(f64::from(*percent) / 100.0)
         }
-        HpaMetric::Resource { .. } | HpaMetric::Unmodelled(_) => None,
+        HpaMetric::Resource { .. }
+        | HpaMetric::Pods { .. }
+        | HpaMetric::Object { .. }
+        | HpaMetric::External { .. }
+        | HpaMetric::Unmodelled(_) => None,
     })
 }
 

@@ -135,7 +135,7 @@ pub(super) fn lower(
     }
 }
 
-fn workload(
+pub(super) fn workload(
     target: &Spanned<String>,
     known: &Known<'_>,
     names: &mut Interner,

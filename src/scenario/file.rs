@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::tree::Spanned;
 
 pub(super) use super::file_cloud::*;
+pub(super) use super::file_metrics::*;
 pub(super) use super::file_traffic::*;
 use super::law::Law;
 use super::search::Values;
@@ -39,6 +40,9 @@ pub struct ScenarioFile {
     /// What the containers do; later entries win over earlier ones, field by field.
     #[serde(default)]
     pub behaviors: Vec<Spanned<BehaviorFile>>,
+    /// Metrics that HorizontalPodAutoscalers and ScaledObjects ask for by name.
+    #[serde(default)]
+    pub metrics: Vec<Spanned<MetricFile>>,
     /// Who calls the services.
     #[serde(default)]
     pub traffic: Vec<Spanned<TrafficFile>>,

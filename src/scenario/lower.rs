@@ -15,8 +15,8 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, latencies, loads, network, node_monitor, nodes, objects, run,
-    scheduler, timeline, workloads,
+    checks, clients, cloud, keda, latencies, loads, metrics, network, node_monitor, nodes, objects,
+    run, scheduler, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -70,6 +70,10 @@ pub(super) fn lower(
     check_nodes(&all_nodes, file, gaps, &names, input);
     let generators = lower_generators(file, &objects, &behaviors, &mut names, input);
     let traffic = lower_traffic(file, &targets, &mut names, input);
+    let mut metrics = metrics::lower(&file.metrics, &targets, &mut names, input);
+    metrics::check_asked(&documents, &metrics, &names, input);
+    let (hpas, lowered) = (&mut objects.hpas, &mut metrics);
+    let scaled_objects = keda::lower(&documents, lowered, hpas, &mut names, input);
     let node_names: Vec<Symbol> = all_nodes.iter().map(|node| node.name).collect();
     let mut zones: Vec<Symbol> = all_nodes.iter().filter_map(|node| node.zone).collect();
     let offers = cloud.groups.iter().flat_map(|group| &group.offers);
@@ -117,6 +121,8 @@ pub(super) fn lower(
         pods: objects.pods,
         services: objects.services,
         hpas: objects.hpas,
+        metrics,
+        scaled_objects,
         vpas: objects.vpas,
         config_maps: objects.config_maps,
         secrets: objects.secrets,

@@ -19,6 +19,7 @@ use crate::tree::{self, Diagnostic, Severity, Span, Spanned};
 use super::behaviors::{object_name, split_target};
 use super::cycles;
 use super::input::Input;
+use super::keda;
 use super::known;
 use super::verticals;
 
@@ -211,6 +212,9 @@ pub(super) fn lower(
     let (mut not_modelled, mut unknown) = (LeftOut::new(), LeftOut::new());
     let mut prepared = Vec::new();
     for document in documents {
+        if keda::is_one(document) {
+            continue; // its metrics are not known yet
+        }
         if verticals::is_one(document) {
             objects.vpas.extend(verticals::lower(document, documents, names, input));
             continue;

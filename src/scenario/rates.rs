@@ -95,7 +95,7 @@ pub(super) fn no_row(error: &csv::Error) -> String {
     }
 }
 
-fn read(series: &Spanned<SeriesFile>, input: &mut Input) -> Option<Rate> {
+pub(super) fn read(series: &Spanned<SeriesFile>, input: &mut Input) -> Option<Rate> {
     let SeriesFile { file, column, every, time, from, scale } = &series.value;
     let text = input.read_text(file)?;
     let found = &mut input.found;

@@ -217,6 +217,10 @@ impl TrafficRole for Traffic {
     fn cpu_spent(&self, pod: PodRef, ctx: &Ctx<'_>) -> Duration {
         self.servers.cpu_spent(pod, ctx.now())
     }
+
+    fn calls(&self, pod: PodRef) -> (u64, u64) {
+        self.servers.calls(pod)
+    }
 }
 
 /// An event of a call.

@@ -423,6 +423,14 @@ impl Servers {
         })
     }
 
+    /// Calls that have begun service since the server is there, and those in service or waiting.
+    pub(super) fn calls(&self, pod: PodRef) -> (u64, u64) {
+        self.get(pod).map_or((0, 0), |row| {
+            let in_flight = u64::from(row.busy) + cast::u64_of(row.backlog.len());
+            (row.served, in_flight)
+        })
+    }
+
     /// Whether a server takes calls on kept connections.
     pub(super) fn is_open(&self, pod: PodRef) -> bool {
         let row = self.get(pod);

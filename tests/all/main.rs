@@ -27,6 +27,7 @@ mod jobs;
 mod karpenter;
 mod kubesbs;
 mod manifest_files;
+mod named_metrics;
 mod network;
 mod placement;
 mod real_manifests;

@@ -6,7 +6,7 @@ use super::super::read::{count, is_set, items, quantity, seconds, text};
 use super::object_name;
 use crate::base::{Duration, Interner};
 use crate::model::{
-    HpaAim, HpaBehavior, HpaMetric, HpaPolicy, HpaRules, HpaSpec, HpaTarget, ResourceName,
+    HpaAim, HpaBehavior, HpaGoal, HpaMetric, HpaPolicy, HpaRules, HpaSpec, HpaTarget, ResourceName,
     SelectPolicy,
 };
 
@@ -50,10 +50,34 @@ fn lower_metric(metric: &Value, names: &mut Interner) -> HpaMetric {
         _ => None,
     };
     let container = (kind == "ContainerResource").then(|| names.intern(text(&source["container"])));
+    if let Some(metric) = lower_named(kind, metric, names) {
+        return metric;
+    }
     match (resource, lower_aim(&source["target"])) {
         (Some(resource), Some(target)) => HpaMetric::Resource { resource, container, target },
         _ => HpaMetric::Unmodelled(names.intern(kind)),
     }
+}
+
+/// A metric that has a name of its own (rule A28).
+fn lower_named(kind: &str, metric: &Value, names: &mut Interner) -> Option<HpaMetric> {
+    let source = match kind {
+        "Pods" => &metric["pods"],
+        "Object" => &metric["object"],
+        "External" => &metric["external"],
+        _ => return None,
+    };
+    let name = names.intern(text(&source["metric"]["name"]));
+    let target = &source["target"];
+    let milli = |key: &str| quantity(&target[key]).map(|quantity| quantity.milli_value());
+    let average = milli("averageValue").map(HpaGoal::AverageValue);
+    let value = milli("value").map(HpaGoal::Value);
+    Some(match kind {
+        "Pods" => HpaMetric::Pods { name, target: milli("averageValue")? },
+        "Object" if target["type"] == "Value" => HpaMetric::Object { name, target: value? },
+        "Object" => HpaMetric::Object { name, target: average.or(value)? },
+        _ => HpaMetric::External { name, target: average.or(value)? },
+    })
 }
 
 fn lower_aim(target: &Value) -> Option<HpaAim> {
