@@ -33,7 +33,7 @@ const KUBECTL: Duration = Duration::ms(100);
 /// Pods that are ready and gone at once: what remains is the pace of the set-up's two busy cores.
 const FAST: &str = "rollout-fast-stages";
 /// How often each scenario is played.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 24;
 /// How far outside the recorded spread a time may be: pauses of two busy cores.
 const TOLERANCE_MS: f64 = 1200.0;
 
