@@ -21,12 +21,28 @@ pub type CallRef = Ref<CallId>;
 pub enum Event {
     /// A delayed write lands at the API server.
     Write(WriteId),
-    /// Something on a node.
+    /// Something that a kubelet hears.
     Kubelet {
         /// Whose pod.
         pod: PodRef,
         /// What.
         step: KubeletStep,
+    },
+    /// Something with a pod that a kubelet has.
+    Slot {
+        /// Whose kubelet.
+        node: NodeId,
+        /// Which of its slots.
+        slot: u32,
+        /// What.
+        step: SlotStep,
+    },
+    /// Something with the kubelet of a node.
+    KubeletNode {
+        /// Whose kubelet.
+        node: NodeId,
+        /// What.
+        step: KubeletNodeStep,
     },
     /// Something with a node as a whole.
     Node {
@@ -119,55 +135,44 @@ pub enum DrainStep {
     Seen(u32),
 }
 
-/// What happens to a pod on its node.
+/// What a kubelet hears of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KubeletStep {
     /// The kubelet sees the pod and looks whether it takes it.
     Admit,
-    /// Volumes are there.
-    VolumesReady,
-    /// Sandbox and IP are there.
-    SandboxReady,
-    /// An image is there. Containers are counted from the first init container on.
-    Pulled(u8),
-    /// A container's process runs.
-    Started(u8),
-    /// A container's process is able to serve.
+    /// It sees that the pod is being deleted.
+    Kill,
+}
+
+/// What happens to a pod that a kubelet has, by its slot there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotStep {
+    /// The API object is gone.
+    Gone,
+    /// A call of the kubelet is over, by its number.
+    Done(u16),
+    /// A container's process is able to serve. Containers are counted from the first init
+    /// container on.
     Able(u8),
-    /// A container's postStart hook is done.
-    PostStarted(u8),
     /// A container's process ends by itself.
     Exited(u8),
-    /// The kubelet notices the end of a container.
-    ExitSeen(u8),
-    /// A container is due to be started again.
-    Restart(u8),
-    /// A readiness probe is due.
-    Readiness(u8),
-    /// A liveness probe is due.
-    Liveness(u8),
-    /// A startup probe is due.
-    Startup(u8),
-    /// A status lands in the API.
-    StatusWrite,
-    /// The kubelet begins to stop the pod.
-    Kill,
-    /// A container's preStop hook is done.
-    PreStopped(u8),
     /// A container stops to accept calls.
     AcceptEnds(u8),
     /// A container's own drain is over: it exits.
     DrainEnds(u8),
     /// The grace of a container is over: SIGKILL.
     GraceEnds(u8),
-    /// The sandbox is gone.
-    SandboxStopped,
-    /// The pod object can go.
-    Finalize,
-    /// `activeDeadlineSeconds` is over.
-    Deadline,
-    /// The pod's node lost power: its processes are gone.
+}
+
+/// What happens to the kubelet of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KubeletNodeStep {
+    /// Something of its own is due.
+    Due,
+    /// Its node lost power.
     PowerLost,
+    /// Its node is up again, and it starts.
+    Restart,
 }
 
 /// What happens to a node.
@@ -237,7 +242,7 @@ pub const fn rank(event: &Event) -> u8 {
     match event {
         Event::Write(_) => 0,
         Event::Node { .. } | Event::Cloud(_) => 1,
-        Event::Kubelet { .. } => 2,
+        Event::Kubelet { .. } | Event::Slot { .. } | Event::KubeletNode { .. } => 2,
         Event::Traffic(event) => match event {
             TrafficEvent::HoldEnds(_) | TrafficEvent::Work(_) => 3,
             TrafficEvent::Continue(_)

@@ -2,7 +2,9 @@
 //! scripted one in its place.
 
 use crate::base::{Duration, SimTime};
-use crate::event::{CloudEvent, KubeletStep, NodeStep, SchedulerEvent, TrafficEvent};
+use crate::event::{
+    CloudEvent, KubeletNodeStep, KubeletStep, NodeStep, SchedulerEvent, SlotStep, TrafficEvent,
+};
 use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef};
 use crate::sim::Ctx;
 
@@ -24,8 +26,16 @@ pub trait Component<E> {
     fn handle(&mut self, event: E, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>);
 }
 
-/// What happens on nodes: a pod and a step.
-pub type KubeletEvent = (PodRef, KubeletStep);
+/// What happens to kubelets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KubeletEvent {
+    /// One hears something of a pod.
+    Pod(PodRef, KubeletStep),
+    /// Something with a pod that the kubelet of a node has, by its slot there.
+    Slot(NodeId, u32, SlotStep),
+    /// Something with the kubelet of a node itself.
+    Node(NodeId, KubeletNodeStep),
+}
 /// What happens to a node as a whole.
 pub type NodeEvent = (NodeId, NodeStep);
 

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use crate::base::SimTime;
 use crate::cluster::{
-    Change, CloudRole, Cluster, Controller, GeneratorRole, KubeletRole, NodeRole, Plan,
-    SchedulerRole, TrafficRole,
+    Change, CloudRole, Cluster, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeRole,
+    Plan, SchedulerRole, TrafficRole,
 };
 use crate::controllers::{
     CronJobController, DaemonSetController, DeploymentController, DisruptionController,
@@ -300,7 +300,15 @@ impl World {
         let ctx = &mut Ctx { queue, streams, recorder };
         match event {
             Event::Write(id) => work.land(id, &mut roles.controllers, plan, ctx),
-            Event::Kubelet { pod, step } => roles.kubelet.handle((pod, step), cluster, plan, ctx),
+            Event::Kubelet { pod, step } => {
+                roles.kubelet.handle(KubeletEvent::Pod(pod, step), cluster, plan, ctx);
+            }
+            Event::Slot { node, slot, step } => {
+                roles.kubelet.handle(KubeletEvent::Slot(node, slot, step), cluster, plan, ctx);
+            }
+            Event::KubeletNode { node, step } => {
+                roles.kubelet.handle(KubeletEvent::Node(node, step), cluster, plan, ctx);
+            }
             Event::Node { node, step } => roles.nodes.handle((node, step), cluster, plan, ctx),
             Event::Cloud(event) => roles.cloud.handle(event, cluster, plan, ctx),
             Event::Traffic(event) => roles.traffic.handle(event, cluster, plan, ctx),

@@ -1,58 +1,84 @@
 //! All kubelets together: from a bound pod to running containers, their probes and restarts, and
 //! their end.
 //!
-//! Owns what kubelets know of pods (`state`), the images of nodes, and the processes of containers;
-//! what the API and the callers see of it goes through plans. A pod is carried by one *worker*,
-//! strictly serial (rule N2): while a pass of it is under way nothing else of that pod is looked
-//! at, and a pass once begun is carried to its end (rule N9). What takes no time happens in one
-//! event; so a pod in `ideal` latencies costs an event for its start and one for its end.
+//! What a kubelet does is in `machine`, one [`Machine`] a node, proved against recordings. This is
+//! the world around it: `mod` tells it what the cluster changes, `host` carries out its calls with
+//! the latencies of the model, `processes` is what containers do, `status` and `events` put into
+//! the API what it writes.
 //!
-//! Probes cost no event a tick: when a container can serve is known when it starts, so the tick
-//! at which a probe's verdict changes is computed (`probes`) and only that one is an event. The
-//! state of a server is kept only of pods that somebody can call: a Service selects them, and the
-//! scenario has callers.
+//! ```text
+//!  Change ─► observe ─► event ─► handle ─► Machine ⇄ host ─► Plan
+//!                         ▲                  │        │
+//!                         └── next_due ◄─────┘        └─► processes ─► event
+//! ```
 //!
-//! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: the status manager's one
-//! sender a node is not modelled (N10, N11: a write takes its latency, pods do not wait for each
-//! other); no resync without cause (N8); no failing pulls, init containers, hooks or sandboxes
-//! (N58, N62, N63); no node-pressure eviction, preemption by critical pods, static pods, resize,
-//! graceful node shutdown or kubelet restart (N15, N16, N43 to N46, N95 to N104, N132).
+//! What takes no time happens in one event: in `ideal` latencies a pod costs an event for its start
+//! and one for its end. A machine has one event of its own, for when it is due next; nothing of a
+//! pod that runs and is well is ever due.
+//!
+//! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: no resync without cause
+//! (N8); no failing pulls, hooks or sandboxes (N58, N62, N63); no node-pressure eviction, static
+//! pods, resize or graceful node shutdown (N15, N16, N44 to N46, N95 to N104, N132).
 
-mod admission;
-mod exits;
+mod events;
+mod host;
 pub mod machine;
+mod node;
 mod node_reports;
-mod probes;
-mod start;
-mod state;
+mod processes;
 mod status;
-mod stop;
 #[cfg(test)]
 mod swarm;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod worker;
 
-use crate::base::{Duration, IdVec};
-use crate::cluster::{Change, Cluster, Component, KubeletEvent, NodeChange, Plan};
-use crate::event::{Event, KubeletStep};
-use crate::model::{Model, NodeId, PodId, PodRef};
+use std::sync::Arc;
+
+use crate::base::{Duration, IdVec, LookupMap, SimTime};
+use crate::cluster::{Change, Cluster, Component, KubeletEvent, NodeChange, Plan, Pod};
+use crate::event::{Event, KubeletNodeStep, KubeletStep, SlotStep};
+use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, RestartPolicy, TemplateId};
 use crate::sim::{Ctx, Streams};
 
 pub use node_reports::NodeReports;
 
-use state::{NodeState, PodState, Stage, Stop};
-use worker::Worker;
+use host::Port;
+use machine::{Deletion, Machine, PodInput, Slot};
+use node::{NodeState, Row};
 
 /// The kubelets of all nodes.
 #[derive(Debug)]
 pub struct Kubelet {
-    pods: IdVec<PodId, PodState>,
-    nodes: IdVec<NodeId, NodeState>,
+    pods: IdVec<PodId, Place>,
+    nodes: IdVec<NodeId, Node>,
     /// Whether the scenario has callers at all.
     has_callers: bool,
+    /// Specifications of pods with a lifetime, by their template: see [`ends_by_itself`].
+    ending: LookupMap<TemplateId, (Arc<PodSpec>, Arc<PodSpec>)>,
+}
+
+/// Where the kubelet of its node has a pod.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    life: u32,
+    slot: Option<Slot>,
+}
+
+/// The kubelet of a node, and what is around it.
+#[derive(Debug)]
+struct Node {
+    machine: Machine,
+    state: NodeState,
+}
+
+impl Node {
+    fn new(name: &str, spec: &crate::model::NodeSpec, model: &Model, streams: &Streams) -> Self {
+        let mut state = NodeState::new(name, &spec.images, streams);
+        let machine = Machine::new(node::config(&model.latencies, &mut state.machinery));
+        Self { machine, state }
+    }
 }
 
 impl Kubelet {
@@ -60,93 +86,203 @@ impl Kubelet {
     #[must_use]
     pub fn new(model: &Model, streams: &Streams) -> Self {
         let of = |node: &crate::model::NodeSpec| {
-            NodeState::new(model.names.resolve(node.name), &node.images, streams)
+            Node::new(model.names.resolve(node.name), node, model, streams)
         };
         Self {
             pods: IdVec::new(),
             nodes: model.nodes.iter().map(of).collect(),
             has_callers: !model.traffic.is_empty(),
+            ending: LookupMap::new(),
         }
     }
 
-    fn pod_bound(&mut self, pod: PodRef, node: NodeId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        let state = self.pods.grow_to(pod.id);
-        *state = PodState { life: pod.life, stage: Stage::Bound, ..PodState::default() };
-        let rng = &mut self.nodes[node].machinery;
-        let delay = cluster.model().latencies.kubelet_sync.sample_duration(rng);
-        ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Admit });
+    fn slot_of(&self, pod: PodRef) -> Option<Slot> {
+        self.pods.get(pod.id).filter(|place| place.life == pod.life)?.slot
     }
 
     /// A draining server has nothing left: it exits now (an event of this instant).
     fn server_idle(&mut self, pod: PodRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        let Some(row) = cluster.pod(pod) else { return };
-        let Some(state) = self.pods.get_mut(pod.id).filter(|s| s.life == pod.life) else {
-            return;
-        };
-        let template = &cluster.template_of(row).template;
-        let Some(server) = template.server else {
-            return;
-        };
-        let inits = template.spec.init_containers.len();
-        let index = inits + usize::from(server);
-        let Some(container) = state.containers.get_mut(index) else {
-            return;
-        };
-        if container.stop == Stop::Draining {
-            container.stop_due = ctx.now();
-            ctx.after(
-                Duration::ZERO,
-                Event::Kubelet { pod, step: KubeletStep::DrainEnds(worker::small(index)) },
-            );
+        let node = cluster.pod(pod).and_then(|row| row.node);
+        let Some((node, slot)) = node.zip(self.slot_of(pod)) else { return };
+        let Some(row) = self.nodes[node].state.row_mut(slot) else { return };
+        let Some(container) = row.server() else { return };
+        if row.process(container).is_idle(ctx.now()) {
+            let step = SlotStep::DrainEnds(container);
+            ctx.after(Duration::ZERO, Event::Slot { node, slot: slot.0, step });
         }
     }
 
-    /// Processes of a node end with it, and start again with it (rule N57).
-    fn node_changed(&mut self, node: NodeId, up: bool, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        if !up {
-            self.nodes[node].reset(ctx.now());
+    /// The object of a pod is gone. A kubelet that was done with it forgets it there and then.
+    fn pod_removed(&mut self, pod: PodRef, node: NodeId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let Some(slot) = self.slot_of(pod) else { return };
+        if self.nodes[node].machine.is_over(slot) {
+            let plan = &mut Plan::default();
+            self.with(node, cluster, plan, ctx, |machine, port| {
+                machine.pod_removed(slot, port.now, port);
+            });
+            assert!(plan.is_empty(), "a kubelet that is done with a pod has nothing to say of it");
+        } else {
+            let state = &mut self.nodes[node].state;
+            let delay = cluster.model().latencies.kill.sample_duration(&mut state.machinery);
+            ctx.after(delay, Event::Slot { node, slot: slot.0, step: SlotStep::Gone });
         }
-        for id in &cluster.nodes()[node].pods {
-            let pod = cluster.pods().refer(*id);
-            let is_deleted = cluster.pod(pod).is_some_and(|row| row.deletion.is_some());
-            let step = match (up, is_deleted) {
-                (false, _) => KubeletStep::PowerLost,
-                (true, true) => KubeletStep::Kill,
-                (true, false) => KubeletStep::Admit,
-            };
-            let rng = &mut self.nodes[node].machinery;
-            let delay = if up {
-                cluster.model().latencies.kubelet_sync.sample_duration(rng)
-            } else {
-                Duration::ZERO
-            };
-            ctx.after(delay, Event::Kubelet { pod, step });
+    }
+
+    /// Something happens to a kubelet, and all that follows from it at this instant.
+    fn with(
+        &mut self,
+        node: NodeId,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+        what: impl FnOnce(&mut Machine, &mut Port<'_, '_>),
+    ) {
+        let Node { machine, state } = &mut self.nodes[node];
+        let (now, pods, has_callers) = (ctx.now(), &mut self.pods, self.has_callers);
+        let mut port = Port { node, state, pods, cluster, plan, ctx, now, has_callers };
+        what(machine, &mut port);
+        port.settle(machine);
+    }
+
+    fn admit(&mut self, pod: PodRef, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        let Some(row) = cluster.pod(pod).filter(|row| !row.is_terminal()) else { return };
+        let Some(node) = row.node.filter(|node| cluster.nodes()[*node].is_up) else { return };
+        let is_known = |place: &Place| place.life == pod.life && place.slot.is_none();
+        if !self.pods.get(pod.id).is_some_and(is_known) {
+            return;
+        }
+        let template = &cluster.template_of(row).template;
+        let mut spec = Arc::clone(&template.spec);
+        if row.lifetime.or(spec.lifetime).is_some() && spec.restart_policy == RestartPolicy::Always
+        {
+            spec = self.ends_by_itself(row.template, &spec);
+        }
+        let input = PodInput {
+            spec,
+            created: row.created.floor_secs(),
+            serial: row.serial,
+            generation: 1,
+            deletion: deletion_of(row),
+        };
+        let new = Row::new(pod, row, Arc::clone(template), ctx.now());
+        self.with(node, cluster, plan, ctx, |machine, port| {
+            port.state.incoming = Some(new);
+            let slot = machine.pod_added(input, port.now, port);
+            port.bind(slot);
+        });
+    }
+
+    /// A pod with a lifetime is over at its end, whatever the policy says of an end with 0.
+    fn ends_by_itself(&mut self, template: TemplateId, spec: &Arc<PodSpec>) -> Arc<PodSpec> {
+        if let Some((of, ending)) = self.ending.get(&template)
+            && Arc::ptr_eq(of, spec)
+        {
+            return Arc::clone(ending);
+        }
+        let policy = RestartPolicy::OnFailure;
+        let ending = Arc::new(PodSpec { restart_policy: policy, ..PodSpec::clone(spec) });
+        self.ending.insert(template, (Arc::clone(spec), Arc::clone(&ending)));
+        ending
+    }
+
+    fn kill(&mut self, pod: PodRef, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        let Some(row) = cluster.pod(pod) else { return };
+        let Some(((node, slot), deletion)) = row.node.zip(self.slot_of(pod)).zip(deletion_of(row))
+        else {
+            return;
+        };
+        if cluster.nodes()[node].is_up {
+            self.with(node, cluster, plan, ctx, |machine, port| {
+                machine.pod_deleting(slot, deletion, port.now, port);
+            });
+        }
+    }
+
+    /// The kubelet starts with the pods that the API has for it.
+    fn restart(&mut self, node: NodeId, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        if !cluster.nodes()[node].is_up {
+            return;
+        }
+        let pods: Vec<PodRef> =
+            cluster.nodes()[node].pods.iter().map(|id| cluster.pods().refer(*id)).collect();
+        let deleted = pods.iter().filter_map(|pod| {
+            Some((self.slot_of(*pod)?, cluster.pod(*pod).and_then(deletion_of)?))
+        });
+        let deleted: Vec<(Slot, Deletion)> = deleted.collect();
+        self.with(node, cluster, plan, ctx, |machine, port| {
+            for (slot, deletion) in deleted {
+                machine.pod_deleting(slot, deletion, port.now, port);
+            }
+            machine.restarted(port.now, port);
+        });
+        for pod in pods {
+            self.admit(pod, cluster, plan, ctx);
+        }
+    }
+
+    fn node_event(
+        &mut self,
+        node: NodeId,
+        step: KubeletNodeStep,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        match step {
+            KubeletNodeStep::Due => {
+                let state = &mut self.nodes[node].state;
+                if state.due == ctx.now() {
+                    state.due = SimTime::MAX;
+                    self.with(node, cluster, plan, ctx, |_, _| {});
+                }
+            }
+            KubeletNodeStep::PowerLost => self.with(node, cluster, plan, ctx, |machine, port| {
+                machine.power_lost(port.now);
+                port.power_lost();
+            }),
+            KubeletNodeStep::Restart => self.restart(node, cluster, plan, ctx),
         }
     }
 }
 
+fn deletion_of(row: &Pod) -> Option<Deletion> {
+    row.deletion.map(|deletion| Deletion { grace: deletion.grace, generation: 2 })
+}
+
 impl Component<KubeletEvent> for Kubelet {
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let latencies = &cluster.model().latencies;
         match *change {
-            Change::PodBound { pod, node, .. } => self.pod_bound(pod, node, cluster, ctx),
+            Change::PodBound { pod, node, .. } => {
+                *self.pods.grow_to(pod.id) = Place { life: pod.life, slot: None };
+                let rng = &mut self.nodes[node].state.machinery;
+                let delay = latencies.kubelet_sync.sample_duration(rng);
+                ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Admit });
+            }
             Change::PodDeleting { pod, node: Some(node), .. } => {
-                let rng = &mut self.nodes[node].machinery;
-                let delay = cluster.model().latencies.kill.sample_duration(rng);
+                let rng = &mut self.nodes[node].state.machinery;
+                let delay = latencies.kill.sample_duration(rng);
                 ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Kill });
+            }
+            Change::PodRemoved { pod, node: Some(node), .. } => {
+                self.pod_removed(pod, node, cluster, ctx);
             }
             Change::ServerIdle { pod } => self.server_idle(pod, cluster, ctx),
             Change::Node { node, what: NodeChange::Added } => {
                 if node == self.nodes.next_id() {
                     let spec = &cluster.nodes()[node].spec;
                     let name = cluster.names().resolve(spec.name);
-                    self.nodes.push(NodeState::new(name, &spec.images, ctx.streams));
+                    self.nodes.push(Node::new(name, spec, cluster.model(), ctx.streams));
                 }
             }
             Change::Node { node, what: NodeChange::Down } => {
-                self.node_changed(node, false, cluster, ctx);
+                let step = KubeletNodeStep::PowerLost;
+                ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
             }
             Change::Node { node, what: NodeChange::Up } => {
-                self.node_changed(node, true, cluster, ctx);
+                let rng = &mut self.nodes[node].state.machinery;
+                let delay = latencies.kubelet_sync.sample_duration(rng);
+                ctx.after(delay, Event::KubeletNode { node, step: KubeletNodeStep::Restart });
             }
             Change::PodAdded { .. }
             | Change::PodDeleting { .. }
@@ -172,38 +308,22 @@ impl Component<KubeletEvent> for Kubelet {
 
     fn handle(
         &mut self,
-        (pod, step): KubeletEvent,
+        event: KubeletEvent,
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) {
-        let Some(row) = cluster.pod(pod) else { return };
-        let Some(node) = row.node else { return };
-        if self.pods.get(pod.id).is_none_or(|state| state.life != pod.life) {
-            return;
+        match event {
+            KubeletEvent::Pod(pod, KubeletStep::Admit) => self.admit(pod, cluster, plan, ctx),
+            KubeletEvent::Pod(pod, KubeletStep::Kill) => self.kill(pod, cluster, plan, ctx),
+            KubeletEvent::Slot(node, slot, step) => {
+                let slot = Slot(slot);
+                self.with(node, cluster, plan, ctx, |machine, port| match step {
+                    SlotStep::Gone => machine.pod_removed(slot, port.now, port),
+                    step => port.step(slot, step),
+                });
+            }
+            KubeletEvent::Node(node, step) => self.node_event(node, step, cluster, plan, ctx),
         }
-        if !cluster.nodes()[node].is_up && step != KubeletStep::PowerLost {
-            return;
-        }
-        let rejection = match step {
-            KubeletStep::Admit => admission::rejection(&self.pods, pod, row, node, cluster),
-            _ => None,
-        };
-        let model = &**cluster.model();
-        let worker = Worker {
-            pod,
-            row,
-            template: &cluster.template_of(row).template,
-            model,
-            cluster,
-            state: &mut self.pods[pod.id],
-            node: &mut self.nodes[node],
-            now: ctx.now(),
-            is_called: self.has_callers && !cluster.template_of(row).services.is_empty(),
-            is_removed: false,
-            plan,
-            ctx,
-        };
-        worker.work(step, rejection);
     }
 }

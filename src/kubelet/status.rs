@@ -1,64 +1,126 @@
-//! A pod's status, as the kubelet builds and writes it (rules N10, N87 to N89).
+//! What the API gets of a kubelet: statuses and the last word about a pod (rules N10, N88, N89).
+//!
+//! What a kubelet writes of a pod in one instant is one write.
 
-use crate::cluster::{Phase, Write};
-use crate::event::KubeletStep;
-use crate::model::WorkloadKind;
+use super::host::Port;
+use super::machine::{self, ContainerStatus, Slot, State, Status};
+use super::node::Row;
+use crate::cluster::{ContainerExit, Exits, Phase, Pod, PodStatus, Write};
+use crate::model::{PodRef, WorkloadKind};
 
-use super::state::{NEVER, Process};
-use super::worker::Worker;
+/// What is to be written of a pod.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    pod: PodRef,
+    status: Option<PodStatus>,
+    is_last: bool,
+}
 
-impl Worker<'_, '_> {
-    /// Builds the status from what the kubelet knows now.
-    pub(super) fn build_status(&mut self) {
-        let counts = |c: u8| !self.is_init(c) || self.is_sidecar(c);
-        let all_ready = self.all().filter(|c| counts(*c)).all(|c| self.is_ready(c));
-        let gates_open = self.template.spec.readiness_gates.is_empty();
-        let waits = self.all().any(|c| self.at(c).restart_due != NEVER);
-        let status = &mut self.state.status;
-        status.ready = self.state.initialised && all_ready && gates_open;
-        status.reason = match self.state.blocked {
-            "" if waits => "CrashLoopBackOff",
-            reason => reason,
-        };
+impl Port<'_, '_> {
+    fn word(&mut self, pod: PodRef) -> &mut Word {
+        let words = &mut self.state.words;
+        let at = words.iter().position(|word| word.pod == pod).unwrap_or_else(|| {
+            words.push(Word { pod, status: None, is_last: false });
+            words.len() - 1
+        });
+        &mut words[at]
     }
 
-    /// Whether a container is ready: it runs, as far as the kubelet knows, it has started, and
-    /// its readiness probe passes if it has one.
-    fn is_ready(&self, c: u8) -> bool {
-        let container = self.at(c);
-        let runs = match container.process {
-            Process::Running => !container.fresh,
-            Process::Exited => !container.seen,
-            Process::Due => false,
-        };
-        let passes = container.is_ready || self.spec(c).readiness.is_none();
-        runs && container.is_started && passes
+    /// A PATCH of the status.
+    pub(super) fn write_status(&mut self, slot: Slot, status: &Status) {
+        let Some(row) = self.state.row(slot) else { return };
+        let Some(api) = self.cluster.pod(row.pod) else { return };
+        let (pod, status) = (row.pod, translate(row, api, status));
+        self.word(pod).status = Some(status);
     }
 
-    /// Writes the status if the API has another one: after the latency of a write, the latest
-    /// then, one write at a time. `landing`: such a write lands now.
-    pub(super) fn flush(&mut self, landing: bool) {
-        let is_landing = landing && self.state.write_due == self.now;
-        if is_landing {
-            self.state.write_due = NEVER;
+    /// The DELETE of a pod whose end is complete.
+    pub(super) fn remove_object(&mut self, slot: Slot) {
+        if let Some(row) = self.state.row(slot) {
+            let pod = row.pod;
+            self.word(pod).is_last = true;
         }
-        let is_known = self.state.status == self.row.status;
-        if self.is_removed || is_known || self.state.write_due != NEVER {
-            return;
-        }
-        if !is_landing {
-            let delay = self.draw(&self.model.latencies.status_write);
-            if !delay.is_zero() {
-                self.state.write_due = self.now + delay;
-                return self.later(self.state.write_due, KubeletStep::StatusWrite);
+    }
+
+    /// Everything that was written in this event.
+    pub(super) fn flush(&mut self) {
+        let mut words = std::mem::take(&mut self.state.words);
+        for Word { pod, status, is_last } in words.drain(..) {
+            let Some(api) = self.cluster.pod(pod) else { continue };
+            // The end of a pod that goes at the same instant interests nobody but a Job, which
+            // must see the phase first (rules C117, N129).
+            let status = status.filter(|status| *status != api.status);
+            if let Some(status) = status.filter(|_| !is_last || api.is_tracked) {
+                self.plan.push(Write::PodStatus { pod, status });
+                // The submitter of a generated pod deletes it when it has ended (decision 12).
+                let has_ended = matches!(status.phase, Phase::Succeeded | Phase::Failed);
+                if has_ended && api.origin == WorkloadKind::Generator && !is_last {
+                    self.plan.push(Write::DeletePod { pod, grace: None });
+                }
+            }
+            if is_last {
+                self.plan.push(Write::RemovePod { pod });
             }
         }
-        let (pod, status) = (self.pod, self.state.status);
-        self.plan.push(Write::PodStatus { pod, status });
-        // The submitter of a generated pod deletes it when it has ended (decision 12).
-        let has_ended = matches!(status.phase, Phase::Succeeded | Phase::Failed);
-        if has_ended && self.row.origin == WorkloadKind::Generator {
-            self.plan.push(Write::DeletePod { pod, grace: None });
-        }
+        self.state.words = words;
     }
+}
+
+/// The kubelet's status as the cluster keeps it: instants are exact there.
+fn translate(row: &Row, api: &Pod, status: &Status) -> PodStatus {
+    let phase = match status.phase {
+        machine::Phase::Pending => Phase::Pending,
+        machine::Phase::Running => Phase::Running,
+        machine::Phase::Succeeded => Phase::Succeeded,
+        machine::Phase::Failed => Phase::Failed,
+    };
+    let is_terminal = status.phase.is_terminal();
+    let ended = || row.processes.iter().filter_map(|process| process.finished).max();
+    // A pod that is ended by its deletion has not finished; a Job asks when it ended.
+    let has_finished = is_terminal && (api.deletion.is_none() || api.is_tracked);
+    PodStatus {
+        phase,
+        ready: status.conditions.ready.is_some_and(|ready| ready.is_true),
+        has_ip: status.ip.is_some(),
+        start_time: status.start.map(|_| row.taken),
+        started: row.started.filter(|_| phase != Phase::Pending),
+        finished: has_finished.then(|| ended().unwrap_or(row.taken)),
+        restarts: restarts(row, &status.containers),
+        reason: reason(status),
+        exits: if is_terminal { exits(row, &status.containers) } else { Exits::NONE },
+    }
+}
+
+/// How often containers were started again, init containers left out.
+fn restarts(row: &Row, containers: &[ContainerStatus]) -> u32 {
+    let each = (0_u8..).zip(containers);
+    let counts = each.filter(|(c, _)| !row.is_init(*c) || row.is_sidecar(*c));
+    counts.map(|(_, container)| container.restarts).sum()
+}
+
+/// The pod's reason, or why one of its containers cannot run.
+fn reason(status: &Status) -> &'static str {
+    let waits = |container: &ContainerStatus| match container.state {
+        State::Waiting("" | "ContainerCreating" | "PodInitializing") => None,
+        State::Waiting(reason) => Some(reason),
+        State::Running(_) | State::Terminated(_) => None,
+    };
+    match status.reason {
+        "" => status.containers.iter().find_map(waits).unwrap_or(""),
+        reason => reason,
+    }
+}
+
+/// The codes other than 0 of ended containers: main containers first.
+fn exits(row: &Row, containers: &[ContainerStatus]) -> Exits {
+    let inits = row.template.spec.init_containers.len().min(containers.len());
+    let (inits, mains) = containers.split_at(inits);
+    let ends = mains.iter().chain(inits).zip(0..).map(|(status, container)| {
+        let code = match status.state {
+            State::Terminated(ended) => ended.code,
+            State::Waiting(_) | State::Running(_) => 0,
+        };
+        ContainerExit { container, code }
+    });
+    Exits::of(ends)
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::Kubelet;
 use crate::base::{Distribution, Duration, SimTime};
 use crate::cluster::testing::Builder;
-use crate::cluster::{Change, Cluster, Component, Plan, Pod, PodStatus, Serving, Write};
+use crate::cluster::{
+    Change, Cluster, Component, KubeletEvent, Plan, Pod, PodStatus, Serving, Write,
+};
 use crate::event::Event;
 use crate::model::*;
 use crate::recorder::Recorder;
@@ -83,7 +85,15 @@ impl World {
             let Self { cluster, kubelet, queue, streams, recorder, plan, .. } = self;
             let ctx = &mut Ctx { queue, streams, recorder };
             match event {
-                Event::Kubelet { pod, step } => kubelet.handle((pod, step), cluster, plan, ctx),
+                Event::Kubelet { pod, step } => {
+                    kubelet.handle(KubeletEvent::Pod(pod, step), cluster, plan, ctx);
+                }
+                Event::Slot { node, slot, step } => {
+                    kubelet.handle(KubeletEvent::Slot(node, slot, step), cluster, plan, ctx);
+                }
+                Event::KubeletNode { node, step } => {
+                    kubelet.handle(KubeletEvent::Node(node, step), cluster, plan, ctx);
+                }
                 Event::Sample => {
                     if at == until {
                         break;

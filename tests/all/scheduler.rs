@@ -110,7 +110,7 @@ impl Harness {
     /// Removes a pod at an instant, in milliseconds.
     fn remove_at(&mut self, name: &str, ms: u64) {
         let pod = self.pod(name);
-        let step = KubeletStep::Finalize;
+        let step = KubeletStep::Kill;
         let at = SimTime::at(Duration::ms(ms));
         self.queue.push(at, Event::Kubelet { pod, step });
     }

@@ -34,8 +34,8 @@ struct ReadyAfterTwoSeconds;
 impl Component<KubeletEvent> for ReadyAfterTwoSeconds {
     fn observe(&mut self, change: &Change, _cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let (pod, delay, step) = match change {
-            Change::PodBound { pod, .. } => (*pod, Duration::secs(2), KubeletStep::StatusWrite),
-            Change::PodDeleting { pod, .. } => (*pod, Duration::secs(1), KubeletStep::Finalize),
+            Change::PodBound { pod, .. } => (*pod, Duration::secs(2), KubeletStep::Admit),
+            Change::PodDeleting { pod, .. } => (*pod, Duration::secs(1), KubeletStep::Kill),
             _ => return,
         };
         ctx.after(delay, Event::Kubelet { pod, step });
@@ -43,11 +43,12 @@ impl Component<KubeletEvent> for ReadyAfterTwoSeconds {
 
     fn handle(
         &mut self,
-        (pod, step): KubeletEvent,
+        event: KubeletEvent,
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) {
+        let KubeletEvent::Pod(pod, step) = event else { return };
         let Some(row) = cluster.pod(pod) else { return };
         let status = PodStatus {
             phase: Phase::Running,
@@ -57,8 +58,8 @@ impl Component<KubeletEvent> for ReadyAfterTwoSeconds {
             ..row.status
         };
         plan.push(match step {
-            KubeletStep::Finalize => Write::RemovePod { pod },
-            _ => Write::PodStatus { pod, status },
+            KubeletStep::Kill => Write::RemovePod { pod },
+            KubeletStep::Admit => Write::PodStatus { pod, status },
         });
     }
 }

@@ -59,6 +59,7 @@ pub struct Images {
     backoff: Backoff<(Slot, Symbol)>,
     waiting: VecDeque<Request>,
     running: Vec<Request>,
+    is_limited: bool,
     /// Tokens of the limit in units of one `PULLS_PER_SEC`-th nanosecond, at an instant.
     tokens: (u64, SimTime),
 }
@@ -69,13 +70,15 @@ const TOKEN: u64 = 1_000_000_000;
 impl Images {
     /// Of a node with this configuration.
     #[must_use]
-    pub fn new(is_serial: bool, parallel_max: Option<u32>) -> Self {
+    #[expect(clippy::fn_params_excessive_bools, reason = "two switches of the configuration")]
+    pub fn new(is_serial: bool, parallel_max: Option<u32>, is_limited: bool) -> Self {
         let most = |max: u32| usize::try_from(max).unwrap_or(usize::MAX).max(1);
         Self {
             max: if is_serial { 1 } else { parallel_max.map_or(usize::MAX, most) },
             backoff: Backoff::new(backoff::MAX),
             waiting: VecDeque::new(),
             running: Vec::new(),
+            is_limited,
             tokens: (BURST * TOKEN, SimTime::default()),
         }
     }
@@ -109,7 +112,7 @@ impl Images {
         let mut request = self.waiting.pop_front()?;
         request.began = now;
         let Request { slot, container, image, .. } = request;
-        let is_limited = !self.take(now);
+        let is_limited = self.is_limited && !self.take(now);
         if is_limited {
             self.backoff.push((slot, image), now, now);
         } else {
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn pulls_wait_for_each_other() {
         let image = Interner::default().intern("a:1");
-        let mut images = Images::new(true, None);
+        let mut images = Images::new(true, None, true);
         for pod in 0..2 {
             let asked = images.ensure((Slot(pod), 0), image, IF_NOT, false, at(0));
             assert_eq!(asked, Ensured::Asked);
@@ -195,7 +198,7 @@ mod tests {
     #[test]
     fn policies_and_back_off() {
         let image = Interner::default().intern("a:1");
-        let mut images = Images::new(false, Some(2));
+        let mut images = Images::new(false, Some(2), true);
         let key = (Slot(0), 0);
         let mut ensure = |policy, is_present, now| {
             let ensured = images.ensure(key, image, policy, is_present, now);
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn the_registry_limit_fails_pulls() {
         let image = Interner::default().intern("a:1");
-        let mut images = Images::new(false, None);
+        let mut images = Images::new(false, None, true);
         let mut limited = |pod, now| {
             images.ensure((Slot(pod), 0), image, IF_NOT, false, now);
             images.next(now).expect("no limit on parallel pulls").is_limited

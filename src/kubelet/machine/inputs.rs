@@ -144,6 +144,10 @@ impl Machine {
 
     /// The main loop hears something, now or when nothing holds it up any more.
     pub(super) fn hear<H: Host>(&mut self, what: Later, host: &mut H) {
+        if self.is_down {
+            self.hear_down(&what, host);
+            return;
+        }
         if self.hold.is_some() {
             self.later.push_back(what);
             return;
@@ -179,9 +183,12 @@ impl Machine {
     fn admit<H: Host>(&mut self, slot: Slot, host: &mut H) {
         let others = self.slots().into_iter();
         let others: Vec<Slot> = others.filter(|it| worker::is_active(self.pod(*it))).collect();
-        let is_deleting = self.pod(slot).is_deleting();
-        let rejection = if is_deleting { None } else { host.rejection(slot, &others) };
-        match rejection {
+        if let Some(deletion) = self.pod(slot).input.deletion {
+            self.pod_mut(slot).is_unseen = false;
+            self.deleting(slot, deletion, host);
+            return;
+        }
+        match host.rejection(slot, &others) {
             None => self.admitted(slot),
             Some(rejection) if rejection.victims.is_empty() => {
                 self.reject(slot, rejection.reason, rejection.numbers, host);

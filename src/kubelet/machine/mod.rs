@@ -35,6 +35,7 @@ mod pod;
 pub mod pressure;
 pub mod prober;
 mod relist;
+mod restart;
 mod runtime;
 mod sender;
 mod start;
@@ -94,6 +95,12 @@ pub struct Machine {
     /// What the main loop is held up by, and what waits for it meanwhile (rule N43).
     hold: Option<Hold>,
     later: VecDeque<Later>,
+    /// Its node has no power.
+    is_down: bool,
+}
+
+fn images_of(config: &Config) -> Images {
+    Images::new(config.serialize_pulls, config.parallel_pulls_max, config.limits_pulls)
 }
 
 impl Machine {
@@ -101,9 +108,10 @@ impl Machine {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            images: Images::new(config.serialize_pulls, config.parallel_pulls_max),
+            images: images_of(&config),
             backoff: Backoff::new(config.backoff_max),
             config,
+            is_down: false,
             pods: Vec::new(),
             free: Vec::new(),
             work: VecDeque::new(),
@@ -193,6 +201,16 @@ impl Machine {
             self.work.push_back(Work::Look(slot));
         }
         self.run(now, host);
+    }
+
+    /// Whether the machine has done all that it will ever do for a pod, and forgets it when its
+    /// object is gone.
+    #[must_use]
+    pub fn is_over(&self, slot: Slot) -> bool {
+        self.find(slot).is_some_and(|pod| {
+            let is_clean = pod.runtime.runs.is_empty() || self.config.relist.is_zero();
+            (pod.is_rejected || pod.worker.is_over) && pod.probes.is_empty() && is_clean
+        })
     }
 
     /// When something of its own is due next.
@@ -478,6 +496,9 @@ impl Machine {
         self.pods[at] = None;
         self.free.push(slot.0);
         self.images.forget(slot);
+        if self.sender.forget(slot) {
+            self.work.push_back(Work::Send);
+        }
         self.backoff.forget(|(of, _)| *of == slot);
         host.forgotten(slot);
     }

@@ -61,6 +61,15 @@ fn merge(pod: &Pod, mut status: Status, now: SimTime) -> Status {
 }
 
 impl Sender {
+    /// A pod is forgotten: nothing of it is written, and what is under way is not answered.
+    /// Gives whether that was the write under way.
+    pub(super) fn forget(&mut self, slot: Slot) -> bool {
+        let is_under_way = self.is_busy && self.batch.front().is_some_and(|item| item.slot == slot);
+        self.batch.retain(|item| item.slot != slot);
+        self.is_busy &= !is_under_way;
+        is_under_way
+    }
+
     /// Something is to be written.
     pub(super) const fn ask(&mut self) {
         self.is_asked = true;
@@ -166,11 +175,10 @@ impl Machine {
         }
         for slot in self.slots() {
             let pod = self.pod(slot);
-            let Some(status) =
-                pod.kept.status.clone().filter(|_| pod.kept.version > pod.kept.written)
-            else {
+            if pod.kept.version <= pod.kept.written {
                 continue;
-            };
+            }
+            let Some(status) = pod.kept.status.clone() else { continue };
             let status = merge(pod, status, self.now);
             if host.writes_now(slot, &status, pod.kept.is_finished) {
                 self.send(host);

@@ -40,11 +40,11 @@ impl Machine {
             }
             Ensured::Never => {
                 host.event(slot, Some(container), Say::NeverPull);
-                self.image_failed(slot, container, "ErrImageNeverPull", host);
+                self.cannot_start(slot, container, "ErrImageNeverPull", host);
             }
             Ensured::BackOff => {
                 host.event(slot, Some(container), Say::PullBackOff);
-                self.image_failed(slot, container, "ImagePullBackOff", host);
+                self.cannot_start(slot, container, "ImagePullBackOff", host);
             }
             Ensured::Asked => {
                 host.event(slot, Some(container), Say::Pulling);
@@ -54,7 +54,7 @@ impl Machine {
         }
     }
 
-    fn image_failed<H: Host>(
+    fn cannot_start<H: Host>(
         &mut self,
         slot: Slot,
         container: u8,
@@ -78,7 +78,7 @@ impl Machine {
             if begin.is_limited {
                 host.event(slot, Some(container), Say::PullQps);
                 self.set_busy(slot, None);
-                self.image_failed(slot, container, "ErrImagePull", host);
+                self.cannot_start(slot, container, "ErrImagePull", host);
                 self.work.push_back(Work::Step(slot));
             } else {
                 self.begin(slot, Call::Pull { container, image }, host);
@@ -103,12 +103,16 @@ impl Machine {
             self.create(slot, container, host);
         } else {
             host.event(slot, Some(container), Say::PullFailed);
-            self.image_failed(slot, container, "ErrImagePull", host);
+            self.cannot_start(slot, container, "ErrImagePull", host);
         }
         self.work.push_back(Work::Step(slot));
     }
 
     fn create<H: Host>(&mut self, slot: Slot, container: u8, host: &mut H) {
+        if host.lacks_config(slot, container) {
+            self.cannot_start(slot, container, "CreateContainerConfigError", host);
+            return;
+        }
         let Some(step) = &mut self.pod_mut(slot).worker.step else { return };
         let attempt = step.seen.newest(container).map_or(0, |run| run.attempt + 1);
         step.busy = Some(Busy::Create(container));

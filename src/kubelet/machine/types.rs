@@ -39,6 +39,8 @@ pub struct Config {
     pub serialize_pulls: bool,
     /// Pulls at the same time at most, if not one at a time.
     pub parallel_pulls_max: Option<u32>,
+    /// Whether the registry's limit of pulls a second counts (rule N62).
+    pub limits_pulls: bool,
     /// Whether a sync that went well is repeated after 60 to 90 s (rule N8). Off, nothing of a
     /// running pod is ever due without cause: what a repetition finds is known beforehand.
     pub resync: bool,
@@ -231,6 +233,20 @@ pub trait Host {
         true
     }
 
+    /// What the clean-up of a pod takes after its volumes are unmounted, before its object may go
+    /// (rule N130).
+    fn clean_up(&mut self, slot: Slot) -> Duration {
+        let _ = slot;
+        Duration::ZERO
+    }
+
+    /// Whether the configuration of a container cannot be made: a ConfigMap or Secret, or a key of
+    /// it, is not there (rule N69).
+    fn lacks_config(&mut self, slot: Slot, container: u8) -> bool {
+        let _ = (slot, container);
+        false
+    }
+
     /// Which of several waiting statuses is written next: the kubelet takes them in no order.
     fn next_write(&mut self, waiting: &[Slot]) -> usize {
         let _ = waiting;
@@ -297,7 +313,8 @@ pub trait Host {
     /// Whether the node turns the pod away, and why; `others` are the pods that it has (rule N40).
     fn rejection(&mut self, slot: Slot, others: &[Slot]) -> Option<Rejection>;
 
-    /// The machine has forgotten the pod; the slot is used again.
+    /// The machine has forgotten the pod; the slot is used again, and calls for it that are under
+    /// way must not be answered any more.
     fn forgotten(&mut self, slot: Slot);
 }
 

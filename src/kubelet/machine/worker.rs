@@ -82,7 +82,7 @@ impl Machine {
         match kind {
             Kind::Sync => self.begin_sync(slot, now, host),
             Kind::Terminating => self.begin_terminating(slot, now, host),
-            Kind::Terminated => self.begin_terminated(slot, now),
+            Kind::Terminated => self.begin_terminated(slot, now, host),
         }
         self.work.push_back(Work::Step(slot));
     }
@@ -188,12 +188,13 @@ impl Machine {
         }
     }
 
-    fn begin_terminated(&mut self, slot: Slot, now: SimTime) {
+    fn begin_terminated<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         let wait = self.config.volume_wait;
-        let pod = self.pod_mut(slot);
+        let pod = self.pod(slot);
         let is_gone = !pod.has_volumes || pod.unmounted.is_none_or(|gone| gone <= now);
-        let step = pod.worker.step.as_mut().expect("a step has begun");
-        step.busy = (!is_gone).then(|| Busy::Unmount(now.saturating_add(wait)));
+        let wait = if is_gone { host.clean_up(slot) } else { wait };
+        let step = self.pod_mut(slot).worker.step.as_mut().expect("a step has begun");
+        step.busy = (!wait.is_zero()).then(|| Busy::Unmount(now.saturating_add(wait)));
     }
 
     /// Goes on with a step.

@@ -18,11 +18,14 @@ use serde_json::Value;
 /// Nodes whose kubelets stand still.
 pub(super) type Frozen = Rc<RefCell<BTreeSet<NodeId>>>;
 
+/// A pod, and what is to be done with it. One that runs already ends.
+type Late = (PodRef, KubeletStep);
+
 /// The kubelets.
 pub(super) struct Kwok {
     frozen: Frozen,
     /// What frozen kubelets would have done.
-    late: Vec<KubeletEvent>,
+    late: Vec<Late>,
     /// From when something is due to its write.
     lag: Distribution,
     rng: ChaCha8Rng,
@@ -34,7 +37,7 @@ impl Kwok {
         Self { frozen, late: Vec::new(), lag, rng: streams.open("kwok", "") }
     }
 
-    fn after(&mut self, delay: Duration, (pod, step): KubeletEvent, ctx: &mut Ctx<'_>) {
+    fn after(&mut self, delay: Duration, (pod, step): Late, ctx: &mut Ctx<'_>) {
         let lag = self.lag.sample_duration(&mut self.rng);
         ctx.after(delay + lag, Event::Kubelet { pod, step });
     }
@@ -43,8 +46,7 @@ impl Kwok {
 impl Kwok {
     /// A kubelet goes on: it does what was due, and its pods are ready again.
     fn thaw(&mut self, node: NodeId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        let is_here =
-            |(pod, _): &KubeletEvent| cluster.pod(*pod).is_some_and(|row| row.node == Some(node));
+        let is_here = |(pod, _): &Late| cluster.pod(*pod).is_some_and(|row| row.node == Some(node));
         let late = std::mem::take(&mut self.late);
         let (here, others) = late.into_iter().partition(is_here);
         self.late = others;
@@ -56,7 +58,7 @@ impl Kwok {
 
 /// The annotation that says how long a step takes.
 fn step_key(step: KubeletStep) -> &'static str {
-    if step == KubeletStep::Finalize { "sim/delete-after" } else { "sim/ready-after" }
+    if step == KubeletStep::Kill { "sim/delete-after" } else { "sim/ready-after" }
 }
 
 /// What an annotation of the pod's template says.
@@ -80,7 +82,7 @@ impl Component<KubeletEvent> for Kwok {
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let (pod, key, step) = match change {
             Change::PodBound { pod, .. } => (*pod, "sim/ready-after", KubeletStep::Admit),
-            Change::PodDeleting { pod, .. } => (*pod, "sim/delete-after", KubeletStep::Finalize),
+            Change::PodDeleting { pod, .. } => (*pod, "sim/delete-after", KubeletStep::Kill),
             Change::Node { node, what: NodeChange::Up } => return self.thaw(*node, cluster, ctx),
             _ => return,
         };
@@ -92,18 +94,20 @@ impl Component<KubeletEvent> for Kwok {
 
     fn handle(
         &mut self,
-        (pod, step): KubeletEvent,
+        event: KubeletEvent,
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) {
+        let KubeletEvent::Pod(pod, step) = event else { return };
         let Some(row) = cluster.pod(pod) else { return };
         if row.node.is_some_and(|node| self.frozen.borrow().contains(&node)) {
             return self.late.push((pod, step));
         }
         let now = ctx.now();
         match step {
-            KubeletStep::Admit if row.deletion.is_none() => {
+            KubeletStep::Admit if row.deletion.is_some() => {}
+            KubeletStep::Admit if row.status.phase == Phase::Pending => {
                 let status = PodStatus {
                     phase: Phase::Running,
                     ready: true,
@@ -117,17 +121,16 @@ impl Component<KubeletEvent> for Kwok {
                     cluster.template_of(row).template.source["spec"]["restartPolicy"] == "Never";
                 if ends && annotation(pod, "sim/result", cluster) != Some("run") {
                     let delay = delay(pod, "sim/complete-after", cluster);
-                    self.after(delay, (pod, KubeletStep::Exited(0)), ctx);
+                    self.after(delay, (pod, KubeletStep::Admit), ctx);
                 }
             }
-            KubeletStep::Exited(_) if row.deletion.is_none() => {
+            KubeletStep::Admit => {
                 let fails = annotation(pod, "sim/result", cluster) == Some("fail");
                 let phase = if fails { Phase::Failed } else { Phase::Succeeded };
                 let status = PodStatus { phase, ready: false, finished: Some(now), ..row.status };
                 plan.push(Write::PodStatus { pod, status });
             }
-            KubeletStep::Finalize => plan.push(Write::RemovePod { pod }),
-            _ => {}
+            KubeletStep::Kill => plan.push(Write::RemovePod { pod }),
         }
     }
 }

@@ -89,7 +89,7 @@ impl Component<KubeletEvent> for Starter {
             Change::PodDeleting { pod, .. } => {
                 let is_bound = cluster.pod(*pod).is_some_and(|row| row.node.is_some());
                 let name = if is_bound { "term_ms" } else { "" };
-                (*pod, name, KubeletStep::Finalize)
+                (*pod, name, KubeletStep::Kill)
             }
             _ => return,
         };
@@ -99,22 +99,24 @@ impl Component<KubeletEvent> for Starter {
 
     fn handle(
         &mut self,
-        (pod, step): KubeletEvent,
+        event: KubeletEvent,
         cluster: &Cluster,
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) {
+        let KubeletEvent::Pod(pod, step) = event else { return };
         let Some(row) = cluster.pod(pod) else { return };
-        if step == KubeletStep::Finalize {
+        if step == KubeletStep::Kill {
             return plan.push(Write::RemovePod { pod });
         }
         if row.deletion.is_some() {
             return;
         }
         let wait = delay(&self.0, pod, cluster, "ready_ms");
-        let ready = step == KubeletStep::StatusWrite || wait.is_zero();
+        // A pod that runs already is seen again when it is ready.
+        let ready = row.status.phase == Phase::Running || wait.is_zero();
         if !ready {
-            ctx.after(wait, Event::Kubelet { pod, step: KubeletStep::StatusWrite });
+            ctx.after(wait, Event::Kubelet { pod, step: KubeletStep::Admit });
         }
         let now = Some(ctx.now());
         let started = row.status.started.or(now);

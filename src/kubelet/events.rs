@@ -1,0 +1,104 @@
+//! Kubernetes Events of kubelets, in their words.
+
+use super::host::Port;
+use super::machine::{Kill, Say, Slot, Which};
+use crate::base::Interner;
+use crate::model::ConfigRef;
+use crate::record::{About, EventRecord};
+
+impl Port<'_, '_> {
+    /// Tells an event about a pod.
+    pub(super) fn tell(&mut self, slot: Slot, container: Option<u8>, say: Say) {
+        let Some(row) = self.state.row(slot) else { return };
+        let names = self.cluster.names();
+        let (mut own, mut image) = ("", "");
+        if let Some(c) = container {
+            let spec = row.spec(c);
+            (own, image) = (names.resolve(spec.name), names.resolve(spec.image));
+        }
+        let (is_warning, reason, mut message) = worded(say, own, image);
+        if say == Say::StartFailed("CreateContainerConfigError")
+            && let Some(config) = self.missing_config(slot)
+        {
+            message = missing_text(config, names.resolve(row.name.0), names);
+        }
+        let about = About::Pod(row.name.0, row.name.1);
+        self.ctx.recorder.event(EventRecord { at: self.now, is_warning, reason, about, message });
+    }
+}
+
+/// Whether it is a warning, the reason, and the text; of a container of this name and image.
+fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
+    let normal = |reason, text: String| (false, reason, text);
+    let warning = |reason, text: String| (true, reason, text);
+    match say {
+        Say::Pulling => normal("Pulling", format!("Pulling image \"{image}\"")),
+        Say::Pulled { .. } => normal("Pulled", format!("Successfully pulled image \"{image}\"")),
+        Say::Present => {
+            normal("Pulled", format!("Container image \"{image}\" already present on machine"))
+        }
+        Say::PullFailed => warning("Failed", format!("Failed to pull image \"{image}\"")),
+        Say::PullQps => {
+            warning("Failed", format!("Failed to pull image \"{image}\": pull QPS exceeded"))
+        }
+        Say::PullBackOff => normal("BackOff", format!("Back-off pulling image \"{image}\"")),
+        Say::NeverPull => {
+            warning("ErrImageNeverPull", format!("Container image \"{image}\" is not present"))
+        }
+        Say::StartFailed(reason) => warning("Failed", format!("Error: {reason}")),
+        Say::CreateFailed | Say::RunFailed => {
+            warning("Failed", format!("Error: container {own} cannot be started"))
+        }
+        Say::Created => normal("Created", format!("Created container: {own}")),
+        Say::Started => normal("Started", format!("Started container {own}")),
+        Say::PostStartFailed => warning("FailedPostStartHook", "PostStartHook failed".to_owned()),
+        Say::PreStopFailed => warning("FailedPreStopHook", "PreStopHook failed".to_owned()),
+        Say::Killing(kill) => normal("Killing", killing(kill, own)),
+        Say::CrashBackOff => {
+            warning("BackOff", format!("Back-off restarting failed container {own}"))
+        }
+        Say::Unhealthy(which, _) => warning("Unhealthy", format!("{} probe failed", probe(which))),
+        Say::SandboxFailed => warning("FailedCreatePodSandBox", "No pod sandbox".to_owned()),
+        Say::SandboxChanged => normal(
+            "SandboxChanged",
+            "Pod sandbox changed, it will be killed and re-created.".to_owned(),
+        ),
+        Say::KillFailed => warning("FailedKillPod", "Error killing pod".to_owned()),
+        Say::DeadlineExceeded => normal(
+            "DeadlineExceeded",
+            "Pod was active on the node longer than the specified deadline".to_owned(),
+        ),
+        Say::Rejected(reason, _) => warning(reason, "Pod was rejected by the kubelet".to_owned()),
+        Say::Preempting => {
+            warning("Preempting", "Preempted in order to admit critical pod".to_owned())
+        }
+    }
+}
+
+fn killing(kill: Kill, own: &str) -> String {
+    match kill {
+        Kill::Stopping | Kill::Plain => format!("Stopping container {own}"),
+        Kill::Liveness => format!("Container {own} failed liveness probe"),
+        Kill::Startup => format!("Container {own} failed startup probe"),
+        Kill::PostStart => format!("Container {own} failed its postStart hook"),
+    }
+}
+
+const fn probe(which: Which) -> &'static str {
+    match which {
+        Which::Readiness => "Readiness",
+        Which::Liveness => "Liveness",
+        Which::Startup => "Startup",
+    }
+}
+
+fn missing_text(config: ConfigRef, namespace: &str, names: &Interner) -> String {
+    let name = names.resolve(config.name);
+    if let Some(key) = config.key {
+        let kind = if config.is_secret { "Secret" } else { "ConfigMap" };
+        let key = names.resolve(key);
+        return format!("Error: couldn't find key {key} in {kind} {namespace}/{name}");
+    }
+    let kind = if config.is_secret { "secret" } else { "configmap" };
+    format!("Error: {kind} \"{name}\" not found")
+}

@@ -1,0 +1,318 @@
+//! What the machine of a node asks of its world: calls of the runtime and of the API, with the
+//! latencies of the model.
+
+use smallvec::SmallVec;
+
+use super::Place;
+use super::machine::{
+    Call, Host, Machine, Outcome, Outlook, Rejection, Say, Slot, Status, Which, admit,
+};
+use super::node::{NEVER, News, NodeState};
+use super::processes::{hook_time, is_exec};
+use crate::base::{Bytes, Distribution, Duration, IdVec, SimTime, Symbol, dist};
+use crate::cluster::{Cluster, Plan, Serving};
+use crate::event::{Event, KubeletNodeStep, SlotStep};
+use crate::model::{
+    ConfigRef, Latencies, NodeId, NodeSpec, ObjectName, PodId, PodSpec, TaintEffect,
+};
+use crate::sim::Ctx;
+
+/// How much longer a sandbox takes for each other one that its node makes meanwhile (rule N302).
+const SANDBOX_CROWDING: f64 = 0.03;
+
+/// What the machine does in one event before the engine has another look at it.
+const ROUNDS_MAX: u32 = 100_000;
+
+/// All that the machine of a node may touch, for the time of one event.
+pub(super) struct Port<'a, 'q> {
+    /// Which node.
+    pub node: NodeId,
+    /// What is around its machine.
+    pub state: &'a mut NodeState,
+    /// Where pods are.
+    pub pods: &'a mut IdVec<PodId, Place>,
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// What is asked for.
+    pub plan: &'a mut Plan,
+    /// Queue and recorder.
+    pub ctx: &'a mut Ctx<'q>,
+    /// The present instant.
+    pub now: SimTime,
+    /// Whether the scenario has callers at all.
+    pub has_callers: bool,
+}
+
+impl<'a> Port<'a, '_> {
+    /// How long things take.
+    pub(super) fn latencies(&self) -> &'a Latencies {
+        &self.cluster.model().latencies
+    }
+
+    /// Lets a step happen at an instant.
+    pub(super) fn later(&mut self, at: SimTime, slot: Slot, step: SlotStep) {
+        if at != NEVER {
+            self.ctx.at(at, Event::Slot { node: self.node, slot: slot.0, step });
+        }
+    }
+
+    /// The slot of the pod that came is known.
+    pub(super) fn bind(&mut self, slot: Slot) {
+        if let Some(pod) = self.state.bind(slot)
+            && let Some(place) = self.pods.get_mut(pod.id).filter(|place| place.life == pod.life)
+        {
+            place.slot = Some(slot);
+        }
+    }
+
+    /// All that follows at this instant; then what the API gets of it, and the machine's event.
+    pub(super) fn settle(&mut self, machine: &mut Machine) {
+        let now = self.now;
+        for _ in 0..ROUNDS_MAX {
+            match self.state.news.pop_front() {
+                Some(News::Exited(slot, c, exit)) => machine.exited(slot, c, exit, now, self),
+                Some(News::Done(slot, call, end)) => machine.done(slot, call, end, now, self),
+                Some(News::Outlook(slot)) => machine.outlook_changed(slot, now, self),
+                None if machine.next_due().is_some_and(|due| due <= now) => {
+                    machine.advance(now, self);
+                }
+                None => break,
+            }
+        }
+        self.flush();
+        let due = machine.next_due().map_or(NEVER, |due| due.max(now));
+        if due != self.state.due {
+            self.state.due = due;
+            if due != NEVER {
+                let step = KubeletNodeStep::Due;
+                self.ctx.at(due, Event::KubeletNode { node: self.node, step });
+            }
+        }
+    }
+
+    fn draw(&mut self, of: &Distribution) -> Duration {
+        of.sample_duration(&mut self.state.machinery)
+    }
+
+    /// How long a call takes; probes and stops are not asked for.
+    fn time_of(&mut self, slot: Slot, call: Call) -> Duration {
+        let latencies = self.latencies();
+        match call {
+            Call::RunSandbox { .. } => {
+                let alone = self.draw(&latencies.sandbox);
+                let others = f64::from(self.state.sandboxes);
+                self.state.sandboxes += 1;
+                alone.scale(1.0 + SANDBOX_CROWDING * others)
+            }
+            Call::StopSandbox => self.draw(&latencies.sandbox_stop),
+            Call::Create { .. } => self.draw(&latencies.container_start),
+            Call::Pull { container, image } => {
+                let fixed = self.draw(&latencies.pull);
+                // Layers that are there are not fetched again.
+                let row = self.state.row(slot).filter(|_| !self.state.images.contains(&image));
+                let size = row.map_or(Bytes(0), |row| row.behavior(container).image_size);
+                fixed + Duration::from_secs_f64(size.as_f64() / latencies.pull_rate)
+            }
+            Call::Hook { container, is_post_start } => {
+                let row = self.state.row(slot);
+                row.map_or(Duration::ZERO, |row| hook_time(row, container, is_post_start))
+            }
+            // GET and PATCH together: the PATCH takes effect as it begins.
+            Call::Get => self.draw(&latencies.status_write),
+            Call::Start { .. }
+            | Call::Stop { .. }
+            | Call::Remove { .. }
+            | Call::Probe { .. }
+            | Call::Patch
+            | Call::Delete => Duration::ZERO,
+        }
+    }
+
+    /// A call is over: what it did, and how it ended.
+    fn end(&mut self, slot: Slot, call: Call) -> Outcome {
+        match call {
+            Call::RunSandbox { attempt } => {
+                self.state.sandboxes = self.state.sandboxes.saturating_sub(1);
+                return Outcome::Sandbox(attempt + 1);
+            }
+            Call::StopSandbox => self.set_serving(slot, Serving::Gone),
+            Call::Start { container, .. } => self.launch(slot, container),
+            Call::Pull { image, .. } => {
+                self.state.images.insert(image);
+            }
+            Call::Get => {
+                let row = self.state.row(slot);
+                if row.is_none_or(|row| self.cluster.pod(row.pod).is_none()) {
+                    return Outcome::Failed;
+                }
+            }
+            Call::Delete => self.remove_object(slot),
+            Call::Create { .. }
+            | Call::Stop { .. }
+            | Call::Remove { .. }
+            | Call::Probe { .. }
+            | Call::Hook { .. }
+            | Call::Patch => {}
+        }
+        Outcome::Ok
+    }
+
+    /// A call under way is over, unless it was given up.
+    pub(super) fn done(&mut self, slot: Slot, number: u16) {
+        let Some(row) = self.state.row_mut(slot) else { return };
+        let Some(at) = row.calls.iter().position(|(of, _)| *of == number) else { return };
+        let (_, call) = row.calls.swap_remove(at);
+        let outcome = self.end(slot, call);
+        self.state.news.push_back(News::Done(slot, call, outcome));
+    }
+
+    /// The first ConfigMap or Secret that is not there, or lacks a key (rule N69).
+    pub(super) fn missing_config(&self, slot: Slot) -> Option<ConfigRef> {
+        let model = self.cluster.model();
+        let row = self.state.row(slot)?;
+        let namespace = row.name.0;
+        let is_missing = |config: &&ConfigRef| {
+            let name = ObjectName { namespace, name: config.name };
+            let there = if config.is_secret { &model.secrets } else { &model.config_maps };
+            let has = |key| model.config_keys.contains(&(config.is_secret, name, key));
+            !there.contains(&name) || config.key.is_some_and(|key| !has(key))
+        };
+        row.template.spec.config_refs.iter().find(is_missing).copied()
+    }
+
+    fn spec(&self, slot: Slot) -> Option<&PodSpec> {
+        self.state.row(slot).map(|row| &*row.template.spec)
+    }
+
+    /// Whether all pods of the node fit by the API's sums, so that there is nothing to look at:
+    /// they hold every pod that the kubelet has and those that it has not seen yet.
+    fn all_fit(&self, spec: &PodSpec) -> bool {
+        let node = &self.cluster.nodes()[self.node];
+        let has = &node.spec.allocatable;
+        let sum = &node.requested;
+        let most = crate::base::cast::usize_of(node.spec.pods_max);
+        spec.host_ports.is_empty()
+            && node.pods.len() <= most
+            && sum.cpu <= has.cpu
+            && sum.memory <= has.memory
+            && sum.ephemeral_storage <= has.ephemeral_storage
+            && sum.scalars.iter().all(|(name, amount)| {
+                let known = has.scalars.iter().find(|(n, _)| n == name);
+                known.is_none_or(|(_, there)| amount <= there)
+            })
+    }
+}
+
+/// The node without the taint of an unreachable node, which every pod tolerates for a while
+/// (rule N403); `None`: it has none.
+fn without_unreachable(node: &NodeSpec, key: Symbol) -> Option<NodeSpec> {
+    let is_it =
+        |taint: &crate::model::Taint| taint.key == key && taint.effect == TaintEffect::NoExecute;
+    node.taints.iter().any(is_it).then(|| {
+        let mut node = node.clone();
+        node.taints.retain(|taint| !is_it(taint));
+        node
+    })
+}
+
+impl Host for Port<'_, '_> {
+    fn begin(&mut self, slot: Slot, call: Call) -> Option<Outcome> {
+        self.bind(slot);
+        match call {
+            Call::Probe { .. } => return None,
+            Call::Stop { container, timeout, .. } => {
+                return self.stop(slot, container, timeout, call);
+            }
+            _ => {}
+        }
+        let time = self.time_of(slot, call);
+        if time.is_zero() {
+            return Some(self.end(slot, call));
+        }
+        self.state.calls = self.state.calls.wrapping_add(1);
+        let number = self.state.calls;
+        let row = self.state.row_mut(slot).expect("a pod that the machine has");
+        row.calls.push((number, call));
+        self.later(self.now.saturating_add(time), slot, SlotStep::Done(number));
+        None
+    }
+
+    fn begin_patch(&mut self, slot: Slot, status: &Status) -> Option<Outcome> {
+        self.write_status(slot, status);
+        Some(Outcome::Ok)
+    }
+
+    fn cancel(&mut self, slot: Slot, call: Call) {
+        if let Some(row) = self.state.row_mut(slot) {
+            row.calls.retain(|(_, under_way)| *under_way != call);
+        }
+    }
+
+    fn event(&mut self, slot: Slot, container: Option<u8>, say: Say) {
+        self.bind(slot);
+        if self.ctx.recorder.wants_events() {
+            self.tell(slot, container, say);
+        }
+    }
+
+    fn requeue(&mut self, _slot: Slot, base: Duration) -> Duration {
+        if self.latencies().relist.is_zero() {
+            return base;
+        }
+        base.scale(1.0 + 0.5 * dist::open01(&mut self.state.machinery))
+    }
+
+    fn has_volumes(&mut self, _slot: Slot) -> bool {
+        // Every pod has the token of its service account.
+        !self.latencies().volumes.is_zero()
+    }
+
+    fn clean_up(&mut self, _slot: Slot) -> Duration {
+        let latencies = self.latencies();
+        self.draw(&latencies.finalize)
+    }
+
+    fn lacks_config(&mut self, slot: Slot, _container: u8) -> bool {
+        self.missing_config(slot).is_some()
+    }
+
+    fn has_more_now(&mut self) -> bool {
+        !self.state.news.is_empty()
+    }
+
+    fn has_image(&mut self, image: Symbol) -> bool {
+        self.state.images.contains(&image)
+    }
+
+    fn probe_outlook(&mut self, slot: Slot, container: u8, which: Which) -> Outlook {
+        self.outlook(slot, container, which)
+    }
+
+    fn probe_heeds_cancel(&mut self, slot: Slot, container: u8, which: Which) -> bool {
+        self.state.row(slot).is_some_and(|row| is_exec(row, container, which))
+    }
+
+    fn rejection(&mut self, slot: Slot, others: &[Slot]) -> Option<Rejection> {
+        self.bind(slot);
+        let spec = self.spec(slot)?;
+        let node = &self.cluster.nodes()[self.node].spec;
+        let pruned = without_unreachable(node, self.cluster.node_keys().unreachable);
+        let node = pruned.as_ref().unwrap_or(node);
+        let others: SmallVec<[admit::Held<'_>; 16]> = if self.all_fit(spec) {
+            SmallVec::new()
+        } else {
+            others.iter().filter_map(|other| Some((*other, self.spec(*other)?))).collect()
+        };
+        admit::rejection(spec, &others, node, false, self.cluster.names())
+    }
+
+    fn forgotten(&mut self, slot: Slot) {
+        if let Some(row) = self.state.row(slot) {
+            let pod = row.pod;
+            if let Some(place) = self.pods.get_mut(pod.id).filter(|p| p.life == pod.life) {
+                place.slot = None;
+            }
+        }
+        self.state.forget(slot);
+    }
+}

@@ -1,0 +1,220 @@
+//! What is around the machine of a node: its pods as the world has them, images, draws.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use smallvec::SmallVec;
+
+use super::machine::{Call, Config, Exit, Outcome, Slot};
+use super::processes::Process;
+use super::status::Word;
+use crate::base::{Bytes, Duration, LookupSet, SimTime, Symbol, cast, dist};
+use crate::cluster::Pod;
+use crate::model::{Behavior, Container, Latencies, PodRef, Template};
+use crate::record::PodName;
+use crate::sim::Streams;
+
+/// An instant that does not come: nothing is due.
+pub(super) const NEVER: SimTime = SimTime::MAX;
+
+/// What the machine is to be told at this instant.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    /// A process ended.
+    Exited(Slot, u8, Exit),
+    /// A call is over.
+    Done(Slot, Call, Outcome),
+    /// Probes get other answers from now on.
+    Outlook(Slot),
+}
+
+/// What a node has besides its machine.
+#[derive(Debug)]
+pub(super) struct NodeState {
+    /// Draws of the machinery.
+    pub machinery: ChaCha8Rng,
+    /// Draws of what containers do.
+    pub apps: ChaCha8Rng,
+    /// Images that are there.
+    pub images: LookupSet<Symbol>,
+    /// Sandboxes being made.
+    pub sandboxes: u32,
+    /// When the event of the machine is due.
+    pub due: SimTime,
+    /// The pod that the machine is about to take, until its slot is known.
+    pub incoming: Option<Row>,
+    /// What the machine is to be told.
+    pub news: VecDeque<News>,
+    /// What it wrote in this event.
+    pub words: Vec<Word>,
+    /// Calls made so far; wraps around.
+    pub calls: u16,
+    rows: Vec<Option<Row>>,
+}
+
+/// A pod on its node.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Which it is.
+    pub pod: PodRef,
+    /// Its name.
+    pub name: (Symbol, PodName),
+    /// Its template; the API may forget it before the kubelet does.
+    pub template: Arc<Template>,
+    /// See [`Pod::uid`].
+    pub uid: u64,
+    /// See [`Pod::index`].
+    pub index: Option<u32>,
+    /// How long its containers run, if that is said of the pod.
+    pub lifetime: Option<Duration>,
+    /// When the kubelet took it.
+    pub taken: SimTime,
+    /// When its first container ran.
+    pub started: Option<SimTime>,
+    /// Init containers, then the others.
+    pub processes: SmallVec<[Process; 1]>,
+    /// Calls under way, by their numbers.
+    pub calls: SmallVec<[(u16, Call); 1]>,
+}
+
+impl Row {
+    pub(super) fn new(pod: PodRef, row: &Pod, template: Arc<Template>, now: SimTime) -> Self {
+        let processes = template.behaviors.iter().map(|_| Process::NEW).collect();
+        Self {
+            pod,
+            name: (row.namespace, row.name),
+            uid: row.uid,
+            index: row.index,
+            lifetime: row.lifetime.or(template.spec.lifetime),
+            template,
+            taken: now,
+            started: None,
+            processes,
+            calls: SmallVec::new(),
+        }
+    }
+
+    fn inits(&self) -> usize {
+        self.template.spec.init_containers.len()
+    }
+
+    /// Whether it is an init container (sidecars among them).
+    pub(super) fn is_init(&self, c: u8) -> bool {
+        usize::from(c) < self.inits()
+    }
+
+    /// Whether it is a sidecar: an init container that keeps running (rule N65).
+    pub(super) fn is_sidecar(&self, c: u8) -> bool {
+        self.is_init(c) && self.spec(c).restart_always
+    }
+
+    /// The container that serves calls.
+    pub(super) fn server(&self) -> Option<u8> {
+        let inits = u8::try_from(self.inits()).ok()?;
+        Some(inits + self.template.server?)
+    }
+
+    /// A container as its template describes it.
+    pub(super) fn spec(&self, c: u8) -> &Container {
+        let (spec, index) = (&self.template.spec, usize::from(c));
+        match index.checked_sub(spec.init_containers.len()) {
+            None => &spec.init_containers[index],
+            Some(index) => &spec.containers[index],
+        }
+    }
+
+    /// What a container does.
+    pub(super) fn behavior(&self, c: u8) -> &Behavior {
+        &self.template.behaviors[usize::from(c)]
+    }
+
+    /// A container's process.
+    pub(super) fn process(&mut self, c: u8) -> &mut Process {
+        &mut self.processes[usize::from(c)]
+    }
+}
+
+impl NodeState {
+    pub(super) fn new(name: &str, images: &[(Symbol, Bytes)], streams: &Streams) -> Self {
+        let mut present = LookupSet::new();
+        for (image, _) in images {
+            present.insert(*image);
+        }
+        Self {
+            machinery: streams.open("kubelet", name),
+            apps: streams.open("containers", name),
+            images: present,
+            sandboxes: 0,
+            due: NEVER,
+            incoming: None,
+            news: VecDeque::new(),
+            words: Vec::new(),
+            calls: 0,
+            rows: Vec::new(),
+        }
+    }
+
+    /// The pod of a slot, if there is one.
+    pub(super) fn row(&self, slot: Slot) -> Option<&Row> {
+        self.rows.get(cast::usize_of(slot.0))?.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn row_mut(&mut self, slot: Slot) -> Option<&mut Row> {
+        self.rows.get_mut(cast::usize_of(slot.0))?.as_mut()
+    }
+
+    /// Puts the pod that came into its slot, if that has not been done.
+    pub(super) fn bind(&mut self, slot: Slot) -> Option<PodRef> {
+        let row = self.incoming.take()?;
+        let at = cast::usize_of(slot.0);
+        if self.rows.len() <= at {
+            self.rows.resize_with(at + 1, || None);
+        }
+        let pod = row.pod;
+        self.rows[at] = Some(row);
+        Some(pod)
+    }
+
+    /// Forgets the pod of a slot.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        if let Some(row) = self.rows.get_mut(cast::usize_of(slot.0)) {
+            *row = None;
+        }
+    }
+
+    /// The slots that have a pod.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let known = (0..).map(Slot).zip(&self.rows).filter(|(_, row)| row.is_some());
+        known.map(|(slot, _)| slot).collect()
+    }
+}
+
+/// The kubelet's loops. In `ideal` there are none: what changes is seen, and what is due is done,
+/// at that instant. Else their phases are drawn.
+///
+/// Housekeeping does nothing here but forget pods that are gone, and has no period.
+pub(super) fn config(latencies: &Latencies, rng: &mut ChaCha8Rng) -> Config {
+    let is_ideal = latencies.relist.is_zero();
+    let tick = if is_ideal { Duration::ZERO } else { Duration::secs(1) };
+    let phase = |period: Duration, rng: &mut ChaCha8Rng| {
+        if period.is_zero() { SimTime::ZERO } else { SimTime::at(period.scale(dist::open01(rng))) }
+    };
+    Config {
+        relist: latencies.relist,
+        relist_phase: phase(latencies.relist, rng),
+        on_demand: if is_ideal { Duration::ZERO } else { Duration::ms(1) },
+        sync_tick: tick,
+        sync_phase: phase(tick, rng),
+        housekeeping: Duration::ZERO,
+        status_tick: if is_ideal { Duration::ZERO } else { Duration::secs(10) },
+        volume_loop: if latencies.volumes.is_zero() { Duration::ZERO } else { Duration::ms(100) },
+        volume_wait: latencies.volumes,
+        backoff_max: super::machine::backoff::MAX,
+        serialize_pulls: true,
+        parallel_pulls_max: None,
+        limits_pulls: !is_ideal,
+        resync: false,
+    }
+}
