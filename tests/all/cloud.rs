@@ -38,7 +38,6 @@ impl Run {
     fn of(group: &str, replicas: u32, timeline: &str) -> Self {
         let scenario = scenario(group, timeline);
         let web = WEB.replace("REPLICAS", &replicas.to_string());
-        let web = web.replace("image: shop/web:v1", "image: shop/web:v1");
         let loaded = load_memory(&[("scenario.yaml", scenario.as_str()), ("web.yaml", &web)]);
         let recorder = Recorder::new(&loaded.model, Wants::default());
         let mut world = World::new(&loaded.model, 0, recorder).with_checks();
