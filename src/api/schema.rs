@@ -436,13 +436,13 @@ mod tests {
 
     #[test]
     fn what_is_not_modelled_is_named_when_it_matters() {
-        let service = |affinity| json!({ "spec": { "sessionAffinity": affinity } });
-        assert_eq!(lines(Kind::Service, &service("None")), [""; 0]);
+        let deployment = |policy| json!({ "spec": { "podReplacementPolicy": policy } });
+        assert_eq!(lines(Kind::Deployment, &deployment("TerminationStarted")), [""; 0]);
         assert_eq!(
-            lines(Kind::Service, &service("ClientIP")),
+            lines(Kind::Deployment, &deployment("TerminationComplete")),
             [
-                "spec.sessionAffinity: sessionAffinity ClientIP is not modelled: calls of one caller \
-              go to any pod"
+                "spec.podReplacementPolicy: podReplacementPolicy TerminationComplete is not \
+                 modelled: pods are replaced as soon as they begin to end"
             ]
         );
         let pod = json!({ "spec": { "affinity": { "podAffinity": null }, "resourceClaims": [] } });
