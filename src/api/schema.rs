@@ -440,10 +440,8 @@ mod tests {
         assert_eq!(lines(Kind::Deployment, &deployment("TerminationStarted")), [""; 0]);
         assert_eq!(
             lines(Kind::Deployment, &deployment("TerminationComplete")),
-            [
-                "spec.podReplacementPolicy: podReplacementPolicy TerminationComplete is not \
-                 modelled: pods are replaced as soon as they begin to end"
-            ]
+            ["spec.podReplacementPolicy: podReplacementPolicy TerminationComplete is not \
+                 modelled: pods are replaced as soon as they begin to end"]
         );
         let pod = json!({ "spec": { "affinity": { "podAffinity": null }, "resourceClaims": [] } });
         assert_eq!(lines(Kind::Pod, &pod), [""; 0]);
