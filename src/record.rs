@@ -50,19 +50,23 @@ impl PodName {
         match self {
             Self::Fixed(name) => names.resolve(name).to_owned(),
             Self::Numbered { prefix, number } => format!("{}-{number}", names.resolve(prefix)),
-            Self::Generated { prefix, suffix } => generated(names.resolve(prefix), "-", suffix),
+            Self::Generated { prefix, suffix } => generated(names.resolve(prefix), None, suffix),
             Self::Indexed { prefix, index, suffix } => {
-                generated(names.resolve(prefix), &format!("-{index}-"), suffix)
+                generated(names.resolve(prefix), Some(index), suffix)
             }
         }
     }
 }
 
-/// A generated name: at most 58 characters, of which the owner's name is cut, and five more.
-fn generated(owner: &str, middle: &str, mut suffix: u32) -> String {
+/// A generated name: at most 58 characters of `<owner>-`, or of owner and index, of which the
+/// owner's are cut, and five more.
+fn generated(owner: &str, index: Option<u32>, mut suffix: u32) -> String {
+    let middle = index.map_or_else(|| "-".to_owned(), |index| format!("-{index}-"));
+    let kept = if index.is_some() { 58 - middle.len() } else { 58 };
     // Names are ASCII: any byte ends a character.
-    let mut text = owner.get(..58 - middle.len()).unwrap_or(owner).to_owned();
-    text.push_str(middle);
+    let mut text = owner.get(..kept).unwrap_or(owner).to_owned();
+    text.push_str(&middle);
+    text.truncate(58);
     for _ in 0..5 {
         text.push(char::from(ALPHABET[(suffix % 27) as usize]));
         suffix /= 27;

@@ -419,9 +419,12 @@ impl Cluster {
 
     /// The API's DELETE.
     ///
-    /// Source: kubernetes v1.36.3 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`
-    /// (rules C6, N120). Differs: a grace of 0 keeps the object until the containers are dead,
-    /// with the kubelet's effective grace of 1 s (rule N121), where the real object goes at once.
+    /// A second DELETE only shortens the grace, which counts from the first one.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`,
+    /// apiserver/pkg/registry/rest/delete.go `BeforeDelete` (rules C6, N120). Differs: a grace of 0
+    /// keeps the object until the containers are dead, with the kubelet's effective grace of 1 s
+    /// (rule N121), where the real object goes at once.
     pub(super) fn delete_pod(
         &mut self,
         pod: PodRef,
@@ -438,12 +441,10 @@ impl Cluster {
         };
         let own = self.templates[row.template].template.spec.grace;
         let grace = grace.unwrap_or(own).max(Duration::secs(1));
-        let now = self.now;
-        let deadline = now + grace;
         let deletion = match row.deletion {
-            Some(earlier) if earlier.requested + earlier.grace <= deadline => return,
-            Some(Deletion { requested, .. }) => Deletion { requested, grace: deadline - requested },
-            None => Deletion { requested: now, grace },
+            Some(earlier) if earlier.grace <= grace => return,
+            Some(Deletion { requested, .. }) => Deletion { requested, grace },
+            None => Deletion { requested: self.now, grace },
         };
         self.count(pod.id, -1);
         self.pods[pod.id].deletion = Some(deletion);

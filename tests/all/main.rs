@@ -15,6 +15,7 @@ mod commands;
 mod conformance;
 mod controllers;
 mod daemon_sets;
+mod deletion;
 mod disruption;
 mod drain;
 mod experiment;
