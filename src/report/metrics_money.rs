@@ -3,7 +3,7 @@
 //! A workload's share of a node is half its part of the CPU and half its part of the memory, of
 //! what it asks for (requested) or of what it uses (used); what is left of a node is idle.
 
-use crate::base::cast;
+use crate::base::{Symbol, cast};
 use crate::model::Model;
 use crate::recorder::{Facts, Gauge, MachineTally, PodTally};
 
@@ -15,10 +15,20 @@ const LINES_MAX: usize = 6;
 
 /// Whether anybody has said what machines cost.
 pub(super) fn is_priced(model: &Model) -> bool {
-    let offers = model.cloud.groups.iter().flat_map(|group| &group.offers);
-    let of_groups = offers.map(|offer| offer.node.price_per_hour);
-    let mut prices = model.nodes.iter().map(|node| node.price_per_hour).chain(of_groups);
+    let of_groups = model.cloud.groups.iter().flat_map(|group| &group.offers);
+    let karpenter = model.cloud.karpenter.iter();
+    let offers = of_groups.chain(karpenter.flat_map(|karpenter| &karpenter.offers));
+    let of_cloud = offers.map(|offer| offer.node.price_per_hour);
+    let mut prices = model.nodes.iter().map(|node| node.price_per_hour).chain(of_cloud);
     prices.any(|price| price.0 != 0)
+}
+
+/// Node groups and Karpenter's pools, with the profile of their machines' boot times.
+fn pools(model: &Model) -> impl Iterator<Item = (Symbol, &str)> {
+    let cloud = &model.cloud;
+    let groups = cloud.groups.iter().map(|group| (group.name, group.boot.profile));
+    let karpenter = cloud.karpenter.iter().flat_map(|karpenter| &karpenter.pools);
+    groups.chain(karpenter.map(|pool| (pool.name, cloud.boot.profile)))
 }
 
 pub(super) fn put_money(facts: &Facts, out: &mut Metrics) {
@@ -42,19 +52,19 @@ pub(super) fn put_money(facts: &Facts, out: &mut Metrics) {
     let asked = facts.pods.all.cost_requested.as_usd();
     let part = |of: f64| total.filter(|total| *total > 0.0).map(|total| 1.0 - of / total);
     put("cost_idle_share", part(asked), Unit::Share, about);
-    if !facts.model.cloud.groups.is_empty() {
+    if pools(&facts.model).next().is_some() {
         let spot = total.map(|_| machines.spot.as_usd());
         put("cost_spot", spot, Unit::Usd, "what of that spot machines cost");
     }
 }
 
-/// The numbers of each node group.
+/// The numbers of each pool of machines that come and go.
 pub(super) fn put_pools(facts: &Facts, out: &mut Metrics) {
     let none = MachineTally::default();
     let is_priced = is_priced(&facts.model);
-    for group in facts.model.cloud.groups.iter() {
-        let name = facts.model.names.resolve(group.name);
-        let tally = facts.machines.by_pool.get(&group.name).unwrap_or(&none);
+    for (pool, _) in pools(&facts.model) {
+        let name = facts.model.names.resolve(pool);
+        let tally = facts.machines.by_pool.get(&pool).unwrap_or(&none);
         let mut put = |last: &str, value: Option<f64>, unit, about| {
             out.put(&["pools", name, last], value, unit, about);
         };
@@ -115,8 +125,8 @@ pub(super) fn lines(facts: &Facts, summary: &Summary) -> Vec<String> {
         }
         Some(format!("{name}  {}", parts.join(", ")))
     };
-    let groups = facts.model.cloud.groups.iter();
-    let names = groups.map(|group| (facts.model.names.resolve(group.name), group.boot.profile));
+    let names =
+        pools(&facts.model).map(|(pool, profile)| (facts.model.names.resolve(pool), profile));
     let lines: Vec<String> = names.filter_map(line).collect();
     let more = lines.len().saturating_sub(LINES_MAX);
     let mut shown: Vec<String> = lines.into_iter().take(LINES_MAX).collect();
