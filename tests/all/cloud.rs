@@ -1,17 +1,11 @@
 //! Node groups in whole runs: machines that come, fail, are interrupted and go (rules A126, A242,
 //! A245, C164, C175), and what they cost.
 
-use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, InstanceState, Node, Readiness};
 use seatrial::engine::{Outcome, World};
 use seatrial::recorder::{Facts, Recorder, Wants};
 
-use crate::support::{WEB, load_memory};
-
-/// A run of `web` with so many replicas of half a core on a group, stepped by the test.
-struct Run {
-    world: World,
-}
+use crate::support::{Stepped, WEB, load_memory};
 
 /// Machines of 2 cores of which 1.9 are left, so that three pods of 500m fit with what else is
 /// there; 10 s until one runs, 20 s more until its node is there, 5 s more until Ready.
@@ -34,21 +28,9 @@ run: {{ until: 1h }}
     )
 }
 
-impl Run {
-    fn of(group: &str, replicas: u32, timeline: &str) -> Self {
-        let scenario = scenario(group, timeline);
-        let web = WEB.replace("REPLICAS", &replicas.to_string());
-        let loaded = load_memory(&[("scenario.yaml", scenario.as_str()), ("web.yaml", &web)]);
-        let recorder = Recorder::new(&loaded.model, Wants::default());
-        let mut world = World::new(&loaded.model, 0, recorder).with_checks();
-        world.begin();
-        Self { world }
-    }
-
-    fn to(&mut self, seconds: u64) -> &Cluster {
-        self.world.advance_to(SimTime::at(Duration::secs(seconds)));
-        self.world.cluster()
-    }
+/// A run of `web` with so many replicas of half a core on a group.
+fn run(group: &str, replicas: u32, timeline: &str) -> Stepped {
+    Stepped::of(&scenario(group, timeline), replicas)
 }
 
 /// The nodes that are there, by name.
@@ -71,7 +53,7 @@ const GROUP: &str = "{ name: workers, instanceTypes: [two], max: 9, size: 1 }";
 /// ready, then it is Ready and pods that waited run on it.
 #[test]
 fn a_machine_comes_step_by_step() {
-    let mut run = Run::of(GROUP, 6, "[{ at: 60s, cloud: { resize: { group: workers, to: 2 } } }]");
+    let mut run = run(GROUP, 6, "[{ at: 60s, cloud: { resize: { group: workers, to: 2 } } }]");
     let bound = |cluster: &Cluster| cluster.pods().iter().filter(|(_, p)| p.node.is_some()).count();
     let before = bound(run.to(59));
     assert_eq!(names(run.to(69)), ["workers-0"]);
@@ -94,7 +76,7 @@ fn a_machine_comes_step_by_step() {
 #[test]
 fn a_machine_goes_and_its_node_after_it() {
     let group = GROUP.replace("size: 1", "size: 3");
-    let mut run = Run::of(&group, 4, "[{ at: 60s, cloud: { resize: { group: workers, to: 2 } } }]");
+    let mut run = run(&group, 4, "[{ at: 60s, cloud: { resize: { group: workers, to: 2 } } }]");
     assert_eq!(run.to(59).cloud().groups().iter().next().map(|group| group.target), Some(3));
     assert_eq!(names(run.to(89)).len(), 3);
     // Off at 90 s; silent for 50 s at the latest at 145 s; the Node goes within 5 s.
@@ -110,7 +92,7 @@ fn a_machine_goes_and_its_node_after_it() {
 #[test]
 fn launches_that_fail_are_tried_again() {
     let group = "{ name: workers, instanceTypes: [two], max: 9, size: 0, failures: { outOfResources: 100% } }";
-    let mut run = Run::of(group, 1, "[{ at: 60s, cloud: { resize: { group: workers, to: 1 } } }]");
+    let mut run = run(group, 1, "[{ at: 60s, cloud: { resize: { group: workers, to: 1 } } }]");
     assert_eq!(states(run.to(71)), [InstanceState::Failed]);
     let failed = run.to(71).cloud().instances().iter().next().map(|(_, m)| (m.serial, m.error));
     assert_eq!(failed, Some((0, Some(seatrial::cluster::LaunchError::OutOfResources))));
@@ -127,7 +109,7 @@ fn zones_are_balanced_as_far_as_there_are_machines() {
                     { at: 60s, cloud: { resize: { group: workers, to: 4 } } }, \
                     { at: 300s, cloud: { plenty: { zone: c } } }, \
                     { at: 301s, cloud: { resize: { group: workers, to: 5 } } }]";
-    let mut run = Run::of(group, 1, timeline);
+    let mut run = run(group, 1, timeline);
     let zones = |cluster: &Cluster| {
         let zone =
             |node: &Node| node.spec.zone.map(|zone| cluster.names().resolve(zone).to_owned());
@@ -143,7 +125,7 @@ fn zones_are_balanced_as_far_as_there_are_machines() {
 #[test]
 fn a_spot_machine_is_interrupted() {
     let group = "{ name: workers, instanceTypes: [two], max: 9, size: 2, capacity: spot }";
-    let mut run = Run::of(group, 2, "[{ at: 60s, cloud: { interrupt: { count: 1 } } }]");
+    let mut run = run(group, 2, "[{ at: 60s, cloud: { interrupt: { count: 1 } } }]");
     let cluster = run.to(62);
     assert!(nodes(cluster)[0].1.spec.unschedulable, "a node that is drained is cordoned");
     assert_eq!(cluster.pod_counts().running, 2, "its pods run on the other node");

@@ -2,13 +2,10 @@
 //! makes room before a spot machine is taken back (rules A185, A186, A196, A200, A207, A215, A219,
 //! A220).
 
-use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, InstanceState};
-use seatrial::engine::World;
 use seatrial::model::CapacityType;
-use seatrial::recorder::{Recorder, Wants};
 
-use crate::support::{WEB, load_memory};
+use crate::support::Stepped;
 
 /// Machines of 2, 4 and 8 cores, of each of which 100m are kept; 10 s until one runs, 20 s more
 /// until its node is there, 5 s more until Ready.
@@ -38,25 +35,8 @@ run: {{ until: 2h }}
     )
 }
 
-struct Run {
-    world: World,
-}
-
-impl Run {
-    fn of(capacity: &str, replicas: u32, timeline: &str) -> Self {
-        let scenario = scenario(capacity, timeline);
-        let web = WEB.replace("REPLICAS", &replicas.to_string());
-        let loaded = load_memory(&[("scenario.yaml", scenario.as_str()), ("web.yaml", &web)]);
-        let recorder = Recorder::new(&loaded.model, Wants::default());
-        let mut world = World::new(&loaded.model, 0, recorder).with_checks();
-        world.begin();
-        Self { world }
-    }
-
-    fn to(&mut self, seconds: u64) -> &Cluster {
-        self.world.advance_to(SimTime::at(Duration::secs(seconds)));
-        self.world.cluster()
-    }
+fn run(capacity: &str, replicas: u32, timeline: &str) -> Stepped {
+    Stepped::of(&scenario(capacity, timeline), replicas)
 }
 
 /// Its machines: type, way of paying, state.
@@ -83,7 +63,7 @@ const ON_DEMAND: &str = "on-demand";
 /// asked for that has room for all of them: 6 pods of 500m need 3 cores.
 #[test]
 fn pods_that_wait_get_the_cheapest_machine_that_holds_them() {
-    let mut run = Run::of(ON_DEMAND, 6, "[]");
+    let mut run = run(ON_DEMAND, 6, "[]");
     assert_eq!(machines(run.to(0)), []);
     let asked = [("four".to_owned(), CapacityType::OnDemand, InstanceState::Requested)];
     assert_eq!(machines(run.to(2)), asked);
@@ -99,7 +79,7 @@ fn pods_that_wait_get_the_cheapest_machine_that_holds_them() {
 fn an_interrupted_machine_makes_room_before_it_goes() {
     let timeline = "[{ at: 10m, cloud: { interrupt: { zone: a } } }, \
                      { at: 10m, cloud: { interrupt: { zone: b } } }]";
-    let mut run = Run::of("on-demand, spot", 6, timeline);
+    let mut run = run("on-demand, spot", 6, timeline);
     let there = [("four".to_owned(), CapacityType::Spot, InstanceState::Registered)];
     assert_eq!(machines(run.to(599)), there);
     let cluster = run.to(615);
@@ -113,7 +93,7 @@ fn an_interrupted_machine_makes_room_before_it_goes() {
 #[test]
 fn an_empty_node_goes() {
     let timeline = "[{ at: 10m, run: kubectl scale deployment/web --replicas=0 }]";
-    let mut run = Run::of(ON_DEMAND, 6, timeline);
+    let mut run = run(ON_DEMAND, 6, timeline);
     assert_eq!(machines(run.to(599)).len(), 1);
     let doomed = |cluster: &Cluster| {
         machines(cluster).iter().all(|(.., state)| *state == InstanceState::Deleting)
@@ -128,7 +108,7 @@ fn an_empty_node_goes() {
 #[test]
 fn a_node_that_is_too_large_is_replaced() {
     let timeline = "[{ at: 10m, run: kubectl scale deployment/web --replicas=2 }]";
-    let mut run = Run::of(ON_DEMAND, 12, timeline);
+    let mut run = run(ON_DEMAND, 12, timeline);
     let names = |cluster: &Cluster| {
         machines(cluster).into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
     };

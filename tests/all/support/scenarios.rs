@@ -2,8 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use seatrial::base::{Duration, SimTime};
+use seatrial::cluster::Cluster;
+use seatrial::engine::World;
 use seatrial::manifest::Loader;
 use seatrial::model::Model;
+use seatrial::recorder::{Recorder, Wants};
 use seatrial::scenario::{Loaded, Place, load};
 
 /// Loads a scenario whose files are in memory.
@@ -25,6 +29,29 @@ pub(crate) fn load_bytes(files: &[(&str, &[u8])]) -> Loaded {
     load(&place, &[]).unwrap_or_else(|refused| {
         panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
     })
+}
+
+/// A run that the test steps, with all invariants checked.
+pub(crate) struct Stepped {
+    world: World,
+}
+
+impl Stepped {
+    /// Of a scenario that applies `web.yaml` with so many replicas of half a core.
+    pub(crate) fn of(scenario: &str, replicas: u32) -> Self {
+        let web = WEB.replace("REPLICAS", &replicas.to_string());
+        let model = load_memory(&[("scenario.yaml", scenario), ("web.yaml", &web)]).model;
+        let recorder = Recorder::new(&model, Wants::default());
+        let mut world = World::new(&model, 0, recorder).with_checks();
+        world.begin();
+        Self { world }
+    }
+
+    /// The cluster so many seconds after the beginning.
+    pub(crate) fn to(&mut self, seconds: u64) -> &Cluster {
+        self.world.advance_to(SimTime::at(Duration::secs(seconds)));
+        self.world.cluster()
+    }
 }
 
 /// A Deployment `web` behind a Service `web` on three nodes. `words` are lines `key: value` of
