@@ -10,9 +10,11 @@
 mod admission;
 mod budget;
 mod call_metrics;
+mod change;
 mod claims;
 mod cloud;
 mod commit;
+mod commit_metrics;
 mod commit_nodes;
 mod commit_pods;
 mod commit_workloads;
@@ -60,6 +62,7 @@ use crate::sim::Streams;
 pub use admission::{Admitted, Charged};
 pub use budget::{Budget, BudgetStatus, BudgetWrite, DisruptionAllowed};
 pub use call_metrics::CallCount;
+pub use change::{Change, NodeChange, ObjectChange, PodChange};
 pub use claims::ClaimOwner;
 pub use cloud::{
     Cloud, CloudChange, Group, Instance, InstanceState, InstanceWrite, Launch, LaunchError,
@@ -74,9 +77,7 @@ pub use eviction::EvictionRefused;
 pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
 pub use node::{Node, Readiness};
 pub use node_keys::NodeKeys;
-pub use plan::{
-    Change, NewPod, NewReplicaSet, NodeChange, ObjectChange, Plan, PodChange, Refusal, Write,
-};
+pub use plan::{NewPod, NewReplicaSet, Plan, Refusal, Write};
 pub use pod::{
     ContainerExit, Deletion, Disruption, Exits, IndexFailures, Phase, Pod, PodCounts, PodStatus,
 };

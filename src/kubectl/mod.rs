@@ -17,6 +17,7 @@ mod autoscale;
 mod client;
 mod create;
 mod delete;
+mod expose;
 mod label;
 mod nodes;
 mod pairs;
@@ -35,8 +36,9 @@ use crate::base::{Timestamp, text::did_you_mean};
 
 pub use autoscale::Autoscale;
 pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Status};
-pub use create::{Create, Expose};
+pub use create::Create;
 pub use delete::Delete;
+pub use expose::Expose;
 pub use label::Labels;
 pub use nodes::{Drain, Taint, Taints};
 pub use patch::Patch;
@@ -254,8 +256,8 @@ impl Reader<'_> {
                 let create = create::read_run(args)?;
                 Ok((Verb::Create(Box::new(create)), Targets::default()))
             }),
-            "expose" => self.with("expose", &one(create::EXPOSE_FLAGS), |args| {
-                let (expose, targets) = create::read_expose(args)?;
+            "expose" => self.with("expose", &one(expose::FLAGS), |args| {
+                let (expose, targets) = expose::read(args)?;
                 Ok((Verb::Expose(Box::new(expose)), targets))
             }),
             "delete" => self.with("delete", &one(delete::FLAGS), |args| {
@@ -435,7 +437,7 @@ pub fn run(invocation: &Invocation, files: &Files, now: Timestamp, api: &mut dyn
         Verb::Apply(files) => apply::run_apply(files, session_ref),
         Verb::CreateFiles(files) => apply::run_create(files, session_ref),
         Verb::Create(create) => create::run(create, session_ref),
-        Verb::Expose(expose) => create::run_expose(expose, targets, session_ref),
+        Verb::Expose(expose) => expose::run(expose, targets, session_ref),
         Verb::Delete(delete) => delete::run(*delete, targets, session_ref),
         Verb::Drain(_) | Verb::Look => Ok(()),
     };

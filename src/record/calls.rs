@@ -1,0 +1,220 @@
+//! How calls ended, and why.
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::base::{Duration, SimTime};
+use crate::model::{ServiceId, SourceId};
+
+/// How far the two ends of a call are from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Distance {
+    /// Containers of one pod: what goes between them is on no network.
+    InPod,
+    /// Pods of one node.
+    SameNode,
+    /// Nodes of one zone.
+    #[default]
+    SameZone,
+    /// Nodes of two zones.
+    BetweenZones,
+}
+
+impl Distance {
+    /// All of them, the nearest first.
+    pub const ALL: [Self; 4] = [Self::InPod, Self::SameNode, Self::SameZone, Self::BetweenZones];
+
+    /// Its name in paths.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InPod => "in_pod",
+            Self::SameNode => "same_node",
+            Self::SameZone => "same_zone",
+            Self::BetweenZones => "between_zones",
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// Answered in time.
+    Ok,
+    /// The connection was refused.
+    Refused,
+    /// The connection broke while the call was under way.
+    Reset,
+    /// No answer in time.
+    TimedOut,
+    /// The Service had no endpoint.
+    NoEndpoint,
+    /// The server answered with an error (5xx).
+    ServerError,
+}
+
+impl Fate {
+    /// All fates, in the order of columns.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Refused, Self::Reset, Self::TimedOut, Self::NoEndpoint, Self::ServerError];
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::NoEndpoint => "no_endpoint",
+            Self::ServerError => "server_error",
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// It did not fail.
+    None,
+    /// A proxy still sent to a pod that had stopped (rule N460).
+    StaleProxy,
+    /// The pod was in rotation before it could serve: no readiness probe (rule N467).
+    NotYetServing,
+    /// A pod in rotation had no running process (it crashed, or was restarted).
+    ProcessDown,
+    /// It was in service when the pod stopped.
+    CutByStop,
+    /// It waited in the pod's backlog when the pod stopped.
+    CutWaiting,
+    /// A kept connection broke as the pod stopped (rule N465).
+    ConnectionClosed,
+    /// The pod's node was down: nothing answered.
+    NodeDown,
+    /// It waited too long in the backlog.
+    WaitedTooLong,
+    /// It was in service for too long.
+    SlowService,
+    /// The backlog was full.
+    BacklogFull,
+    /// No pod of the Service was ready.
+    NoReadyPod,
+    /// A call that it depended on failed.
+    Downstream,
+    /// The server's own errors.
+    ServerFault,
+    /// A kept connection that the server had closed as idle (rule N425).
+    IdleClosed,
+    /// Its caller had as many calls under way as it allows.
+    CallerFull,
+    /// Caller and server speak different versions (rule N428).
+    Incompatible,
+    /// Its caller still had the address of a pod that had stopped, or that there was none, from
+    /// DNS (rules N182, N488).
+    StaleDns,
+    /// The load balancer still sent to a node without a pod, or to one that was down (rules N162,
+    /// N190).
+    StaleBalancer,
+    /// A policy is Local, and no pod of the Service was on the node (rule N158).
+    NotOnNode,
+}
+
+impl Cause {
+    /// All causes, in the order of columns.
+    pub const ALL: [Self; 20] = [
+        Self::None,
+        Self::StaleProxy,
+        Self::NotYetServing,
+        Self::ProcessDown,
+        Self::CutByStop,
+        Self::CutWaiting,
+        Self::ConnectionClosed,
+        Self::NodeDown,
+        Self::WaitedTooLong,
+        Self::SlowService,
+        Self::BacklogFull,
+        Self::NoReadyPod,
+        Self::Downstream,
+        Self::ServerFault,
+        Self::IdleClosed,
+        Self::CallerFull,
+        Self::Incompatible,
+        Self::StaleDns,
+        Self::StaleBalancer,
+        Self::NotOnNode,
+    ];
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::StaleProxy => "stale_proxy",
+            Self::NotYetServing => "not_yet_serving",
+            Self::ProcessDown => "process_down",
+            Self::CutByStop => "cut_by_stop",
+            Self::CutWaiting => "cut_waiting",
+            Self::ConnectionClosed => "connection_closed",
+            Self::NodeDown => "node_down",
+            Self::WaitedTooLong => "waited_too_long",
+            Self::SlowService => "slow_service",
+            Self::BacklogFull => "backlog_full",
+            Self::NoReadyPod => "no_ready_pod",
+            Self::Downstream => "downstream",
+            Self::ServerFault => "server_fault",
+            Self::IdleClosed => "idle_closed",
+            Self::CallerFull => "caller_full",
+            Self::Incompatible => "incompatible",
+            Self::StaleDns => "stale_dns",
+            Self::StaleBalancer => "stale_balancer",
+            Self::NotOnNode => "not_on_node",
+        }
+    }
+
+    /// What a person reads.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::None => "did not fail",
+            Self::StaleProxy => "a proxy still sent to a pod that had stopped",
+            Self::NotYetServing => "sent to a pod that could not serve yet",
+            Self::ProcessDown => "sent to a pod whose process was down",
+            Self::CutByStop => "reset in flight when the pod stopped",
+            Self::CutWaiting => "reset in the pod's backlog when it stopped",
+            Self::ConnectionClosed => "a kept connection closed as the pod stopped",
+            Self::NodeDown => "sent to a pod on a node that was down",
+            Self::WaitedTooLong => "waited too long in a pod's backlog",
+            Self::SlowService => "the answer took too long",
+            Self::BacklogFull => "the pod's backlog was full",
+            Self::NoReadyPod => "no pod of the service was ready",
+            Self::Downstream => "a call it depended on failed",
+            Self::ServerFault => "the server answered with an error",
+            Self::IdleClosed => "a kept connection that the server had closed as idle",
+            Self::CallerFull => "its caller had too many calls under way",
+            Self::Incompatible => "caller and server speak different versions",
+            Self::StaleDns => "its caller had an old answer of DNS",
+            Self::StaleBalancer => "the load balancer still sent to a node that could not serve",
+            Self::NotOnNode => "no pod on the node, and the policy is Local",
+        }
+    }
+}
+
+/// The end of a call (of all its attempts together).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CallRecord {
+    /// Who called; `None`: a pod, while it served another call.
+    pub source: Option<SourceId>,
+    /// Which Service was called.
+    pub service: ServiceId,
+    /// When it started.
+    pub start: SimTime,
+    /// How long the caller waited.
+    pub latency: Duration,
+    /// How it ended.
+    pub fate: Fate,
+    /// Why it failed.
+    pub cause: Cause,
+    /// How many attempts were made after the first.
+    pub retries: u32,
+    /// The pod that the last attempt went to, by serial.
+    pub pod: Option<u64>,
+}
