@@ -15,6 +15,7 @@
 use crate::base::cast;
 use crate::model::{NodeId, PodSpec, Profile, Scoring};
 
+use super::bits::{WORD, mask_of, nth_bit, ones};
 use super::classes::{Class, Statics, filter_static};
 use super::failure::{Failure, FitError};
 use super::nodes::{Line, NodeState, Nodes};
@@ -26,7 +27,6 @@ use super::world::World;
 
 /// The local total of a place that does not take the class.
 const NEVER: i16 = i16::MIN;
-const WORD: usize = 64;
 
 /// Weights and strategy of a profile.
 #[derive(Clone, Copy, Debug)]
@@ -567,43 +567,7 @@ pub(super) fn filter(pod: &PodSpec, node: &NodeState, world: &World<'_>) -> Resu
     resources_fit::filter(pod, node, world)
 }
 
-/// Which places of a word a search that starts at a place looks at, in the word number `step` from
-/// that of the start: what stands before the start comes at the end.
-const fn mask_of(step: usize, words: usize, start: usize) -> u64 {
-    let from_start = u64::MAX << (start % WORD);
-    if step == 0 {
-        from_start
-    } else if step == words {
-        !from_start
-    } else {
-        u64::MAX
-    }
-}
-
 /// A local total as columns keep it; profiles whose weights could pass the range have no columns.
 fn small(total: i64) -> i16 {
     i16::try_from(total).expect("weights are small")
-}
-
-/// The places of the bits that are set, upwards.
-fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        if bits == 0 {
-            return None;
-        }
-        let bit = cast::usize_of(bits.trailing_zeros());
-        bits &= bits - 1;
-        Some(bit)
-    })
-}
-
-/// The place of the set bit number `n`, counted from 0.
-fn nth_bit(mut bits: u64, n: usize) -> usize {
-    if bits == u64::MAX {
-        return n;
-    }
-    for _ in 0..n {
-        bits &= bits - 1;
-    }
-    cast::usize_of(bits.trailing_zeros())
 }

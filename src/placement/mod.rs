@@ -11,6 +11,7 @@
 //!
 //! Absent: dynamic resources, extenders.
 
+mod bits;
 mod catalog;
 mod classes;
 mod columns;
