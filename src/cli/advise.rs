@@ -1,13 +1,12 @@
 //! `seatrial advise`: the settings that give the best of a number while every line holds.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use clap::Args;
 
 use super::Exit;
 use super::output::{Progress, note, say};
-use super::run::{Ready, Settings, cannot_write, ready, ready_with};
+use super::run::{Outputs, Ready, Settings, cannot_write, ready, ready_with};
 use crate::experiment::advise::{self, Candidate, Options};
 use crate::report::candidates::{Goal, Search};
 use crate::report::expect::{self, Expect};
@@ -34,17 +33,10 @@ pub(super) struct Arguments {
     /// How many settings are tried at most; of more, so many are drawn
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     candidates: u32,
-    /// Where results go: DIR/NAME-advise
-    #[arg(short, long, value_name = "DIR", default_value = "results")]
-    output: PathBuf,
+    #[command(flatten)]
+    outputs: Outputs,
     #[command(flatten)]
     settings: Settings,
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
-    /// Print the result only: write no files
-    #[arg(long)]
-    no_files: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
@@ -91,8 +83,8 @@ fn search(arguments: &Arguments) -> Result<Exit, Exit> {
 fn print(found: &Search, arguments: &Arguments, name: &str, seed: u64) -> Result<Exit, Exit> {
     let text = found.text(name, &arguments.file, seed);
     let json = format!("{:#}\n", found.json(name, seed));
-    if !arguments.no_files {
-        let target = arguments.output.join(format!("{name}-advise"));
+    if !arguments.outputs.no_files {
+        let target = arguments.outputs.output.join(format!("{name}-advise"));
         let figures = found.figure(name).map(|figure| ("pareto".to_owned(), figure));
         let figures: Vec<_> = figures.into_iter().collect();
         let written = Folder::create(&target)
@@ -104,7 +96,7 @@ fn print(found: &Search, arguments: &Arguments, name: &str, seed: u64) -> Result
             Err(error) => return Err(cannot_write(&target, &error)),
         }
     }
-    match say(if arguments.json { &json } else { &text }) {
+    match say(if arguments.outputs.json { &json } else { &text }) {
         Exit::Done if found.best().is_none() => Ok(Exit::NotMet),
         exit => Ok(exit),
     }

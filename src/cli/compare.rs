@@ -1,12 +1,10 @@
 //! `seatrial compare`: two scenarios over the same seeds.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::Exit;
 use super::output::{note, say};
-use super::run::{Settings, cannot_write, experiment, ready};
+use super::run::{Outputs, Settings, cannot_write, experiment, ready};
 use crate::experiment;
 use crate::recorder::Wants;
 use crate::report::files::Folder;
@@ -20,17 +18,10 @@ pub(super) struct Arguments {
     /// The scenario that is compared
     #[arg(value_name = "B")]
     after: String,
-    /// Where results go: DIR/A-vs-B
-    #[arg(short, long, value_name = "DIR", default_value = "results")]
-    output: PathBuf,
+    #[command(flatten)]
+    outputs: Outputs,
     #[command(flatten)]
     settings: Settings,
-    /// Print the comparison as JSON
-    #[arg(long)]
-    json: bool,
-    /// Print the comparison only: write no files
-    #[arg(long)]
-    no_files: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
@@ -60,8 +51,8 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     let comparison = experiment::compare(&first, &second);
     let names = [before.name.as_str(), after.name.as_str()];
     let json = format!("{:#}\n", comparison.json(names, seeds.0));
-    if !arguments.no_files {
-        let target = arguments.output.join(format!("{}-vs-{}", before.name, after.name));
+    if !arguments.outputs.no_files {
+        let target = arguments.outputs.output.join(format!("{}-vs-{}", before.name, after.name));
         let written = Folder::create(&target)
             .and_then(|folder| folder.finish_comparison(&comparison, names, seeds.0));
         match written {
@@ -69,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             Err(error) => return cannot_write(&target, &error),
         }
     }
-    match arguments.json {
+    match arguments.outputs.json {
         true => say(&json),
         false => say(&comparison.text(names, seeds.0)),
     }

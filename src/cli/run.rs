@@ -24,17 +24,24 @@ pub(super) struct Arguments {
     /// Scenario files, or folders with a scenario.yaml
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Where results go: DIR/NAME
-    #[arg(short, long, value_name = "DIR", default_value = "results")]
-    output: PathBuf,
+    #[command(flatten)]
+    outputs: Outputs,
     #[command(flatten)]
     settings: Settings,
-    /// Print the summary as JSON
+}
+
+/// Where results go.
+#[derive(Debug, Args)]
+pub(super) struct Outputs {
+    /// Where results go: into a folder of their own in DIR, named after the scenario
+    #[arg(short, long, value_name = "DIR", default_value = "results")]
+    pub output: PathBuf,
+    /// Print as JSON
     #[arg(long)]
-    json: bool,
-    /// Print the summary only: write no files
+    pub json: bool,
+    /// Print only: write no files
     #[arg(long)]
-    no_files: bool,
+    pub no_files: bool,
 }
 
 /// What can be changed of a scenario from the command line.
@@ -213,9 +220,9 @@ fn results(
     clock: &super::output::Clock,
 ) -> Result<Printed, Exit> {
     let model = &ready.loaded.model;
-    let target = arguments.output.join(&model.name);
+    let target = arguments.outputs.output.join(&model.name);
     let failed = |error: io::Error| cannot_write(&target, &error);
-    let folder = match arguments.no_files {
+    let folder = match arguments.outputs.no_files {
         true => None,
         false => Some(Folder::create(&target).map_err(failed)?),
     };
@@ -240,7 +247,7 @@ fn results(
     }
     note(&timing(&written, clock.seconds(), &experiment));
     let is_met = verdicts.iter().all(|verdict| verdict.held);
-    Ok(Printed { text: if arguments.json { json } else { text }, is_met })
+    Ok(Printed { text: if arguments.outputs.json { json } else { text }, is_met })
 }
 
 /// Says that results cannot be written there.
