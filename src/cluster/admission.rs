@@ -10,11 +10,11 @@
 //! Owns the rules by namespace and what their quotas count. Where no rule stands nothing is done.
 //!
 //! Source: kubernetes v1.36.3 apiserver/pkg/admission/plugin/resourcequota,
-//! plugin/pkg/admission/limitranger (rules C185 to C188). Differs: usage of quotas is always up to
-//! date (the original's follows events); what ReplicaSets and Jobs take that controllers make is
-//! not counted.
+//! plugin/pkg/admission/limitranger, plugin/pkg/admission/serviceaccount (rules C185 to C190). Differs: usage of quotas is always up to
+//! date (the original's follows events). A ServiceAccount that a pod names is missed only in
+//! namespaces where one is declared: elsewhere manifests are taken to leave them out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -23,10 +23,10 @@ use crate::api::admission::{self, Quota, Surroundings, Usage, default_limit_rang
 use crate::api::{self, Kind, Lowering};
 use crate::base::{Duration, Interner, LookupMap, Symbol};
 use crate::model::{
-    BudgetId, PodId, PodSpec, TaintEffect, Template, Toleration, TolerationOperator,
+    BudgetId, ObjectName, PodId, PodSpec, TaintEffect, Template, Toleration, TolerationOperator,
 };
 
-use super::{Cluster, NewPod, Refusal};
+use super::{Cluster, NewPod, Refusal, ReplicaSet};
 
 type Amounts = BTreeMap<String, crate::base::Quantity>;
 
@@ -46,6 +46,9 @@ pub struct Charged {
 pub(super) struct Admission {
     spaces: LookupMap<Symbol, Space>,
     runtime_classes: Vec<Arc<Value>>,
+    accounts: BTreeSet<ObjectName>,
+    /// Namespaces in which a ServiceAccount was declared at some time.
+    with_accounts: BTreeSet<Symbol>,
     pub(super) failing_creations: u32,
     /// Of the tolerations that pods get by default (rule C168).
     toleration: Option<Duration>,
@@ -75,9 +78,10 @@ impl Admission {
     }
 
     /// The rules that stand among these trees.
-    fn of<'a>(trees: impl Iterator<Item = (Kind, Symbol, &'a Arc<Value>)>) -> Self {
+    fn of<'a>(trees: impl Iterator<Item = (Kind, ObjectName, &'a Arc<Value>)>) -> Self {
         let mut all = Self::default();
-        for (kind, namespace, tree) in trees {
+        for (kind, name, tree) in trees {
+            let namespace = name.namespace;
             match kind {
                 Kind::LimitRange => {
                     let mut tree = (**tree).clone();
@@ -86,6 +90,10 @@ impl Admission {
                 }
                 Kind::ResourceQuota => {
                     all.space(namespace).quotas.push((Quota::new(tree), Amounts::new()));
+                }
+                Kind::ServiceAccount => {
+                    all.accounts.insert(name);
+                    all.with_accounts.insert(namespace);
                 }
                 Kind::RuntimeClass => all.runtime_classes.push(Arc::clone(tree)),
                 _ => {}
@@ -117,7 +125,9 @@ impl Admission {
     ) -> Option<Box<Admitted>> {
         let namespace = template.workload.name.namespace;
         let spec = &template.source["spec"];
-        if self.spaces.get(&namespace).is_none() && spec["runtimeClassName"].is_null() {
+        let lacking = self.missing_account(namespace, spec, cx.names);
+        let is_plain = lacking.is_none() && spec["runtimeClassName"].is_null();
+        if self.spaces.get(&namespace).is_none() && is_plain {
             let template = default_tolerations(template, self.toleration?, cx.names)?;
             let usage = admission::usage(Kind::Pod, &template.source);
             return Some(Box::new(Admitted {
@@ -128,7 +138,10 @@ impl Admission {
         }
         let around = self.around(namespace);
         let mut tree = (*template.source).clone();
-        let mut refused = admission::fill(Kind::Pod, &mut tree, &around).err();
+        let mut refused = lacking;
+        if refused.is_none() {
+            refused = admission::fill(Kind::Pod, &mut tree, &around).err();
+        }
         if refused.is_none() {
             refused = admission::check_limits(Kind::Pod, &tree, &around).err();
         }
@@ -152,6 +165,23 @@ impl Admission {
             admitted.template = tolerant.map(Arc::new).or(admitted.template);
         }
         Some(Box::new(admitted))
+    }
+}
+
+impl Admission {
+    /// That the ServiceAccount is not there which the pods of a template name; `default` always is.
+    fn missing_account(&self, namespace: Symbol, spec: &Value, names: &Interner) -> Option<String> {
+        let name = spec["serviceAccountName"].as_str().unwrap_or_default();
+        if matches!(name, "" | "default") || !self.with_accounts.contains(&namespace) {
+            return None;
+        }
+        let known = names.get(name).map(|name| ObjectName { namespace, name });
+        let is_there = known.is_some_and(|name| self.accounts.contains(&name));
+        let space = names.resolve(namespace);
+        let mut pod = serde_json::json!({
+            "metadata": { "namespace": space }, "spec": { "serviceAccountName": name },
+        });
+        admission::service_account(&mut pod, |_| is_there).err()
     }
 }
 
@@ -205,9 +235,13 @@ impl Cluster {
             charged.failures += 1;
             return Err(Refusal { code: 500, message: "Internal error occurred".to_owned() });
         }
-        let Some(admitted) = &self.templates[new.template].admission else { return Ok(()) };
         let forbidden =
             |why: &str| format!("pods \"{}\" is forbidden: {why}", new.name.text(&self.names));
+        self.admit_to_namespace(new.namespace).map_err(|refusal| match refusal.code {
+            403 => Refusal { message: forbidden(&refusal.message), ..refusal },
+            _ => refusal,
+        })?;
+        let Some(admitted) = &self.templates[new.template].admission else { return Ok(()) };
         if let Some(Refusal { code, message }) = &admitted.refusal {
             return Err(Refusal { code: *code, message: forbidden(message) });
         }
@@ -230,7 +264,32 @@ impl Cluster {
         Ok(())
     }
 
-    /// What objects other than pods take of a quota.
+    /// Whether a controller may create a ReplicaSet or a Job of this name now.
+    ///
+    /// # Errors
+    /// If a quota or the end of its namespace refuses it.
+    pub fn admit_made(&self, kind: Kind, namespace: Symbol, name: &str) -> Result<(), Refusal> {
+        let plural = if kind == Kind::Job { "jobs.batch" } else { "replicasets.apps" };
+        let forbidden = |refusal: Refusal| match refusal.code {
+            404 => refusal,
+            code => Refusal {
+                code,
+                message: format!("{plural} \"{name}\" is forbidden: {}", refusal.message),
+            },
+        };
+        self.admit_to_namespace(namespace).map_err(forbidden)?;
+        let Some(space) = self.admission.spaces.get(&namespace) else { return Ok(()) };
+        let usage = admission::usage(kind, &Value::Null);
+        for (quota, used) in space.quotas.iter().filter(|(quota, _)| quota.counts(&usage)) {
+            let mut all = self.other_usage(namespace, quota);
+            add(&mut all, used);
+            let refused = |message| forbidden(Refusal { code: 403, message });
+            quota.check(&usage, &all).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// What objects other than pods take of a quota; what controllers made has no tree.
     fn other_usage(&self, namespace: Symbol, quota: &Quota) -> Amounts {
         let of_pods = |name: &String| {
             name == "pods"
@@ -246,6 +305,17 @@ impl Cluster {
             if name.namespace == namespace && *kind != Kind::Pod {
                 add(&mut all, &admission::usage(*kind, tree).amounts);
             }
+        }
+        let made = admission::usage(Kind::ReplicaSet, &Value::Null).amounts;
+        if quota.hard.keys().any(|name| made.contains_key(name)) {
+            let is_here = |set: &ReplicaSet| {
+                let key = (Kind::ReplicaSet, set.name);
+                set.name.namespace == namespace
+                    && self.kind_of_set(set) == key.0
+                    && !self.trees.contains_key(&key)
+            };
+            let sets = self.replica_sets.iter().filter(|(_, set)| is_here(set));
+            sets.for_each(|_| add(&mut all, &made));
         }
         all
     }
@@ -282,9 +352,12 @@ impl Cluster {
     /// Reads the rules again, and what pods use: one of them came, changed or went.
     pub(super) fn learn_rules(&mut self) {
         let before = std::mem::take(&mut self.admission);
-        let (failing_creations, toleration) = (before.failing_creations, before.toleration);
-        let trees = self.trees.iter().map(|((kind, name), tree)| (*kind, name.namespace, tree));
-        self.admission = Admission { failing_creations, toleration, ..Admission::of(trees) };
+        let trees = self.trees.iter().map(|((kind, name), tree)| (*kind, *name, tree));
+        let mut rules = Admission::of(trees);
+        rules.with_accounts.extend(before.with_accounts);
+        rules.failing_creations = before.failing_creations;
+        rules.toleration = before.toleration;
+        self.admission = rules;
         for id in self.templates.ids().collect::<Vec<_>>() {
             let template = Arc::clone(&self.templates[id].template);
             let mut cx = Lowering {

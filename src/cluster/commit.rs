@@ -58,6 +58,7 @@ impl Cluster {
             trees: BTreeMap::new(),
             claims: BTreeMap::new(),
             admission: super::admission::Admission::new(model.default_toleration),
+            namespaces: super::namespaces::Namespaces::default(),
             vertical: super::vertical::Vertical::default(),
             priorities: model.priorities.clone(),
             services: IdVec::new(),
@@ -217,6 +218,9 @@ impl Cluster {
             Write::Replace(object) => self.replace_object(*object, changes),
             Write::Delete { kind, name, propagation, grace } => {
                 self.delete_object((kind, name), propagation, grace, changes, recorder);
+            }
+            Write::FinishNamespace { namespace } => {
+                self.finish_namespace(namespace, changes, recorder);
             }
             Write::StatefulSet(id, write) => self.write_stateful_set(id, write, changes),
             Write::Claim { namespace, name, owner } => {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::api::Lowering;
+use crate::api::{Kind, Lowering};
 use crate::base::dist::mix;
 use crate::base::{Duration, SimTime, Symbol};
-use crate::model::{Labels, NodeId, OwnerRef, PodId, PodObject, PodRef, PodVolume, TemplateId};
+use crate::model::{
+    Labels, NodeId, ObjectName, OwnerRef, PodId, PodObject, PodRef, PodVolume, TemplateId,
+};
 use crate::record::{PodName, PodRecord};
 use crate::recorder::Recorder;
 
@@ -483,6 +485,9 @@ impl Cluster {
             changes.push(Change::Serving { pod, from: before, to: Serving::Gone });
         }
         let (node, owner, template) = (row.node, row.owner, row.template);
+        if let PodName::Fixed(name) = row.name {
+            self.trees.remove(&(Kind::Pod, ObjectName { namespace: row.namespace, name }));
+        }
         match owner {
             None => self.count_orphan(template, -1),
             Some(owner) => {

@@ -25,6 +25,9 @@ impl Cluster {
             return;
         };
         let spec = Arc::clone(&row.spec);
+        if self.admit_to_namespace(spec.name.namespace).is_err() {
+            return;
+        }
         let text = format!("{}-{}", self.names.resolve(spec.name.name), new.hash);
         let name = self.name_in(spec.name, &text);
         let hash = self.names.intern(&new.hash);

@@ -28,6 +28,7 @@ mod garbage;
 mod invariants;
 mod job;
 mod money;
+mod namespaces;
 mod node;
 mod node_keys;
 mod objects;
@@ -129,6 +130,7 @@ pub struct Cluster {
     /// The trees of declared objects, by kind and name.
     trees: BTreeMap<(Kind, ObjectName), Arc<Value>>,
     admission: admission::Admission,
+    namespaces: namespaces::Namespaces,
     vertical: vertical::Vertical,
     /// Claims that StatefulSets have made.
     claims: BTreeMap<ObjectName, ClaimOwner>,

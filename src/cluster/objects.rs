@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::api::{self, Kind, KindClass, Object};
-use crate::base::Duration;
+use crate::base::{Duration, Symbol};
 use crate::model::{
     Declared, JobRef, Model, ObjectKey, ObjectName, OwnerRef, PodId, PriorityClasses, Propagation,
     ReplicaSetRef, WorkloadKind,
@@ -76,11 +76,29 @@ impl Cluster {
         of_kind.map(|((_, name), tree)| (*name, tree))
     }
 
+    /// All that stands in a namespace, without pods and what Deployments own.
+    #[must_use]
+    pub fn objects_in(&self, namespace: Symbol) -> Vec<(Kind, ObjectName)> {
+        let is_here = |(kind, name): &(Kind, ObjectName)| {
+            kind.is_namespaced() && *kind != Kind::Pod && name.namespace == namespace
+        };
+        let mut all: Vec<_> = self.trees.keys().copied().filter(is_here).collect();
+        let free = self.free_replica_sets.iter().map(|id| &self.replica_sets[*id]);
+        let free = free.map(|row| (self.kind_of_set(row), row.name)).filter(is_here);
+        all.extend(free.filter(|key| !self.trees.contains_key(key)).collect::<Vec<_>>());
+        all
+    }
+
     /// Creates an object; one of that kind and name that is there stays as it is.
     pub(super) fn create_object(&mut self, object: Object, changes: &mut Vec<Change>) {
         let Object { kind, name, tree, declared } = object;
-        if self.trees.contains_key(&(kind, name)) {
+        if self.trees.contains_key(&(kind, name))
+            || (kind.is_namespaced() && self.admit_to_namespace(name.namespace).is_err())
+        {
             return;
+        }
+        if kind == Kind::Namespace {
+            self.revive_namespace(name.name);
         }
         self.trees.insert((kind, name), tree);
         let added = |key| Change::Object { key, what: ObjectChange::Added };
@@ -121,7 +139,10 @@ impl Cluster {
 
     /// An object that is kept as a tree alone came, changed or went.
     fn tree_changed(&mut self, (kind, name): (Kind, ObjectName), changes: &mut Vec<Change>) {
-        if matches!(kind, Kind::LimitRange | Kind::ResourceQuota | Kind::RuntimeClass) {
+        if matches!(
+            kind,
+            Kind::LimitRange | Kind::ResourceQuota | Kind::RuntimeClass | Kind::ServiceAccount
+        ) {
             self.learn_rules();
         }
         if kind == Kind::PriorityClass {
@@ -223,6 +244,7 @@ impl Cluster {
                     self.delete_hpa(id, changes);
                 }
             }
+            Kind::Namespace => self.delete_namespace(name, changes),
             Kind::Node => {
                 if let Some(node) = self.node_named(name.name) {
                     self.remove_node(node, changes);

@@ -143,6 +143,11 @@ pub enum Write {
         /// The grace asked for, of a pod.
         grace: Option<Duration>,
     },
+    /// Takes the namespace controller's finalizer off a namespace on its way out.
+    FinishNamespace {
+        /// Which.
+        namespace: Symbol,
+    },
     /// Something about a StatefulSet.
     StatefulSet(StatefulSetId, StatefulSetWrite),
     /// Makes a claim of a StatefulSet's pod, or gives it another owner.

@@ -97,6 +97,8 @@ pub enum ProgressReason {
     DeploymentPaused,
     /// Resumed (status Unknown).
     DeploymentResumed,
+    /// A ReplicaSet was refused (status False).
+    ReplicaSetCreateError,
 }
 
 /// A ReplicaSet.

@@ -368,6 +368,17 @@ impl Look<'_> {
             self.has_trouble = true;
             return;
         }
+        let namespace = self.row.spec.name.namespace;
+        let admitted = self.cluster.admit_made(crate::api::Kind::Job, namespace, &name);
+        if let Some(why) = admitted.err().filter(|_| !own) {
+            // What is refused because the namespace ends is silent.
+            if self.cluster.namespace_deleted(namespace).is_none() {
+                let message = format!("Error creating job: {}", why.message);
+                self.tell(true, "FailedCreate", message, ctx);
+            }
+            self.has_trouble = true;
+            return;
+        }
         if !own {
             let spec = std::sync::Arc::clone(&self.row.spec.job);
             plan.push(Write::CreateJob { cron_job: self.id, spec, name: name.clone() });

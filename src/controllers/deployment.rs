@@ -102,7 +102,7 @@ impl Controller for DeploymentController {
             End::Unwritten => return Requeue::Never,
             End::Rollout(status) => (status, progress.look_again(&status)),
             End::Plain(status) => (status, Requeue::Never),
-            End::Collision(status) => (status, Requeue::Failed),
+            End::Again(status) => (status, Requeue::Failed),
         };
         self.record((id, whose(row)), &progress, revision, (&row.status, &status), ctx);
         if (status, revision) == (row.status, row.revision) {
@@ -126,8 +126,9 @@ enum End {
     Rollout(DeploymentStatus),
     /// With a status, without judging progress.
     Plain(DeploymentStatus),
-    /// The new ReplicaSet's name is taken: it is tried again with another hash.
-    Collision(DeploymentStatus),
+    /// The new ReplicaSet is not made: its name is taken, and it is tried again with another hash;
+    /// or it is refused, and is tried again later.
+    Again(DeploymentStatus),
 }
 
 /// Adopts ReplicaSets without owner that are selected, and releases those that no longer are; true
@@ -215,8 +216,13 @@ fn whose(row: &Deployment) -> Workload {
     Workload { kind: WorkloadKind::Deployment, name: row.spec.name }
 }
 
-/// The name of the new ReplicaSet is another one's.
-struct Taken;
+/// Why the new ReplicaSet is not made.
+enum Unmade {
+    /// Its name is another one's.
+    Taken,
+    /// The API server refuses it, for this.
+    Refused(String),
+}
 
 /// A ReplicaSet as this look sees it.
 #[derive(Clone, Copy, Debug)]
@@ -324,8 +330,8 @@ impl<'a> Look<'a> {
             Strategy::Recreate => self.recreate(),
             Strategy::RollingUpdate { .. } => self.roll(),
         };
-        if goes_on.is_err() {
-            return self.collide();
+        if let Err(unmade) = goes_on {
+            return self.try_again(&unmade);
         }
         let mut status = self.sum_up();
         self.progress.estimate(&self.row.status, &mut status);
@@ -342,10 +348,26 @@ impl<'a> Look<'a> {
         new.or_else(|| self.sets.iter().find_map(|set| set.status.failure))
     }
 
-    /// Another hash next time.
-    fn collide(&self) -> End {
-        let collisions = self.row.status.collisions + 1;
-        End::Collision(DeploymentStatus { collisions, ..self.row.status })
+    /// Another hash next time, or the same again after a while.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `getNewReplicaSet` (rule C29).
+    fn try_again(&mut self, unmade: &Unmade) -> End {
+        let mut status = self.row.status;
+        match unmade {
+            Unmade::Taken => status.collisions += 1,
+            Unmade::Refused(message) => {
+                let name = self.row.spec.name;
+                if self.cluster.namespace_deleted(name.namespace).is_none() {
+                    let reason = ProgressReason::ReplicaSetCreateError;
+                    if self.progress.deadline.is_some() {
+                        set_reason(&mut status, reason, self.progress.now);
+                    }
+                    let message = Some(message.clone()).filter(|_| self.wants_events());
+                    self.tell_of(true, "ReplicaSetCreateError", message);
+                }
+            }
+        }
+        End::Again(status)
     }
 
     /// Takes the template of the revision asked for back.
@@ -355,7 +377,7 @@ impl<'a> Look<'a> {
         if self.new.is_none() {
             return match self.create_new() {
                 Ok(()) => End::Plain(self.status),
-                Err(Taken) => self.collide(),
+                Err(unmade) => self.try_again(&unmade),
             };
         }
         let mut revisions: Vec<u32> = self.sets.iter().map(|set| set.revision).collect();
@@ -431,7 +453,7 @@ impl<'a> Look<'a> {
     ///
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/sync.go `getNewReplicaSet` (rules C29,
     /// C33).
-    fn create_new(&mut self) -> Result<(), Taken> {
+    fn create_new(&mut self) -> Result<(), Unmade> {
         if self.new.is_some() {
             return Ok(());
         }
@@ -439,6 +461,7 @@ impl<'a> Look<'a> {
         let spec = rolling::new_size(&self.limits, total, 0);
         let revision = self.next_revision();
         let hash = self.free_hash()?;
+        self.admit_new(&hash)?;
         let event = self.wants_events().then(|| {
             let names = self.cluster.names();
             let name = names.resolve(self.row.spec.name.name);
@@ -479,9 +502,20 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
+    /// Whether the API server takes a new ReplicaSet.
+    fn admit_new(&self, hash: &str) -> Result<(), Unmade> {
+        let of = self.row.spec.name;
+        let name = format!("{}-{hash}", self.cluster.names().resolve(of.name));
+        let admitted = self.cluster.admit_made(Kind::ReplicaSet, of.namespace, &name);
+        admitted.map_err(|why| {
+            let why = why.message;
+            Unmade::Refused(format!("Failed to create new replica set \"{name}\": {why}"))
+        })
+    }
+
     /// The hash of the template for so many collisions as were counted, if the name that it gives
     /// is free.
-    fn free_hash(&self) -> Result<String, Taken> {
+    fn free_hash(&self) -> Result<String, Unmade> {
         let collisions = Some(self.row.status.collisions).filter(|count| *count > 0);
         let hash = template_hash(&self.row.spec.template.source, collisions);
         let names = self.cluster.names();
@@ -489,11 +523,11 @@ impl<'a> Look<'a> {
         let name = names.get(&format!("{}-{hash}", names.resolve(of.name)));
         let name = name.map(|name| ObjectName { name, ..of });
         let taken = name.and_then(|name| self.cluster.replica_set_named(Kind::ReplicaSet, name));
-        if taken.is_some() { Err(Taken) } else { Ok(hash) }
+        if taken.is_some() { Err(Unmade::Taken) } else { Ok(hash) }
     }
 
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/rolling.go `rolloutRolling` (rule C32).
-    fn roll(&mut self) -> Result<(), Taken> {
+    fn roll(&mut self) -> Result<(), Unmade> {
         self.create_new()?;
         let Some(new) = self.new else { return Ok(()) };
         let total = self.sets.iter().map(|set| set.size.spec).sum();
@@ -517,7 +551,7 @@ impl<'a> Look<'a> {
 
     /// Source: kubernetes v1.36.3 pkg/controller/deployment/recreate.go `rolloutRecreate`
     /// (rules C43, C46).
-    fn recreate(&mut self) -> Result<(), Taken> {
+    fn recreate(&mut self) -> Result<(), Unmade> {
         let old: Vec<usize> = self.active_old().collect();
         if !old.is_empty() {
             old.into_iter().for_each(|i| self.resize(i, 0));
@@ -600,10 +634,14 @@ impl<'a> Look<'a> {
     }
 
     fn tell(&mut self, reason: &'static str, message: Option<String>) {
+        self.tell_of(false, reason, message);
+    }
+
+    fn tell_of(&mut self, is_warning: bool, reason: &'static str, message: Option<String>) {
         let Some(message) = message else { return };
         self.recorder.event(EventRecord {
             at: self.progress.now,
-            is_warning: false,
+            is_warning,
             reason,
             about: About::Object("Deployment", self.row.spec.name),
             message,

@@ -131,7 +131,8 @@ impl Progress {
             | ProgressReason::FoundNewReplicaSet
             | ProgressReason::ReplicaSetUpdated
             | ProgressReason::DeploymentPaused
-            | ProgressReason::DeploymentResumed => last.updated + deadline < self.now,
+            | ProgressReason::DeploymentResumed
+            | ProgressReason::ReplicaSetCreateError => last.updated + deadline < self.now,
         }
     }
 

@@ -115,7 +115,8 @@ impl Controller for ReplicaSetController {
     }
 
     /// Source: kubernetes v1.36.3 pkg/controller/replicaset/replica_set.go `syncReplicaSet`
-    /// (rule C66). While the set is being deleted only its status is kept up (rule C194).
+    /// (rule C66). While the set is being deleted only its status is kept up (rule C194); what is
+    /// refused because the namespace ends counts as made, and is silent (rule C70).
     fn reconcile(
         &mut self,
         key: ObjectKey,
@@ -133,7 +134,8 @@ impl Controller for ReplicaSetController {
         let claimed = claim(at, set, cluster, plan);
         let (mut status, next) = status(set, &claimed, cluster, ctx.now());
         let (active, wanted) = (status.replicas as usize, set.replicas as usize);
-        if set.is_deleting {
+        let is_ending = cluster.namespace_deleted(set.name.namespace).is_some();
+        if set.is_deleting || (is_ending && active < wanted) {
             status.failure = None;
         } else if active < wanted {
             status.failure = self.create(at, (wanted - active).min(BURST), cluster, plan, ctx);

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::api::{self, Kind, PatchType, Refused, TextSelector};
 use crate::base::{Duration, Symbol};
 use crate::cluster::{Refusal, Write};
-use crate::kubectl::{Api, At, Cascade, DeleteOptions, Resource, Status, server};
+use crate::kubectl::{self, Api, At, Cascade, DeleteOptions, Resource, Status, server};
 use crate::model::{ObjectName, Propagation};
 
 use super::{World, objects};
@@ -29,9 +29,10 @@ impl ApiServer<'_> {
         Some(ObjectName { namespace: names.get(namespace)?, name: names.get(at.name)? })
     }
 
-    /// The names of pods that controllers make are no symbols until somebody says them.
+    /// The names of pods that controllers make, and of namespaces that nothing declares, are no
+    /// symbols until somebody says them.
     fn learn(&mut self, at: At<'_>) {
-        if at.resource.kind == Some(Kind::Pod) {
+        if matches!(at.resource.kind, Some(Kind::Pod | Kind::Namespace)) {
             self.0.cluster.names_mut().intern(at.name);
         }
     }
@@ -59,6 +60,7 @@ impl ApiServer<'_> {
         let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
         let namespace = self.0.cluster.names_mut().intern(at.namespace);
         if is_new {
+            self.admit_to_namespace(at, &tree, namespace)?;
             let admitted = self.0.cluster.admit_object(kind, namespace, &mut tree);
             admitted.map_err(|refusal| forbidden(at, &name_of(&tree), &refusal))?;
         }
@@ -72,6 +74,19 @@ impl ApiServer<'_> {
         self.0.plan.push(write(Box::new(object)));
         self.0.settle();
         Ok(tree)
+    }
+}
+
+impl ApiServer<'_> {
+    /// Whether the namespace of a new object takes it.
+    fn admit_to_namespace(&self, at: At<'_>, tree: &Value, of: Symbol) -> Result<(), Status> {
+        if !at.resource.is_namespaced {
+            return Ok(());
+        }
+        self.0.cluster.admit_to_namespace(of).map_err(|refusal| match refusal.code {
+            404 => Status::not_found(kubectl::resource(Kind::Namespace), at.namespace),
+            _ => forbidden(at, &name_of(tree), &refusal),
+        })
     }
 }
 
@@ -163,8 +178,12 @@ impl Api for ApiServer<'_> {
         let name = name_of(&object);
         let at = At { name: &name, ..at };
         let created = server::create(at, with_owners(object))?;
-        if self.object(at).is_some() {
-            return Err(Status::already_exists(at.resource, &name));
+        if let Some(present) = self.object(at) {
+            let mut status = Status::already_exists(at.resource, &name);
+            if !present["metadata"]["deletionTimestamp"].is_null() {
+                status.message = format!("object is being deleted: {}", status.message);
+            }
+            return Err(status);
         }
         self.store(at, created, true)
     }
@@ -191,6 +210,10 @@ impl Api for ApiServer<'_> {
         let missing = || Status::not_found(at.resource, at.name);
         let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
         let name = self.name(at).filter(|_| self.object(at).is_some()).ok_or_else(missing)?;
+        if kind == Kind::Namespace {
+            let may = self.0.cluster.admit_namespace_deletion(name.name);
+            may.map_err(|refusal| forbidden(at, at.name, &refusal))?;
+        }
         let propagation = match options.cascade {
             Cascade::Background => Propagation::Background,
             Cascade::Foreground => Propagation::Foreground,

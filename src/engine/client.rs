@@ -78,7 +78,8 @@ impl Client {
             },
             write: latencies.api_write.clone(),
             rng: streams.open("client", name),
-            is_limited: latencies.limited_clients,
+            // The namespace controller's client has 400 a second and bursts of 3000.
+            is_limited: latencies.limited_clients && name != "namespace-controller",
             reads: u64::from(name == "horizontal-pod-autoscaler-controller"),
             bucket: Bucket::default(),
             heard: [SimTime::ZERO; 2],

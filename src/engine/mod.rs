@@ -23,8 +23,8 @@ use crate::cluster::{
 };
 use crate::controllers::{
     CronJobController, DaemonSetController, DeploymentController, DisruptionController,
-    EndpointSliceController, JobController, NodeLifecycleController, PodGcController,
-    ReplicaSetController, StatefulSetController, TaintEvictionController,
+    EndpointSliceController, JobController, NamespaceController, NodeLifecycleController,
+    PodGcController, ReplicaSetController, StatefulSetController, TaintEvictionController,
     TtlAfterFinishedController,
 };
 use crate::drain::Drains;
@@ -103,6 +103,7 @@ impl Roles {
                 Box::new(NodeLifecycleController::new(model, streams)),
                 Box::new(TaintEvictionController::new(model, streams)),
                 Box::new(PodGcController::new(model, streams)),
+                Box::new(NamespaceController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
                 Box::new(crate::autoscalers::KedaController::new(model)),
                 Box::new(crate::autoscalers::VerticalController::new(model)),
@@ -393,6 +394,7 @@ impl World {
         for (_, id) in left {
             recorder.pod(&cluster.pod_record(id, None));
         }
+        cluster.namespaces_left().for_each(|row| recorder.namespace(row));
         let events = queue.events_popped();
         Outcome { recorder, cluster, ended, events }
     }

@@ -27,11 +27,34 @@ pub(super) fn object(kind: Kind, name: ObjectName, cluster: &Cluster) -> Option<
             let node = cluster.node_named(name.name)?;
             Some(node_object(&cluster.nodes()[node], cluster))
         }
+        Kind::Namespace => namespace_object(name, cluster),
         _ => {
             let tree = cluster.tree(kind, name)?;
             Some(declared(kind, name, tree, cluster))
         }
     }
+}
+
+/// A namespace, declared or not.
+fn namespace_object(name: ObjectName, cluster: &Cluster) -> Option<Value> {
+    if !cluster.has_namespace(name.name) {
+        return None;
+    }
+    let mut object = match cluster.tree(Kind::Namespace, name) {
+        Some(tree) => (**tree).clone(),
+        None => json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": cluster.names().resolve(name.name) },
+            "spec": { "finalizers": ["kubernetes"] },
+        }),
+    };
+    let deleted = cluster.namespace_deleted(name.name);
+    object["status"] = json!({ "phase": if deleted.is_some() { "Terminating" } else { "Active" } });
+    if let Some(since) = deleted {
+        let start = Timestamp::from_unix(cluster.model().run.start_unix);
+        object["metadata"]["deletionTimestamp"] = start.at(since).to_string().into();
+    }
+    Some(object)
 }
 
 /// All objects of a kind in a namespace (`None`: in all), by namespace and name.

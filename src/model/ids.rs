@@ -94,6 +94,8 @@ pub enum ObjectKey {
     Service(ServiceId),
     /// A HorizontalPodAutoscaler.
     Hpa(HpaId),
+    /// A Namespace.
+    Namespace(Symbol),
     /// A Node.
     Node(NodeId),
     /// A failure domain of nodes.

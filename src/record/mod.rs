@@ -4,12 +4,14 @@
 
 mod calls;
 mod drains;
+mod namespaces;
 
 use crate::base::{Duration, Money, SimTime, Symbol};
 use crate::model::{HpaId, ObjectName, Workload};
 
 pub use calls::{CallRecord, Cause, Distance, Fate};
 pub use drains::{BlockedBy, DrainBlock, DrainOutcome, DrainRecord, DrainedNode};
+pub use namespaces::NamespaceRecord;
 
 /// The name of a pod, made only when somebody reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

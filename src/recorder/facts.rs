@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{Model, ServiceId, Workload};
 use crate::record::{
-    CallRecord, CommandRecord, DrainRecord, Fate, PodRecord, RolloutRecord, ScaleRecord,
-    VerticalRecord,
+    CallRecord, CommandRecord, DrainRecord, Fate, NamespaceRecord, PodRecord, RolloutRecord,
+    ScaleRecord, VerticalRecord,
 };
 
 use super::{JobTally, MachineFacts, PodFacts, Samples, ServiceCalls};
@@ -45,6 +45,8 @@ pub struct Facts {
     pub commands: Vec<CommandRecord>,
     /// Drains of nodes, in the order of their ends.
     pub drains: Vec<DrainRecord>,
+    /// Namespaces that were deleted, in the order of their ends.
+    pub namespaces: Vec<NamespaceRecord>,
     /// The series of the whole cluster.
     pub samples: Samples,
     /// The life of every pod, in the order of their ends, if the recorder kept them

@@ -24,7 +24,7 @@ use crate::base::{IdVec, Interner, SimTime, Symbol};
 use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
     CallRecord, CommandRecord, Distance, DrainRecord, EventRecord, Fate, JobRecord, MachineRecord,
-    PodRecord, RolloutRecord, RolloutStep, Sample, ScaleRecord, VerticalRecord,
+    NamespaceRecord, PodRecord, RolloutRecord, RolloutStep, Sample, ScaleRecord, VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
@@ -84,6 +84,7 @@ struct Kept {
     jobs: BTreeMap<Workload, JobTally>,
     commands: Vec<CommandRecord>,
     drains: Vec<DrainRecord>,
+    namespaces: Vec<NamespaceRecord>,
     samples: Samples,
 }
 
@@ -239,6 +240,13 @@ impl Recorder {
         }
     }
 
+    /// A namespace that was deleted is gone, or the run has ended before it.
+    pub fn namespace(&mut self, row: NamespaceRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.namespaces, row);
+        }
+    }
+
     /// A sample of the cluster.
     pub fn sample(&mut self, row: &Sample) {
         if let Some(kept) = &mut self.kept {
@@ -285,6 +293,7 @@ impl Kept {
             jobs: BTreeMap::new(),
             commands: Vec::new(),
             drains: Vec::new(),
+            namespaces: Vec::new(),
             samples: Samples::default(),
         }
     }
@@ -312,6 +321,7 @@ impl Kept {
             jobs: self.jobs,
             commands: self.commands,
             drains: self.drains,
+            namespaces: self.namespaces,
             samples: self.samples,
             lives: self.lives.unwrap_or_default(),
             trouble: self.rows.finish(),

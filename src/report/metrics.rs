@@ -10,6 +10,7 @@ use super::metrics_jobs::put_jobs;
 use super::metrics_money::{put_money, put_pools, put_share};
 use super::metrics_scaling::put_hpa;
 use super::metrics_vertical::put_vpas;
+use super::namespaces;
 use super::summary::{Metrics, Unit};
 use super::{names, rollouts};
 
@@ -34,6 +35,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
     put_vpas(facts, &mut out);
     put_jobs(facts, &mut out);
     put_drains(facts, &mut out);
+    namespaces::put_namespaces(facts, &mut out);
     put_pods(facts, &mut out);
     put_workloads(facts, &mut out);
     put_cluster(facts, &mut out);

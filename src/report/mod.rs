@@ -29,6 +29,7 @@ mod metrics_money;
 mod metrics_scaling;
 mod metrics_vertical;
 mod names;
+mod namespaces;
 pub mod rollouts;
 pub mod summary;
 pub mod table;

@@ -10,7 +10,7 @@ use crate::recorder::Facts;
 use super::expect::Verdict;
 use super::summary::{Number, Summary, Unit};
 use super::table::{Align, text_table};
-use super::{advice, drains, metrics_jobs, metrics_money, names, rollouts, words};
+use super::{advice, drains, metrics_jobs, metrics_money, names, namespaces, rollouts, words};
 
 /// Width of the words at the left.
 const MARGIN: usize = 9;
@@ -27,6 +27,7 @@ const CAUSES_MAX: usize = 5;
 pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     let page = Page { summary, facts };
     let mut middle = page.drains();
+    middle.extend(page.namespaces());
     middle.extend(page.scaling());
     middle.extend(page.calls());
     middle.extend(page.jobs());
@@ -399,6 +400,14 @@ impl Page<'_> {
         };
         let lines = lines.into_iter().flat_map(wrap).collect();
         labelled("DRAIN", lines, more(count, ROWS_MAX, "node"))
+    }
+
+    /// Namespaces that were deleted.
+    fn namespaces(&self) -> Vec<String> {
+        let lines = namespaces::lines(self.summary, self.facts);
+        let count = lines.len();
+        let shown = lines.into_iter().take(ROWS_MAX).collect();
+        labelled("DELETED", shown, more(count, ROWS_MAX, "namespace"))
     }
 
     /// For runs of pods that come without a controller.

@@ -29,6 +29,7 @@ mod karpenter;
 mod kubesbs;
 mod manifest_files;
 mod named_metrics;
+mod namespaces;
 mod network;
 mod placement;
 mod real_manifests;

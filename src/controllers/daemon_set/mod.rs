@@ -271,7 +271,10 @@ impl DaemonSetController {
         ctx: &mut Ctx<'_>,
     ) -> bool {
         let (set, cluster) = (view.set, view.cluster);
-        let nodes = &steps.create[..steps.create.len().min(BURST)];
+        let is_ending = cluster.namespace_deleted(set.spec.name.namespace).is_some();
+        // What is refused because the namespace ends is silent.
+        let most = if is_ending { 0 } else { BURST };
+        let nodes = &steps.create[..steps.create.len().min(most)];
         let (mut at, mut batch, mut is_ok) = (0, 1, true);
         // Batches grow, and end with the first in which one is refused.
         while at < nodes.len() && is_ok {

@@ -66,7 +66,9 @@ impl Look<'_> {
         }
         let ending = if self.spec.replaces_ended_only { self.terminating_pods.len() } else { 0 };
         let missing = wanted.saturating_sub(active + ending);
-        if missing > 0 {
+        // What is refused because the namespace ends is silent.
+        let is_ending = self.cluster.namespace_deleted(self.spec.name.namespace).is_some();
+        if missing > 0 && !is_ending {
             self.create(missing, names, plan, ctx);
         }
     }
