@@ -37,6 +37,13 @@ pub enum Event {
         /// What.
         step: SlotStep,
     },
+    /// A kubelet hears of the server of a pod.
+    Server {
+        /// Whose.
+        pod: PodRef,
+        /// What.
+        step: ServerStep,
+    },
     /// Something with the kubelet of a node.
     KubeletNode {
         /// Whose kubelet.
@@ -144,6 +151,20 @@ pub enum KubeletStep {
     Kill,
 }
 
+/// What a kubelet hears of the server of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerStep {
+    /// It has taken the call with which it hangs.
+    Hangs,
+    /// A probe that waited among its calls is over.
+    Probed {
+        /// The number that the kubelet gave it.
+        number: u16,
+        /// Whether it was answered well.
+        is_ok: bool,
+    },
+}
+
 /// What happens to a pod that a kubelet has, by its slot there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotStep {
@@ -162,6 +183,12 @@ pub enum SlotStep {
     DrainEnds(u8),
     /// The grace of a container is over: SIGKILL.
     GraceEnds(u8),
+    /// A container's process hangs.
+    Hangs(u8),
+    /// It goes on.
+    GoesOn(u8),
+    /// A probe has not been answered for its timeout, by the number of the call.
+    ProbeLate(u16),
 }
 
 /// What happens to the kubelet of a node.
@@ -216,6 +243,15 @@ pub enum TrafficEvent {
     Work(PodRef),
     /// Whether a draining server has become idle.
     IdleCheck(PodRef),
+    /// A probe is to wait among the calls of a pod's server.
+    Probe {
+        /// Whose.
+        pod: PodRef,
+        /// The kubelet's number of it.
+        number: u16,
+        /// `timeoutSeconds`.
+        timeout_s: u16,
+    },
 }
 
 /// What happens to the scheduler.
@@ -242,7 +278,10 @@ pub const fn rank(event: &Event) -> u8 {
     match event {
         Event::Write(_) => 0,
         Event::Node { .. } | Event::Cloud(_) => 1,
-        Event::Kubelet { .. } | Event::Slot { .. } | Event::KubeletNode { .. } => 2,
+        Event::Kubelet { .. }
+        | Event::Slot { .. }
+        | Event::Server { .. }
+        | Event::KubeletNode { .. } => 2,
         Event::Traffic(event) => match event {
             TrafficEvent::HoldEnds(_) | TrafficEvent::Work(_) => 3,
             TrafficEvent::Continue(_)
@@ -250,7 +289,7 @@ pub const fn rank(event: &Event) -> u8 {
             | TrafficEvent::Timeout(_)
             | TrafficEvent::Over { .. }
             | TrafficEvent::IdleCheck(_) => 4,
-            TrafficEvent::Arrive(_) => 5,
+            TrafficEvent::Arrive(_) | TrafficEvent::Probe { .. } => 5,
             TrafficEvent::Start(_)
             | TrafficEvent::Retry(_)
             | TrafficEvent::Hedge(_)

@@ -6,7 +6,7 @@ use crate::model::{
     TemplateId,
 };
 
-use super::{CloudChange, Serving};
+use super::{CloudChange, Plight, Serving};
 
 /// What a commit changed, told to all components.
 ///
@@ -114,6 +114,13 @@ pub enum Change {
         from: Serving,
         /// What it is.
         to: Serving,
+    },
+    /// Something befalls a pod's server.
+    Plight {
+        /// Whose.
+        pod: PodRef,
+        /// What.
+        what: Plight,
     },
     /// A draining server has finished all that it had accepted.
     ServerIdle {

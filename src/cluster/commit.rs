@@ -240,6 +240,11 @@ impl Cluster {
             Write::DeletePod { pod, grace } => self.delete_pod(pod, grace, changes, recorder),
             Write::RemovePod { pod } => self.remove_pod(pod, changes, recorder),
             Write::Serving { pod, state } => self.set_serving(pod, state, changes),
+            Write::Plight { pod, what } => {
+                if self.pods.contains(pod) {
+                    changes.push(Change::Plight { pod, what });
+                }
+            }
             Write::ServerIdle { pod } => {
                 if self.pods.contains(pod) {
                     changes.push(Change::ServerIdle { pod });

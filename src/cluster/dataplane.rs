@@ -22,6 +22,17 @@ pub enum Serving {
     Gone,
 }
 
+/// What befalls a server that goes on being in its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plight {
+    /// It answers nothing any more, and does no work.
+    Hangs,
+    /// It goes on with all that it had accepted.
+    GoesOn,
+    /// The kubelet kills its container for a probe that failed.
+    Condemned,
+}
+
 /// CPU of a pod as the metrics pipeline knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PodMetrics {

@@ -71,7 +71,7 @@ pub use cloud::{
 };
 pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
-pub use dataplane::{PodMetrics, Serving};
+pub use dataplane::{Plight, PodMetrics, Serving};
 pub use endpoint_slices::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet, Hints};
 pub use eviction::EvictionRefused;

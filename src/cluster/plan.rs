@@ -13,8 +13,8 @@ use crate::record::PodName;
 
 use super::{
     BudgetWrite, ClaimOwner, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption,
-    Endpoint, EndpointSlice, HpaStatus, InstanceWrite, JobWrite, Launch, PodStatus, Readiness,
-    ReplicaSetStatus, Scarcity, Serving, StatefulSetWrite,
+    Endpoint, EndpointSlice, HpaStatus, InstanceWrite, JobWrite, Launch, Plight, PodStatus,
+    Readiness, ReplicaSetStatus, Scarcity, Serving, StatefulSetWrite,
 };
 
 /// Changes that a component asks for, carried out in order by `Cluster::commit`.
@@ -209,6 +209,13 @@ pub enum Write {
         pod: PodRef,
         /// What it is now.
         state: Serving,
+    },
+    /// Something befalls a pod's server.
+    Plight {
+        /// Whose.
+        pod: PodRef,
+        /// What.
+        what: Plight,
     },
     /// A draining server has finished all that it had accepted.
     ServerIdle {

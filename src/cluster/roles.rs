@@ -3,7 +3,8 @@
 
 use crate::base::{Duration, SimTime};
 use crate::event::{
-    CloudEvent, KubeletNodeStep, KubeletStep, NodeStep, SchedulerEvent, SlotStep, TrafficEvent,
+    CloudEvent, KubeletNodeStep, KubeletStep, NodeStep, SchedulerEvent, ServerStep, SlotStep,
+    TrafficEvent,
 };
 use crate::model::{GeneratorId, NodeId, ObjectKey, PodRef};
 use crate::sim::Ctx;
@@ -31,6 +32,8 @@ pub trait Component<E> {
 pub enum KubeletEvent {
     /// One hears something of a pod.
     Pod(PodRef, KubeletStep),
+    /// One hears of the server of a pod.
+    Server(PodRef, ServerStep),
     /// Something with a pod that the kubelet of a node has, by its slot there.
     Slot(NodeId, u32, SlotStep),
     /// Something with the kubelet of a node itself.

@@ -307,6 +307,9 @@ impl World {
             Event::Slot { node, slot, step } => {
                 roles.kubelet.handle(KubeletEvent::Slot(node, slot, step), cluster, plan, ctx);
             }
+            Event::Server { pod, step } => {
+                roles.kubelet.handle(KubeletEvent::Server(pod, step), cluster, plan, ctx);
+            }
             Event::KubeletNode { node, step } => {
                 roles.kubelet.handle(KubeletEvent::Node(node, step), cluster, plan, ctx);
             }

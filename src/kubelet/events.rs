@@ -1,7 +1,7 @@
 //! Kubernetes Events of kubelets, in their words.
 
 use super::host::Port;
-use super::machine::{Kill, Say, Slot, Which};
+use super::machine::{Kill, Outcome, Say, Slot, Which};
 use crate::base::Interner;
 use crate::model::ConfigRef;
 use crate::record::{About, EventRecord};
@@ -57,7 +57,10 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
         Say::CrashBackOff => {
             warning("BackOff", format!("Back-off restarting failed container {own}"))
         }
-        Say::Unhealthy(which, _) => warning("Unhealthy", format!("{} probe failed", probe(which))),
+        Say::Unhealthy(which, outcome) => {
+            let late = if outcome == Outcome::TimedOut { ": no answer in time" } else { "" };
+            warning("Unhealthy", format!("{} probe failed{late}", probe(which)))
+        }
         Say::SandboxFailed => warning("FailedCreatePodSandBox", "No pod sandbox".to_owned()),
         Say::SandboxChanged => normal(
             "SandboxChanged",

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::Place;
 use super::machine::{
-    Call, Host, Machine, Outcome, Outlook, Rejection, Say, Slot, Status, Which, admit,
+    Call, Host, Kill, Machine, Outcome, Outlook, Rejection, Say, Slot, Status, Which, admit,
 };
 use super::node::{NEVER, News, NodeState};
 use super::processes::{hook_time, is_exec};
@@ -219,7 +219,10 @@ impl Host for Port<'_, '_> {
     fn begin(&mut self, slot: Slot, call: Call) -> Option<Outcome> {
         self.bind(slot);
         match call {
-            Call::Probe { .. } => return None,
+            Call::Probe { container, which, timeout, .. } => {
+                self.begin_probe(slot, container, which, (call, timeout));
+                return None;
+            }
             Call::Stop { container, timeout, .. } => {
                 return self.stop(slot, container, timeout, call);
             }
@@ -250,6 +253,9 @@ impl Host for Port<'_, '_> {
 
     fn event(&mut self, slot: Slot, container: Option<u8>, say: Say) {
         self.bind(slot);
+        if let (Say::Killing(Kill::Liveness | Kill::Startup), Some(c)) = (say, container) {
+            self.condemned(slot, c);
+        }
         if self.ctx.recorder.wants_events() {
             self.tell(slot, container, say);
         }

@@ -21,6 +21,7 @@
 //! pods, resize or graceful node shutdown (N15, N16, N44 to N46, N95 to N104, N132).
 
 mod events;
+mod hang;
 mod host;
 pub mod machine;
 mod node;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, LookupMap, SimTime};
 use crate::cluster::{Change, Cluster, Component, KubeletEvent, NodeChange, Plan, Pod};
-use crate::event::{Event, KubeletNodeStep, KubeletStep, SlotStep};
+use crate::event::{Event, KubeletNodeStep, KubeletStep, ServerStep, SlotStep};
 use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, RestartPolicy, TemplateId};
 use crate::sim::{Ctx, Streams};
 
@@ -296,6 +297,7 @@ impl Component<KubeletEvent> for Kubelet {
             | Change::PodStatus { .. }
             | Change::PodRemoved { .. }
             | Change::Serving { .. }
+            | Change::Plight { .. }
             | Change::ReplicaSet { .. }
             | Change::Deployment { .. }
             | Change::Hpa { .. }
@@ -316,6 +318,14 @@ impl Component<KubeletEvent> for Kubelet {
         match event {
             KubeletEvent::Pod(pod, KubeletStep::Admit) => self.admit(pod, cluster, plan, ctx),
             KubeletEvent::Pod(pod, KubeletStep::Kill) => self.kill(pod, cluster, plan, ctx),
+            KubeletEvent::Server(pod, step) => {
+                let node = cluster.pod(pod).and_then(|row| row.node);
+                let Some((node, slot)) = node.zip(self.slot_of(pod)) else { return };
+                self.with(node, cluster, plan, ctx, |_, port| match step {
+                    ServerStep::Hangs => port.server_hangs(slot),
+                    ServerStep::Probed { number, is_ok } => port.probed(slot, number, is_ok),
+                });
+            }
             KubeletEvent::Slot(node, slot, step) => {
                 let slot = Slot(slot);
                 self.with(node, cluster, plan, ctx, |machine, port| match step {

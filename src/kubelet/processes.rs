@@ -7,6 +7,7 @@
 //! Differs: a process that cannot serve yet exits at once on the signal; a refused probe takes no
 //! time.
 
+use super::hang::{HANGS_NOT, Hanging, goes_to_server};
 use super::host::Port;
 use super::machine::{Call, Exit, Outcome, Outlook, Slot, Which};
 use super::node::{NEVER, News, Row};
@@ -54,6 +55,8 @@ pub(super) struct Process {
     grace_due: SimTime,
     /// The call that stops it.
     stopped_by: Option<Call>,
+    /// When it answers nothing.
+    pub hanging: Hanging,
 }
 
 impl Process {
@@ -68,7 +71,13 @@ impl Process {
         stop_due: NEVER,
         grace_due: NEVER,
         stopped_by: None,
+        hanging: HANGS_NOT,
     };
+
+    /// How often it was started.
+    pub(super) const fn runs(&self) -> u32 {
+        self.runs
+    }
 
     /// A draining server has nothing left: it exits now. Gives whether that is so.
     pub(super) fn is_idle(&mut self, now: SimTime) -> bool {
@@ -86,7 +95,7 @@ impl Process {
 }
 
 /// One of a container's probes.
-const fn probe_of(spec: &model::Container, which: Which) -> Option<&Probe> {
+pub(super) const fn probe_of(spec: &model::Container, which: Which) -> Option<&Probe> {
     match which {
         Which::Readiness => spec.readiness.as_ref(),
         Which::Liveness => spec.liveness.as_ref(),
@@ -94,7 +103,7 @@ const fn probe_of(spec: &model::Container, which: Which) -> Option<&Probe> {
     }
 }
 
-const fn has_probes(spec: &model::Container) -> bool {
+pub(super) const fn has_probes(spec: &model::Container) -> bool {
     spec.readiness.is_some() || spec.liveness.is_some() || spec.startup.is_some()
 }
 
@@ -138,6 +147,7 @@ impl Port<'_, '_> {
             self.set_serving(slot, Serving::Starting);
             self.later(able_at, slot, SlotStep::Able(c));
         }
+        self.hangs_later(slot, c, able_at);
     }
 
     /// How long a process takes until it can serve; asked only if something depends on it.
@@ -185,12 +195,17 @@ impl Port<'_, '_> {
                 let code = self.state.row(slot).map_or(0, |row| exit_code(row, c));
                 self.die(slot, c, code);
             }
+            SlotStep::Hangs(c) if process(self, c).hanging.from == now => self.hangs(slot, c),
+            SlotStep::GoesOn(c) if process(self, c).hanging.until == now => self.goes_on(slot, c),
+            SlotStep::ProbeLate(number) => self.probe_over(slot, number, Outcome::TimedOut),
             SlotStep::AcceptEnds(c) if process(self, c).stop_due == now => self.drain(slot, c),
             SlotStep::DrainEnds(c) if process(self, c).stop_due == now => self.bows_out(slot, c),
             SlotStep::GraceEnds(c) if process(self, c).grace_due == now => {
                 self.die(slot, c, SIGKILL);
             }
             SlotStep::Exited(_)
+            | SlotStep::Hangs(_)
+            | SlotStep::GoesOn(_)
             | SlotStep::AcceptEnds(_)
             | SlotStep::DrainEnds(_)
             | SlotStep::GraceEnds(_) => {}
@@ -281,6 +296,8 @@ impl Port<'_, '_> {
         }
         let stopped_by = process.stopped_by;
         process.end(now);
+        // Connections of probes under way break.
+        self.end_probes(slot, c, Outcome::Exit(1));
         let reason = if code == 0 { "Completed" } else { "Error" };
         self.state.news.push_back(News::Exited(slot, c, Exit { code, reason }));
         if let Some(call) = stopped_by {
@@ -324,11 +341,14 @@ impl Port<'_, '_> {
         if process.able_at > self.now {
             return Outlook::Steady(refused, process.able_at);
         }
+        if goes_to_server(row, c, which) && (process.hanging.is_now || self.probes_wait(slot, c)) {
+            return Outlook::Ask;
+        }
         Outlook::Steady(Outcome::Ok, NEVER)
     }
 
     /// Whether it is a container that serves calls and may get some.
-    fn is_server(&self, slot: Slot, c: u8) -> bool {
+    pub(super) fn is_server(&self, slot: Slot, c: u8) -> bool {
         self.is_called(slot) && self.state.row(slot).is_some_and(|row| row.server() == Some(c))
     }
 

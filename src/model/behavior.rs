@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Symbol, cast};
+use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, SimTime, Symbol, cast};
 
 use super::ids::Workload;
 use super::intervals::Intervals;
@@ -21,6 +21,8 @@ pub struct Behavior {
     pub serve: Option<Serve>,
     /// Calls that it makes while it serves one, in order.
     pub calls: Vec<Downstream>,
+    /// When it hangs: its process is there and answers nothing. `None`: never.
+    pub hang: Option<Hang>,
     /// How long it runs before it exits; `None`: for ever. Init containers: how long they take.
     pub run: Option<Distribution>,
     /// With which code it exits then; the first that applies, else 0. Init containers exit 0.
@@ -67,6 +69,31 @@ pub struct Exit {
     pub share: f64,
 }
 
+/// When a process hangs: it accepts connections, which wait, and answers neither calls nor HTTP and
+/// gRPC probes. A TCP probe sees the connection, an exec probe is a process of its own: both go
+/// well (rule N83).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hang {
+    /// From when on.
+    pub when: HangWhen,
+    /// For how long; `None`: until the process ends.
+    pub lasts: Option<Duration>,
+    /// In this part of the runs, from 0 to 1, each drawn by itself.
+    pub share: f64,
+}
+
+/// From when on a process hangs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HangWhen {
+    /// From an instant of the run on, all of them together: what they all need does not answer. A
+    /// process that begins later hangs for the rest of that time.
+    At(SimTime),
+    /// So long after it is able to serve, in seconds.
+    After(Distribution),
+    /// With the so-manieth call that it takes.
+    Calls(u64),
+}
+
 /// What a container does on the stop signal (rule N426).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shutdown {
@@ -104,6 +131,8 @@ pub struct BehaviorChange {
     pub serve: Option<Serve>,
     /// See [`Behavior::calls`].
     pub calls: Option<Vec<Downstream>>,
+    /// See [`Behavior::hang`].
+    pub hang: Option<Hang>,
     /// See [`Behavior::run`].
     pub run: Option<Distribution>,
     /// See [`Behavior::exits`].
@@ -136,6 +165,9 @@ impl BehaviorChange {
             to.serve.clone_from(&self.serve);
         }
         set(&mut to.calls, self.calls.as_ref());
+        if self.hang.is_some() {
+            to.hang.clone_from(&self.hang);
+        }
         if self.run.is_some() {
             to.run.clone_from(&self.run);
         }

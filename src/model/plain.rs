@@ -90,6 +90,7 @@ impl Behavior {
             },
             serve: None,
             calls: Vec::new(),
+            hang: None,
             run: None,
             cpu_idle: MilliCpu(0),
             memory: Bytes(0),

@@ -34,6 +34,9 @@ pub struct Serve {
     /// connections stay open until the process ends, and it waits for them as long as its drain
     /// lasts.
     pub says_close: bool,
+    /// HTTP and gRPC probes wait among the calls, and each is in service for so long. `None`: they
+    /// are answered beside them, at once.
+    pub probes: Option<Duration>,
     /// What a call sends to it.
     pub request: Bytes,
     /// What it answers.
@@ -57,6 +60,7 @@ impl Serve {
             idle_max: NO_LIMIT,
             age_max: NO_LIMIT,
             says_close: true,
+            probes: None,
             request: Bytes(0),
             response: Bytes(0),
         }

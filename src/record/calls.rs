@@ -116,11 +116,16 @@ pub enum Cause {
     StaleBalancer,
     /// A policy is Local, and no pod of the Service was on the node (rule N158).
     NotOnNode,
+    /// The pod's process was there and answered nothing.
+    Hung,
+    /// The kubelet had killed the pod's container for a probe that failed (rules N94, N481), or
+    /// did so while the call was there.
+    KilledByProbe,
 }
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
@@ -141,6 +146,8 @@ impl Cause {
         Self::StaleDns,
         Self::StaleBalancer,
         Self::NotOnNode,
+        Self::Hung,
+        Self::KilledByProbe,
     ];
 
     /// Its name in files.
@@ -167,6 +174,8 @@ impl Cause {
             Self::StaleDns => "stale_dns",
             Self::StaleBalancer => "stale_balancer",
             Self::NotOnNode => "not_on_node",
+            Self::Hung => "hung",
+            Self::KilledByProbe => "killed_by_probe",
         }
     }
 
@@ -194,6 +203,8 @@ impl Cause {
             Self::StaleDns => "its caller had an old answer of DNS",
             Self::StaleBalancer => "the load balancer still sent to a node that could not serve",
             Self::NotOnNode => "no pod on the node, and the policy is Local",
+            Self::Hung => "the pod's process hung",
+            Self::KilledByProbe => "a probe failed and the kubelet killed the container",
         }
     }
 }

@@ -3,7 +3,9 @@
 //! A suggestion is derived from what was seen, not simulated: it says so.
 
 use crate::base::{Duration, cast};
-use crate::model::{Container, DeploymentSpec, Hook, Strategy, Workload, WorkloadKind};
+use crate::model::{
+    Container, DeploymentSpec, Hook, Probe, ProbeKind, Strategy, Workload, WorkloadKind,
+};
 use crate::record::Cause;
 use crate::recorder::Facts;
 
@@ -33,6 +35,10 @@ enum Group {
     IdleClosed,
     CallerFull,
     Incompatible,
+    Hung,
+    KilledByProbe,
+    Balancer,
+    NotOnNode,
 }
 
 impl Group {
@@ -53,9 +59,12 @@ impl Group {
             Cause::IdleClosed => Some(Self::IdleClosed),
             Cause::CallerFull => Some(Self::CallerFull),
             Cause::Incompatible => Some(Self::Incompatible),
-            // The call that it depended on has a cause of its own; what a balancer does shows in
-            // the causes.
-            Cause::Downstream | Cause::StaleBalancer | Cause::NotOnNode | Cause::None => None,
+            Cause::Hung => Some(Self::Hung),
+            Cause::KilledByProbe => Some(Self::KilledByProbe),
+            Cause::StaleBalancer => Some(Self::Balancer),
+            Cause::NotOnNode => Some(Self::NotOnNode),
+            // The call that it depended on has a cause of its own.
+            Cause::Downstream | Cause::None => None,
         }
     }
 }
@@ -85,6 +94,10 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
             }
         }
     }
+    // Who has killed the pods is what to change, not how they roll.
+    let killed: Vec<usize> =
+        all.iter().filter(|f| f.group == Group::KilledByProbe).map(|f| f.service).collect();
+    all.retain(|f| f.group != Group::NoReadyPod || !killed.contains(&f.service));
     all.sort_by(|a, b| b.failed.total_cmp(&a.failed));
     let total: f64 = all.iter().map(|f| f.failed).sum();
     let weighty = all.iter().filter(|f| f.failed >= total / 10.0).take(2);
@@ -139,6 +152,13 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
             format!("callers and pods of {name} spoke different versions while both were there."),
             "a release that understands the old version too, rolled out before its callers"
                 .to_owned(),
+        ),
+        Group::Hung => of_hung(name, spec),
+        Group::KilledByProbe => of_probe(name, spec),
+        Group::Balancer => of_balancer(name, spec),
+        Group::NotOnNode => (
+            format!("a traffic policy of {name} is Local, and calls came to nodes without a pod."),
+            "the policy Cluster, or a pod on each node that callers use (a DaemonSet)".to_owned(),
         ),
         Group::ServerFault => (
             format!("{name} answers with errors of its own (serve.errors)."),
@@ -204,6 +224,52 @@ fn of_start(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
     };
     let what = if probes { "a readinessProbe of" } else { "a readinessProbe on" };
     (why, format!("{what} the port that serves calls"))
+}
+
+/// What hangs is found by a liveness probe, and kept from callers by a readiness probe (rule N94).
+fn of_hung(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
+    let container = spec.and_then(server);
+    let asks = |probe: Option<Probe>| {
+        probe.is_some_and(|probe| matches!(probe.how, ProbeKind::Http | ProbeKind::Grpc))
+    };
+    let (ready, alive) =
+        container.map_or((false, false), |c| (asks(c.readiness), asks(c.liveness)));
+    let why = format!("a process of {name} was there and answered nothing.");
+    let try_this = match (ready, alive) {
+        (false, _) => "a readinessProbe that asks the server itself (httpGet or grpc)",
+        (true, false) => {
+            "a livenessProbe that asks the server itself, slower than the readinessProbe"
+        }
+        (true, true) => {
+            "probes that give up earlier (periodSeconds, failureThreshold), and retries"
+        }
+    };
+    (why, try_this.to_owned())
+}
+
+/// What kills under load makes the load of the others greater (rule N481).
+fn of_probe(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
+    let liveness = spec.and_then(server).and_then(|container| container.liveness);
+    let why = match liveness {
+        Some(probe) => format!(
+            "containers of {name} were killed for a probe that gives up after {} × {}.",
+            probe.failure_threshold, probe.period
+        ),
+        None => format!("containers of {name} were killed for a probe."),
+    };
+    let try_this = "a liveness probe that asks less of the server and waits longer (timeoutSeconds, \
+                    failureThreshold); readiness alone keeps load away";
+    (why, try_this.to_owned())
+}
+
+/// A balancer hears by its own checks that a pod is gone (rules N162, N190).
+fn of_balancer(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
+    let hook = spec.and_then(|spec| stops_after(spec).0);
+    let stops = hook.map_or(String::new(), |hook| format!(", which take calls for {hook} more"));
+    let why = format!("the load balancer of {name} had not heard of pods that left a node{stops}.");
+    let try_this = "a preStop sleep longer than the balancer's checks and deregistration, and a \
+                    terminationGracePeriodSeconds above that";
+    (why, try_this.to_owned())
 }
 
 fn of_no_pod(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {

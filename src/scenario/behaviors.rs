@@ -1,14 +1,14 @@
 //! What containers do: entries of `behaviors` become rules, checked against what is there.
 
-use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio};
+use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio, SimTime};
 use crate::model::{
-    Behavior, BehaviorChange, BehaviorRule, Callee, Downstream, Exit, Intervals, ObjectName,
-    Release, Serve, Shutdown, Workload, WorkloadKind,
+    Behavior, BehaviorChange, BehaviorRule, Callee, Downstream, Exit, Hang, HangWhen, Intervals,
+    ObjectName, Release, Serve, Shutdown, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::clients::{self, BACKLOG, CONCURRENCY};
-use super::file::{BehaviorFile, DownstreamFile, ExitFile, ShutdownFile};
+use super::file::{BehaviorFile, DownstreamFile, ExitFile, HangFile, ShutdownFile};
 use super::known::{Gaps, missing, no_kind};
 use super::units::Share;
 
@@ -25,6 +25,7 @@ pub(super) fn standard() -> Behavior {
             ..Serve::new(Distribution::log_normal_p99(0.010, 0.060), CONCURRENCY)
         }),
         calls: Vec::new(),
+        hang: None,
         run: None,
         cpu_idle: MilliCpu(1),
         memory: Bytes::mib(64),
@@ -114,6 +115,7 @@ pub(super) fn lower(
         shutdown: file.shutdown.as_ref().map(shutdown),
         serve: file.serve.as_ref().map(|s| clients::serve(s, found)),
         calls,
+        hang: file.hang.as_ref().and_then(|h| hang(h, found)),
         run: law(&file.run),
         exits: file.exit.as_ref().map(|all| all.iter().map(|e| exit(e, found)).collect()),
         cpu_idle: file.cpu_idle.map(|cpu| cpu.0),
@@ -261,6 +263,26 @@ fn exit(file: &Spanned<ExitFile>, found: &mut Diagnostics) -> Exit {
             part
         }),
     }
+}
+
+fn hang(file: &Spanned<HangFile>, found: &mut Diagnostics) -> Option<Hang> {
+    let HangFile { at, after, calls, lasts, share } = &file.value;
+    let when = match (at, after, calls) {
+        (Some(at), None, None) => HangWhen::At(SimTime::at(at.0)),
+        (None, Some(law), None) => HangWhen::After(law.0.clone()),
+        (None, None, Some(calls)) => HangWhen::Calls((*calls).max(1)),
+        _ => {
+            let message = "expected exactly one of at, after and calls: when it hangs";
+            let error = Diagnostic::error(file.span, message);
+            found.push(error.with_hint("for example hang: { after: 60s, lasts: 30s }"));
+            return None;
+        }
+    };
+    let lasts = lasts.map(|lasts| lasts.0);
+    if lasts.is_some_and(Duration::is_zero) {
+        found.error(file.span, "a hang that lasts for no time");
+    }
+    Some(Hang { when, lasts, share: share.map_or(1.0, |Share(Ratio(part))| part) })
 }
 
 fn shutdown(file: &ShutdownFile) -> Shutdown {

@@ -19,6 +19,7 @@ use super::file::{
     DownstreamFile, EjectionFile, OrderOfCalls, ReleaseFile, RetriesFile, ServeFile, SharingFile,
     TrafficFile, WarmUpFile,
 };
+use super::file_traffic::ProbesFile;
 use super::units::{Share, Span};
 
 /// How long an attempt is waited for when nobody says otherwise.
@@ -282,9 +283,21 @@ pub(super) fn serve(file: &Spanned<ServeFile>, found: &mut Diagnostics) -> Serve
         idle_max: limit(file.value.idle_max),
         age_max: limit(file.value.age_max),
         says_close: file.value.says_close.unwrap_or(true),
+        probes: probes(file, found),
         request: file.value.request.map_or(Bytes(0), |size| size.0),
         response: file.value.response.map_or(Bytes(0), |size| size.0),
     }
+}
+
+/// How long a probe is in service, if probes wait among the calls.
+fn probes(file: &Spanned<ServeFile>, found: &mut Diagnostics) -> Option<Duration> {
+    let ServeFile { probes, probe_hold, .. } = &file.value;
+    let is_shared = *probes == Some(ProbesFile::Shared);
+    if probe_hold.is_some() && !is_shared {
+        let message = "probeHold without probes: shared does nothing";
+        found.push(Diagnostic::warning(file.span, message).with_hint("probes: shared"));
+    }
+    is_shared.then(|| probe_hold.map_or(Duration::ms(1), |hold| hold.0))
 }
 
 fn warm_up(file: &Spanned<WarmUpFile>, found: &mut Diagnostics) -> Option<WarmUp> {

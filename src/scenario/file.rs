@@ -381,6 +381,8 @@ pub struct BehaviorFile {
     pub serve: Option<Spanned<ServeFile>>,
     /// Calls that it makes while it serves one, in order.
     pub calls: Option<Vec<Spanned<DownstreamFile>>>,
+    /// When it hangs: its process is there and answers nothing.
+    pub hang: Option<Spanned<HangFile>>,
     /// How long it runs before it exits.
     pub run: Option<Law>,
     /// With which code it exits then: the first entry that applies, else 0.
@@ -397,6 +399,22 @@ pub struct BehaviorFile {
     pub image_size: Option<Size>,
     /// What is particular to this release of it.
     pub release: Option<Spanned<ReleaseFile>>,
+}
+
+/// When a process hangs: exactly one of `at`, `after` and `calls`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct HangFile {
+    /// From this instant of the run on, all of them together.
+    pub at: Option<Span>,
+    /// So long after it is able to serve.
+    pub after: Option<Law>,
+    /// With the so-manieth call that it takes.
+    pub calls: Option<u64>,
+    /// For how long; else until the process ends.
+    pub lasts: Option<Span>,
+    /// In this part of its runs, each drawn by itself; else in all.
+    pub share: Option<Share>,
 }
 
 /// An end with another code than 0.

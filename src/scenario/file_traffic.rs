@@ -40,6 +40,11 @@ pub struct ServeFile {
     /// Whether it tells its clients on SIGTERM that it stops (`Connection: close`, GOAWAY); true if
     /// absent. Else kept connections stay open until the process ends.
     pub says_close: Option<bool>,
+    /// Where HTTP and gRPC probes are answered: `shared` among its calls, in its queue and by its
+    /// workers; `own`, if absent, beside them at once.
+    pub probes: Option<ProbesFile>,
+    /// How long a worker has to do with a probe that is `shared`; 1 ms if absent.
+    pub probe_hold: Option<Span>,
     /// What a call sends to it, on average; 0 if absent: bytes are not counted.
     pub request: Option<Size>,
     /// What it answers, on average; 0 if absent.
@@ -57,6 +62,16 @@ pub enum SharingFile {
     /// They share the CPU of the container: slower when the machine has too little, and frozen to
     /// the end of a period of 100 ms when the quota of its CPU limit is used up (CFS).
     Cpu,
+}
+
+/// Where probes are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbesFile {
+    /// Beside the calls.
+    Own,
+    /// Among the calls.
+    Shared,
 }
 
 /// Which of the calls that wait is next.

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Duration, Interner, Ratio};
 use crate::model::{
-    BalancerSpec, Behavior, Exit, Latencies, NodeMonitor, NodeSpec, Release, Template,
+    BalancerSpec, Behavior, Exit, Hang, HangWhen, Latencies, NodeMonitor, NodeSpec, Release,
+    Template,
 };
 use crate::tree::json_to_yaml;
 
@@ -131,6 +132,17 @@ fn show_exit(exit: &Exit) -> String {
     format!("{code} in {} of the runs{of}", Ratio(*share))
 }
 
+fn show_hang(hang: &Hang) -> String {
+    let Hang { when, lasts, share } = hang;
+    let when = match when {
+        HangWhen::At(at) => format!("at {}", at.since_start().go_text()),
+        HangWhen::After(law) => format!("{} after it is able to serve", show_law(law)),
+        HangWhen::Calls(calls) => format!("with call {calls}"),
+    };
+    let lasts = lasts.map_or("for ever".to_owned(), |lasts| format!("for {}", lasts.go_text()));
+    format!("{when}, {lasts}, in {} of the runs", Ratio(*share))
+}
+
 fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
     let mut shown = json!({
         "start": show_law(&behavior.start),
@@ -147,6 +159,9 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
         "leak": format!("{}/s", behavior.leak),
         "imageSize": behavior.image_size.to_string(),
     });
+    if let Some(hang) = &behavior.hang {
+        shown["hang"] = json!(show_hang(hang));
+    }
     if let Some(run) = &behavior.run {
         shown["run"] = json!(show_law(run));
     }

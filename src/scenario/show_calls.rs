@@ -138,6 +138,10 @@ pub(super) fn serve(serve: &Serve) -> Value {
         "idleMax": limit(serve.idle_max),
         "ageMax": limit(serve.age_max),
         "saysClose": serve.says_close,
+        "probes": serve.probes.map_or_else(
+            || "own".to_owned(),
+            |hold| format!("shared, {} each", hold.go_text()),
+        ),
         "request": serve.request.to_string(),
         "response": serve.response.to_string(),
     })

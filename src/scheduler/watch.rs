@@ -85,6 +85,7 @@ impl Notice {
             | Change::Claim { .. }
             | Change::Tree { .. }
             | Change::Serving { .. }
+            | Change::Plight { .. }
             | Change::ServerIdle { .. }
             | Change::ReplicaSet { .. }
             | Change::Deployment { .. }

@@ -240,7 +240,9 @@ impl Traffic {
         let is_draining = row.is_some_and(|row| row.state == Serving::Draining);
         let row_of = cluster.service(call.service);
         let by_name = row_of.is_some_and(|row| row.spec.kind == ServiceKind::Headless);
-        let cause = if is_leaving || is_draining {
+        let cause = if row.is_some_and(|row| row.is_condemned) {
+            Cause::KilledByProbe
+        } else if is_leaving || is_draining {
             if by_name { Cause::StaleDns } else { Cause::StaleProxy }
         } else if row.is_some_and(|row| row.has_served) {
             Cause::ProcessDown
@@ -252,13 +254,13 @@ impl Traffic {
 
     /// The server takes a call: into service, or into its backlog.
     #[inline]
-    fn enter(&mut self, id: CallRef, ctx: &mut Ctx<'_>) {
+    pub(super) fn enter(&mut self, id: CallRef, ctx: &mut Ctx<'_>) {
         let call = &mut self.calls[id.id];
         let (row, kind) = self.servers.of(call);
         if row.busy < kind.concurrency {
             return self.begin_hold(id, ctx);
         }
-        if row.backlog.len() < kind.backlog {
+        if row.backlog.len() < kind.backlog || row.is_hung {
             row.backlog.push(id.id, call.priority, kind.order);
             call.stage = Stage::Waiting;
             time(call, id, ctx);
@@ -275,10 +277,13 @@ impl Traffic {
         let now = ctx.now();
         let call = &mut self.calls[id.id];
         call.stage = Stage::InService;
-        let Some(hold) = self.servers.begin(id.id, call, now) else {
-            let pod = call.server;
-            return self.arm(pod, ctx);
-        };
+        let pod = call.server;
+        let hold = self.servers.begin(id.id, call, now);
+        if self.can_hang {
+            self.hangs_with_it(pod, ctx);
+        }
+        let Some(hold) = hold else { return self.arm(pod, ctx) };
+        let call = &mut self.calls[id.id];
         let ends = now.saturating_add(hold);
         if ends < SimTime::MAX {
             ctx.at(ends, event(TrafficEvent::HoldEnds(id)));
@@ -303,6 +308,9 @@ impl Traffic {
     /// It is looked which calls of a shared server are done.
     pub(super) fn work(&mut self, pod: PodRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
+        if self.sticks(pod, TrafficEvent::Work(pod)) {
+            return;
+        }
         match self.servers.get_mut(pod).and_then(|row| row.shared.as_mut()) {
             Some(shared) if shared.armed <= now => shared.armed = SimTime::MAX,
             _ => return,
@@ -321,7 +329,17 @@ impl Traffic {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
+        if self.hung > 0 {
+            let pod = call.server;
+            if self.sticks(pod, TrafficEvent::HoldEnds(id)) {
+                return time(&mut self.calls[id.id], id, ctx);
+            }
+        }
+        let call = &mut self.calls[id.id];
         self.servers.hold_ends(call, ctx.now());
+        if matches!(call.caller, Caller::Probe(_)) {
+            return self.leave(id, Fate::Ok, Cause::None, ctx);
+        }
         let speaks = self.clients[usize::from(call.client)].speaks;
         let (_, kind) = self.servers.of(call);
         if let Some(cause) = kind.fault(call, speaks) {
@@ -396,12 +414,12 @@ fn client_keeps(clients: &[ClientState], call: &Call) -> bool {
 pub(super) const fn pool_of(call: &Call, node: NodeId) -> u32 {
     match call.caller {
         Caller::Source(..) => node.number(),
-        Caller::Call(_) => call.place,
+        Caller::Call(_) | Caller::Probe(_) => call.place,
     }
 }
 
 /// Lets a call know when its time is over.
-fn time(call: &mut Call, id: CallRef, ctx: &mut Ctx<'_>) {
+pub(super) fn time(call: &mut Call, id: CallRef, ctx: &mut Ctx<'_>) {
     if !call.is_timed && !call.is_given_up && call.deadline < SimTime::MAX {
         call.is_timed = true;
         ctx.at(call.deadline.max(ctx.now()), event(TrafficEvent::Timeout(id)));

@@ -91,6 +91,8 @@ pub(super) enum Caller {
     Source(SourceId, NodeId),
     /// A pod, while it served another call.
     Call(CallRef),
+    /// The kubelet, with a probe of this number.
+    Probe(u16),
 }
 
 /// Where a call is.

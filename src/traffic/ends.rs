@@ -10,6 +10,7 @@ use crate::sim::Ctx;
 use super::attempts::pool_of;
 use super::call::{NO_CALL, NO_POD};
 use super::clients::Connection;
+use super::hang::tell_prober;
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// How an attempt ends for its caller, and when the caller knows.
@@ -26,6 +27,9 @@ impl Traffic {
     pub(super) fn settle(&mut self, call: Call, mut end: End, ctx: &mut Ctx<'_>) {
         if call.is_given_up {
             return;
+        }
+        if let Caller::Probe(number) = call.caller {
+            return tell_prober(call.server, number, end.fate == Fate::Ok, ctx);
         }
         if end.at > call.deadline {
             let cause = Cause::SlowService;
@@ -64,6 +68,7 @@ impl Traffic {
                     ctx.at(end.at, event(TrafficEvent::Continue(parent)));
                 }
             }
+            Caller::Probe(_) => {}
         }
         self.tell(&call, end, ctx);
     }
@@ -132,7 +137,7 @@ impl Traffic {
         }
         let source = match call.caller {
             Caller::Source(source, _) => Some(source),
-            Caller::Call(_) => None,
+            Caller::Call(_) | Caller::Probe(_) => None,
         };
         ctx.recorder.call(&CallRecord {
             source,
@@ -200,7 +205,7 @@ impl Traffic {
             Caller::Source(_, node) => node,
             // Its pod may have ended meanwhile, and another may be in its place.
             Caller::Call(parent) if self.calls.contains(parent) => crate::model::NodeId::new(0),
-            Caller::Call(_) => return,
+            Caller::Call(_) | Caller::Probe(_) => return,
         };
         let used = now.saturating_sub(call.hop());
         let kept = Connection { pod: call.server, node, used, ages_at: call.ages_at };
@@ -212,7 +217,9 @@ impl Traffic {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
+        let is_hung = self.hung > 0 && self.servers.is_hung(call.server);
         let cause = match call.stage {
+            Stage::Waiting | Stage::InService | Stage::Calling if is_hung => Cause::Hung,
             Stage::Waiting => Cause::WaitedTooLong,
             Stage::Travelling
             | Stage::InService

@@ -16,6 +16,11 @@ impl Traffic {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
+        let pod = call.server;
+        if self.hung > 0 && self.sticks(pod, crate::event::TrafficEvent::Continue(id)) {
+            return;
+        }
+        let call = &mut self.calls[id.id];
         call.pending -= 1;
         if call.pending > 0 {
             return;

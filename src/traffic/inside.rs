@@ -100,6 +100,7 @@ impl Traffic {
                 let parent = self.calls.get(parent).and_then(|call| self.servers.get(call.server));
                 parent.map(|server| server.node)
             }
+            Caller::Probe(_) => None,
         };
         let to = self.servers.get(call.server).map(|server| server.node);
         let zone = |node| cluster.nodes()[node].spec.zone;
@@ -118,7 +119,7 @@ impl Traffic {
     #[inline]
     pub(super) fn count_bytes(&self, call: &Call, ctx: &mut Ctx<'_>) {
         let bytes = self.servers.kind(call.server).map_or(0, |kind| kind.bytes);
-        if bytes > 0 {
+        if bytes > 0 && call.service != super::NO_SERVICE {
             ctx.recorder.bytes(call.service, call.start, call.distance, bytes);
         }
     }

@@ -43,6 +43,7 @@ mod call;
 mod clients;
 mod ends;
 mod graph;
+mod hang;
 mod inside;
 mod route;
 mod servers;
@@ -85,6 +86,10 @@ pub struct Traffic {
     /// To which pod a node sends the calls of an address, and when it did last.
     sticky: LookupMap<(ServiceId, NodeId, u64), (PodRef, SimTime)>,
     horizon: SimTime,
+    /// Whether a server may hang after some calls.
+    can_hang: bool,
+    /// How many servers hang.
+    hung: u32,
 }
 
 impl Traffic {
@@ -110,6 +115,8 @@ impl Traffic {
             balancers: IdVec::new(),
             sticky: LookupMap::new(),
             horizon: model.run.until.unwrap_or(SimTime::MAX),
+            can_hang: hang::can_hang(&model.behaviors),
+            hung: 0,
         }
     }
 
@@ -165,6 +172,7 @@ impl Component<TrafficEvent> for Traffic {
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         match change {
             Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
+            Change::Plight { pod, what } => self.befalls(*pod, *what, ctx),
             Change::Node { node, what } => {
                 self.entries_are_stale = true;
                 self.balancers_hear(*node, *what, cluster, ctx.now());
@@ -209,6 +217,9 @@ impl Component<TrafficEvent> for Traffic {
             }
             TrafficEvent::Work(pod) => self.work(pod, cluster, ctx),
             TrafficEvent::IdleCheck(pod) => self.check_idle(pod, plan),
+            TrafficEvent::Probe { pod, number, timeout_s } => {
+                self.probe(pod, number, timeout_s, ctx);
+            }
         }
     }
 }

@@ -108,6 +108,7 @@ impl Traffic {
                 let parent = self.calls.get(parent).and_then(|call| self.servers.get(call.server));
                 parent.map(|server| server.node)
             }
+            Caller::Probe(_) => None,
         };
         let to = cluster.pod(call.server).and_then(|pod| pod.node);
         let hop = from.zip(to).and_then(|(from, to)| self.hops.between(from, to, cluster));
@@ -137,7 +138,7 @@ impl Traffic {
     ) -> Result<(PodRef, usize), End> {
         let side = match call.caller {
             Caller::Source(..) => Side::Outside,
-            Caller::Call(_) => Side::Inside,
+            Caller::Call(_) | Caller::Probe(_) => Side::Inside,
         };
         let (way, affinity) = self.proxies.way(cluster, (node, side), call.service, now);
         match way {
@@ -192,6 +193,7 @@ impl Traffic {
             Caller::Call(parent) => self.calls.get(parent).map(|call| {
                 1 << 63 | u64::from(call.server.life) << 32 | u64::from(call.server.id.number())
             }),
+            Caller::Probe(_) => None,
         };
         let (Some(address), Some(span)) = (address, affinity) else { return any };
         let key = (call.service, node, address);
@@ -326,6 +328,7 @@ impl Traffic {
                 let parent = self.calls.get(parent).expect("a pod calls while it serves");
                 Ok(self.servers.get(parent.server).expect("it has a server").node)
             }
+            Caller::Probe(_) => unreachable!("a probe goes straight to its pod"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime, Symbol, cast, math};
 use crate::cluster::{Cluster, Serving};
+use crate::event::TrafficEvent;
 use crate::model::{
     Behavior, Cache, Callee, Discipline, Fades, NO_LIMIT, NodeId, Order, PodId, PodRef, Serve,
     ServiceId, Template,
@@ -11,7 +12,7 @@ use crate::model::{
 use crate::record::Cause;
 
 use super::backlog::Backlog;
-use super::call::{Call, ClientId, NO_POD, Purpose};
+use super::call::{Call, Caller, ClientId, NO_POD, Purpose};
 use super::clients::{ClientState, Connection, Verdict};
 use super::inside::{Neighbour, size_of};
 use super::shared::{RATE_SHIFT, Rule, Shared};
@@ -32,7 +33,7 @@ pub(super) struct Need {
 /// What a server does, once for all pods of one behaviour.
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
-    behavior: Arc<Behavior>,
+    pub(super) behavior: Arc<Behavior>,
     /// What it calls while it serves a call, one entry a call.
     pub(super) needs: Vec<Need>,
     /// Containers of its own pod that it calls.
@@ -165,6 +166,10 @@ pub(super) struct Server {
     pub(super) has_served: bool,
     /// Somebody has kept a connection to this process.
     pub(super) is_kept: bool,
+    /// Its process does no work.
+    pub(super) is_hung: bool,
+    /// It is, or was, killed for its probe.
+    pub(super) is_condemned: bool,
     /// Calls in service.
     pub(super) busy: u32,
     /// Index of its kind.
@@ -173,12 +178,14 @@ pub(super) struct Server {
     pub(super) backlog: Backlog,
     /// Calls that share it; `None`: each has a slot of its own.
     pub(super) shared: Option<Box<Shared>>,
+    /// What it would have done while it hung.
+    pub(super) stuck: Vec<TrafficEvent>,
     /// When it stopped to take calls on kept connections last.
     closed: Option<SimTime>,
     /// When its process began to accept.
     since: SimTime,
     /// Calls that it has taken into service since.
-    served: u64,
+    pub(super) served: u64,
     cpu: CpuMeter,
 }
 
@@ -192,10 +199,13 @@ impl Default for Server {
             is_up: false,
             has_served: false,
             is_kept: false,
+            is_hung: false,
+            is_condemned: false,
             busy: 0,
             kind: 0,
             backlog: Backlog::default(),
             shared: None,
+            stuck: Vec::new(),
             closed: None,
             since: SimTime::ZERO,
             served: 0,
@@ -328,6 +338,7 @@ impl Servers {
         }
         if matches!(row.state, Serving::Absent | Serving::Starting) && to == Serving::Accepting {
             (row.since, row.served, row.is_kept) = (now, 0, false);
+            row.is_condemned = false;
         }
         row.state = to;
     }
@@ -367,11 +378,12 @@ impl Servers {
     ) -> Option<Duration> {
         let row = &mut self.rows[call.server.id];
         let kind = &self.kinds[row.kind];
+        let is_probe = matches!(call.caller, Caller::Probe(_));
         let (hold, factor) = kind.hold(call, row, now);
         row.busy += 1;
-        row.served += 1;
+        row.served += u64::from(!is_probe);
         call.began = now;
-        if !kind.cpu.is_zero() {
+        if !kind.cpu.is_zero() && !is_probe {
             let rate = (kind.cpu.as_nanos() << RATE_SHIFT).checked_div(hold.as_nanos());
             call.cpu_rate = rate.map_or(0, |rate| u32::try_from(rate).unwrap_or(u32::MAX));
         }
@@ -429,6 +441,11 @@ impl Servers {
             let in_flight = u64::from(row.busy) + cast::u64_of(row.backlog.len());
             (row.served, in_flight)
         })
+    }
+
+    /// Whether a server does no work.
+    pub(super) fn is_hung(&self, pod: PodRef) -> bool {
+        self.get(pod).is_some_and(|row| row.is_hung)
     }
 
     /// Whether a server takes calls on kept connections.

@@ -24,8 +24,10 @@ impl Traffic {
             Serving::Accepting => {}
             Serving::Draining => self.tell_if_idle(pod, ctx),
             Serving::Absent | Serving::Starting | Serving::Gone => {
+                let is_condemned = self.servers.get(pod).is_some_and(|row| row.is_condemned);
                 for call in self.cut(pod, ctx) {
                     let cause = match call.stage {
+                        _ if is_condemned => Cause::KilledByProbe,
                         Stage::Waiting => Cause::CutWaiting,
                         _ => Cause::CutByStop,
                     };
@@ -50,6 +52,7 @@ impl Traffic {
     ///
     /// It walks over all calls under way: a server stops seldom, and calls need no links then.
     fn cut(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Vec<Call> {
+        self.ends_hung(pod);
         if self.servers.get(pod).is_none_or(super::servers::Server::is_idle) {
             return Vec::new();
         }

@@ -16,6 +16,7 @@ fn behaviors() -> Behaviors {
         shutdown: Shutdown { accept: Duration::ZERO, drain: Duration::ZERO, ignores_signal: false },
         serve: None,
         calls: Vec::new(),
+        hang: None,
         run: None,
         cpu_idle: MilliCpu::ZERO,
         memory: seatrial::base::Bytes::ZERO,

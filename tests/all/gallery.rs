@@ -28,7 +28,14 @@ fn check(name: &str) {
 
 #[test]
 fn causes_and_what_helps() {
-    for name in ["retry-storm", "capacity-dip", "cold-pods", "pinned-http2", "cpu-throttling"] {
+    for name in [
+        "retry-storm",
+        "capacity-dip",
+        "cold-pods",
+        "pinned-http2",
+        "cpu-throttling",
+        "probe-kills",
+    ] {
         check(name);
     }
 }

@@ -6,6 +6,7 @@
 //! failing or not is in `figures`.
 
 mod figures;
+mod hangs;
 mod table;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use seatrial::experiment::{Experiment, Options, run};
 use seatrial::manifest::Loader;
 use seatrial::scenario::{Place, load};
 
+use hangs::HANGS;
 use table::{DRAINS, GRACE_60, KEEPS_ALL, Measure, Row, SLEEP_15, TABLE};
 
 const SEEDS: u32 = 6;
@@ -117,7 +119,8 @@ fn judge(row: &Row) -> Vec<String> {
 fn judge_third(first: usize) {
     let only = std::env::var_os("SEATRIAL_RULE").unwrap_or_default();
     let only = only.to_string_lossy();
-    let rows = TABLE.iter().skip(first).step_by(3).filter(|row| row.rule.contains(&*only));
+    let rows =
+        TABLE.iter().chain(HANGS).skip(first).step_by(3).filter(|row| row.rule.contains(&*only));
     let wrong: Vec<String> = rows.flat_map(judge).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
