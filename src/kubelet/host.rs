@@ -108,6 +108,10 @@ impl<'a> Port<'a, '_> {
             Call::Create { .. } => self.draw(&latencies.container_start),
             Call::Pull { container, image } => {
                 let fixed = self.draw(&latencies.pull);
+                if self.is_out(image) {
+                    self.state.failing.push((slot, container));
+                    return fixed;
+                }
                 // Layers that are there are not fetched again.
                 let row = self.state.row(slot).filter(|_| !self.state.images.contains(&image));
                 let size = row.map_or(Bytes(0), |row| row.behavior(container).image_size);
@@ -128,6 +132,15 @@ impl<'a> Port<'a, '_> {
         }
     }
 
+    /// Whether no registry gives an image now (rule N63).
+    fn is_out(&self, image: Symbol) -> bool {
+        let outages = &self.cluster.model().outages;
+        !outages.is_empty() && {
+            let name = self.cluster.names().resolve(image);
+            outages.iter().any(|outage| outage.hits(name, self.now))
+        }
+    }
+
     /// A call is over: what it did, and how it ended.
     fn end(&mut self, slot: Slot, call: Call) -> Outcome {
         match call {
@@ -137,7 +150,13 @@ impl<'a> Port<'a, '_> {
             }
             Call::StopSandbox => self.set_serving(slot, Serving::Gone),
             Call::Start { container, .. } => self.launch(slot, container),
-            Call::Pull { image, .. } => {
+            Call::Pull { container, image } => {
+                let of = (slot, container);
+                if let Some(at) = self.state.failing.iter().position(|failing| *failing == of) {
+                    self.state.failing.swap_remove(at);
+                    self.ctx.recorder.failed_pull(self.cluster.names().resolve(image));
+                    return Outcome::Failed;
+                }
                 self.state.images.insert(image);
             }
             Call::Get => {

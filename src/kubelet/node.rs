@@ -38,6 +38,8 @@ pub(super) struct NodeState {
     pub apps: ChaCha8Rng,
     /// Images that are there.
     pub images: LookupSet<Symbol>,
+    /// Pulls under way that will fail.
+    pub failing: Vec<(Slot, u8)>,
     /// Sandboxes being made.
     pub sandboxes: u32,
     /// When the event of the machine is due.
@@ -145,6 +147,7 @@ impl NodeState {
             machinery: streams.open("kubelet", name),
             apps: streams.open("containers", name),
             images: present,
+            failing: Vec::new(),
             sandboxes: 0,
             due: NEVER,
             incoming: None,

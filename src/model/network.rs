@@ -1,6 +1,6 @@
-//! What stands between callers and Services besides the proxies: names, load balancers.
+//! What stands around the nodes besides the proxies: names, load balancers, registries.
 
-use crate::base::{Distribution, Duration};
+use crate::base::{Distribution, Duration, SimTime};
 
 /// The names of the cluster: what its DNS does (rule N182).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,36 @@ impl Dns {
     /// kubeadm's: `ttl 30`, `cache 30` (rule N182), and the plugin's least time for a denial.
     pub const DEFAULT: Self =
         Self { ttl: Duration::secs(30), cache: Duration::secs(30), negative: Duration::secs(5) };
+}
+
+/// Images that cannot be pulled for a while: a tag that is not there, a registry that is down (rule
+/// N63).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// An image as pods name it, or how it begins if `*` follows.
+    pub images: String,
+    /// From when on pulls fail.
+    pub from: SimTime,
+    /// From when on they succeed again.
+    pub until: SimTime,
+}
+
+impl Outage {
+    /// Whether an image is never there.
+    #[must_use]
+    pub fn is_for_good(&self, image: &str) -> bool {
+        self.until == SimTime::MAX && self.hits(image, self.from)
+    }
+
+    /// Whether the pull of an image that begins at an instant fails.
+    #[must_use]
+    pub fn hits(&self, image: &str, at: SimTime) -> bool {
+        let is_named = match self.images.strip_suffix('*') {
+            Some(start) => image.starts_with(start),
+            None => image == self.images,
+        };
+        is_named && self.from <= at && at < self.until
+    }
 }
 
 /// The load balancer in front of Services of that type (rules N162, N190 to N192).

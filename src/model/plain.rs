@@ -143,6 +143,7 @@ impl Model {
             jobs: Vec::new(),
             dns: super::Dns::DEFAULT,
             balancer: None,
+            outages: Vec::new(),
             cron_jobs: Vec::new(),
             trees: Vec::new(),
             pods: Vec::new(),

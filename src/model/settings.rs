@@ -11,7 +11,7 @@ use super::controllers::{DaemonSetSpec, StatefulSetSpec};
 use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
-use super::network::{BalancerSpec, Dns};
+use super::network::{BalancerSpec, Dns, Outage};
 use super::node::NodeSpec;
 use super::node_monitor::NodeMonitor;
 use super::pod::Template;
@@ -101,6 +101,8 @@ pub struct Model {
     /// The load balancer in front of Services of that type; `None`: it knows at once where pods
     /// are.
     pub balancer: Option<BalancerSpec>,
+    /// When which images cannot be pulled.
+    pub outages: Vec<Outage>,
 }
 
 impl Model {

@@ -156,6 +156,16 @@ impl Recorder {
         }
     }
 
+    /// A pull of this image failed.
+    pub fn failed_pull(&mut self, image: &str) {
+        let Some(kept) = &mut self.kept else { return };
+        let pulls = &mut kept.pods.failed_pulls;
+        match pulls.get_mut(image) {
+            Some(count) => *count += 1,
+            None => drop(pulls.insert(image.to_owned(), 1)),
+        }
+    }
+
     /// A Kubernetes Event.
     pub fn event(&mut self, row: EventRecord) {
         if let Some(kept) = &mut self.kept {

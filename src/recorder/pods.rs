@@ -94,6 +94,8 @@ pub struct PodFacts {
     pub reasons: BTreeMap<&'static str, u64>,
     /// Pods that waited, by the reason that most nodes gave at the last failed attempt.
     pub waited_for: BTreeMap<String, u64>,
+    /// Failed pulls of each image.
+    pub failed_pulls: BTreeMap<String, u64>,
     /// Pending times of some pods exactly: every pod, or every second, fourth, … of many.
     pub pending_samples: Vec<Duration>,
     stride: u64,

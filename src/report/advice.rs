@@ -105,6 +105,7 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
         weighty.map(|f| of_failures(f, &services[f.service], summary, facts)).collect();
     let mut all: Vec<Advice> = drains::advice(facts).into_iter().chain(advice).collect();
     if all.is_empty() {
+        all.extend(of_pulls(facts));
         all.extend(of_pods(summary));
     }
     all.truncate(2);
@@ -280,6 +281,20 @@ fn of_no_pod(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
         Some((Strategy::RollingUpdate { .. }, _)) | None => "maxUnavailable 0 and maxSurge 1",
     };
     (why, try_this.to_owned())
+}
+
+fn of_pulls(facts: &Facts) -> Option<Advice> {
+    let pulls = &facts.pods.failed_pulls;
+    let (image, count) = pulls.iter().max_by_key(|(_, count)| **count)?;
+    let tries = if *count == 1 { "a pull" } else { "pulls" };
+    let why = format!("{tries} of {image} failed in the first run, {count} in all.");
+    let never = facts.model.outages.iter().any(|outage| outage.is_for_good(image));
+    let try_this = if never {
+        "a tag that is there: the rollout waits until one is, or for an undo"
+    } else {
+        "imagePullPolicy IfNotPresent, and images that are on the nodes before they are needed"
+    };
+    Some(Advice { why, try_this: try_this.to_owned() })
 }
 
 fn of_pods(summary: &Summary) -> Option<Advice> {

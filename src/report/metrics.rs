@@ -209,6 +209,8 @@ fn put_pods(facts: &Facts, out: &mut Metrics) {
         Unit::Pods,
         "pods whose deletion was asked for",
     );
+    let pulls = facts.pods.failed_pulls.values().sum();
+    out.put(&["pods", "failed_pulls"], count(pulls), Unit::Count, "pulls of images that failed");
     let about = "pods for which an attempt to place them failed";
     out.put(&["pods", "waited"], count(all.waited), Unit::Pods, about);
     let about = "99th percentile of the pending times of those that waited";

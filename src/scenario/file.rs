@@ -90,6 +90,32 @@ pub struct ClusterFile {
     /// meet it. Without it calls come in through any node that is ready, and where
     /// `externalTrafficPolicy` is Local through those with pods, which it knows at once.
     pub load_balancer: Option<Spanned<BalancerFile>>,
+    /// The registries that images come from.
+    #[serde(default)]
+    pub registry: RegistryFile,
+}
+
+/// The registries that images come from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RegistryFile {
+    /// Images that cannot be pulled: ErrImagePull, then ImagePullBackOff.
+    pub outages: Vec<OutageFile>,
+}
+
+/// Images that cannot be pulled for a while, or ever.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutageFile {
+    /// An image as pods name it (a tag that is not there), or how it begins and `*`:
+    /// `registry.example.com/*`.
+    pub images: Spanned<String>,
+    /// From when on, since the start of the run; from the start if absent.
+    pub from: Option<Spanned<Span>>,
+    /// Until when; for good if absent.
+    pub until: Option<Spanned<Span>>,
 }
 
 /// What the cluster's DNS does; what is left out is as kubeadm sets it.

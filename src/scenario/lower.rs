@@ -111,6 +111,7 @@ pub(super) fn lower(
         node_monitor: monitor,
         dns: network::dns(cluster.dns.as_ref(), &mut input.found),
         balancer: network::balancer(cluster.load_balancer.as_ref(), &mut input.found),
+        outages: network::outages(&cluster.registry, &mut input.found),
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,
         stateful_sets: objects.stateful_sets,

@@ -1,10 +1,10 @@
-//! `cluster.dns` and `cluster.loadBalancer`: what stands between callers and Services.
+//! `cluster.dns`, `cluster.loadBalancer` and `cluster.registry`: what stands around the nodes.
 
-use crate::base::Duration;
-use crate::model::{BalancerSpec, Dns};
+use crate::base::{Duration, SimTime};
+use crate::model::{BalancerSpec, Dns, Outage};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
-use super::file::{BalancerFile, DnsFile};
+use super::file::{BalancerFile, DnsFile, OutageFile, RegistryFile};
 
 /// Checks in a row that say the other thing, at most.
 const CHECKS_MAX: u32 = 100;
@@ -62,4 +62,29 @@ pub(super) fn balancer(
         to.deregister = law.0.clone();
     }
     Some(to)
+}
+
+/// When which images cannot be pulled.
+pub(super) fn outages(file: &RegistryFile, found: &mut Diagnostics) -> Vec<Outage> {
+    file.outages.iter().map(|file| outage(file, found)).collect()
+}
+
+fn outage(file: &OutageFile, found: &mut Diagnostics) -> Outage {
+    let images = &file.images;
+    let name = images.value.strip_suffix('*').unwrap_or(&images.value);
+    if images.value.is_empty() || name.contains(['*', ' ']) {
+        let message = format!("\"{}\" names no image", images.value);
+        let hint = "an image as pods name it, shop/web:v2, or how it begins: shop/*";
+        found.push(Diagnostic::error(images.span, message).with_hint(hint));
+    }
+    let from = file.from.as_ref().map_or(Duration::ZERO, |from| from.value.0);
+    if let Some(until) = file.until.as_ref().filter(|until| until.value.0 <= from) {
+        let message = format!("the outage ends at {}, before it begins", until.value);
+        found.error(until.span, message);
+    }
+    Outage {
+        images: images.value.clone(),
+        from: SimTime::at(from),
+        until: file.until.as_ref().map_or(SimTime::MAX, |until| SimTime::at(until.value.0)),
+    }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Distribution, Duration, Interner, Ratio};
+use crate::base::{Distribution, Duration, Interner, Ratio, SimTime};
 use crate::model::{
-    BalancerSpec, Behavior, Exit, Hang, HangWhen, Latencies, NodeMonitor, NodeSpec, Release,
+    BalancerSpec, Behavior, Exit, Hang, HangWhen, Latencies, NodeMonitor, NodeSpec, Outage, Release,
     Template,
 };
 use crate::tree::json_to_yaml;
@@ -45,6 +45,7 @@ pub fn show(loaded: &Loaded) -> String {
             "negative": model.dns.negative.go_text(),
         },
         "loadBalancer": model.balancer.as_ref().map(show_balancer),
+        "registry": { "outages": model.outages.iter().map(show_outage).collect::<Vec<_>>() },
         "scheduler": show_scheduler::show(&model.scheduler, names),
         "behaviors": behaviors,
         "traffic": traffic.collect::<Vec<_>>(),
@@ -65,6 +66,14 @@ pub fn show(loaded: &Loaded) -> String {
         text.push_str(&json_to_yaml(tree));
     }
     text
+}
+
+fn show_outage(outage: &Outage) -> Value {
+    json!({
+        "images": outage.images,
+        "from": outage.from.since_start().go_text(),
+        "until": (outage.until != SimTime::MAX).then(|| outage.until.since_start().go_text()),
+    })
 }
 
 fn show_balancer(balancer: &BalancerSpec) -> Value {
