@@ -17,7 +17,7 @@
 //! pod that runs and is well is ever due.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: no resync without cause
-//! (N8); no failing pulls, hooks or sandboxes (N58, N62, N63); no node-pressure eviction, static
+//! (N8); no failing hooks or sandboxes (N58); no node-pressure eviction, static
 //! pods, resize or graceful node shutdown (N15, N16, N44 to N46, N95 to N104, N132).
 
 mod events;

@@ -254,6 +254,27 @@ fn a_full_node_turns_a_pod_away() {
     assert_eq!(world.row(2).status.phase, Phase::Running);
 }
 
+/// Rule N63: a pull that fails is tried again after 10 s, 20 s, 40 s, …, and the pod says so.
+#[test]
+fn an_image_that_is_not_there_is_asked_for_again() {
+    let run = |until: Option<f64>| {
+        let mut model = ideal().pod("n", |_| ()).model();
+        let until = until.map_or(SimTime::MAX, time);
+        let images = "*".to_owned();
+        model.outages.push(Outage { images, from: SimTime::ZERO, until });
+        let mut world = World::new(model, 1);
+        world.run_to(200.0);
+        world.row(0).status
+    };
+    let status = run(None);
+    assert_eq!((status.phase, status.reason), (Phase::Pending, "ImagePullBackOff"));
+    // Tries at 0 s, and not before 10 s, 30 s and 70 s: the third succeeds.
+    let status = run(Some(25.0));
+    assert_eq!(status.phase, Phase::Running);
+    let started = status.started.expect("it runs");
+    assert!(time(30.0) <= started && started < time(70.0), "{started:?}");
+}
+
 #[test]
 fn a_pod_waits_for_its_config_for_ever() {
     let mut world = ideal()
