@@ -252,6 +252,24 @@ pub enum TrafficEvent {
         /// `timeoutSeconds`.
         timeout_s: u16,
     },
+    /// Something with an ingress proxy.
+    Ingress {
+        /// Its number.
+        proxy: u32,
+        /// What.
+        step: IngressStep,
+    },
+}
+
+/// What happens to an ingress proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngressStep {
+    /// It looks at the endpoints.
+    Look,
+    /// New processes have started.
+    Reloaded,
+    /// The time of those from before a reload is over.
+    Drained,
 }
 
 /// What happens to the scheduler.
@@ -283,7 +301,7 @@ pub const fn rank(event: &Event) -> u8 {
         | Event::Server { .. }
         | Event::KubeletNode { .. } => 2,
         Event::Traffic(event) => match event {
-            TrafficEvent::HoldEnds(_) | TrafficEvent::Work(_) => 3,
+            TrafficEvent::HoldEnds(_) | TrafficEvent::Work(_) | TrafficEvent::Ingress { .. } => 3,
             TrafficEvent::Continue(_)
             | TrafficEvent::Answer(_)
             | TrafficEvent::Timeout(_)

@@ -64,6 +64,10 @@ struct Common {
     /// Only what is: do not try what would help
     #[arg(long)]
     no_advice: bool,
+    /// Call Services that are behind an Ingress without it; else calls go through ingress-nginx as
+    /// it is installed, two proxies outside the cluster
+    #[arg(long)]
+    direct: bool,
     /// Print the scenario that is run, and run nothing
     #[arg(long)]
     show_scenario: bool,
@@ -127,6 +131,7 @@ fn run(common: &Common, kind: Kind, at: Option<String>) -> Exit {
         jobs: jobs(common.jobs),
         checks: common.check,
         tries: !common.no_advice,
+        is_direct: common.direct,
         at,
     };
     if common.show_scenario {

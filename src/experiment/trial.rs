@@ -54,6 +54,8 @@ pub struct How {
     pub checks: bool,
     /// Whether remedies are tried.
     pub tries: bool,
+    /// Whether Services that are behind an Ingress are called without it.
+    pub is_direct: bool,
     /// The machine or zone that is hit; `None`: that with the most pods behind Services (of
     /// drains: each machine in turn).
     pub at: Option<String>,
@@ -124,7 +126,7 @@ pub fn conduct(
     }
     let loaded = plain.load(&base)?;
     let model = Arc::clone(&loaded.model);
-    let watched = watched(plain, how.kind, &model);
+    let watched = watched(plain, how, &model);
     let experiment = experiment(&loaded, how, how.seeds, &|ended| progress(ended, how.seeds))?;
     let mut subjects: Vec<Subject> = watched
         .iter()
@@ -252,7 +254,15 @@ fn remedies_of(own: &Watched<'_>, subject: &Subject, model: &Model, kind: Kind) 
     remedies(&Patient { model, fronted: own.fronted, causes: &causes, kind })
 }
 
-fn watched<'a>(plain: &'a Plain, kind: Kind, model: &Model) -> Vec<Watched<'a>> {
+fn watched<'a>(plain: &'a Plain, how: &How, model: &Model) -> Vec<Watched<'a>> {
+    let kind = how.kind;
+    let through = |services: &[String]| {
+        let of = services.iter().filter_map(|own| plain.ingress_of(how.is_direct, own));
+        let mut all: Vec<&str> = of.map(|(ingress, _)| ingress).collect();
+        all.dedup();
+        let text = all.join(", ");
+        if all.is_empty() { text } else { format!(", through {text}") }
+    };
     let mut all = Vec::new();
     for fronted in &plain.fronted {
         // Symbols are those of the first look: the same names have others in each model.
@@ -272,7 +282,11 @@ fn watched<'a>(plain: &'a Plain, kind: Kind, model: &Model) -> Vec<Watched<'a>> 
             all.extend(of.map(|of| Watched {
                 fronted,
                 name: fronted.target.clone(),
-                about: format!("behind {}", fronted.services.join(", ")),
+                about: format!(
+                    "behind {}{}",
+                    fronted.services.join(", "),
+                    through(&fronted.services)
+                ),
                 of,
             }));
             continue;
@@ -291,7 +305,7 @@ fn watched<'a>(plain: &'a Plain, kind: Kind, model: &Model) -> Vec<Watched<'a>> 
             all.extend(of.map(|of| Watched {
                 fronted,
                 name: service.clone(),
-                about: format!("of {}", fronted.target),
+                about: format!("of {}{}", fronted.target, through(std::slice::from_ref(service))),
                 of,
             }));
         }
@@ -406,6 +420,7 @@ fn trial(plain: &Plain, how: &How, place: &str, horizon: Duration) -> Trial {
         warmup: start - QUIET,
         until: start + until,
         seed: how.seed,
+        is_direct: how.is_direct,
         ..Trial::default()
     }
 }
@@ -417,7 +432,7 @@ fn horizon(plain: &Plain, how: &How) -> Result<Duration, TrialError> {
     for horizon in HORIZONS {
         let loaded = plain.load(&trial(plain, how, "", horizon))?;
         let one = experiment(&loaded, how, 1, &|_| {})?;
-        let watched = watched(plain, Kind::Rollout, &loaded.model);
+        let watched = watched(plain, how, &loaded.model);
         let all: Vec<Numbers> =
             watched.iter().map(|own| Numbers::of(&one.summary, &own.of)).collect();
         let longest = all.iter().filter_map(|own| own.duration.as_ref()?.value).fold(0.0, f64::max);

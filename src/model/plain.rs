@@ -143,6 +143,8 @@ impl Model {
             jobs: Vec::new(),
             dns: super::Dns::DEFAULT,
             balancer: None,
+            ingress: super::IngressSpec::ideal(),
+            ingress_paths: Vec::new(),
             outages: Vec::new(),
             cron_jobs: Vec::new(),
             trees: Vec::new(),

@@ -9,6 +9,7 @@ use super::behavior::Behaviors;
 use super::cloud::CloudSpec;
 use super::controllers::{DaemonSetSpec, StatefulSetSpec};
 use super::ids::{ObjectName, Workload, WorkloadKind};
+use super::ingress::IngressSpec;
 use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
 use super::network::{BalancerSpec, Dns, Outage};
@@ -101,6 +102,10 @@ pub struct Model {
     /// The load balancer in front of Services of that type; `None`: it knows at once where pods
     /// are.
     pub balancer: Option<BalancerSpec>,
+    /// The proxies that serve Ingresses.
+    pub ingress: IngressSpec,
+    /// The paths of all Ingresses.
+    pub ingress_paths: Vec<super::IngressPath>,
     /// When which images cannot be pulled.
     pub outages: Vec<Outage>,
 }

@@ -17,6 +17,10 @@ pub struct TrafficSpec {
     pub to: ObjectName,
     /// The port of the Service; 0 for its first.
     pub port: u16,
+    /// The Ingress through which it is called, if it is.
+    pub through: Option<ObjectName>,
+    /// Whether a call that has been sent may be sent again by a proxy (GET, not POST).
+    pub is_idempotent: bool,
     /// When calls come.
     pub load: Load,
     /// How they are made.
@@ -39,6 +43,8 @@ impl TrafficSpec {
             name,
             to,
             port: 0,
+            through: None,
+            is_idempotent: true,
             load: Load::Poisson(rate),
             client: Client::plain(timeout),
             priority: 0,

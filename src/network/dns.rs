@@ -14,7 +14,7 @@ use crate::base::{Duration, IdVec, SimTime};
 use crate::cluster::Cluster;
 use crate::model::{Dns, PodRef, ServiceId};
 
-use super::view::Proxies;
+use super::view::{Proxies, Watcher};
 
 /// The server.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Names {
         if let Some((_, answer)) = kept.as_ref().filter(|(_, answer)| now < answer.until) {
             return answer.clone();
         }
-        let set = proxies.told(cluster, service, now);
+        let (set, _) = proxies.told(cluster, Watcher::DNS, service, now);
         let same = kept.take().filter(|(version, _)| *version == set.version);
         let pods = same.map_or_else(
             || set.endpoints.iter().filter(|e| e.ready).map(|e| e.pod).collect(),

@@ -16,6 +16,7 @@ pub mod conntrack;
 pub mod cycle;
 pub mod dns;
 pub mod health;
+pub mod ingress;
 pub mod proxier;
 pub mod rules;
 pub mod runner;

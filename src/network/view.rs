@@ -41,8 +41,20 @@ use super::service::{PortInfo, PortKey, PortSeen, ServiceSeen};
 /// Applied by a proxy without any delay: all that will ever be written.
 const ALL: u64 = u64::MAX;
 
-/// Stands for a watcher that is not a proxy, in draws.
-const WATCHER: NodeId = NodeId::new(u32::MAX);
+/// Somebody who follows the endpoints and is no kube-proxy: stands for a node in draws.
+#[derive(Clone, Copy, Debug)]
+pub struct Watcher(NodeId);
+
+impl Watcher {
+    /// The cluster's DNS.
+    pub const DNS: Self = Self(NodeId::new(u32::MAX));
+
+    /// An ingress proxy, by its number.
+    #[must_use]
+    pub const fn ingress(number: u32) -> Self {
+        Self(NodeId::new(u32::MAX - 1 - number))
+    }
+}
 
 /// What each node's proxy has applied.
 #[derive(Debug)]
@@ -201,21 +213,30 @@ impl Proxies {
         (way, table.affinity)
     }
 
-    /// The newest version of which a watcher has been told that does nothing else.
+    /// The newest version of which a watcher has been told that does nothing else, and when it
+    /// will be told of the next one.
     pub fn told(
         &mut self,
         cluster: &Cluster,
+        watcher: Watcher,
         service: ServiceId,
         now: SimTime,
-    ) -> Arc<EndpointSet> {
+    ) -> (Arc<EndpointSet>, Option<SimTime>) {
         self.read(cluster.endpoint_log());
         let versions = &self.services[service].versions;
-        let is_told = |version: &&Version| {
-            let delay = self.draw(&self.watch, WATCHER, version.from);
-            version.from == 0 || version.set.at + delay <= now
+        let told_at = |version: &Version| match version.from {
+            0 => SimTime::ZERO,
+            from => version.set.at + self.draw(&self.watch, watcher.0, from),
         };
-        let version = versions.iter().rev().find(is_told).unwrap_or(&versions[0]);
-        Arc::clone(&version.set)
+        let place = versions.iter().rposition(|version| told_at(version) <= now).unwrap_or(0);
+        let next = versions.iter().skip(place + 1).map(told_at).min();
+        (Arc::clone(&versions[place].set), next)
+    }
+
+    /// When a watcher hears of the newest entry of the log that is written now.
+    #[must_use]
+    pub fn hears(&self, cluster: &Cluster, watcher: Watcher, now: SimTime) -> SimTime {
+        now + self.draw(&self.watch, watcher.0, cluster.endpoint_log().end())
     }
 
     /// How many ready endpoints of a Service are on a node, as its proxy has applied them.

@@ -121,11 +121,22 @@ pub enum Cause {
     /// The kubelet had killed the pod's container for a probe that failed (rules N94, N481), or
     /// did so while the call was there.
     KilledByProbe,
+    /// An ingress proxy still sent to a pod that had stopped, or did not know of any (rules N180,
+    /// N473).
+    StaleIngress,
+    /// An ingress proxy had reloaded, and its old processes waited no longer (rule N180).
+    CutByReload,
+    /// Its caller and its pod are on two sides of a cut in the network (rule N406).
+    Partitioned,
+    /// The mesh proxy of the caller's or the server's pod was not there (rule N471).
+    NoMeshProxy,
+    /// A mesh proxy ended while the call was under way through it (rule N471).
+    CutByMeshProxy,
 }
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
@@ -148,6 +159,11 @@ impl Cause {
         Self::NotOnNode,
         Self::Hung,
         Self::KilledByProbe,
+        Self::StaleIngress,
+        Self::CutByReload,
+        Self::Partitioned,
+        Self::NoMeshProxy,
+        Self::CutByMeshProxy,
     ];
 
     /// Its name in files.
@@ -176,6 +192,11 @@ impl Cause {
             Self::NotOnNode => "not_on_node",
             Self::Hung => "hung",
             Self::KilledByProbe => "killed_by_probe",
+            Self::StaleIngress => "stale_ingress",
+            Self::CutByReload => "cut_by_reload",
+            Self::Partitioned => "partitioned",
+            Self::NoMeshProxy => "no_mesh_proxy",
+            Self::CutByMeshProxy => "cut_by_mesh_proxy",
         }
     }
 
@@ -205,6 +226,11 @@ impl Cause {
             Self::NotOnNode => "no pod on the node, and the policy is Local",
             Self::Hung => "the pod's process hung",
             Self::KilledByProbe => "a probe failed and the kubelet killed the container",
+            Self::StaleIngress => "an ingress proxy still sent to a pod that had stopped",
+            Self::CutByReload => "an ingress proxy's old processes ended after a reload",
+            Self::Partitioned => "caller and pod were on two sides of a cut network",
+            Self::NoMeshProxy => "the mesh proxy of caller or pod was not there",
+            Self::CutByMeshProxy => "reset in flight when a mesh proxy ended",
         }
     }
 }

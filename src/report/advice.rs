@@ -39,12 +39,15 @@ enum Group {
     KilledByProbe,
     Balancer,
     NotOnNode,
+    MeshProxy,
+    CutByReload,
 }
 
 impl Group {
     const fn of(cause: Cause) -> Option<Self> {
         match cause {
             Cause::StaleProxy
+            | Cause::StaleIngress
             | Cause::StaleDns
             | Cause::CutByStop
             | Cause::CutWaiting
@@ -63,8 +66,11 @@ impl Group {
             Cause::KilledByProbe => Some(Self::KilledByProbe),
             Cause::StaleBalancer => Some(Self::Balancer),
             Cause::NotOnNode => Some(Self::NotOnNode),
-            // The call that it depended on has a cause of its own.
-            Cause::Downstream | Cause::None => None,
+            Cause::NoMeshProxy | Cause::CutByMeshProxy => Some(Self::MeshProxy),
+            Cause::CutByReload => Some(Self::CutByReload),
+            // The call that it depended on has a cause of its own; a network that was cut has none
+            // that a workload could help.
+            Cause::Downstream | Cause::Partitioned | Cause::None => None,
         }
     }
 }
@@ -157,6 +163,16 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
         Group::Hung => of_hung(name, spec),
         Group::KilledByProbe => of_probe(name, spec),
         Group::Balancer => of_balancer(name, spec),
+        Group::MeshProxy => (
+            format!("calls of {name} met a pod whose mesh proxy had ended or not begun."),
+            "the proxy as a native sidecar, which starts before and ends after the other containers"
+                .to_owned(),
+        ),
+        Group::CutByReload => (
+            format!("calls of {name} lasted longer than an ingress proxy's old processes."),
+            "a longer cluster.ingress.drain (worker-shutdown-timeout), or dynamic endpoints"
+                .to_owned(),
+        ),
         Group::NotOnNode => (
             format!("a traffic policy of {name} is Local, and calls came to nodes without a pod."),
             "the policy Cluster, or a pod on each node that callers use (a DaemonSet)".to_owned(),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::Interner;
 use crate::model::{
     Action, BehaviorRule, Command, GroupSpec, JobSpec, Model, ObjectName, ServiceSpec, Template,
-    matches_pattern,
+    TrafficSpec, matches_pattern,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
@@ -86,7 +86,7 @@ pub(super) fn whole(
     let behind = cycles::behind(&model.services, &templates);
     let found = &mut input.found;
     for entry in &file.traffic {
-        let Some(index) = target(entry, &model.services, names) else {
+        let Some(index) = target(entry, model, names) else {
             continue;
         };
         let service = &model.services[index];
@@ -114,25 +114,17 @@ pub(super) fn whole(
     for (kind, job) in jobs(model) {
         check_job(kind, job, file, names, found);
     }
-    let called: Vec<usize> =
-        file.traffic.iter().filter_map(|t| target(t, &model.services, names)).collect();
+    let called: Vec<usize> = file.traffic.iter().filter_map(|t| target(t, model, names)).collect();
     let is_called = |name| called.iter().any(|index| model.services[*index].name == name);
     let (services, about) = (&model.services, (names, input));
     objects::warn_of_idle_services(services, selectors, &templates, is_called, about);
 }
 
 /// The service that a source calls, by its index.
-fn target(
-    entry: &Spanned<TrafficFile>,
-    services: &[ServiceSpec],
-    names: &Interner,
-) -> Option<usize> {
-    let (_, namespace, name) = split_target(&entry.value.to.value)?;
-    let is_target = |service: &ServiceSpec| {
-        let own = service.name;
-        names.resolve(own.namespace) == namespace && names.resolve(own.name) == name
-    };
-    services.iter().position(is_target)
+fn target(entry: &Spanned<TrafficFile>, model: &Model, names: &Interner) -> Option<usize> {
+    let source = |own: &&TrafficSpec| names.resolve(own.name) == entry.value.name.value;
+    let to = model.traffic.iter().find(source)?.to;
+    model.services.iter().position(|service| service.name == to)
 }
 
 fn check_port(

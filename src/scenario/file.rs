@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::tree::Spanned;
 
 pub(super) use super::file_cloud::*;
+pub(super) use super::file_ingress::*;
 pub(super) use super::file_metrics::*;
 pub(super) use super::file_traffic::*;
 use super::law::Law;
@@ -90,6 +91,8 @@ pub struct ClusterFile {
     /// meet it. Without it calls come in through any node that is ready, and where
     /// `externalTrafficPolicy` is Local through those with pods, which it knows at once.
     pub load_balancer: Option<Spanned<BalancerFile>>,
+    /// The proxies that serve Ingresses, for calls `to: ingress/NAME`.
+    pub ingress: Option<Spanned<IngressFile>>,
     /// The registries that images come from.
     #[serde(default)]
     pub registry: RegistryFile,

@@ -173,8 +173,14 @@ pub struct DownstreamFile {
 pub struct TrafficFile {
     /// Its name.
     pub name: Spanned<String>,
-    /// `service/NAME`, with `NAMESPACE/` before the name if it is not `default`.
+    /// `service/NAME`, with `NAMESPACE/` before the name if it is not `default`; `ingress/NAME`,
+    /// through the proxies of `cluster.ingress`; or `http://HOST/PATH`, which one of the Ingresses
+    /// takes.
     pub to: Spanned<String>,
+    /// To an Ingress with several paths: `HOST/PATH` of the calls, or `/PATH`.
+    pub url: Option<Spanned<String>>,
+    /// To an Ingress: `GET` if absent. Its proxies do not send a POST again that a pod may have got.
+    pub method: Option<Spanned<MethodFile>>,
     /// Port of the Service; its first if absent.
     pub port: Option<Spanned<u16>>,
     /// The same rate all the time.
@@ -219,6 +225,24 @@ pub struct TrafficFile {
     /// How many addresses the calls come from: with `sessionAffinity: ClientIP` each node sends
     /// those of one address to one pod. Each call comes from another one if absent.
     pub clients: Option<Spanned<u32>>,
+}
+
+/// The methods of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum MethodFile {
+    /// Asks.
+    Get,
+    /// Asks for the head.
+    Head,
+    /// Puts.
+    Put,
+    /// Deletes.
+    Delete,
+    /// Does something: not idempotent.
+    Post,
+    /// Changes something: not idempotent.
+    Patch,
 }
 
 /// How long a client keeps an answer of DNS: a span, or `ttl`.

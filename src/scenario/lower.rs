@@ -10,13 +10,15 @@ use crate::model::{
 use crate::tree::{Diagnostic, Span, Spanned};
 
 use super::behaviors::{self, Known};
-use super::file::{KindFile, LatenciesFile, ProfileName, ScenarioFile, TrafficFile, WorkloadFile};
+use super::file::{
+    KindFile, LatenciesFile, MethodFile, ProfileName, ScenarioFile, TrafficFile, WorkloadFile,
+};
 use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, keda, latencies, loads, metrics, network, node_monitor, nodes, objects,
-    run, scheduler, timeline, workloads,
+    checks, clients, cloud, ingress, keda, latencies, loads, metrics, network, node_monitor, nodes,
+    objects, run, scheduler, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -61,7 +63,11 @@ pub(super) fn lower(
     let known: Vec<Workload> = identities.workloads.iter().chain(&generators).copied().collect();
     let targets = Known { workloads: &known, services: &identities.services, gaps };
     let rule = |entry| behaviors::lower(entry, &targets, &mut names, &mut input.found);
-    let rules: Vec<BehaviorRule> = file.behaviors.iter().map(rule).collect();
+    let mut rules: Vec<BehaviorRule> = file.behaviors.iter().map(rule).collect();
+    let ingress_file = file.cluster.ingress.as_ref();
+    let proxies = ingress::workload(ingress_file, &targets, &mut names, &mut input.found);
+    rules.splice(0..0, proxies.iter().map(|(_, rule)| rule.clone()));
+    let paths = ingress::Paths::of(&documents, &mut names);
     let behaviors = Behaviors { standard: behaviors::standard(), rules };
     let before = input.found.error_count();
     let mut objects = objects::lower(&documents, &behaviors, &mut names, input);
@@ -69,7 +75,17 @@ pub(super) fn lower(
     all_nodes.append(&mut objects.nodes);
     check_nodes(&all_nodes, file, gaps, &names, input);
     let generators = lower_generators(file, &objects, &behaviors, &mut names, input);
-    let traffic = lower_traffic(file, &targets, &mut names, input);
+    let traffic = lower_traffic(file, (&targets, &paths), &mut names, input);
+    let mut ingress = ingress::lower(ingress_file, is_ideal, &mut input.found);
+    if let Some((workload, _)) = proxies.filter(|_| whole) {
+        let templates: Vec<_> = objects.templates().map(|template| &**template).collect();
+        let services = &objects.services;
+        let front = ingress::front(ingress_file, workload, &templates, services, &mut input.found);
+        ingress.place = front.unwrap_or(ingress.place);
+    }
+    if whole {
+        paths.warn(&identities.services, &names, &mut input.found);
+    }
     let mut metrics = metrics::lower(&file.metrics, &targets, &mut names, input);
     metrics::check_asked(&documents, &metrics, &names, input);
     let (hpas, lowered) = (&mut objects.hpas, &mut metrics);
@@ -111,6 +127,8 @@ pub(super) fn lower(
         node_monitor: monitor,
         dns: network::dns(cluster.dns.as_ref(), &mut input.found),
         balancer: network::balancer(cluster.load_balancer.as_ref(), &mut input.found),
+        ingress,
+        ingress_paths: paths.all,
         outages: network::outages(&cluster.registry, &mut input.found),
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,
@@ -271,17 +289,17 @@ fn lower_generators(
 
 fn lower_traffic(
     file: &ScenarioFile,
-    known: &Known<'_>,
+    known: (&Known<'_>, &ingress::Paths),
     names: &mut Interner,
     input: &mut Input,
 ) -> Vec<TrafficSpec> {
     let mut all: Vec<TrafficSpec> = Vec::new();
     let mut seen: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
     for entry in &file.traffic {
-        let TrafficFile { name, to, port, priority, hold, speaks, clients: addresses, .. } =
+        let TrafficFile { name, method, port, priority, hold, speaks, clients: addresses, .. } =
             &entry.value;
         let load = loads::lower(&entry.value, entry.span, input);
-        let to = behaviors::service(to, known, names, &mut input.found);
+        let to = ingress::target(&entry.value, known, names, &mut input.found);
         let symbol = names.intern(&name.value);
         if let Some(first) = seen.insert(&name.value, name) {
             let message = format!("a second source of calls \"{}\"", name.value);
@@ -293,11 +311,15 @@ fn lower_traffic(
         if let Some(none) = addresses.as_ref().filter(|count| count.value == 0) {
             input.found.error(none.span, "calls come from one address at least");
         }
-        let (Some(load), Some(to)) = (load, to) else { continue };
+        let (Some(load), Some((to, through))) = (load, to) else { continue };
         all.push(TrafficSpec {
             name: symbol,
             to,
             port: port.as_ref().map_or(0, |port| port.value),
+            through,
+            is_idempotent: !method
+                .as_ref()
+                .is_some_and(|method| matches!(method.value, MethodFile::Post | MethodFile::Patch)),
             load,
             client,
             priority: priority.unwrap_or(0),

@@ -222,10 +222,7 @@ pub(super) fn lower(
         let left_out = match class(document) {
             KindClass::Modelled(kind) => {
                 prepared.extend(prepare(kind, document, input).map(|tree| (kind, document, tree)));
-                if kind != Kind::Ingress {
-                    continue;
-                }
-                &mut not_modelled
+                continue;
             }
             KindClass::Irrelevant => continue,
             KindClass::NotModelled => &mut not_modelled,

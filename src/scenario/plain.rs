@@ -42,6 +42,8 @@ pub struct Plain {
     pub loaded: Loaded,
     /// The workloads that Services lead to, in the order of the model's tables.
     pub fronted: Vec<Fronted>,
+    /// Services behind an Ingress as scenarios name them, with `ingress/NAME` and `HOST/PATH`.
+    pub through: BTreeMap<String, (String, String)>,
     /// Services that lead to no workload that could be rolled out, and why.
     pub others: Vec<(String, &'static str)>,
 }
@@ -82,6 +84,8 @@ pub struct Trial {
     pub sets: Vec<String>,
     /// Objects that are added.
     pub objects: Vec<Value>,
+    /// Calls go to Services that are behind an Ingress without it.
+    pub is_direct: bool,
 }
 
 impl Plain {
@@ -119,7 +123,8 @@ impl Plain {
         }
         let (pool, nodes) = pool(model);
         let (fronted, others) = fronted(model);
-        Ok(Self { files, apply, pool, nodes, loaded, fronted, others })
+        let through = through(model);
+        Ok(Self { files, apply, pool, nodes, loaded, fronted, through, others })
     }
 
     /// How many machines it has; they are called `workers-0` and so on.
@@ -148,6 +153,13 @@ impl Plain {
         Duration::secs(60) + slowest.unwrap_or_default()
     }
 
+    /// The Ingress through which a Service is called, and the URL.
+    #[must_use]
+    pub fn ingress_of(&self, is_direct: bool, service: &str) -> Option<(&str, &str)> {
+        let (ingress, url) = self.through.get(service).filter(|_| !is_direct)?;
+        Some((ingress, url))
+    }
+
     /// The scenario of a trial as the text of its file.
     #[must_use]
     pub fn scenario(&self, trial: &Trial) -> String {
@@ -159,12 +171,17 @@ impl Plain {
             let long = service.trim_start_matches("service/").replace('/', "-");
             let name = if names.insert(short.clone()) { short } else { long };
             let retries = u32::from(trial.retried.contains(service));
-            json!({
+            let mut source = json!({
                 "name": name,
                 "to": service,
                 "rate": format!("{}/s", trial.rate),
                 "retries": { "attempts": retries },
-            })
+            });
+            if let Some((ingress, url)) = self.ingress_of(trial.is_direct, service) {
+                source["to"] = ingress.into();
+                source["url"] = url.into();
+            }
+            source
         });
         let mut file = json!({
             "apiVersion": "seatrial/v1",
@@ -249,6 +266,24 @@ fn fronted(model: &Model) -> (Vec<Fronted>, Vec<(String, &'static str)>) {
         others.push((shown("service", service.name, names), why));
     }
     (all, others)
+}
+
+/// For each Service behind an Ingress a request that leads to it.
+fn through(model: &Model) -> BTreeMap<String, (String, String)> {
+    let names = &*model.names;
+    let mut all = BTreeMap::new();
+    for path in &model.ingress_paths {
+        let Some(service) = path.backend else { continue };
+        let request = path.example();
+        let cut = request.find('/').unwrap_or(request.len());
+        let own = model.ingress_paths.iter().filter(|other| other.ingress == path.ingress);
+        let best = own.rev().max_by_key(|other| other.takes(&request[..cut], &request[cut..]));
+        if best.is_some_and(|best| best.backend == path.backend) {
+            let to = (shown("ingress", path.ingress, names), request);
+            all.entry(shown("service", service, names)).or_insert(to);
+        }
+    }
+    all
 }
 
 fn is_called(kind: ServiceKind) -> bool {

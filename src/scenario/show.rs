@@ -23,6 +23,8 @@ pub fn show(loaded: &Loaded) -> String {
         json!({
             "name": names.resolve(t.name),
             "to": format!("service/{}", names.resolve(t.to.name)),
+            "through": t.through.map(|name| super::behaviors::shown("ingress", name, names)),
+            "idempotent": t.is_idempotent,
             "load": show_calls::load(&t.load),
             "client": show_calls::client(&t.client),
             "priority": t.priority,
@@ -45,6 +47,7 @@ pub fn show(loaded: &Loaded) -> String {
             "negative": model.dns.negative.go_text(),
         },
         "loadBalancer": model.balancer.as_ref().map(show_balancer),
+        "ingress": show_calls::ingress(&model.ingress, names),
         "registry": { "outages": model.outages.iter().map(show_outage).collect::<Vec<_>>() },
         "scheduler": show_scheduler::show(&model.scheduler, names),
         "behaviors": behaviors,

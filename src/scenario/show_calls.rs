@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::base::{Duration, Interner};
 use crate::model::{
-    BackOff, Budget, Callee, Client, ConnectionKind, DnsCache, Downstream, Fades, Load, NO_LIMIT,
-    Rate, Release, Serve,
+    BackOff, Budget, Callee, Client, ConnectionKind, DnsCache, Downstream, Fades, IngressPlace,
+    IngressSpec, Load, NO_LIMIT, Rate, Release, Serve,
 };
 use crate::record::Fate;
 
@@ -159,6 +159,25 @@ pub(super) fn downstream(call: &Downstream, names: &Interner) -> Value {
         "probability": call.probability,
         "optional": call.optional,
         "client": client(&call.client),
+    })
+}
+
+/// The proxies that serve Ingresses.
+pub(super) fn ingress(spec: &IngressSpec, names: &Interner) -> Value {
+    json!({
+        "proxies": match spec.place {
+            IngressPlace::Outside(count) => format!("{count} outside the cluster"),
+            IngressPlace::Behind(name) => {
+                format!("the pods behind {}", super::behaviors::shown("service", name, names))
+            }
+        },
+        "workers": spec.workers,
+        "endpoints": format!("{:?}", spec.finds).to_lowercase(),
+        "sync": spec.sync.go_text(),
+        "poll": spec.poll.go_text(),
+        "reload": show_law(&spec.reload),
+        "drain": limit(spec.drain),
+        "client": client(&spec.client),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::sim::Ctx;
 use super::call::NO_POD;
 use super::clients::{ClientState, Connection, Verdict};
 use super::ends::End;
+use super::ingress::{caller_of, is_proxy};
 use super::route::{high, low};
 use super::servers::Kind;
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
@@ -59,7 +60,8 @@ impl Traffic {
         self.set_distance(&mut call, cluster);
         self.set_size(&mut call, cluster);
         let hop = call.hop();
-        let is_open_ended = self.servers.kind(call.server).is_some_and(Kind::is_open_ended);
+        let is_open_ended =
+            call.is_proxied() || self.servers.kind(call.server).is_some_and(Kind::is_open_ended);
         let sent = self.calls.insert(call);
         if is_open_ended {
             self.time_from_start(sent, ctx);
@@ -76,6 +78,9 @@ impl Traffic {
     /// Finds the pod that an attempt goes to: by a kept connection, or by a new one.
     #[inline]
     fn connect(&mut self, call: &mut Call, cluster: &Cluster, now: SimTime) -> Result<(), End> {
+        if call.is_upstream && self.ingress.balances() {
+            return self.connect_upstream(call, cluster, now);
+        }
         let client = &self.clients[usize::from(call.client)];
         if let Some(count) = client.shares() {
             call.slot = one_of_u32(high(call.word(Purpose::Slot)), count);
@@ -85,6 +90,12 @@ impl Traffic {
         }
         let keeps = client_keeps(&self.clients, call);
         let word = call.word(Purpose::Route);
+        if let Some(proxy) = self.ingress.outside(call, word) {
+            if !keeps || !self.idle_connection(call, NodeId::new(0), now) {
+                self.opened(call, proxy, NodeId::new(0), now);
+            }
+            return Ok(());
+        }
         let node = self.entry(call, high(word), cluster, now)?;
         if keeps && self.idle_connection(call, node, now) {
             return Ok(());
@@ -155,6 +166,13 @@ impl Traffic {
                 (pod, _) = self.route(call, node, high(word), cluster, now)?;
             }
         }
+        self.opened(call, pod, node, now);
+        Ok(())
+    }
+
+    /// A connection to a pod begins to be made.
+    #[inline]
+    pub(super) fn opened(&mut self, call: &mut Call, pod: PodRef, node: NodeId, now: SimTime) {
         call.server = pod;
         let client = &mut self.clients[usize::from(call.client)];
         if !call.hop().is_zero() {
@@ -171,7 +189,6 @@ impl Traffic {
             let kept = Connection { pod, node, used: now, ages_at: call.ages_at };
             *client.shared(call.place, call.slot) = Some(kept);
         }
-        Ok(())
     }
 
     /// An attempt reaches the pod: first its connection, if that is new.
@@ -190,6 +207,7 @@ impl Traffic {
                 (call.opening, call.is_kept) = (0, true);
                 return ctx.after(wait, event(TrafficEvent::Arrive(id)));
             }
+            Door::Open if is_proxy(call.server) => return self.call_upstream(id, cluster, ctx),
             Door::Open => return self.enter(id, ctx),
             Door::Dark => End {
                 fate: Fate::TimedOut,
@@ -199,6 +217,9 @@ impl Traffic {
             Door::Shut(fate, cause) => End { fate, cause, at: back },
         };
         let call = self.calls.remove(id.id);
+        if end.fate == Fate::TimedOut {
+            self.blame(&call, end.cause);
+        }
         self.settle(call, end, ctx);
     }
 
@@ -212,7 +233,7 @@ impl Traffic {
     #[inline]
     fn door(&self, call: &Call, cluster: &Cluster) -> Door {
         let Some(row) = self.servers.get(call.server) else {
-            return self.shut(call, cluster);
+            return if is_proxy(call.server) { Door::Open } else { self.shut(call, cluster) };
         };
         match row.state {
             _ if !row.is_up => Door::Dark,
@@ -243,7 +264,11 @@ impl Traffic {
         let cause = if row.is_some_and(|row| row.is_condemned) {
             Cause::KilledByProbe
         } else if is_leaving || is_draining {
-            if by_name { Cause::StaleDns } else { Cause::StaleProxy }
+            match by_name {
+                _ if call.is_upstream && self.ingress.balances() => Cause::StaleIngress,
+                true => Cause::StaleDns,
+                false => Cause::StaleProxy,
+            }
         } else if row.is_some_and(|row| row.has_served) {
             Cause::ProcessDown
         } else {
@@ -340,10 +365,15 @@ impl Traffic {
         if matches!(call.caller, Caller::Probe(_)) {
             return self.leave(id, Fate::Ok, Cause::None, ctx);
         }
-        let speaks = self.clients[usize::from(call.client)].speaks;
+        let call = *call;
+        let client = if call.is_upstream { caller_of(&call, &self.calls) } else { call.client };
+        let call = &mut self.calls[id.id];
+        let speaks = self.clients[usize::from(client)].speaks;
         let (_, kind) = self.servers.of(call);
         if let Some(cause) = kind.fault(call, speaks) {
             self.leave(id, Fate::ServerError, cause, ctx);
+        } else if call.is_proxied() {
+            self.call_upstream(id, cluster, ctx);
         } else if kind.needs.is_empty() {
             self.leave(id, Fate::Ok, Cause::None, ctx);
         } else {

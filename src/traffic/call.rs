@@ -15,7 +15,7 @@ use crate::base::dist::{mix, open01_of};
 use crate::base::{Duration, SimTime};
 use crate::event::CallRef;
 use crate::model::{NodeId, PodRef, ServiceId, SourceId};
-use crate::record::Distance;
+use crate::record::{Cause, Distance};
 
 /// One attempt of a call.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,16 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     /// Which Service is called.
     pub(super) service: ServiceId,
+    /// The Service behind an ingress proxy, of a call to such a one.
+    pub(super) backend: ServiceId,
+    /// The pod that the proxy called last.
+    pub(super) upstream: PodRef,
+    /// Why that failed.
+    pub(super) why: Cause,
+    /// An ingress proxy makes it.
+    pub(super) is_upstream: bool,
+    /// A proxy may send it again after it was sent.
+    pub(super) is_idempotent: bool,
     /// One way from caller to server, in nanoseconds.
     hop: u32,
     /// CPU that it uses, by time in service; see `servers`.
@@ -161,6 +171,11 @@ impl Call {
             server: NO_POD,
             caller,
             service,
+            backend: NO_SERVICE,
+            upstream: NO_POD,
+            why: Cause::None,
+            is_upstream: false,
+            is_idempotent: true,
             hop: 0,
             cpu_rate: 0,
             slot: 0,
@@ -191,8 +206,21 @@ impl Call {
             hold: self.hold,
             place: self.place,
             priority: self.priority,
+            backend: self.backend,
+            is_upstream: self.is_upstream,
+            is_idempotent: self.is_idempotent,
             ..Self::new(self.caller, self.client, self.service, now, self.luck)
         }
+    }
+
+    /// The Service that it is about.
+    pub(super) const fn about(&self) -> ServiceId {
+        if self.is_proxied() { self.backend } else { self.service }
+    }
+
+    /// Whether it goes to an ingress proxy.
+    pub(super) const fn is_proxied(&self) -> bool {
+        self.backend.number() != NO_SERVICE.number()
     }
 
     /// One way from caller to server.

@@ -74,6 +74,8 @@ pub(super) struct ClientState {
     pub(super) pods: usize,
     /// Where time-outs wait.
     pub(super) lane: Option<LaneId>,
+    /// An ingress proxy's: of its idle connections the oldest makes way.
+    is_proxy: bool,
     places: Vec<Place>,
 }
 
@@ -81,7 +83,13 @@ impl ClientState {
     pub(super) fn new(spec: Client, speaks: Option<Symbol>, optional: bool) -> Self {
         let counts =
             spec.calls_max < u32::MAX || matches!(spec.retries.budget, Budget::Share { .. });
-        Self { spec, speaks, optional, counts, pods: 0, lane: None, places: Vec::new() }
+        let (pods, lane, places) = (0, None, Vec::new());
+        Self { spec, speaks, optional, counts, pods, lane, is_proxy: false, places }
+    }
+
+    /// That of ingress proxies.
+    pub(super) fn of_proxy(spec: Client) -> Self {
+        Self { is_proxy: true, ..Self::new(spec, None, false) }
     }
 
     fn place(&mut self, place: u32) -> &mut Place {
@@ -141,13 +149,42 @@ impl ClientState {
         None
     }
 
+    /// Takes the idle connection to a pod that was used last and can take a call.
+    pub(super) fn take_idle_to(
+        &mut self,
+        place: u32,
+        pod: PodRef,
+        verdict: impl Fn(&Connection) -> Verdict,
+    ) -> Option<(Connection, bool)> {
+        let idle = &mut self.place(place).idle;
+        while let Some(at) = idle.iter().rposition(|kept| kept.pod == pod) {
+            let connection = idle.remove(at);
+            match verdict(&connection) {
+                Verdict::Open => return Some((connection, false)),
+                Verdict::Doomed => return Some((connection, true)),
+                Verdict::Closed => {}
+            }
+        }
+        None
+    }
+
+    /// Closes the idle connections of a place.
+    pub(super) fn close_idle(&mut self, place: u32) {
+        self.place(place).idle.clear();
+    }
+
     /// Keeps a connection for the next call, if the pool has room.
     pub(super) fn keep(&mut self, place: u32, connection: Connection) {
         let ConnectionKind::KeepAlive { pool } = self.spec.connections.kind else {
             return;
         };
+        let is_proxy = self.is_proxy;
         let idle = &mut self.place(place).idle;
         if idle.len() < cast::usize_of(pool) {
+            idle.push(connection);
+        } else if is_proxy && !idle.is_empty() {
+            // nginx keeps the newest ones.
+            idle.remove(0);
             idle.push(connection);
         }
     }

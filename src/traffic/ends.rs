@@ -65,12 +65,17 @@ impl Traffic {
                 if let Some(parent_call) = self.calls.get_mut(parent) {
                     let optional = self.clients[usize::from(call.client)].optional;
                     parent_call.is_failed |= end.fate != Fate::Ok && !optional;
+                    if call.is_upstream {
+                        (parent_call.why, parent_call.upstream) = (end.cause, call.server);
+                    }
                     ctx.at(end.at, event(TrafficEvent::Continue(parent)));
                 }
             }
             Caller::Probe(_) => {}
         }
-        self.tell(&call, end, ctx);
+        if !call.is_upstream {
+            self.tell(&call, end, ctx);
+        }
     }
 
     /// An attempt of a client that counts them is over at an instant.
@@ -139,22 +144,23 @@ impl Traffic {
             Caller::Source(source, _) => Some(source),
             Caller::Call(_) | Caller::Probe(_) => None,
         };
+        let pod = if call.upstream == NO_POD { call.server } else { call.upstream };
         ctx.recorder.call(&CallRecord {
             source,
-            service: call.service,
+            service: call.about(),
             start: call.start,
             latency: end.at - call.start,
             fate: end.fate,
             cause: end.cause,
             retries: u32::from(call.attempt),
-            pod: self.servers.get(call.server).map(|row| row.serial),
+            pod: self.servers.get(pod).map(|row| row.serial),
         });
     }
 
     /// A failed attempt waits for the next one, if its client allows it.
     fn back_off(&mut self, call: &Call, end: End, ctx: &mut Ctx<'_>) -> bool {
         let client = &mut self.clients[usize::from(call.client)];
-        if client.spec.retries.attempts == 0 {
+        if client.spec.retries.attempts == 0 || is_sent_for_good(call, end.fate) {
             return false;
         }
         let Client { deadline, retries: Retries { back_off, .. }, .. } = client.spec;
@@ -174,6 +180,7 @@ impl Traffic {
     /// The next attempt of a call.
     pub(super) fn retry(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let call = self.calls.remove(id.id);
+        self.blame(&call, Cause::None);
         self.attempt(call.again(ctx.now()), cluster, ctx);
     }
 
@@ -230,8 +237,18 @@ impl Traffic {
         if call.is_given_up {
             return;
         }
+        // What a proxy waits for in vain is known by now.
+        let cause = if call.why == Cause::None { cause } else { call.why };
         let given_up = *call;
         call.is_given_up = true;
         self.settle(given_up, End { fate: Fate::TimedOut, cause, at: ctx.now() }, ctx);
     }
+}
+
+/// Whether a proxy does not send a call again: it was sent, and is not idempotent (nginx,
+/// `proxy_next_upstream` without `non_idempotent`, rule N180). A connection that was not made has
+/// sent nothing.
+const fn is_sent_for_good(call: &Call, fate: Fate) -> bool {
+    let is_sent = call.is_kept && !matches!(fate, Fate::Refused);
+    call.is_upstream && !call.is_idempotent && is_sent
 }

@@ -25,6 +25,9 @@ impl Traffic {
         if call.pending > 0 {
             return;
         }
+        if call.is_proxied() {
+            return self.upstream_answers(id, ctx);
+        }
         if call.is_failed {
             self.leave(id, Fate::ServerError, Cause::Downstream, ctx);
         } else {

@@ -120,7 +120,7 @@ impl Traffic {
     pub(super) fn count_bytes(&self, call: &Call, ctx: &mut Ctx<'_>) {
         let bytes = self.servers.kind(call.server).map_or(0, |kind| kind.bytes);
         if bytes > 0 && call.service != super::NO_SERVICE {
-            ctx.recorder.bytes(call.service, call.start, call.distance, bytes);
+            ctx.recorder.bytes(call.about(), call.start, call.distance, bytes);
         }
     }
 }

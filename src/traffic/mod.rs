@@ -44,6 +44,7 @@ mod clients;
 mod ends;
 mod graph;
 mod hang;
+mod ingress;
 mod inside;
 mod route;
 mod servers;
@@ -85,6 +86,7 @@ pub struct Traffic {
     balancers: IdVec<ServiceId, Option<Box<Balancer>>>,
     /// To which pod a node sends the calls of an address, and when it did last.
     sticky: LookupMap<(ServiceId, NodeId, u64), (PodRef, SimTime)>,
+    ingress: ingress::Ingress,
     horizon: SimTime,
     /// Whether a server may hang after some calls.
     can_hang: bool,
@@ -114,6 +116,7 @@ impl Traffic {
             names: Names::new(model.dns),
             balancers: IdVec::new(),
             sticky: LookupMap::new(),
+            ingress: ingress::Ingress::new(&model.ingress),
             horizon: model.run.until.unwrap_or(SimTime::MAX),
             can_hang: hang::can_hang(&model.behaviors),
             hung: 0,
@@ -160,6 +163,7 @@ impl Component<TrafficEvent> for Traffic {
             self.sources[id].start(id, cluster, ctx);
         }
         self.begin_balancers(cluster, ctx);
+        self.begin_ingress(ctx);
         for (id, _) in cluster.pods().iter() {
             let pod = cluster.pods().refer(id);
             if cluster.serving(pod) != Serving::Absent {
@@ -173,6 +177,7 @@ impl Component<TrafficEvent> for Traffic {
         match change {
             Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
             Change::Plight { pod, what } => self.befalls(*pod, *what, ctx),
+            Change::Endpoints { .. } => self.ingress_hears(cluster, ctx),
             Change::Node { node, what } => {
                 self.entries_are_stale = true;
                 self.balancers_hear(*node, *what, cluster, ctx.now());
@@ -220,6 +225,7 @@ impl Component<TrafficEvent> for Traffic {
             TrafficEvent::Probe { pod, number, timeout_s } => {
                 self.probe(pod, number, timeout_s, ctx);
             }
+            TrafficEvent::Ingress { proxy, step } => self.ingress_step(proxy, step, cluster, ctx),
         }
     }
 }

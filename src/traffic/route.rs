@@ -137,8 +137,8 @@ impl Traffic {
         now: SimTime,
     ) -> Result<(PodRef, usize), End> {
         let side = match call.caller {
-            Caller::Source(..) => Side::Outside,
-            Caller::Call(_) | Caller::Probe(_) => Side::Inside,
+            Caller::Call(_) | Caller::Probe(_) if !self.is_from_outside(call) => Side::Inside,
+            Caller::Source(..) | Caller::Call(_) | Caller::Probe(_) => Side::Outside,
         };
         let (way, affinity) = self.proxies.way(cluster, (node, side), call.service, now);
         match way {
@@ -323,6 +323,14 @@ impl Traffic {
                 })?;
                 call.caller = Caller::Source(source, node);
                 Ok(node)
+            }
+            Caller::Call(_) if self.is_from_outside(call) => {
+                let at = call.deadline.max(now);
+                self.entry_of(call, word, cluster, now).map_err(|cause| End {
+                    fate: Fate::TimedOut,
+                    cause,
+                    at,
+                })
             }
             Caller::Call(parent) => {
                 let parent = self.calls.get(parent).expect("a pod calls while it serves");

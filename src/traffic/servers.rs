@@ -14,6 +14,7 @@ use crate::record::Cause;
 use super::backlog::Backlog;
 use super::call::{Call, Caller, ClientId, NO_POD, Purpose};
 use super::clients::{ClientState, Connection, Verdict};
+use super::ingress::is_proxy;
 use super::inside::{Neighbour, size_of};
 use super::shared::{RATE_SHIFT, Rule, Shared};
 
@@ -113,7 +114,7 @@ impl Kind {
             return (Duration::ZERO, 1.0);
         };
         let chance = call.chance(Purpose::Hold);
-        if !call.hold.is_zero() {
+        if !call.hold.is_zero() && !call.is_proxied() {
             return (call.hold, self.slower(serve, row, now));
         }
         if self.is_plain {
@@ -451,7 +452,7 @@ impl Servers {
     /// Whether a server takes calls on kept connections.
     pub(super) fn is_open(&self, pod: PodRef) -> bool {
         let row = self.get(pod);
-        row.is_some_and(|row| is_open(row.state, self.kinds[row.kind].says_close))
+        is_proxy(pod) || row.is_some_and(|row| is_open(row.state, self.kinds[row.kind].says_close))
     }
 
     /// Whether a server that drains has nothing to wait for. One that does not tell its clients
@@ -479,7 +480,11 @@ impl Servers {
         hop: Duration,
         now: SimTime,
     ) -> Verdict {
-        let Some(row) = self.get(kept.pod) else { return Verdict::Closed };
+        let Some(row) = self.get(kept.pod) else {
+            let is_late = now >= kept.ages_at || now.saturating_since(kept.used) > client.idle_max;
+            let is_there = is_proxy(kept.pod) && !is_late;
+            return if is_there { Verdict::Open } else { Verdict::Closed };
+        };
         let idle = now.saturating_since(kept.used + hop);
         if now >= kept.ages_at || idle > client.idle_max {
             return Verdict::Closed;

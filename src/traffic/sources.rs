@@ -8,16 +8,20 @@ use crate::base::math::ln;
 use crate::base::{Duration, Interner, SimTime};
 use crate::cluster::Cluster;
 use crate::event::{Event, TrafficEvent};
-use crate::model::{Load, NodeId, PoissonProcess, RecordedCall, ServiceId, SourceId, TrafficSpec};
+use crate::model::{
+    IngressPlace, Load, NodeId, PoissonProcess, RecordedCall, ServiceId, SourceId, TrafficSpec,
+};
 use crate::sim::{Ctx, CursorId, Streams};
 
-use super::call::{Call, Caller, ClientId, Purpose};
+use super::call::{Call, Caller, ClientId, NO_SERVICE, Purpose};
 
 /// A source of calls.
 #[derive(Debug)]
 pub(super) struct Source {
     spec: TrafficSpec,
     service: Option<ServiceId>,
+    /// The Service behind ingress proxies.
+    backend: Option<ServiceId>,
     arrivals: Arrivals,
     cursor: Option<CursorId>,
     /// Gaps between calls.
@@ -50,6 +54,7 @@ impl Source {
         Self {
             spec: spec.clone(),
             service: None,
+            backend: None,
             arrivals,
             cursor: None,
             gaps: streams.open("traffic-gaps", name),
@@ -61,6 +66,12 @@ impl Source {
     /// stays silent: loading the scenario has said so.
     pub(super) fn start(&mut self, id: SourceId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         self.service = cluster.service_named(self.spec.to);
+        if self.spec.through.is_some() {
+            self.backend = self.service;
+            if let IngressPlace::Behind(front) = cluster.model().ingress.place {
+                self.service = cluster.service_named(front);
+            }
+        }
         if self.service.is_none() {
             return;
         }
@@ -116,6 +127,8 @@ impl Source {
         let caller = Caller::Source(id, NodeId::new(0));
         let mut call = Call::new(caller, client_of(id), self.service?, ctx.now(), luck);
         call.priority = self.spec.priority;
+        call.is_idempotent = self.spec.is_idempotent;
+        call.backend = self.backend.unwrap_or(NO_SERVICE);
         if let Some(recorded) = recorded {
             call.hold = recorded.hold;
         }
@@ -134,6 +147,11 @@ impl Source {
         };
         *place += 1;
         calls.get(*place - 1).copied()
+    }
+
+    /// Whether its calls go through ingress proxies.
+    pub(super) const fn is_proxied(&self) -> bool {
+        self.backend.is_some()
     }
 
     /// Which Service it calls.

@@ -25,6 +25,9 @@ impl Traffic {
             Serving::Draining => self.tell_if_idle(pod, ctx),
             Serving::Absent | Serving::Starting | Serving::Gone => {
                 let is_condemned = self.servers.get(pod).is_some_and(|row| row.is_condemned);
+                if to == Serving::Gone {
+                    self.ingress.forget(pod);
+                }
                 for call in self.cut(pod, ctx) {
                     let cause = match call.stage {
                         _ if is_condemned => Cause::KilledByProbe,

@@ -42,5 +42,5 @@ fn causes_and_what_helps() {
 
 #[test]
 fn why_pods() {
-    ["sidecar", "shared-volume", "config-change"].into_iter().for_each(check);
+    ["sidecar", "shared-volume", "config-change", "ingress"].into_iter().for_each(check);
 }

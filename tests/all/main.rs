@@ -24,6 +24,7 @@ mod gallery;
 mod generators;
 mod golden;
 mod house;
+mod ingress;
 mod jobs;
 mod karpenter;
 mod kubesbs;

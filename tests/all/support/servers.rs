@@ -40,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
     /// What else the model has.
     pub(crate) shape: fn(&mut Model),
+    /// The ingress proxies, if some are told.
+    pub(crate) ingress: Option<seatrial::model::IngressSpec>,
 }
 
 /// How a server serves: hold, concurrency, no bound on its backlog, no CPU, no errors.
@@ -72,6 +74,7 @@ impl Setup {
             names: Interner::new(),
             seed,
             shape: |_| {},
+            ingress: None,
         }
     }
 
@@ -124,6 +127,7 @@ impl Setup {
             ..Model::empty("servers", self.names)
         };
         (self.shape)(&mut model);
+        model.ingress = self.ingress.unwrap_or(model.ingress);
         Arc::new(model)
     }
 }
