@@ -241,6 +241,10 @@ impl Cluster {
             403 => Refusal { message: forbidden(&refusal.message), ..refusal },
             _ => refusal,
         })?;
+        if self.strays.contains_key(&(new.namespace, new.name)) {
+            let name = new.name.text(&self.names);
+            return Err(Refusal { code: 409, message: format!("pods \"{name}\" already exists") });
+        }
         let Some(admitted) = &self.templates[new.template].admission else { return Ok(()) };
         if let Some(Refusal { code, message }) = &admitted.refusal {
             return Err(Refusal { code: *code, message: forbidden(message) });

@@ -71,6 +71,8 @@ impl Cluster {
             replica_set_by_name: LookupMap::new(),
             pods_created: 0,
             replica_sets_created: 0,
+            jobs_created: 0,
+            strays: BTreeMap::new(),
             hash_label,
             revision_label,
             node_keys,

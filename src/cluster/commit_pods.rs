@@ -314,7 +314,16 @@ impl Cluster {
             return;
         }
         self.count(pod.id, -1);
-        self.pods[pod.id].owner = owner;
+        let row = &mut self.pods[pod.id];
+        row.owner = owner;
+        // A Job adopts with its finalizer.
+        row.is_tracked |= matches!(owner, Some(OwnerRef::Job(_)));
+        let key = (row.namespace, row.name);
+        if owner.is_some() {
+            self.strays.remove(&key);
+        } else if matches!(key.1, PodName::Numbered { .. }) {
+            self.strays.insert(key, pod);
+        }
         self.count(pod.id, 1);
         self.count_orphan(template, i32::from(owner.is_none()) - i32::from(before.is_none()));
         if let Some(pods) = before.and_then(|owner| self.pods_of_mut(owner)) {
@@ -485,6 +494,7 @@ impl Cluster {
             changes.push(Change::Serving { pod, from: before, to: Serving::Gone });
         }
         let (node, owner, template) = (row.node, row.owner, row.template);
+        self.strays.remove(&(row.namespace, row.name));
         if let PodName::Fixed(name) = row.name {
             self.trees.remove(&(Kind::Pod, ObjectName { namespace: row.namespace, name }));
         }

@@ -184,6 +184,7 @@ impl Cluster {
                 }
                 changes.push(self.told_of(key, ObjectChange::Removed));
                 let row = self.jobs.remove(id);
+                self.drop_selector(key, row.spec.name.namespace, &row.selector);
                 self.drop_template(row.template);
                 self.trees.remove(&(Kind::Job, row.spec.name));
                 let Some(owner) = row.owner else { return };

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::api::Kind;
-use crate::base::SimTime;
+use crate::base::dist::mix;
+use crate::base::{SimTime, Symbol};
 use crate::model::{
-    CronJobId, Intervals, JobId, JobRef, JobSpec, ObjectKey, ObjectName, PodId, PodRef, TemplateId,
+    CronJobId, Intervals, JobId, JobRef, JobSpec, ObjectKey, ObjectName, Operator, PodId, PodRef,
+    Requirement, Selector, TemplateId,
 };
 
 use super::{Change, Cluster, ObjectChange};
@@ -17,6 +19,10 @@ use super::{Change, Cluster, ObjectChange};
 pub struct Job {
     /// As declared now.
     pub spec: Arc<JobSpec>,
+    /// Stands for the uid in the labels of its pods.
+    pub uid: Symbol,
+    /// Which pods are its own.
+    pub selector: Selector,
     /// Its pods' template, with the labels that name the Job.
     pub template: TemplateId,
     /// When it was created.
@@ -142,20 +148,32 @@ pub enum JobWrite {
 }
 
 impl Cluster {
-    /// Adds a Job; its pods carry its name as a label.
+    /// Adds a Job; its pods carry its name and uid as labels, and by the latter it selects them.
     ///
     /// Source: kubernetes v1.36.3 pkg/registry/batch/job/strategy.go `generateSelector`. Differs:
-    /// the labels with the uid are left out, and pods have one with the completion index only where
-    /// a Service asks for it.
+    /// pods have a label with their completion index only where a Service asks for it.
     pub(super) fn insert_job(
         &mut self,
         spec: Arc<JobSpec>,
         owner: Option<CronJobId>,
         changes: &mut Vec<Change>,
     ) -> JobId {
-        let template = self.job_template(&spec);
+        let text = uid(mix(self.seed ^ mix(!self.jobs_created)));
+        self.jobs_created += 1;
+        let uid = self.names.intern(&text);
+        let selector = if is_manual(&spec) {
+            spec.selector.clone()
+        } else {
+            let key = self.names.intern(UID_LABELS[0]);
+            let values = smallvec::smallvec![uid];
+            Selector(vec![Requirement { key, operator: Operator::In, values }])
+        };
+        let template = self.job_template(&spec, uid);
+        let namespace = spec.name.namespace;
         let job = self.jobs.insert(Job {
             spec,
+            uid,
+            selector: selector.clone(),
             template,
             created: self.now,
             generation: 1,
@@ -164,12 +182,19 @@ impl Cluster {
             owner,
             status: JobStatus::default(),
         });
+        self.add_selector(ObjectKey::Job(job.id), namespace, &selector);
         changes.push(Change::Object { key: ObjectKey::Job(job.id), what: ObjectChange::Added });
         job.id
     }
 
-    fn job_template(&mut self, spec: &JobSpec) -> TemplateId {
+    fn job_template(&mut self, spec: &JobSpec, uid: Symbol) -> TemplateId {
         let mut labels = spec.template.labels.clone();
+        if is_manual(spec) {
+            return self.use_template(&spec.template, labels);
+        }
+        for key in UID_LABELS {
+            labels.set(self.names.intern(key), uid);
+        }
         for key in ["job-name", "batch.kubernetes.io/job-name"] {
             labels.set(self.names.intern(key), spec.name.name);
         }
@@ -184,8 +209,9 @@ impl Cluster {
         is_same: bool,
         changes: &mut Vec<Change>,
     ) {
-        let template = self.job_template(&spec);
-        let Some(row) = self.jobs.get_mut(job) else { return self.drop_template(template) };
+        let Some(uid) = self.jobs.get(job).map(|row| row.uid) else { return };
+        let template = self.job_template(&spec, uid);
+        let row = &mut self.jobs[job.id];
         let before = std::mem::replace(&mut row.template, template);
         row.spec = spec;
         row.generation += u64::from(!is_same);
@@ -228,6 +254,22 @@ impl Cluster {
         };
         changes.push(Change::Object { key: ObjectKey::Job(id.id), what });
     }
+}
+
+/// The labels with the uid, which the API server gives the pods of a Job.
+const UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
+
+/// Whether a Job's selector is the user's own.
+fn is_manual(spec: &JobSpec) -> bool {
+    spec.source["spec"]["manualSelector"] == true
+}
+
+/// Something that looks like a uid.
+fn uid(of: u64) -> String {
+    let more = mix(of);
+    let part = |shift: u32, bits: u32| (of >> shift) & ((1 << bits) - 1);
+    let (a, b, c) = (part(32, 32), part(16, 16), part(0, 12));
+    format!("{a:08x}-{b:04x}-4{c:03x}-8{:03x}-{:012x}", more >> 52, more & 0xffff_ffff_ffff)
 }
 
 /// A Job's tree under another name.

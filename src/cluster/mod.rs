@@ -58,6 +58,7 @@ use crate::model::{
     NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId, ReplicaSetRef,
     ServiceId, StatefulSetId, TemplateId, ZoneId,
 };
+use crate::record::PodName;
 use crate::sim::Streams;
 
 pub use admission::{Admitted, Charged};
@@ -146,6 +147,9 @@ pub struct Cluster {
     replica_set_by_name: LookupMap<(Kind, ObjectName), ReplicaSetRef>,
     pods_created: u64,
     replica_sets_created: u64,
+    jobs_created: u64,
+    /// Pods with a number in their name whose owner released them.
+    strays: BTreeMap<(Symbol, PodName), PodRef>,
     hash_label: Symbol,
     revision_label: Symbol,
     node_keys: NodeKeys,

@@ -107,6 +107,7 @@ impl Cluster {
             ObjectKey::ReplicaSet(id) => self.replica_sets.at(id).map(|row| &row.selector),
             ObjectKey::StatefulSet(id) => self.stateful_sets.get(id).map(|row| &row.spec.selector),
             ObjectKey::DaemonSet(id) => self.daemon_sets.get(id).map(|row| &row.spec.selector),
+            ObjectKey::Job(id) => self.jobs.at(id).map(|row| &row.selector),
             _ => None,
         };
         selector.is_some_and(|selector| selector.matches(labels, &self.names))

@@ -9,6 +9,7 @@
 //!        └─────────► EndpointSlice ─► endpoints
 //! ```
 
+mod claiming;
 mod cron_job;
 mod daemon_set;
 mod deletion_order;

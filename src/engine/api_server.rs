@@ -119,11 +119,10 @@ fn stripped(kind: Kind, tree: &Value) -> Value {
 
 /// Objects have no uids here: owners get one that the checks take.
 fn with_owners(mut object: Value) -> Value {
-    const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
     let owners = object["metadata"].get_mut("ownerReferences").and_then(Value::as_array_mut);
     for owner in owners.into_iter().flatten().filter(|owner| owner.is_object()) {
         if owner["uid"].as_str().is_none_or(str::is_empty) {
-            owner["uid"] = NOBODY.into();
+            owner["uid"] = objects::NOBODY.into();
         }
     }
     object

@@ -17,7 +17,10 @@ pub(super) fn object(kind: Kind, name: ObjectName, cluster: &Cluster) -> Option<
     match kind {
         Kind::Pod => {
             let pod = cluster.pod_named(name)?;
-            Some(pod_object(cluster.pod(pod)?, cluster))
+            let mut object = pod_object(cluster.pod(pod)?, cluster);
+            // What a controller made is stored with defaults; it has been checked before.
+            drop(api::prepare(kind, &mut object));
+            Some(object)
         }
         Kind::ReplicaSet | Kind::ReplicationController => {
             let set = cluster.replica_set_named(kind, name)?;
@@ -117,7 +120,12 @@ fn declared(kind: Kind, name: ObjectName, tree: &Value, cluster: &Cluster) -> Va
                 object["metadata"]["generation"] = row.generation.into();
             }
         }
-        Kind::Job => add_job_labels(&mut object),
+        Kind::Job => {
+            let row = cluster.job_named(name).and_then(|job| cluster.jobs().get(job));
+            if let Some(row) = row {
+                add_job_labels(&mut object, cluster.names().resolve(row.uid));
+            }
+        }
         _ => {}
     }
     object
@@ -131,17 +139,18 @@ const JOB_LABELS: [&str; 4] = [
     "job-name",
 ];
 
-/// Selector and labels of a Job that selects its pods itself, as clients see them; the uid is
-/// the name.
-fn add_job_labels(object: &mut Value) {
+/// Selector and labels of a Job that selects its pods itself, as clients see them.
+fn add_job_labels(object: &mut Value, uid: &str) {
     if object["spec"]["manualSelector"] == true || !object["spec"]["selector"].is_null() {
         return;
     }
-    let uid = object["metadata"]["name"].clone();
-    object["metadata"]["uid"] = uid.clone();
+    let name = object["metadata"]["name"].clone();
+    object["metadata"]["uid"] = uid.into();
     object["spec"]["selector"] = json!({ "matchLabels": { JOB_LABELS[0]: uid } });
     for label in JOB_LABELS {
-        object["spec"]["template"]["metadata"]["labels"][label] = uid.clone();
+        let is_uid = label.ends_with("uid");
+        let value = if is_uid { uid.into() } else { name.clone() };
+        object["spec"]["template"]["metadata"]["labels"][label] = value;
     }
 }
 
@@ -197,9 +206,12 @@ fn metadata(name: ObjectName, labels: &Labels, names: &Interner) -> Map<String, 
     metadata
 }
 
+/// Owners have no uids here; the checks want one.
+pub(super) const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
 fn owner(api_version: &str, kind: &str, name: &str) -> Value {
     json!([{
-        "apiVersion": api_version, "kind": kind, "name": name, "uid": "",
+        "apiVersion": api_version, "kind": kind, "name": name, "uid": NOBODY,
         "controller": true, "blockOwnerDeletion": true,
     }])
 }

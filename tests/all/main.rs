@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests tell what they skip and how many cases agree")]
 
 mod admission;
+mod adoption;
 mod advise;
 mod api;
 mod autoscalers;

@@ -13,8 +13,7 @@
 //! Expectations (rule C19) are the engine's: a key whose own writes are under way is not looked at.
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/job/job_controller.go `syncJob` (rules C114 to C133).
-//! Differs: pods are neither adopted nor released, restarts are counted per pod and not per
-//! container.
+//! Differs: restarts are counted per pod and not per container.
 
 mod backoff;
 mod failure_policy;
@@ -32,6 +31,7 @@ use crate::sim::{Ctx, Streams};
 
 use self::backoff::Record;
 use self::look::Look;
+use super::claiming::{self, Claims};
 use super::pod_names::PodNames;
 
 /// How long events of pods and status are gathered before a look (rule C115).
@@ -63,6 +63,21 @@ impl JobController {
         if row.status.finished().is_some() || row.spec.is_managed_elsewhere {
             return Requeue::Never;
         }
+        let claims = Claims {
+            owner: OwnerRef::Job(job),
+            namespace: row.spec.name.namespace,
+            selector: &row.selector,
+            pods: &row.pods,
+        };
+        if !row.is_deleting && claiming::claim(claims, |_| true, cluster, plan) {
+            let released = |write: &Write| match write {
+                Write::PodOwner { pod, owner: None } => Some(*pod),
+                _ => None,
+            };
+            let released: Vec<PodRef> = plan.writes().iter().filter_map(released).collect();
+            released.into_iter().for_each(|pod| plan.push(Write::Untrack { pod }));
+            return Requeue::Never;
+        }
         let record = *self.records.grow_to(job.id);
         let record = if record.life == Some(job.life) { record } else { Record::new(job.life) };
         let mut look = Look::new(job, record, cluster, ctx.now());
@@ -90,6 +105,13 @@ impl Controller for JobController {
     /// Source: kubernetes v1.36.3 pkg/controller/job/job_controller.go `addPod`, `updatePod`,
     /// `deletePod`, `updateJob` (rule C115).
     fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
+        if let Change::PodMeta { pod, .. } | Change::PodAdded { pod, owner: None } = change {
+            let from = out.len();
+            claiming::concerned(*pod, cluster, out);
+            let mut others = out.split_off(from);
+            others.retain(|key| matches!(key, ObjectKey::Job(_)));
+            out.append(&mut others);
+        }
         let (pod, owner) = match change {
             Change::Object { key: ObjectKey::Job(id), .. } => {
                 if cluster.jobs().at(*id).is_some() {

@@ -10,20 +10,22 @@
 //!
 //! There are no expectations: names are fixed, so a pod is never made twice (rule C81).
 //!
-//! Source: kubernetes v1.36.3 pkg/controller/statefulset (rules C80 to C96). Differs: pods without
-//! owner are not adopted, and a pod's identity and storage never need repair.
+//! Source: kubernetes v1.36.3 pkg/controller/statefulset (rules C80 to C96). Differs: a pod of a
+//! manifest is not adopted, and a pod's identity and storage never need repair.
 
 mod claims;
 mod look;
 
 use crate::base::Duration;
 use crate::cluster::{
-    Change, Cluster, Controller, ObjectChange, Plan, Requeue, Revision, StatefulSet,
+    Change, Cluster, Controller, ObjectChange, Plan, Pod, Requeue, Revision, StatefulSet,
     StatefulSetStatus, StatefulSetWrite, Write,
 };
 use crate::model::{Model, ObjectKey, OwnerRef, StatefulSetId, Workload, WorkloadKind};
+use crate::record::PodName;
 use crate::sim::{Ctx, Streams};
 
+use super::claiming::{self, Claims};
 use super::revisions;
 use look::Look;
 
@@ -54,6 +56,15 @@ impl Controller for StatefulSetController {
                 out.push(ObjectKey::StatefulSet(id));
             }
         };
+        if let Change::PodMeta { pod, .. } | Change::PodAdded { pod, owner: None } = *change {
+            let mut concerned = Vec::new();
+            claiming::concerned(pod, cluster, &mut concerned);
+            for key in concerned {
+                if let ObjectKey::StatefulSet(id) = key {
+                    wake(Some(OwnerRef::StatefulSet(id)));
+                }
+            }
+        }
         match *change {
             Change::Object { key: ObjectKey::StatefulSet(id), what }
                 if what != ObjectChange::Removed =>
@@ -80,6 +91,18 @@ impl Controller for StatefulSetController {
     ) -> Requeue {
         let ObjectKey::StatefulSet(id) = key else { return Requeue::Never };
         let Some(set) = cluster.stateful_sets().get(id) else { return Requeue::Never };
+        let spec = &set.spec;
+        let claims = Claims {
+            owner: OwnerRef::StatefulSet(id),
+            namespace: spec.name.namespace,
+            selector: &spec.selector,
+            pods: &set.pods,
+        };
+        // Its members are those with its name and a number.
+        let is_member = |pod: &Pod| matches!(pod.name, PodName::Numbered { prefix, .. } if prefix == spec.name.name);
+        if !set.is_deleting && claiming::claim(claims, is_member, cluster, plan) {
+            return Requeue::Never;
+        }
         sync((id, set), cluster, plan, ctx)
     }
 }
