@@ -189,6 +189,8 @@ pub enum SlotStep {
     GoesOn(u8),
     /// A probe has not been answered for its timeout, by the number of the call.
     ProbeLate(u16),
+    /// A container has all the memory that it may have: it is killed.
+    Full(u8),
 }
 
 /// What happens to the kubelet of a node.
@@ -200,6 +202,10 @@ pub enum KubeletNodeStep {
     PowerLost,
     /// Its node is up again, and it starts.
     Restart,
+    /// It looks whether the node has memory left, or the kernel finds that it has none.
+    Memory,
+    /// A change of the node's conditions is reported.
+    Report,
 }
 
 /// What happens to a node.

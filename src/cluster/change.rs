@@ -122,6 +122,18 @@ pub enum Change {
         /// What.
         what: Plight,
     },
+    /// A server has another number of calls, which take memory.
+    Load {
+        /// Whose.
+        pod: PodRef,
+        /// Calls in service or in the backlog.
+        calls: u32,
+    },
+    /// A server was killed because it took too much memory.
+    OomKill {
+        /// Whose.
+        pod: PodRef,
+    },
     /// A draining server has finished all that it had accepted.
     ServerIdle {
         /// Whose.
@@ -234,6 +246,8 @@ pub enum NodeChange {
     Taints,
     /// Condition Ready.
     Ready,
+    /// Condition MemoryPressure.
+    Pressure,
     /// The machine died.
     Down,
     /// The machine came back.

@@ -125,6 +125,7 @@ impl Cluster {
             first_ready: Some(self.now),
             ready: true,
             condition: Readiness::True,
+            memory_pressure: false,
             reported: None,
             lease: None,
             down_since: None,
@@ -243,15 +244,13 @@ impl Cluster {
             Write::RemovePod { pod } => self.remove_pod(pod, changes, recorder),
             Write::Serving { pod, state } => self.set_serving(pod, state, changes),
             Write::Plight { pod, what } => {
-                if self.pods.contains(pod) {
-                    changes.push(Change::Plight { pod, what });
-                }
+                self.pass_on(pod, Change::Plight { pod, what }, changes);
             }
-            Write::ServerIdle { pod } => {
-                if self.pods.contains(pod) {
-                    changes.push(Change::ServerIdle { pod });
-                }
+            Write::ServerIdle { pod } => self.pass_on(pod, Change::ServerIdle { pod }, changes),
+            Write::Load { pod, calls } => {
+                self.pass_on(pod, Change::Load { pod, calls }, changes);
             }
+            Write::OomKill { pod } => self.pass_on(pod, Change::OomKill { pod }, changes),
             Write::CreateReplicaSet(new) => self.create_replica_set(&new, changes),
             Write::ScaleReplicaSet { replica_set, replicas, desired, max } => {
                 self.scale_replica_set(replica_set, replicas, (desired, max), changes);
@@ -306,6 +305,7 @@ impl Cluster {
                 let condition = if ready { Readiness::True } else { Readiness::False };
                 self.set_condition(node, condition, changes);
             }
+            Write::NodePressure { node, is_on } => self.set_pressure(node, is_on, changes),
             Write::NodeCondition { node, condition } => {
                 self.set_condition(node, condition, changes);
             }

@@ -32,6 +32,8 @@ impl Cluster {
             pool: before.pool,
             price_per_hour: before.price_per_hour,
             images: Arc::clone(images),
+            proxy: before.proxy,
+            kubelet: before.kubelet,
             ..spec
         };
         let (unschedulable, wanted) = (before.unschedulable, row.spec.unschedulable);
@@ -121,6 +123,14 @@ impl Cluster {
             row.first_ready.get_or_insert(self.now);
         }
         changes.push(Change::Node { node, what: NodeChange::Ready });
+    }
+
+    /// Sets a node's condition MemoryPressure.
+    pub(super) fn set_pressure(&mut self, node: NodeId, is_on: bool, changes: &mut Vec<Change>) {
+        let row = &mut self.nodes[node];
+        if !row.is_gone && std::mem::replace(&mut row.memory_pressure, is_on) != is_on {
+            changes.push(Change::Node { node, what: NodeChange::Pressure });
+        }
     }
 
     /// The machine dies or comes back.

@@ -578,6 +578,13 @@ impl Cluster {
         }
     }
 
+    /// Tells what a component says of a pod that is there; the cluster itself keeps nothing of it.
+    pub(super) fn pass_on(&self, pod: PodRef, change: Change, changes: &mut Vec<Change>) {
+        if self.pods.contains(pod) {
+            changes.push(change);
+        }
+    }
+
     /// Sets the state of a pod's server.
     pub(super) fn set_serving(&mut self, pod: PodRef, to: Serving, changes: &mut Vec<Change>) {
         if !self.pods.contains(pod) || self.serving[pod.id] == to {

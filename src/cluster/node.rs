@@ -18,6 +18,8 @@ pub struct Node {
     pub ready: bool,
     /// Condition Ready.
     pub condition: Readiness,
+    /// Condition MemoryPressure.
+    pub memory_pressure: bool,
     /// When its kubelet reported last.
     pub reported: Option<SimTime>,
     /// When its Lease was renewed last before its machine went down, if somebody has said so. A

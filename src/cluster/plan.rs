@@ -222,6 +222,18 @@ pub enum Write {
         /// Whose.
         pod: PodRef,
     },
+    /// How many calls a server has, if they take memory.
+    Load {
+        /// Whose.
+        pod: PodRef,
+        /// Calls in service or in the backlog.
+        calls: u32,
+    },
+    /// A server is killed because it took too much memory.
+    OomKill {
+        /// Whose.
+        pod: PodRef,
+    },
     /// Creates a ReplicaSet for a Deployment.
     CreateReplicaSet(NewReplicaSet),
     /// Sets the size of a ReplicaSet and the two annotations that go with it (rule C39).
@@ -363,6 +375,13 @@ pub enum Write {
         node: NodeId,
         /// Whether it is ready.
         ready: bool,
+    },
+    /// A kubelet reports condition MemoryPressure of its node.
+    NodePressure {
+        /// Which.
+        node: NodeId,
+        /// Whether it has it.
+        is_on: bool,
     },
     /// Somebody else sets condition Ready of a node.
     NodeCondition {

@@ -47,8 +47,12 @@ pub trait SchedulerRole: Component<SchedulerEvent> {}
 impl<T: Component<SchedulerEvent>> SchedulerRole for T {}
 
 /// The role of all kubelets together.
-pub trait KubeletRole: Component<KubeletEvent> {}
-impl<T: Component<KubeletEvent>> KubeletRole for T {}
+pub trait KubeletRole: Component<KubeletEvent> {
+    /// Memory that a pod on this node has in use, in bytes; `None`: as its behaviours say.
+    fn memory_used(&self, _node: NodeId, _pod: PodRef, _now: SimTime) -> Option<i64> {
+        None
+    }
+}
 
 /// The role of the kubelets as far as they report on their nodes.
 pub trait NodeRole: Component<NodeEvent> {}
@@ -81,6 +85,8 @@ impl<E> Component<E> for Off {
     fn observe(&mut self, _change: &Change, _cluster: &Cluster, _ctx: &mut Ctx<'_>) {}
     fn handle(&mut self, _event: E, _cluster: &Cluster, _plan: &mut Plan, _ctx: &mut Ctx<'_>) {}
 }
+
+impl KubeletRole for Off {}
 
 impl TrafficRole for Off {
     fn cpu_spent(&self, _pod: PodRef, _ctx: &Ctx<'_>) -> Duration {

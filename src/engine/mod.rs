@@ -318,7 +318,9 @@ impl World {
             Event::Traffic(event) => roles.traffic.handle(event, cluster, plan, ctx),
             Event::Timeline(_) => {} // commands write one after another: see above
             Event::Generator(generator) => roles.generators.handle(generator, cluster, plan, ctx),
-            Event::Metrics => sampling::metrics(&*roles.traffic, cluster, plan, ctx),
+            Event::Metrics => {
+                sampling::metrics((&*roles.traffic, &*roles.kubelet), cluster, plan, ctx)
+            }
             Event::Reconcile { controller, key } => {
                 work.reconcile((controller, key), &mut roles.controllers, cluster, plan, ctx);
             }

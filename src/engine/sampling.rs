@@ -1,7 +1,9 @@
 //! Samples: the series of the whole cluster, and the metrics pipeline.
 
 use crate::base::{Duration, cast};
-use crate::cluster::{CallCount, Cluster, Phase, Plan, Pod, ReplicaSet, TrafficRole, Write};
+use crate::cluster::{
+    CallCount, Cluster, KubeletRole, Phase, Plan, Pod, ReplicaSet, TrafficRole, Write,
+};
 use crate::event::Event;
 use crate::model::{MetricSource, MetricSpec, Model, PodId, Workload};
 use crate::record::{ReplicaSample, Sample};
@@ -156,7 +158,7 @@ fn count_pod(pod: &Pod, counted: &mut ReplicaSample) {
 /// The metrics pipeline takes a sample of every running pod on a node that answers, and publishes
 /// it (rules A62 to A65). Differs: all nodes are asked at one instant.
 pub(super) fn metrics(
-    traffic: &dyn TrafficRole,
+    (traffic, kubelet): (&dyn TrafficRole, &dyn KubeletRole),
     cluster: &Cluster,
     plan: &mut Plan,
     ctx: &mut Ctx<'_>,
@@ -171,7 +173,8 @@ pub(super) fn metrics(
         let age = pod.status.started.map_or(Duration::ZERO, |at| ctx.now() - at);
         let behaviors = &cluster.template_of(pod).template.behaviors;
         let idle: i64 = behaviors.iter().map(|b| b.cpu_idle.0).sum();
-        let memory: i64 = behaviors.iter().map(|b| b.memory.0).sum();
+        let used = pod.node.and_then(|node| kubelet.memory_used(node, pod_ref, ctx.now()));
+        let memory = used.unwrap_or_else(|| behaviors.iter().map(|b| b.memory.0).sum());
         let spent = traffic.cpu_spent(pod_ref, ctx) + age.scale(cast::f64_of_i64(idle) / 1000.0);
         (*id, spent, memory)
     });

@@ -2,7 +2,7 @@
 
 use super::host::Port;
 use super::machine::{Kill, Outcome, Say, Slot, Which};
-use crate::base::Interner;
+use crate::base::{Bytes, Interner};
 use crate::model::ConfigRef;
 use crate::record::{About, EventRecord};
 
@@ -71,7 +71,18 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
             "DeadlineExceeded",
             "Pod was active on the node longer than the specified deadline".to_owned(),
         ),
+        Say::Rejected("Evicted", _) => {
+            warning("Evicted", "The node had condition: [MemoryPressure]. ".to_owned())
+        }
         Say::Rejected(reason, _) => warning(reason, "Pod was rejected by the kubelet".to_owned()),
+        Say::Evicted { threshold, available } => warning(
+            "Evicted",
+            format!(
+                "The node was low on resource: memory. Threshold quantity: {}, available: {}Ki. ",
+                Bytes(threshold),
+                available.max(0) / 1024
+            ),
+        ),
         Say::Preempting => {
             warning("Preempting", "Preempted in order to admit critical pod".to_owned())
         }

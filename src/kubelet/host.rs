@@ -8,6 +8,7 @@ use super::machine::{
     Call, Host, Kill, Machine, Outcome, Outlook, Rejection, Say, Slot, Status, Which, admit,
 };
 use super::node::{NEVER, News, NodeState};
+use super::pressure::EVICTED;
 use super::processes::{hook_time, is_exec};
 use crate::base::{Bytes, Distribution, Duration, IdVec, SimTime, Symbol, dist};
 use crate::cluster::{Cluster, Plan, Serving};
@@ -320,6 +321,9 @@ impl Host for Port<'_, '_> {
     fn rejection(&mut self, slot: Slot, others: &[Slot]) -> Option<Rejection> {
         self.bind(slot);
         let spec = self.spec(slot)?;
+        if self.is_unwelcome(spec) {
+            return Some(Rejection { reason: EVICTED, numbers: [0; 3], victims: Vec::new() });
+        }
         let node = &self.cluster.nodes()[self.node].spec;
         let pruned = without_unreachable(node, self.cluster.node_keys().unreachable);
         let node = pruned.as_ref().unwrap_or(node);

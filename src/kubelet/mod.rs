@@ -17,15 +17,17 @@
 //! pod that runs and is well is ever due.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: no resync without cause
-//! (N8); no failing hooks or sandboxes (N58); no node-pressure eviction, static
-//! pods, resize or graceful node shutdown (N15, N16, N44 to N46, N95 to N104, N132).
+//! (N8); no failing hooks or sandboxes (N58); no static pods, resize or graceful node shutdown
+//! (N15, N16, N45, N46, N102 to N104, N132).
 
 mod events;
 mod hang;
 mod host;
 pub mod machine;
+mod memory;
 mod node;
 mod node_reports;
+mod pressure;
 mod processes;
 mod status;
 #[cfg(test)]
@@ -38,7 +40,9 @@ mod tests;
 use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, LookupMap, SimTime};
-use crate::cluster::{Change, Cluster, Component, KubeletEvent, NodeChange, Plan, Pod};
+use crate::cluster::{
+    Change, Cluster, Component, KubeletEvent, KubeletRole, NodeChange, Plan, Pod,
+};
 use crate::event::{Event, KubeletNodeStep, KubeletStep, ServerStep, SlotStep};
 use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, RestartPolicy, TemplateId};
 use crate::sim::{Ctx, Streams};
@@ -76,7 +80,8 @@ struct Node {
 
 impl Node {
     fn new(name: &str, spec: &crate::model::NodeSpec, model: &Model, streams: &Streams) -> Self {
-        let mut state = NodeState::new(name, &spec.images, streams);
+        let is_ideal = model.latencies.relist.is_zero();
+        let mut state = NodeState::new(name, &spec.images, streams, is_ideal);
         let machine = Machine::new(node::config(&model.latencies, &mut state.machinery));
         Self { machine, state }
     }
@@ -111,6 +116,17 @@ impl Kubelet {
             let step = SlotStep::DrainEnds(container);
             ctx.after(Duration::ZERO, Event::Slot { node, slot: slot.0, step });
         }
+    }
+
+    /// A server has another number of calls, and so another amount of memory.
+    fn load(&mut self, pod: PodRef, calls: u32, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        let node = cluster.pod(pod).and_then(|row| row.node);
+        let Some((node, slot)) = node.zip(self.slot_of(pod)) else { return };
+        let (now, has_callers, state) = (ctx.now(), self.has_callers, &mut self.nodes[node].state);
+        let (plan, pods) = (&mut Plan::default(), &mut self.pods);
+        // What follows is an event of its own: nothing is asked for here.
+        let mut port = Port { node, state, pods, cluster, plan, ctx, now, has_callers };
+        port.load_changed(slot, calls);
     }
 
     /// The object of a pod is gone. A kubelet that was done with it forgets it there and then.
@@ -242,6 +258,12 @@ impl Kubelet {
                 port.power_lost();
             }),
             KubeletNodeStep::Restart => self.restart(node, cluster, plan, ctx),
+            KubeletNodeStep::Memory => self.with(node, cluster, plan, ctx, |machine, port| {
+                port.look_at_memory(machine);
+            }),
+            KubeletNodeStep::Report => self.with(node, cluster, plan, ctx, |_, port| {
+                port.report_pressure();
+            }),
         }
     }
 }
@@ -269,6 +291,7 @@ impl Component<KubeletEvent> for Kubelet {
                 self.pod_removed(pod, node, cluster, ctx);
             }
             Change::ServerIdle { pod } => self.server_idle(pod, cluster, ctx),
+            Change::Load { pod, calls } => self.load(pod, calls, cluster, ctx),
             Change::Node { node, what: NodeChange::Added } => {
                 if node == self.nodes.next_id() {
                     let spec = &cluster.nodes()[node].spec;
@@ -288,6 +311,7 @@ impl Component<KubeletEvent> for Kubelet {
             Change::PodAdded { .. }
             | Change::PodDeleting { .. }
             | Change::PodMeta { .. }
+            | Change::OomKill { .. }
             | Change::PodRefused { .. }
             | Change::Object { .. }
             | Change::Claim { .. }
@@ -335,5 +359,12 @@ impl Component<KubeletEvent> for Kubelet {
             }
             KubeletEvent::Node(node, step) => self.node_event(node, step, cluster, plan, ctx),
         }
+    }
+}
+
+impl KubeletRole for Kubelet {
+    fn memory_used(&self, node: NodeId, pod: PodRef, now: SimTime) -> Option<i64> {
+        let row = self.nodes.get(node)?.state.row(self.slot_of(pod)?)?;
+        Some(row.memory_metered(now))
     }
 }

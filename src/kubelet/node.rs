@@ -7,6 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 
 use super::machine::{Call, Config, Exit, Outcome, Slot};
+use super::memory::Ledger;
+use super::pressure::Pressure;
 use super::processes::Process;
 use super::status::Word;
 use crate::base::{Bytes, Duration, LookupSet, SimTime, Symbol, cast, dist};
@@ -50,6 +52,10 @@ pub(super) struct NodeState {
     pub news: VecDeque<News>,
     /// What it wrote in this event.
     pub words: Vec<Word>,
+    /// What its processes have in memory.
+    pub memory: Ledger,
+    /// Whether it runs out of memory.
+    pub pressure: Pressure,
     /// Calls made so far; wraps around.
     pub calls: u16,
     rows: Vec<Option<Row>>,
@@ -138,7 +144,12 @@ impl Row {
 }
 
 impl NodeState {
-    pub(super) fn new(name: &str, images: &[(Symbol, Bytes)], streams: &Streams) -> Self {
+    pub(super) fn new(
+        name: &str,
+        images: &[(Symbol, Bytes)],
+        streams: &Streams,
+        is_ideal: bool,
+    ) -> Self {
         let mut present = LookupSet::new();
         for (image, _) in images {
             present.insert(*image);
@@ -153,6 +164,8 @@ impl NodeState {
             incoming: None,
             news: VecDeque::new(),
             words: Vec::new(),
+            memory: Ledger::default(),
+            pressure: Pressure::new(name, streams, is_ideal),
             calls: 0,
             rows: Vec::new(),
         }

@@ -10,6 +10,7 @@
 use super::hang::{HANGS_NOT, Hanging, goes_to_server};
 use super::host::Port;
 use super::machine::{Call, Exit, Outcome, Outlook, Slot, Which};
+use super::memory::Ledger;
 use super::node::{NEVER, News, Row};
 use crate::base::{Duration, SimTime, dist};
 use crate::cluster::{Serving, Write};
@@ -42,6 +43,12 @@ pub(super) struct Process {
     pub is_running: bool,
     /// When the last one ended.
     pub finished: Option<SimTime>,
+    /// When it started.
+    pub since: SimTime,
+    /// Calls that it has, if they take memory.
+    pub calls: u32,
+    /// When it has all the memory that it may have.
+    pub full_due: SimTime,
     /// How often it was started.
     runs: u32,
     /// From when on it can serve.
@@ -64,6 +71,9 @@ impl Process {
     pub(super) const NEW: Self = Self {
         is_running: false,
         finished: None,
+        since: SimTime::ZERO,
+        calls: 0,
+        full_due: NEVER,
         runs: 0,
         able_at: NEVER,
         exit_due: NEVER,
@@ -139,8 +149,17 @@ impl Port<'_, '_> {
         let Some(row) = self.state.row_mut(slot) else { return };
         let process = row.process(c);
         let (runs, finished) = (process.runs + 1, process.finished);
-        *process = Process { is_running: true, runs, finished, able_at, exit_due, ..Process::NEW };
+        *process = Process {
+            is_running: true,
+            runs,
+            finished,
+            since: now,
+            able_at,
+            exit_due,
+            ..Process::NEW
+        };
         self.later(exit_due, slot, SlotStep::Exited(c));
+        self.memory_begins(slot, c);
         if is_server && able_at == now {
             self.set_serving(slot, Serving::Accepting);
         } else if is_server {
@@ -203,7 +222,9 @@ impl Port<'_, '_> {
             SlotStep::GraceEnds(c) if process(self, c).grace_due == now => {
                 self.die(slot, c, SIGKILL);
             }
-            SlotStep::Exited(_)
+            SlotStep::Full(c) if process(self, c).full_due == now => self.kill_for_memory(slot, c),
+            SlotStep::Full(_)
+            | SlotStep::Exited(_)
             | SlotStep::Hangs(_)
             | SlotStep::GoesOn(_)
             | SlotStep::AcceptEnds(_)
@@ -286,19 +307,24 @@ impl Port<'_, '_> {
 
     /// A process ends with a code.
     fn die(&mut self, slot: Slot, c: u8, code: i32) {
+        self.die_as(slot, c, code, if code == 0 { "Completed" } else { "Error" });
+    }
+
+    /// A process ends with a code, for a reason in the runtime's words.
+    pub(super) fn die_as(&mut self, slot: Slot, c: u8, code: i32, reason: &'static str) {
         let now = self.now;
+        if self.state.row(slot).is_none_or(|row| !row.processes[usize::from(c)].is_running) {
+            return;
+        }
+        self.memory_ends(slot, c);
         let is_server = self.is_server(slot, c);
         let Some(row) = self.state.row_mut(slot) else { return };
         let is_probed = has_probes(row.spec(c));
         let process = row.process(c);
-        if !process.is_running {
-            return;
-        }
         let stopped_by = process.stopped_by;
         process.end(now);
         // Connections of probes under way break.
         self.end_probes(slot, c, Outcome::Exit(1));
-        let reason = if code == 0 { "Completed" } else { "Error" };
         self.state.news.push_back(News::Exited(slot, c, Exit { code, reason }));
         if let Some(call) = stopped_by {
             self.state.news.push_back(News::Done(slot, call, Outcome::Ok));
@@ -315,6 +341,8 @@ impl Port<'_, '_> {
         let now = self.now;
         self.state.sandboxes = 0;
         self.state.news.clear();
+        self.state.memory = Ledger::default();
+        self.state.pressure.power_lost();
         for slot in self.state.slots() {
             let Some(row) = self.state.row_mut(slot) else { continue };
             row.calls.clear();

@@ -5,7 +5,7 @@
 use super::host::Port;
 use super::machine::{self, ContainerStatus, Slot, State, Status};
 use super::node::Row;
-use crate::cluster::{ContainerExit, Exits, Phase, Pod, PodStatus, Write};
+use crate::cluster::{ContainerExit, Disruption, Exits, Phase, Pod, PodStatus, Write};
 use crate::model::{PodRef, WorkloadKind};
 
 /// What is to be written of a pod.
@@ -13,6 +13,8 @@ use crate::model::{PodRef, WorkloadKind};
 pub(super) struct Word {
     pod: PodRef,
     status: Option<PodStatus>,
+    /// The kubelet ends it (rule N133).
+    is_disrupted: bool,
     is_last: bool,
 }
 
@@ -20,7 +22,7 @@ impl Port<'_, '_> {
     fn word(&mut self, pod: PodRef) -> &mut Word {
         let words = &mut self.state.words;
         let at = words.iter().position(|word| word.pod == pod).unwrap_or_else(|| {
-            words.push(Word { pod, status: None, is_last: false });
+            words.push(Word { pod, status: None, is_disrupted: false, is_last: false });
             words.len() - 1
         });
         &mut words[at]
@@ -30,8 +32,10 @@ impl Port<'_, '_> {
     pub(super) fn write_status(&mut self, slot: Slot, status: &Status) {
         let Some(row) = self.state.row(slot) else { return };
         let Some(api) = self.cluster.pod(row.pod) else { return };
+        let is_disrupted = status.conditions.disruption.is_some_and(|told| told.is_true);
         let (pod, status) = (row.pod, translate(row, api, status));
-        self.word(pod).status = Some(status);
+        let word = self.word(pod);
+        (word.status, word.is_disrupted) = (Some(status), is_disrupted);
     }
 
     /// The DELETE of a pod whose end is complete.
@@ -45,8 +49,12 @@ impl Port<'_, '_> {
     /// Everything that was written in this event.
     pub(super) fn flush(&mut self) {
         let mut words = std::mem::take(&mut self.state.words);
-        for Word { pod, status, is_last } in words.drain(..) {
+        for Word { pod, status, is_disrupted, is_last } in words.drain(..) {
             let Some(api) = self.cluster.pod(pod) else { continue };
+            if is_disrupted && api.disruption.is_none() {
+                let reason = Some(Disruption::TerminationByKubelet);
+                self.plan.push(Write::Disruption { pod, reason });
+            }
             // The end of a pod that goes at the same instant interests nobody but a Job, which
             // must see the phase first (rules C117, N129).
             let status = status.filter(|status| *status != api.status);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, SimTime, Symbol, cast};
+use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, SimTime, Symbol};
 
 use super::ids::Workload;
 use super::intervals::Intervals;
@@ -29,11 +29,15 @@ pub struct Behavior {
     pub exits: Vec<Exit>,
     /// CPU that it uses without any call.
     pub cpu_idle: MilliCpu,
-    /// Memory that it uses.
+    /// Memory that it uses as it starts.
     pub memory: Bytes,
-    /// Memory that it takes more, a second: with a limit it is killed when that is reached (rule
-    /// N428).
+    /// Memory that it takes more, a second: with a limit it is killed when that is reached (rules
+    /// N95, N428).
     pub leak: Bytes,
+    /// Memory that each call takes while it is in service or in the backlog.
+    pub call_memory: Bytes,
+    /// Whether the scenario says how much memory it uses. If not, it stays within what it asks for.
+    pub tells_memory: bool,
     /// How long its exec hooks take when their command does not say.
     pub hook: Duration,
     /// Compressed size of its image.
@@ -41,22 +45,6 @@ pub struct Behavior {
     /// What is particular to its release.
     pub release: Release,
 }
-
-impl Behavior {
-    /// A container that leaks is killed (exit code 137) when its memory has reached its limit: at
-    /// (limit − base) / leak after its start, each time (rules N428, N480). Without a limit nothing
-    /// happens: the memory of machines is not modelled.
-    fn dies_of_its_leak(&mut self, limit: Option<Bytes>) {
-        let Some(limit) = limit.filter(|limit| self.leak.0 > 0 && limit.0 > 0) else { return };
-        let room = (limit.0 - self.memory.0).max(0);
-        let secs = cast::f64_of_i64(room) / cast::f64_of_i64(self.leak.0);
-        self.run = Some(Distribution::Constant(secs));
-        self.exits = vec![Exit { code: KILLED, indexes: None, share: 1.0 }];
-    }
-}
-
-/// The exit code of a process that SIGKILL ended.
-const KILLED: u8 = 137;
 
 /// An end of a container with another code than 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +131,8 @@ pub struct BehaviorChange {
     pub memory: Option<Bytes>,
     /// See [`Behavior::leak`].
     pub leak: Option<Bytes>,
+    /// See [`Behavior::call_memory`].
+    pub call_memory: Option<Bytes>,
     /// See [`Behavior::hook`].
     pub hook: Option<Duration>,
     /// See [`Behavior::image_size`].
@@ -175,6 +165,9 @@ impl BehaviorChange {
         set(&mut to.cpu_idle, self.cpu_idle.as_ref());
         set(&mut to.memory, self.memory.as_ref());
         set(&mut to.leak, self.leak.as_ref());
+        set(&mut to.call_memory, self.call_memory.as_ref());
+        let all = [self.memory, self.leak, self.call_memory];
+        to.tells_memory |= all.iter().any(Option::is_some);
         set(&mut to.hook, self.hook.as_ref());
         set(&mut to.image_size, self.image_size.as_ref());
         set(&mut to.release, self.release.as_ref());
@@ -229,11 +222,7 @@ impl Behaviors {
     #[must_use]
     pub fn template(&self, workload: Workload, pod: PodTemplate, names: &Interner) -> Template {
         let spec = &pod.spec;
-        let resolve = |c: &Container| {
-            let (mut behavior, serves) = self.resolve(workload, c.name, names.resolve(c.image));
-            behavior.dies_of_its_leak(c.memory_limit);
-            (behavior, serves)
-        };
+        let resolve = |c: &Container| self.resolve(workload, c.name, names.resolve(c.image));
         let all: Vec<(Behavior, bool)> =
             spec.init_containers.iter().chain(&spec.containers).map(resolve).collect();
         let own = &all[spec.init_containers.len()..];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Bytes, Duration, Money, Symbol};
 
+use super::kubelet::KubeletSpec;
 use super::labels::Labels;
 use super::resources::Resources;
 
@@ -32,6 +33,8 @@ pub struct NodeSpec {
     pub zone: Option<Symbol>,
     /// How its kube-proxy is set.
     pub proxy: ProxySpec,
+    /// How its kubelet is set.
+    pub kubelet: KubeletSpec,
 }
 
 /// How the kube-proxy of a node is set.

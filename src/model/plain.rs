@@ -95,6 +95,8 @@ impl Behavior {
             cpu_idle: MilliCpu(0),
             memory: Bytes(0),
             leak: Bytes(0),
+            call_memory: Bytes(0),
+            tells_memory: false,
             hook: Duration::ZERO,
             exits: Vec::new(),
             image_size: Bytes(0),
@@ -119,6 +121,7 @@ impl NodeSpec {
             images: Arc::from([]),
             zone: None,
             proxy: ProxySpec::DEFAULT,
+            kubelet: super::KubeletSpec::DEFAULT,
         }
     }
 }

@@ -86,6 +86,8 @@ pub enum Cause {
     CutByStop,
     /// It waited in the pod's backlog when the pod stopped.
     CutWaiting,
+    /// Its server was killed because it took too much memory (rule N95).
+    OutOfMemory,
     /// A kept connection broke as the pod stopped (rule N465).
     ConnectionClosed,
     /// The pod's node was down: nothing answered.
@@ -136,13 +138,14 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
         Self::ProcessDown,
         Self::CutByStop,
         Self::CutWaiting,
+        Self::OutOfMemory,
         Self::ConnectionClosed,
         Self::NodeDown,
         Self::WaitedTooLong,
@@ -176,6 +179,7 @@ impl Cause {
             Self::ProcessDown => "process_down",
             Self::CutByStop => "cut_by_stop",
             Self::CutWaiting => "cut_waiting",
+            Self::OutOfMemory => "out_of_memory",
             Self::ConnectionClosed => "connection_closed",
             Self::NodeDown => "node_down",
             Self::WaitedTooLong => "waited_too_long",
@@ -210,6 +214,7 @@ impl Cause {
             Self::ProcessDown => "sent to a pod whose process was down",
             Self::CutByStop => "reset in flight when the pod stopped",
             Self::CutWaiting => "reset in the pod's backlog when it stopped",
+            Self::OutOfMemory => "reset when its server was killed for its memory",
             Self::ConnectionClosed => "a kept connection closed as the pod stopped",
             Self::NodeDown => "sent to a pod on a node that was down",
             Self::WaitedTooLong => "waited too long in a pod's backlog",

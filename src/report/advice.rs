@@ -30,6 +30,7 @@ enum Group {
     Overload,
     NodeDown,
     ProcessDown,
+    OutOfMemory,
     SlowService,
     ServerFault,
     IdleClosed,
@@ -57,6 +58,7 @@ impl Group {
             Cause::BacklogFull | Cause::WaitedTooLong => Some(Self::Overload),
             Cause::NodeDown => Some(Self::NodeDown),
             Cause::ProcessDown => Some(Self::ProcessDown),
+            Cause::OutOfMemory => Some(Self::OutOfMemory),
             Cause::SlowService => Some(Self::SlowService),
             Cause::ServerFault => Some(Self::ServerFault),
             Cause::IdleClosed => Some(Self::IdleClosed),
@@ -140,6 +142,12 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
         Group::ProcessDown => (
             format!("a pod of {name} was in rotation while its process was down."),
             "a readinessProbe that asks often, and more replicas".to_owned(),
+        ),
+        Group::OutOfMemory => (
+            format!(
+                "containers of {name} were killed at their memory limit with calls in service."
+            ),
+            "a higher memory limit, or fewer calls at a time (serve.concurrency)".to_owned(),
         ),
         Group::SlowService => (
             format!("{name} takes longer than its callers wait."),

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer};
 use crate::base::{Bytes, IdVec, Interner, Money, Symbol};
 use crate::manifest;
 use crate::model::{
-    BootTimes, CapacityType, CloudSpec, Failures, GroupSpec, InstanceType, InstanceTypeId, Labels,
-    NodeSpec, Offer, OnNotice, ProxySpec, kept_for_the_system,
+    BootTimes, CapacityType, CloudSpec, Failures, GroupSpec, InstanceType, InstanceTypeId,
+    KubeletSpec, Labels, NodeSpec, Offer, OnNotice, ProxySpec, kept_for_the_system,
 };
 use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Span, Spanned};
 
@@ -215,7 +215,8 @@ fn group(
     }
     let (min, max, size) = sizes?;
     let proxy = super::proxy::lower(file.proxy.as_ref(), found);
-    let offers = offers(file, &kinds?, (capacity, proxy), cloud, names);
+    let kubelet = super::kubelet::lower(file.kubelet.as_ref(), found);
+    let offers = offers(file, &kinds?, (capacity, proxy, kubelet), cloud, names);
     Some(GroupSpec {
         name: names.intern(&file.name.value),
         min,
@@ -284,7 +285,7 @@ fn failures(file: &Spanned<FailuresFile>, found: &mut Diagnostics) -> Failures {
 fn offers(
     file: &NodeGroupFile,
     kinds: &[InstanceTypeId],
-    (capacity, proxy): (CapacityType, ProxySpec),
+    (capacity, proxy, kubelet): (CapacityType, ProxySpec, KubeletSpec),
     cloud: &CloudSpec,
     names: &mut Interner,
 ) -> Vec<Arc<Offer>> {
@@ -299,7 +300,7 @@ fn offers(
         for kind in kinds {
             let declared = &cloud.types[*kind];
             let node = template(file, declared, (capacity, zone), names);
-            let node = NodeSpec { proxy, ..node };
+            let node = NodeSpec { proxy, kubelet, ..node };
             let has = declared.capacity.clone();
             let offer =
                 Offer { kind: *kind, zone, capacity, has, node, startup_taints: Vec::new() };
@@ -340,6 +341,7 @@ fn template(
         images: file.images.iter().map(|i| (names.intern(i), Bytes(0))).collect::<Arc<[_]>>(),
         zone,
         proxy: ProxySpec::DEFAULT,
+        kubelet: KubeletSpec::DEFAULT,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::tree::Spanned;
 
 pub(super) use super::file_cloud::*;
 pub(super) use super::file_ingress::*;
+pub(super) use super::file_kubelet::*;
 pub(super) use super::file_metrics::*;
 pub(super) use super::file_traffic::*;
 use super::law::Law;
@@ -200,6 +201,8 @@ pub struct PoolFile {
     pub images: Vec<String>,
     /// How kube-proxy is set there.
     pub proxy: Option<Spanned<ProxyFile>>,
+    /// How kubelets are set there.
+    pub kubelet: Option<Spanned<KubeletFile>>,
 }
 
 /// How kube-proxy is set; what is left out is its default.
@@ -418,10 +421,14 @@ pub struct BehaviorFile {
     pub exit: Option<Vec<Spanned<ExitFile>>>,
     /// CPU without any call.
     pub cpu_idle: Option<Cpu>,
-    /// Memory in use.
+    /// Memory in use from its start on. A container is killed when it has more than its limit
+    /// (`OOMKilled`), and pods are evicted from a node whose memory runs out. One of which nothing
+    /// is said here stays within what it asks for.
     pub memory: Option<Size>,
-    /// Memory that it takes more, a second: it is killed when its limit is reached.
+    /// Memory that it takes more, a second.
     pub leak: Option<Size>,
+    /// Memory that each call takes while it is served or waits.
+    pub memory_per_call: Option<Size>,
     /// How long its exec hooks take when their command does not say.
     pub hook: Option<Span>,
     /// Compressed size of its image.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::tree::Spanned;
 
-use super::file::{ProxyFile, TaintFile};
+use super::file::{KubeletFile, ProxyFile, TaintFile};
 use super::law::Law;
 use super::units::{Amount, Cpu, PerHour, Share, Size, Span};
 
@@ -120,6 +120,8 @@ pub struct NodeGroupFile {
     pub images: Vec<String>,
     /// How kube-proxy is set there.
     pub proxy: Option<Spanned<ProxyFile>>,
+    /// How kubelets are set there.
+    pub kubelet: Option<Spanned<KubeletFile>>,
     /// How long its machines take: a profile, or a table over one.
     pub boot: Option<Spanned<BootFile>>,
     /// What goes wrong with launches.

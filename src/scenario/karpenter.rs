@@ -7,8 +7,8 @@ use crate::base::cron::{Schedule, Zone};
 use crate::base::{Duration, Interner, Money, Symbol};
 use crate::model::{
     CapacityType, CloudSpec, ConsolidationPolicy, DisruptionQuota, DisruptionReason,
-    InstanceTypeId, KarpenterSpec, Labels, NodeSpec, Offer, Operator, PoolSpec, ProxySpec,
-    QuotaNodes, Requirement, Resource,
+    InstanceTypeId, KarpenterSpec, KubeletSpec, Labels, NodeSpec, Offer, Operator, PoolSpec,
+    ProxySpec, QuotaNodes, Requirement, Resource,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
@@ -222,6 +222,7 @@ fn offer(
         images: Arc::default(),
         zone,
         proxy: ProxySpec::DEFAULT,
+        kubelet: KubeletSpec::DEFAULT,
     };
     let has = of.capacity.clone();
     Offer { kind, zone, capacity, has, node, startup_taints: Vec::new() }

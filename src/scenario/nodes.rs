@@ -38,6 +38,7 @@ pub(super) fn lower(
     }
     check_labels(&pool.pool.value, &pool.labels, &pool.taints, found);
     let proxy = super::proxy::lower(pool.proxy.as_ref(), found);
+    let kubelet = super::kubelet::lower(pool.kubelet.as_ref(), found);
     let before = found.error_count();
     let (allocatable, pods_max) = amounts(&pool.allocatable, names, found);
     for resource in ["cpu", "memory"] {
@@ -75,6 +76,7 @@ pub(super) fn lower(
             images: pool.images.iter().map(|i| (names.intern(i), Bytes(0))).collect::<Arc<[_]>>(),
             zone,
             proxy,
+            kubelet,
         }
     };
     (0..pool.count.value).map(node).collect()

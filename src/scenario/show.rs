@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Duration, Interner, Ratio, SimTime};
 use crate::model::{
-    BalancerSpec, Behavior, Exit, Hang, HangWhen, Latencies, NodeMonitor, NodeSpec, Outage, Release,
-    Template,
+    BalancerSpec, Behavior, Exit, Hang, HangWhen, KubeletSpec, Latencies, NodeMonitor, NodeSpec,
+    Outage, Release, Template,
 };
 use crate::tree::json_to_yaml;
 
@@ -118,6 +118,22 @@ pub(super) fn show_node(node: &NodeSpec, names: &Interner) -> Value {
             "minSyncPeriod": node.proxy.min_sync.map(|min| min.go_text()),
             "syncPeriod": node.proxy.sync.go_text(),
         },
+        "kubelet": show_kubelet(&node.kubelet),
+    })
+}
+
+fn show_kubelet(kubelet: &KubeletSpec) -> Value {
+    let signal = |value: String| json!({ "memory.available": value });
+    let soft = kubelet.eviction_soft;
+    json!({
+        "evictionHard": signal(kubelet.eviction_hard.to_string()),
+        "evictionSoft": soft.map(|(soft, _)| signal(soft.to_string())),
+        "evictionSoftGracePeriod": soft.map(|(_, grace)| signal(grace.go_text())),
+        "evictionMaxPodGracePeriod": kubelet.eviction_grace_max.go_text(),
+        "evictionMinimumReclaim": signal(kubelet.eviction_reclaim.to_string()),
+        "evictionPressureTransitionPeriod": kubelet.eviction_transition.go_text(),
+        "shutdownGracePeriod": kubelet.shutdown_grace.go_text(),
+        "shutdownGracePeriodCriticalPods": kubelet.shutdown_grace_critical.go_text(),
     })
 }
 
@@ -169,6 +185,7 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
         "cpuIdle": behavior.cpu_idle.to_string(),
         "memory": behavior.memory.to_string(),
         "leak": format!("{}/s", behavior.leak),
+        "memoryPerCall": behavior.call_memory.to_string(),
         "imageSize": behavior.image_size.to_string(),
     });
     if let Some(hang) = &behavior.hang {

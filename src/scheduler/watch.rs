@@ -87,6 +87,8 @@ impl Notice {
             | Change::Serving { .. }
             | Change::Plight { .. }
             | Change::ServerIdle { .. }
+            | Change::Load { .. }
+            | Change::OomKill { .. }
             | Change::ReplicaSet { .. }
             | Change::Deployment { .. }
             | Change::Hpa { .. }

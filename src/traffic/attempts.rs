@@ -289,7 +289,8 @@ impl Traffic {
             row.backlog.push(id.id, call.priority, kind.order);
             call.stage = Stage::Waiting;
             time(call, id, ctx);
-            return;
+            let server = call.server;
+            return self.servers.note_load(server);
         }
         let at = ctx.now() + call.hop();
         let call = self.calls.remove(id.id);
@@ -401,6 +402,7 @@ impl Traffic {
             self.begin_hold(next, ctx);
             break;
         }
+        self.servers.note_load(call.server);
         self.tell_if_idle(call.server, ctx);
         self.settle(call, End { fate, cause, at }, ctx);
     }

@@ -178,6 +178,7 @@ impl Component<TrafficEvent> for Traffic {
             Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
             Change::Plight { pod, what } => self.befalls(*pod, *what, ctx),
             Change::Endpoints { .. } => self.ingress_hears(cluster, ctx),
+            Change::OomKill { pod } => self.server_is_killed(*pod, ctx),
             Change::Node { node, what } => {
                 self.entries_are_stale = true;
                 self.balancers_hear(*node, *what, cluster, ctx.now());
@@ -190,6 +191,7 @@ impl Component<TrafficEvent> for Traffic {
                     | NodeChange::Taints
                     | NodeChange::Labels
                     | NodeChange::Offer
+                    | NodeChange::Pressure
                     | NodeChange::Removed
                     | NodeChange::Ready => {}
                 }
@@ -226,6 +228,9 @@ impl Component<TrafficEvent> for Traffic {
                 self.probe(pod, number, timeout_s, ctx);
             }
             TrafficEvent::Ingress { proxy, step } => self.ingress_step(proxy, step, cluster, ctx),
+        }
+        if self.servers.has_news() {
+            self.servers.tell_loads(plan);
         }
     }
 }

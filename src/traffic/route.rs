@@ -275,6 +275,7 @@ impl Traffic {
                 | NodeChange::Taints
                 | NodeChange::Labels
                 | NodeChange::Offer
+                | NodeChange::Pressure
                 | NodeChange::Ready => {}
             }
         }

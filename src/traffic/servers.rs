@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime, Symbol, cast, math};
-use crate::cluster::{Cluster, Serving};
+use crate::cluster::{Cluster, Plan, Serving, Write};
 use crate::event::TrafficEvent;
 use crate::model::{
     Behavior, Cache, Callee, Discipline, Fades, NO_LIMIT, NodeId, Order, PodId, PodRef, Serve,
@@ -52,6 +52,8 @@ pub(super) struct Kind {
     age_max: Duration,
     /// Nothing changes the hold that is drawn.
     is_plain: bool,
+    /// Its calls take memory.
+    is_heavy: bool,
 }
 
 impl Kind {
@@ -103,6 +105,7 @@ impl Kind {
             is_plain: serve.warm_up.is_none()
                 && serve.cache.is_none()
                 && slower.total_cmp(&1.0).is_eq(),
+            is_heavy: behavior.call_memory.0 > 0,
             behavior: Arc::clone(behavior),
         }
     }
@@ -265,6 +268,8 @@ impl CpuMeter {
 pub(super) struct Servers {
     rows: IdVec<PodId, Server>,
     kinds: Vec<Kind>,
+    /// Servers whose calls take memory and have become more or fewer.
+    loads: Vec<PodRef>,
 }
 
 impl Servers {
@@ -383,6 +388,9 @@ impl Servers {
         let (hold, factor) = kind.hold(call, row, now);
         row.busy += 1;
         row.served += u64::from(!is_probe);
+        if kind.is_heavy {
+            self.loads.push(call.server);
+        }
         call.began = now;
         if !kind.cpu.is_zero() && !is_probe {
             let rate = (kind.cpu.as_nanos() << RATE_SHIFT).checked_div(hold.as_nanos());
@@ -415,6 +423,29 @@ impl Servers {
         let row = self.of(call).0;
         if row.shared.is_none() {
             row.cpu.end(call.cpu_rate, call.began, spent_by(call, now));
+        }
+    }
+
+    /// Whether calls that take memory have come or gone.
+    #[inline]
+    pub(super) const fn has_news(&self) -> bool {
+        !self.loads.is_empty()
+    }
+
+    /// A call that has come to a server, or has left it, may take memory there.
+    #[inline]
+    pub(super) fn note_load(&mut self, pod: PodRef) {
+        if self.kind(pod).is_some_and(|kind| kind.is_heavy) {
+            self.loads.push(pod);
+        }
+    }
+
+    /// Tells how many calls the servers have that take memory.
+    #[cold]
+    pub(super) fn tell_loads(&mut self, plan: &mut Plan) {
+        for pod in std::mem::take(&mut self.loads) {
+            let calls = u32::try_from(self.calls(pod).1).unwrap_or(u32::MAX);
+            plan.push(Write::Load { pod, calls });
         }
     }
 

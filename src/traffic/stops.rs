@@ -41,6 +41,14 @@ impl Traffic {
         }
     }
 
+    /// A server is killed for its memory, and all that it had accepted with it (rule N95).
+    pub(super) fn server_is_killed(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
+        for call in self.cut(pod, ctx) {
+            let at = ctx.now() + call.hop();
+            self.settle(call, End { fate: Fate::Reset, cause: Cause::OutOfMemory, at }, ctx);
+        }
+    }
+
     /// A machine dies: whoever waits for one of its pods waits in vain.
     pub(super) fn node_dies(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         for pod in self.servers.set_up(node, false) {

@@ -21,6 +21,8 @@ fn behaviors() -> Behaviors {
         cpu_idle: MilliCpu::ZERO,
         memory: seatrial::base::Bytes::ZERO,
         leak: seatrial::base::Bytes::ZERO,
+        call_memory: seatrial::base::Bytes::ZERO,
+        tells_memory: false,
         hook: Duration::ZERO,
         exits: Vec::new(),
         image_size: seatrial::base::Bytes::ZERO,

@@ -35,6 +35,7 @@ fn causes_and_what_helps() {
         "pinned-http2",
         "cpu-throttling",
         "probe-kills",
+        "oom-leak",
     ] {
         check(name);
     }

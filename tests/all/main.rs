@@ -33,6 +33,7 @@ mod manifest_files;
 mod named_metrics;
 mod namespaces;
 mod network;
+mod node_memory;
 mod placement;
 mod real_manifests;
 mod real_traffic;

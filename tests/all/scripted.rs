@@ -31,6 +31,8 @@ impl Component<SchedulerEvent> for FirstNode {
 
 struct ReadyAfterTwoSeconds;
 
+impl seatrial::cluster::KubeletRole for ReadyAfterTwoSeconds {}
+
 impl Component<KubeletEvent> for ReadyAfterTwoSeconds {
     fn observe(&mut self, change: &Change, _cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let (pod, delay, step) = match change {

@@ -7,7 +7,7 @@ use super::super::read::{items, quantity, text};
 use super::super::requests::{list, resources};
 use super::pod::effect;
 use crate::base::{Bytes, Interner, Money};
-use crate::model::{NodeSpec, ProxySpec, Taint};
+use crate::model::{KubeletSpec, NodeSpec, ProxySpec, Taint};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 const ZONE_OLD: &str = "failure-domain.beta.kubernetes.io/zone";
@@ -39,6 +39,7 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
         images: images.map(|(name, image)| (names.intern(text(name)), size(image))).collect(),
         zone: zone.map(|zone| names.intern(zone)),
         proxy: ProxySpec::DEFAULT,
+        kubelet: KubeletSpec::DEFAULT,
     }
 }
 

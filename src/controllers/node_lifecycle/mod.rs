@@ -12,8 +12,8 @@
 //! of the next pass that matters is worked out from the last one and the phase of the Leases.
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/nodelifecycle/node_lifecycle_controller.go (rules
-//! C161 to C167). Differs: nodes have no conditions but Ready, so the taints of the others only
-//! go; nodes that wait have their turn by age, then by number, where the original leaves it to
+//! C161 to C167). Differs: nodes have no conditions but Ready and MemoryPressure, so the taints of
+//! the others only go; nodes that wait have their turn by age, then by number, where the original leaves it to
 //! chance; the loop of the queues does not shift with what its writes take; pods bound to a node
 //! that is not ready are not looked at, since they are not ready either.
 
@@ -188,6 +188,7 @@ impl Controller for NodeLifecycleController {
             | NodeChange::Uncordoned
             | NodeChange::Up
             | NodeChange::Offer
+            | NodeChange::Pressure
             | NodeChange::Labels => false,
         };
         if matters {

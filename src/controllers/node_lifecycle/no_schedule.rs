@@ -10,11 +10,13 @@ use crate::model::{NodeId, Taint, TaintEffect};
 pub(super) fn write(id: NodeId, node: &Node, cluster: &Cluster) -> Option<Write> {
     let keys = cluster.node_keys();
     let taint = |key| Taint { key, value: keys.no_value, effect: TaintEffect::NoSchedule };
-    let own = [keys.not_ready, keys.unreachable, keys.unschedulable];
+    let [memory, others @ ..] = keys.pressures;
+    let own = [keys.not_ready, keys.unreachable, keys.unschedulable, memory];
     let wanted = [
         node.condition == Readiness::False,
         node.condition == Readiness::Unknown,
         node.spec.unschedulable,
+        node.memory_pressure,
     ];
     let (mut add, mut remove) = (Vec::new(), Vec::new());
     for (key, wanted) in own.into_iter().zip(wanted) {
@@ -24,7 +26,7 @@ pub(super) fn write(id: NodeId, node: &Node, cluster: &Cluster) -> Option<Write>
             _ => {}
         }
     }
-    let stale = keys.pressures.into_iter();
+    let stale = others.into_iter();
     remove.extend(stale.filter(|key| node.has_taint(*key, TaintEffect::NoSchedule)).map(taint));
     let is_right = add.is_empty() && remove.is_empty();
     (!is_right).then_some(Write::SwapTaints { node: id, add, remove })

@@ -213,6 +213,18 @@ impl Machine {
         })
     }
 
+    /// The pods whose containers may run.
+    pub fn active(&self) -> impl Iterator<Item = Slot> {
+        let is_active = |slot: &Slot| worker::is_active(self.pod(*slot));
+        self.slots().into_iter().filter(is_active)
+    }
+
+    /// Whether a pod is over, and cleaned up.
+    #[must_use]
+    pub fn has_ended(&self, slot: Slot) -> bool {
+        self.find(slot).is_none_or(|pod| pod.is_rejected || pod.worker.is_over)
+    }
+
     /// When something of its own is due next.
     #[must_use]
     pub fn next_due(&self) -> Option<SimTime> {

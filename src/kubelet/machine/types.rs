@@ -550,6 +550,13 @@ pub enum Say {
     Rejected(&'static str, [i64; 3]),
     /// Preempting.
     Preempting,
+    /// Evicted: so much memory must be available, and so much is.
+    Evicted {
+        /// In bytes.
+        threshold: i64,
+        /// In bytes.
+        available: i64,
+    },
 }
 
 /// Why a container is killed: the message of Killing.

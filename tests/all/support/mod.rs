@@ -13,7 +13,9 @@ pub(crate) mod scheduler_case;
 pub(crate) mod scheduler_driver;
 pub(crate) mod servers;
 
-pub(crate) use scenarios::{Page, Stepped, WEB, gallery, load_bytes, load_memory, model_of};
+pub(crate) use scenarios::{
+    Page, Stepped, Told, WEB, gallery, load_bytes, load_memory, model_of, tell,
+};
 
 /// A folder of what is shared beside the checkout or one level further up, if it is here.
 pub(crate) fn shared(folder: &str) -> Option<PathBuf> {

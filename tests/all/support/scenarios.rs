@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::Cluster;
 use seatrial::engine::World;
+use seatrial::experiment::{self, Options};
 use seatrial::manifest::Loader;
 use seatrial::model::Model;
-use seatrial::recorder::{Recorder, Wants};
+use seatrial::recorder::{Recorder, RowSinks, Wants};
 use seatrial::scenario::{Loaded, Place, load};
 
 /// Loads a scenario whose files are in memory.
@@ -139,4 +140,66 @@ pub(crate) fn gallery(name: &str, sets: &[&str]) -> Loaded {
     load(&Place::on_disk(&path), &sets).unwrap_or_else(|refused| {
         panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
     })
+}
+
+/// What a run tells: its events, its pods, its numbers.
+pub(crate) struct Told {
+    /// `AT REASON OBJECT: MESSAGE`.
+    pub(crate) events: Vec<String>,
+    times: Vec<f64>,
+    pods: Vec<std::collections::BTreeMap<String, String>>,
+    found: experiment::Experiment,
+}
+
+/// Runs a scenario whose files are in memory, once, with all invariants checked.
+pub(crate) fn tell(files: &[(&str, &str)]) -> Told {
+    let model = load_memory(files).model;
+    let (pods, events) = (Page::default(), Page::default());
+    let rows = RowSinks::default().pods(pods.clone()).events(events.clone());
+    let wants = Wants { events: true, rows };
+    let options = Options { replications: 1, wants, checks: true, ..Options::of(&model) };
+    let found = experiment::run(&model, options, &|_| {}).expect("within all limits");
+    let rows = table(&events.bytes());
+    let line = |row: &std::collections::BTreeMap<String, String>| {
+        format!("{} {} {}: {}", row["at_s"], row["reason"], row["object"], row["message"])
+    };
+    Told {
+        events: rows.iter().map(line).collect(),
+        times: rows.iter().map(|row| row["at_s"].parse().expect("a number")).collect(),
+        pods: table(&pods.bytes()),
+        found,
+    }
+}
+
+fn table(bytes: &[u8]) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let heads = reader.headers().expect("a table has headers").clone();
+    let row = |row: csv::StringRecord| {
+        heads.iter().map(str::to_owned).zip(row.iter().map(str::to_owned)).collect()
+    };
+    reader.into_records().map(|found| row(found.expect("a row"))).collect()
+}
+
+impl Told {
+    /// When events happened whose line has this text, in seconds.
+    pub(crate) fn times(&self, text: &str) -> Vec<f64> {
+        let all = self.events.iter().zip(&self.times);
+        all.filter(|(event, _)| event.contains(text)).map(|(_, at)| *at).collect()
+    }
+
+    /// A number of the summary.
+    pub(crate) fn number(&self, path: &[&str]) -> f64 {
+        self.found.summary.value(path).unwrap_or_else(|| panic!("{path:?} is counted"))
+    }
+
+    /// The names of pods of which a column has this value.
+    pub(crate) fn rows(&self, column: &str, value: &str) -> Vec<String> {
+        let found = self.pods.iter().filter(|pod| pod[column] == value);
+        found.map(|pod| pod["pod"].clone()).collect()
+    }
+
+    /// The numbers in a column of the pods, those without one left out.
+    pub(crate) fn column(&self, column: &str) -> Vec<f64> {
+        self.pods.iter().filter_map(|pod| pod[column].parse().ok()).collect()
+    }
 }

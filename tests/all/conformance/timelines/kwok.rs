@@ -78,6 +78,8 @@ fn delay(pod: PodRef, key: &str, cluster: &Cluster) -> Duration {
     }
 }
 
+impl seatrial::cluster::KubeletRole for Kwok {}
+
 impl Component<KubeletEvent> for Kwok {
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let (pod, key, step) = match change {

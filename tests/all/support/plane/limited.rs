@@ -82,6 +82,8 @@ impl Component<SchedulerEvent> for Binder {
 /// Starts each pod, makes it ready and lets it end, after its delays.
 struct Starter(Behave, Chance);
 
+impl seatrial::cluster::KubeletRole for Starter {}
+
 impl Component<KubeletEvent> for Starter {
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let (pod, name, step) = match change {
