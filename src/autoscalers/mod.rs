@@ -18,6 +18,7 @@ pub mod replica_calculator;
 mod vertical;
 pub mod vpa;
 
+pub use cluster_autoscaler::ClusterAutoscalerController;
 pub use hpa::HorizontalController;
 pub use karpenter::KarpenterController;
 pub use keda::KedaController;

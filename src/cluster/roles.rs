@@ -112,6 +112,9 @@ pub trait Controller {
     /// Its name, as in kube-controller-manager.
     fn name(&self) -> &'static str;
 
+    /// Is told of each change as it is committed, to note what it must look at again.
+    fn notes(&mut self, _change: &Change) {}
+
     /// Which objects it must look at because of a change; they are looked at after the delay of
     /// its watch, once however often they are named.
     fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>);

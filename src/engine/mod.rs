@@ -108,6 +108,7 @@ impl Roles {
                 Box::new(crate::autoscalers::KedaController::new(model)),
                 Box::new(crate::autoscalers::VerticalController::new(model)),
                 Box::new(crate::autoscalers::KarpenterController::new(model)),
+                Box::new(crate::autoscalers::ClusterAutoscalerController::new(model)),
             ],
         }
     }
@@ -357,7 +358,7 @@ impl World {
             roles.nodes.observe(&change, cluster, ctx);
             roles.cloud.observe(&change, cluster, ctx);
             roles.generators.observe(&change, cluster, ctx);
-            work.wake(&change, &roles.controllers, cluster, ctx);
+            work.wake(&change, &mut roles.controllers, cluster, ctx);
             roles.scheduler.observe(&change, cluster, ctx);
         }
     }

@@ -97,13 +97,14 @@ impl WorkQueues {
     pub(super) fn wake(
         &mut self,
         change: &Change,
-        controllers: &[Box<dyn Controller>],
+        controllers: &mut [Box<dyn Controller>],
         cluster: &Cluster,
         ctx: &mut Ctx<'_>,
     ) {
         self.versions.note(change);
         let mut woken = std::mem::take(&mut self.woken);
-        for (index, controller) in controllers.iter().enumerate() {
+        for (index, controller) in controllers.iter_mut().enumerate() {
+            controller.notes(change);
             controller.wakes(change, cluster, &mut woken);
             if woken.is_empty() {
                 continue;

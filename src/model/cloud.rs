@@ -37,6 +37,8 @@ pub struct CloudSpec {
     pub notice: Duration,
     /// Karpenter, if it runs.
     pub karpenter: Option<Arc<super::KarpenterSpec>>,
+    /// Cluster Autoscaler, if it runs.
+    pub cluster_autoscaler: Option<Arc<super::ClusterAutoscalerSpec>>,
 }
 
 impl Default for CloudSpec {
@@ -50,6 +52,7 @@ impl Default for CloudSpec {
             retry: Duration::secs(60),
             notice: Duration::secs(120),
             karpenter: None,
+            cluster_autoscaler: None,
         }
     }
 }

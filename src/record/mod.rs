@@ -199,6 +199,55 @@ pub struct ScaleRecord {
     pub reason: &'static str,
 }
 
+/// A step of Cluster Autoscaler with a node group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupRecord {
+    /// When.
+    pub at: SimTime,
+    /// Which group.
+    pub group: Symbol,
+    /// What.
+    pub step: GroupStep,
+}
+
+/// What Cluster Autoscaler does with a node group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupStep {
+    /// It asked for more machines, for so many pods.
+    Grew {
+        /// Machines wanted before.
+        from: u32,
+        /// Machines wanted now.
+        to: u32,
+        /// Pods that it is for; 0: it was below its least size.
+        pods: u32,
+    },
+    /// A machine did not come: it asks for none until then.
+    BackedOff {
+        /// Until when.
+        until: SimTime,
+    },
+    /// A node begins to leave.
+    Shrinks {
+        /// Which.
+        node: Symbol,
+        /// Pods that must move.
+        pods: u32,
+    },
+    /// The cloud was asked to delete that node's machine.
+    Shrank {
+        /// Which.
+        node: Symbol,
+    },
+    /// That node stays after all.
+    Kept {
+        /// Which.
+        node: Symbol,
+        /// Why.
+        why: &'static str,
+    },
+}
+
 /// A loop of a VerticalPodAutoscaler in which something was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerticalRecord {

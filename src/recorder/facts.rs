@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{Model, ServiceId, Workload};
 use crate::record::{
-    CallRecord, CommandRecord, DrainRecord, Fate, NamespaceRecord, PodRecord, RolloutRecord,
-    ScaleRecord, VerticalRecord,
+    CallRecord, CommandRecord, DrainRecord, Fate, GroupRecord, NamespaceRecord, PodRecord,
+    RolloutRecord, ScaleRecord, VerticalRecord,
 };
 
 use super::{JobTally, MachineFacts, PodFacts, Samples, ServiceCalls};
@@ -37,6 +37,11 @@ pub struct Facts {
     pub scales: Vec<ScaleRecord>,
     /// What VerticalPodAutoscalers did.
     pub verticals: Vec<VerticalRecord>,
+    /// Steps of Cluster Autoscaler.
+    pub groups: Vec<GroupRecord>,
+    /// Why no node group helped pods, as Cluster Autoscaler says it, and of how many pods it said
+    /// so.
+    pub unhelped: BTreeMap<String, u64>,
     /// Rollouts in the order of their starts; the first revision of a workload is one too.
     pub rollouts: Vec<Rollout>,
     /// Jobs, and CronJobs with all of theirs.

@@ -23,8 +23,9 @@ use std::sync::Arc;
 use crate::base::{IdVec, Interner, SimTime, Symbol};
 use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, Distance, DrainRecord, EventRecord, Fate, JobRecord, MachineRecord,
-    NamespaceRecord, PodRecord, RolloutRecord, RolloutStep, Sample, ScaleRecord, VerticalRecord,
+    CallRecord, CommandRecord, Distance, DrainRecord, EventRecord, Fate, GroupRecord, JobRecord,
+    MachineRecord, NamespaceRecord, PodRecord, RolloutRecord, RolloutStep, Sample, ScaleRecord,
+    VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
@@ -80,6 +81,8 @@ struct Kept {
     machines: MachineFacts,
     scales: Vec<ScaleRecord>,
     verticals: Vec<VerticalRecord>,
+    groups: Vec<GroupRecord>,
+    unhelped: BTreeMap<String, u64>,
     rollouts: Vec<Rollout>,
     jobs: BTreeMap<Workload, JobTally>,
     commands: Vec<CommandRecord>,
@@ -220,6 +223,23 @@ impl Recorder {
         }
     }
 
+    /// Cluster Autoscaler has done something with a node group.
+    pub fn group(&mut self, row: GroupRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.groups, row);
+        }
+    }
+
+    /// Cluster Autoscaler says why no node group helps a pod, or says something new of it.
+    pub fn unhelped(&mut self, why: &str) {
+        let Some(kept) = &mut self.kept else { return };
+        if let Some(count) = kept.unhelped.get_mut(why) {
+            *count += 1;
+        } else if kept.unhelped.len() < STEPS_MAX {
+            kept.unhelped.insert(why.to_owned(), 1);
+        }
+    }
+
     /// A rollout has made a step; that of a workload that a command made is not told of.
     pub fn rollout(&mut self, row: RolloutRecord) {
         if let Some(kept) = &mut self.kept
@@ -299,6 +319,8 @@ impl Kept {
             machines: MachineFacts::default(),
             scales: Vec::new(),
             verticals: Vec::new(),
+            groups: Vec::new(),
+            unhelped: BTreeMap::new(),
             rollouts: Vec::new(),
             jobs: BTreeMap::new(),
             commands: Vec::new(),
@@ -327,6 +349,8 @@ impl Kept {
             machines: self.machines,
             scales: self.scales,
             verticals: self.verticals,
+            groups: self.groups,
+            unhelped: self.unhelped,
             rollouts: self.rollouts,
             jobs: self.jobs,
             commands: self.commands,

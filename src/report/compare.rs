@@ -64,7 +64,7 @@ impl Change {
 }
 
 /// The numbers that matter: first segment, last segment, whether less is better.
-const HEADLINES: [(&str, &str, bool); 20] = [
+const HEADLINES: [(&str, &str, bool); 22] = [
     ("services", "failed", true),
     ("services", "latency_p50", true),
     ("services", "latency_p99", true),
@@ -82,6 +82,8 @@ const HEADLINES: [(&str, &str, bool); 20] = [
     ("pods", "restarts", true),
     ("pools", "cost", true),
     ("pools", "machines", false),
+    ("groups", "machines_asked", false),
+    ("groups", "nodes_removed", false),
     ("cluster", "cost_per_hour", true),
     ("cluster", "cost_idle_share", true),
     ("cluster", "cpu_requested_share", false),

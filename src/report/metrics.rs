@@ -6,6 +6,7 @@ use crate::record::{CallRecord, Cause, Distance, Fate};
 use crate::recorder::{Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 
 use super::drains::put_drains;
+use super::metrics_groups::put_groups;
 use super::metrics_jobs::put_jobs;
 use super::metrics_money::{put_money, put_pools, put_share};
 use super::metrics_scaling::put_hpa;
@@ -33,6 +34,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
     }
     put_network(facts, &mut out);
     put_vpas(facts, &mut out);
+    put_groups(facts, &mut out);
     put_jobs(facts, &mut out);
     put_drains(facts, &mut out);
     namespaces::put_namespaces(facts, &mut out);

@@ -24,6 +24,7 @@ pub mod files;
 mod font;
 mod html;
 mod metrics;
+mod metrics_groups;
 mod metrics_jobs;
 mod metrics_money;
 mod metrics_scaling;

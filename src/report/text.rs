@@ -293,6 +293,7 @@ impl Page<'_> {
         };
         let mut lines: Vec<String> = all.iter().filter_map(line).take(ROWS_MAX).collect();
         lines.extend(super::metrics_vertical::lines(self.facts, self.summary));
+        lines.extend(super::metrics_groups::lines(self.facts, self.summary));
         labelled("SCALING", lines, more(all.len(), ROWS_MAX, "autoscaler"))
     }
 

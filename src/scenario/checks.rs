@@ -25,7 +25,8 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
         || !model.hpas.is_empty()
         || !model.vpas.is_empty()
         || !model.cron_jobs.is_empty()
-        || model.cloud.karpenter.is_some();
+        || model.cloud.karpenter.is_some()
+        || model.cloud.cluster_autoscaler.is_some();
     if endless && model.run.until.is_none() {
         let message = "a run with calls, autoscalers or CronJobs never ends by itself: `run.until` is missing";
         let place = if file.run.span.is_none() { file.name.span } else { file.run.span };

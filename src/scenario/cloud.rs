@@ -71,6 +71,13 @@ pub(super) fn lower(
     for group in &groups {
         start.extend((0..group.size).map(|number| first_node(group, number, names)));
     }
+    if let Some(own) = &file.cluster_autoscaler {
+        let priced = |kind: &InstanceType| kind.price.is_some() || kind.spot_price.is_some();
+        let is_priced = spec.types.iter().any(priced);
+        let with = (&groups[..], is_priced);
+        let own = super::cluster_autoscaler::lower(own, with, names, &mut input.found);
+        spec.cluster_autoscaler = Some(Arc::new(own));
+    }
     spec.groups = groups.into();
     if let Some(own) = &file.karpenter {
         if file.boot.is_none() && !is_ideal {

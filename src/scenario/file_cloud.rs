@@ -35,6 +35,8 @@ pub struct CloudFile {
     pub notice: Option<Span>,
     /// Karpenter, which buys machines for pods that wait and consolidates nodes.
     pub karpenter: Option<Spanned<super::file_karpenter::KarpenterFile>>,
+    /// Cluster Autoscaler, which changes the sizes of node groups.
+    pub cluster_autoscaler: Option<Spanned<super::file_cluster_autoscaler::ClusterAutoscalerFile>>,
 }
 
 /// A file with types of machines.

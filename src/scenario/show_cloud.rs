@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::base::Interner;
-use crate::model::{BootTimes, CloudSpec, GroupSpec, KarpenterSpec};
+use crate::model::{
+    AUTOSCALER_FLAGS, BootTimes, CloudSpec, ClusterAutoscalerFlags, GroupSpec, KarpenterSpec,
+};
 
 use super::show::{show_law, show_node};
 
@@ -20,7 +22,18 @@ pub(super) fn show(cloud: &CloudSpec, names: &Interner) -> Value {
         "notice": cloud.notice.go_text(),
         "nodeGroups": groups,
         "karpenter": cloud.karpenter.as_ref().map(|own| show_karpenter(own, names)),
+        "clusterAutoscaler": cloud.cluster_autoscaler.as_ref().map(|own| show_flags(&own.flags)),
     })
+}
+
+fn show_flags(flags: &ClusterAutoscalerFlags) -> Value {
+    let known = AUTOSCALER_FLAGS.iter().filter(|flag| !flag.is_dead());
+    let mut all: serde_json::Map<String, Value> =
+        known.map(|flag| (flag.name.to_owned(), flags.text(flag).into())).collect();
+    if !flags.priorities.is_empty() {
+        all.insert("priorities".to_owned(), json!(flags.priorities));
+    }
+    all.into()
 }
 
 fn show_karpenter(own: &KarpenterSpec, names: &Interner) -> Value {

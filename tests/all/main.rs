@@ -11,6 +11,7 @@ mod bad_input;
 mod callers;
 mod catalogue;
 mod cloud;
+mod cluster_autoscaler;
 mod command_line;
 mod commands;
 mod conformance;

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use crate::base::{Duration, Interner, SimTime, Symbol};
 use crate::model::PodRef;
 
+use super::Options;
 use super::cloud::Cloud;
 use super::drainability::{Outcome, Rules};
-use super::options::Options;
 use super::view::{PodView, View};
 
 /// How long after a refusal an eviction is tried again (rule A180).

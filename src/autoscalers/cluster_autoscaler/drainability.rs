@@ -5,11 +5,11 @@
 
 use crate::base::{Duration, Interner, SimTime};
 
-use super::options::Options;
+use super::Options;
 use super::view::{BudgetView, Controller, ControllerKind, PodView, SafeToEvict};
 
 /// How long a pod may take beyond its grace period before it is not waited for.
-const LONG_TERMINATING: Duration = Duration::secs(30);
+pub(super) const LONG_TERMINATING: Duration = Duration::secs(30);
 
 /// What is to be done about a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 use crate::base::{cast, math};
 use crate::model::Resources;
 
-use super::options::{Expander, Options};
 use super::pattern::matches_pattern;
+use super::{Expander, Options};
 
 /// A way to help pods.
 #[derive(Clone, Debug, PartialEq)]

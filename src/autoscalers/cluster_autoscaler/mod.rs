@@ -19,10 +19,13 @@ mod cloud;
 mod drainability;
 mod estimate;
 mod expander;
-mod options;
+mod look;
 mod pattern;
 mod planner;
+mod quiet;
 mod registry;
+mod run;
+mod run_cloud;
 mod scale_up;
 mod snapshot;
 mod templates;
@@ -34,13 +37,14 @@ use crate::base::{Duration, Interner, SimTime, Symbol, go_sort};
 use crate::model::PodRef;
 use crate::placement::{NodeState, PlacedPod};
 
+pub use crate::model::{ClusterAutoscalerFlags as Options, Expander};
 pub use actuator::{Answer, Deletion, Evictor};
 pub use cloud::{Cloud, ErrorClass, Group, Instance, InstanceError};
 pub use estimate::{Estimate, PodGroup, pod_groups, requests_of};
 pub use expander::{Choice, Facts, Ruling, rule};
-pub use options::{Expander, Options};
 pub use planner::{Unremovable, Utilization};
 pub use registry::{BackedOff, Request};
+pub use run::ClusterAutoscalerController;
 pub use scale_up::{GroupIncrease, Remaining, ScaleUp, ScaleUpResult};
 pub use templates::Template;
 pub use view::*;
@@ -562,8 +566,8 @@ impl Departure {
         }
         let Utilization { cpu, memory } = self.utilization;
         let (kind, most) = if cpu > memory { ("cpu", cpu) } else { ("memory", memory) };
-        let pods: Vec<&str> =
-            self.pods.iter().map(|pod| names.resolve(view.pods[*pod].name)).collect();
+        let pods: Vec<String> =
+            self.pods.iter().map(|pod| view.pods[*pod].name.text(names)).collect();
         format!(
             "ScaleDown: Scale-down: removing node {node}, utilization: {{{cpu} {memory} 0 0 {kind} \
              {most}}}, pods to reschedule: {}",

@@ -8,17 +8,18 @@ use std::sync::Arc;
 
 use crate::base::{Duration, Interner, SimTime, Symbol, cast};
 use crate::model::{NodeId, PodRef};
+use crate::record::PodName;
 
+use super::Options;
 use super::actuator::Actuator;
 use super::cloud::Group;
 use super::drainability::{Outcome, Rules};
-use super::options::Options;
 use super::scale_up::cores;
 use super::snapshot::{Mark, Snapshot, Wanted};
 use super::view::{BudgetView, NodeView, PodView, View};
 
 /// How long a node's taint says that it is being deleted (rule A162).
-const DELETION_MAX: Duration = Duration::mins(5);
+pub(super) const DELETION_MAX: Duration = Duration::mins(5);
 
 /// Why a node stays.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +29,7 @@ pub struct Unremovable {
     /// Why.
     pub reason: &'static str,
     /// The pod that blocks, and why it does.
-    pub pod: Option<(Symbol, &'static str)>,
+    pub pod: Option<(PodName, &'static str)>,
     /// The larger of its shares of CPU and memory.
     pub utilization: Option<f64>,
 }
@@ -68,8 +69,8 @@ pub(super) struct Planner {
     /// Since when nodes are unneeded.
     pub(super) since: BTreeMap<Symbol, SimTime>,
     /// Until when nodes are not looked at.
-    recheck: BTreeMap<Symbol, SimTime>,
-    hints: Hints,
+    pub(super) recheck: BTreeMap<Symbol, SimTime>,
+    pub(super) hints: Hints,
     removable: Vec<Removable>,
     /// Why nodes stay, as far as known.
     pub(super) left: BTreeMap<Symbol, Unremovable>,
@@ -79,7 +80,7 @@ pub(super) struct Planner {
 }
 
 /// Where pods went in the last two simulations.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Hints {
     new: BTreeMap<PodRef, Mark>,
     old: BTreeMap<PodRef, Mark>,
@@ -92,6 +93,11 @@ impl Hints {
 
     pub(super) fn set(&mut self, pod: PodRef, node: Mark) {
         self.new.insert(pod, node);
+    }
+
+    /// Whether nothing is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.old.is_empty()
     }
 
     /// Forgets what was not used since the last time.
@@ -291,7 +297,7 @@ pub(super) fn is_being_deleted(node: &NodeView, now: SimTime) -> bool {
 }
 
 impl Planner {
-    fn stays(&mut self, node: Symbol, reason: &'static str, pod: Option<(Symbol, &'static str)>) {
+    fn stays(&mut self, node: Symbol, reason: &'static str, pod: Option<(PodName, &'static str)>) {
         self.left.insert(node, Unremovable { node, reason, pod, utilization: None });
     }
 
@@ -325,13 +331,18 @@ impl Planner {
         false
     }
 
-    /// Plans anew.
-    pub(super) fn plan(&mut self, planning: &mut Planning<'_, '_>) {
-        let now = planning.view.now;
+    /// An iteration begins: the smallest span between two of them is remembered (rule A166).
+    pub(super) fn passes(&mut self, now: SimTime) {
         if let Some(last) = self.last.replace(now) {
             let span = now - last;
             self.smallest = Some(self.smallest.map_or(span, |smallest| smallest.min(span)));
         }
+    }
+
+    /// Plans anew.
+    pub(super) fn plan(&mut self, planning: &mut Planning<'_, '_>) {
+        let now = planning.view.now;
+        self.passes(now);
         let is_leaving =
             |at: &usize| planning.actuator.is_leaving(planning.view.nodes[*at].spec.name);
         let mut candidates = planning.candidates(&self.since);

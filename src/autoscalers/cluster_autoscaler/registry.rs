@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::go_time::format_go_duration;
 use crate::base::{Duration, SimTime, Symbol, cast};
 
+use super::Options;
 use super::cloud::{Cloud, ErrorClass, Group, Instance, InstanceError};
-use super::options::Options;
 use super::view::View;
 
 /// How long lists of instances are taken as they were (rule A184).
@@ -115,6 +115,27 @@ impl Registry {
         self.compare_sizes(view.now);
     }
 
+    /// Whether nothing is under way and nothing is amiss.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_plain = |instance: &Instance| instance.error.is_none() && !instance.is_deleting;
+        self.requests.is_empty()
+            && self.backoffs.is_empty()
+            && self.unregistered.is_empty()
+            && self.mismatches.is_empty()
+            && self.instances.iter().flatten().all(is_plain)
+    }
+
+    /// Lists of instances, which are as they were, count as read at this instant.
+    pub(super) const fn refresh(&mut self, now: SimTime) {
+        self.refreshed = Some(now);
+    }
+
+    /// Whether lists of instances were read anew by an iteration at this instant.
+    pub(super) fn would_read(&self, now: SimTime) -> bool {
+        let tick = |at: SimTime| at.as_nanos() / INSTANCES_KEPT.as_nanos();
+        self.refreshed.is_none_or(|last| tick(last) < tick(now))
+    }
+
     /// Looks at the target sizes again.
     pub(super) fn recalculate(&mut self, groups: &[Group]) {
         self.targets = groups.iter().map(|group| cast::usize_of(group.target)).collect();
@@ -126,8 +147,7 @@ impl Registry {
     }
 
     fn read_instances(&mut self, now: SimTime, cloud: &dyn Cloud, count: usize) {
-        let tick = |at: SimTime| at.as_nanos() / INSTANCES_KEPT.as_nanos();
-        if self.refreshed.is_none_or(|last| tick(last) < tick(now)) {
+        if self.would_read(now) {
             self.kept.clear();
         }
         self.refreshed = Some(now);

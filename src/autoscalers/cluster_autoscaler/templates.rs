@@ -11,12 +11,12 @@ use crate::base::{Duration, Id, Interner, SimTime, cast};
 use crate::model::{NodeSpec, PodId, PodRef, Resources, TaintEffect};
 use crate::placement::{NodeState, Nodes, Nominator, PlacedPod, PodInfo, World, plugins};
 
+use super::Options;
 use super::cloud::Group;
-use super::options::Options;
 use super::view::{DaemonSetView, NodeView, View};
 
 /// How long a node must have been as it is, to be a model for others (rule A137).
-const STABLE: Duration = Duration::mins(1);
+pub(super) const STABLE: Duration = Duration::mins(1);
 /// By how much the memory of similar groups may differ (rule A153).
 const MEMORY_RATIO: f64 = 0.015;
 /// By how much what is allocatable and free may differ (rule A153).

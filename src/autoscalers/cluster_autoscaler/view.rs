@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{NodeId, NodeSpec, PodRef, Profile, Resources, Selector};
 use crate::placement::{Catalog, PodInfo};
+use crate::record::PodName;
 
 /// The cluster as an iteration sees it.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ pub struct PodView {
     /// Which.
     pub pod: PodRef,
     /// Its name.
-    pub name: Symbol,
+    pub name: PodName,
     /// What the filters read.
     pub info: Arc<PodInfo>,
     /// The same number for pods whose specifications are the same as written.
@@ -153,7 +154,7 @@ pub struct PodTraits {
 }
 
 /// A PodDisruptionBudget.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BudgetView {
     /// Namespace.
     pub namespace: Symbol,

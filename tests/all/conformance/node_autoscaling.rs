@@ -12,6 +12,7 @@ use seatrial::base::go_time::parse_go_duration;
 use seatrial::base::{Duration, Id, Interner, SimTime, Symbol};
 use seatrial::model::{NodeId, PodId, PodRef, Profile};
 use seatrial::placement::Catalog;
+use seatrial::record::PodName;
 use serde_json::{Map, Value, json};
 
 use crate::support::corpus::Verdict;
@@ -181,7 +182,7 @@ impl Reader<'_> {
         let info = self.objects.info(&free).expect("a pod");
         PodView {
             pod: PodRef { id: PodId::from_index(at), life: 0 },
-            name: self.objects.names.intern(name),
+            name: PodName::Fixed(self.objects.names.intern(name)),
             info,
             shape: self.uid(&free["spec"].to_string()),
             node: node.and_then(|name| nodes.get(&name).copied()),
@@ -342,7 +343,7 @@ pub(super) fn told(
     let mut all = Map::new();
     let up = &iteration.up;
     let pods = |list: &[usize]| -> Value {
-        list.iter().map(|pod| names.resolve(view.pods[*pod].name)).collect()
+        list.iter().map(|pod| view.pods[*pod].name.text(names)).collect()
     };
     let id = |group: usize| groups[group].id.clone();
     let mut put = |key: &str, value: Value| {
@@ -477,7 +478,7 @@ pub(super) fn told(
     let unremovable = iteration.unremovable.iter().map(|stays| {
         let mut one = json!({"node": names.resolve(stays.node), "reason": stays.reason});
         if let Some((pod, why)) = stays.pod {
-            one["pod"] = names.resolve(pod).into();
+            one["pod"] = pod.text(names).into();
             one["why"] = why.into();
         }
         if let Some(used) = stays.utilization {

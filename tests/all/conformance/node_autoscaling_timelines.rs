@@ -11,6 +11,7 @@ use seatrial::autoscalers::cluster_autoscaler::{
 use seatrial::base::{Duration, Id, SimTime, Symbol};
 use seatrial::model::{NodeId, PodId, PodRef, Profile, Taint, TaintEffect};
 use seatrial::placement::Catalog;
+use seatrial::record::PodName;
 use serde_json::{Map, Value, json};
 
 use super::node_autoscaling::{
@@ -405,7 +406,7 @@ impl<'a> World<'a> {
         let mut new = old.clone();
         new.pod = PodRef { id: PodId::from_index(self.pod_count), life: 0 };
         self.pod_count += 1;
-        new.name = self.reader.objects.names.intern(name);
+        new.name = PodName::Fixed(self.reader.objects.names.intern(name));
         new.created = at(self.now);
         (new.node, new.nominated, new.traits.deletion) = (None, None, None);
         self.pods.insert(natural(name), new);
@@ -571,7 +572,8 @@ struct Recorded<'a> {
 
 impl Evictor for Recorded<'_> {
     fn evict(&mut self, pod: &PodView, _: Duration) -> Answer {
-        let (name, now) = (self.texts[&pod.name].clone(), self.now);
+        let PodName::Fixed(name) = pod.name else { unreachable!("pods are named as recorded") };
+        let (name, now) = (self.texts[&name].clone(), self.now);
         let is_it = |(number, event): &(usize, &Value)| {
             (event["ev"] == "evicted" || event["ev"] == "evictionRefused")
                 && event["name"] == name.as_str()
