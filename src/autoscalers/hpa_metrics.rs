@@ -183,9 +183,8 @@ impl Reading<'_> {
         template: &Template,
         (resource, container): (ResourceName, Option<Symbol>),
     ) -> Option<PodMetric> {
-        let metrics = self.cluster.metrics(id);
-        let is_fresh = Some(metrics.at) == self.cluster.metrics_at() && !pod.is_terminal();
-        let cpu = metrics.cpu_milli.filter(|_| is_fresh)?;
+        let metrics = self.cluster.reported(id).filter(|_| !pod.is_terminal())?;
+        let cpu = metrics.cpu_milli?;
         let value = match (resource, container) {
             (ResourceName::Cpu, None) => cpu,
             (ResourceName::Cpu, Some(name)) => cpu_of(template, name, cpu),

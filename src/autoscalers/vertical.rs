@@ -171,9 +171,8 @@ fn feed(
     let looks: Vec<_> = pods.iter().map(look).collect();
     recommender.list(&looks, now);
     for (id, pod) in pods {
-        let metrics = cluster.metrics(*id);
-        let is_fresh = Some(metrics.at) == cluster.metrics_at();
-        let Some(cpu) = metrics.cpu_milli.filter(|_| is_fresh) else { continue };
+        let Some(metrics) = cluster.reported(*id) else { continue };
+        let Some(cpu) = metrics.cpu_milli else { continue };
         let template = &cluster.template_of(pod).template;
         for container in &template.spec.containers {
             recommender.sample(&UsageSample {

@@ -46,10 +46,18 @@ impl CallHistory {
     }
 
     /// The pods of a workload with their values in thousandths, as of the last sample until `at`.
-    fn pods(&self, of: Workload, measure: CallMeasure, at: SimTime) -> Option<Vec<(PodRef, i64)>> {
+    fn pods(
+        &self,
+        of: Workload,
+        (measure, window): (CallMeasure, Duration),
+        at: SimTime,
+    ) -> Option<Vec<(PodRef, i64)>> {
         let last = self.samples.iter().rposition(|sample| sample.at <= at)?;
         let sample = &self.samples[last];
-        let before = last.checked_sub(1).map(|i| &self.samples[i]);
+        // A rate is from the last sample before the window, or the oldest that there is.
+        let begins = sample.at.saturating_sub(window);
+        let earlier = self.samples.iter().take(last).rposition(|sample| sample.at <= begins);
+        let before = (last > 0).then(|| &self.samples[earlier.unwrap_or(0)]);
         let value = |row: &CallCount| match measure {
             CallMeasure::InFlight => {
                 Some(i64::try_from(row.in_flight.saturating_mul(1000)).unwrap_or(i64::MAX))
@@ -77,6 +85,9 @@ impl Cluster {
     /// What the metrics API answers now about a metric as a whole, in thousandths; `None`: nothing.
     #[must_use]
     pub fn metric_value(&self, metric: &MetricSpec, now: SimTime) -> Option<i64> {
+        if !metric.is_answered(now) {
+            return None;
+        }
         // What doubles have beyond a millionth is no part of it.
         let milli = |value: f64| cast::i64_trunc(((value * 1e6).round() / 1e3).ceil());
         match &metric.source {
@@ -96,12 +107,15 @@ impl Cluster {
     /// measured pod by pod each pod has the same value.
     #[must_use]
     pub fn metric_pods(&self, metric: &MetricSpec, now: SimTime) -> Option<Vec<(PodRef, i64)>> {
-        let MetricSource::Calls { of, measure } = metric.source else {
+        let MetricSource::Calls { of, measure, window } = metric.source else {
             let value = self.metric_value(metric, now)?;
             let pods = self.pods().iter();
             return Some(pods.map(|(id, _)| (self.pods().refer(id), value)).collect());
         };
-        self.calls.pods(of, measure, before(now, metric.delay))
+        if !metric.is_answered(now) {
+            return None;
+        }
+        self.calls.pods(of, (measure, window), before(now, metric.delay))
     }
 }
 

@@ -324,8 +324,8 @@ impl Cluster {
             Write::RemoveNode { node } => self.remove_node(node, changes),
             Write::Metrics(sample) => self.publish_metrics(&sample),
             Write::CallMetrics(rows) => {
-                let delays = self.model.metrics.iter().map(|metric| metric.delay);
-                let longest = delays.max().unwrap_or(Duration::ZERO);
+                let reaches = self.model.metrics.iter().map(crate::model::MetricSpec::reach);
+                let longest = reaches.max().unwrap_or(Duration::ZERO);
                 self.calls.take(self.now, rows, longest);
             }
             Write::Recommend { workload, targets } => self.vertical.set(workload, targets),

@@ -14,7 +14,6 @@ mod change;
 mod claims;
 mod cloud;
 mod commit;
-mod commit_metrics;
 mod commit_nodes;
 mod commit_pods;
 mod commit_workloads;
@@ -27,6 +26,7 @@ mod eviction;
 mod garbage;
 mod invariants;
 mod job;
+mod metrics;
 mod money;
 mod namespaces;
 mod node;
@@ -72,11 +72,12 @@ pub use cloud::{
 };
 pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
-pub use dataplane::{Plight, PodMetrics, Serving};
+pub use dataplane::{Plight, Serving};
 pub use endpoint_slices::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet, Hints};
 pub use eviction::EvictionRefused;
 pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
+pub use metrics::{PodMetrics, PodReading};
 pub use node::{Node, Readiness};
 pub use node_keys::NodeKeys;
 pub use plan::{NewPod, NewReplicaSet, Plan, Refusal, Write};
@@ -228,24 +229,6 @@ impl Cluster {
     #[must_use]
     pub fn serving(&self, pod: PodRef) -> Serving {
         if self.pods.contains(pod) { self.serving[pod.id] } else { Serving::Gone }
-    }
-
-    /// What the metrics pipeline says of a pod.
-    #[must_use]
-    pub fn metrics(&self, pod: PodId) -> &PodMetrics {
-        &self.metrics[pod]
-    }
-
-    /// When the metrics pipeline published last.
-    #[must_use]
-    pub const fn metrics_at(&self) -> Option<SimTime> {
-        self.metrics_at
-    }
-
-    /// CPU that all pods used in the window of the pipeline's last sample, in millicores.
-    #[must_use]
-    pub const fn cpu_used_milli(&self) -> i64 {
-        self.cpu_used_milli
     }
 
     /// How many pods are in which state.

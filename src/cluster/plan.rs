@@ -6,8 +6,8 @@ use crate::api::{Kind, Object};
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{
     Amounts, BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, GroupId, HpaId,
-    InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef, PodId, PodRef, Propagation,
-    ReplicaSetRef, ServiceId, StatefulSetId, Taint, Template, TemplateId, Workload, WorkloadKind,
+    InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef, PodRef, Propagation, ReplicaSetRef,
+    ServiceId, StatefulSetId, Taint, Template, TemplateId, Workload, WorkloadKind,
 };
 use crate::record::PodName;
 
@@ -444,8 +444,8 @@ pub enum Write {
         /// Which.
         node: NodeId,
     },
-    /// The metrics pipeline publishes a sample: pod, CPU time since its start, memory in bytes.
-    Metrics(Vec<(PodId, Duration, i64)>),
+    /// metrics-server publishes what the kubelets that answered have measured.
+    Metrics(Vec<super::PodReading>),
     /// The metrics pipeline publishes a sample of the calls of all pods.
     CallMetrics(Vec<super::CallCount>),
     /// What a VerticalPodAutoscaler recommends for new pods of a workload, by container.

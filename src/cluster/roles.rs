@@ -68,8 +68,8 @@ impl<T: Component<GeneratorId>> GeneratorRole for T {}
 
 /// The role of callers and servers.
 pub trait TrafficRole: Component<TrafficEvent> {
-    /// CPU time that a pod's server has spent on calls since the pod's first process.
-    fn cpu_spent(&self, pod: PodRef, ctx: &Ctx<'_>) -> Duration;
+    /// CPU time that a pod has spent on calls and by its series since the pod's first process.
+    fn cpu_spent(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Duration;
 
     /// Calls that have begun service at a pod's server, and those in service or in its backlog.
     fn calls(&self, _pod: PodRef) -> (u64, u64) {
@@ -89,7 +89,7 @@ impl<E> Component<E> for Off {
 impl KubeletRole for Off {}
 
 impl TrafficRole for Off {
-    fn cpu_spent(&self, _pod: PodRef, _ctx: &Ctx<'_>) -> Duration {
+    fn cpu_spent(&mut self, _pod: PodRef, _ctx: &Ctx<'_>) -> Duration {
         Duration::ZERO
     }
 }

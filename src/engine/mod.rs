@@ -11,6 +11,7 @@ mod client;
 mod commands;
 mod objects;
 mod outgoing;
+mod pipeline;
 mod sampling;
 mod work_queues;
 
@@ -174,6 +175,7 @@ pub struct World {
     changes: Vec<Change>,
     drains: Drains,
     sampler: sampling::Sampler,
+    pipeline: pipeline::Pipeline,
     is_idle: bool,
     checks: bool,
     last: LastWords,
@@ -227,6 +229,7 @@ impl World {
             changes,
             drains: Drains::new(model, &streams),
             sampler: sampling::Sampler::default(),
+            pipeline: pipeline::Pipeline::default(),
             is_idle: false,
             checks: false,
             last: LastWords {
@@ -287,7 +290,8 @@ impl World {
         }
         self.tell();
         self.settle();
-        sampling::start(model, &mut self.queue);
+        sampling::start(&mut self.queue);
+        pipeline::start(model, &mut self.queue);
     }
 
     /// The one match: each event goes to its role.
@@ -298,7 +302,7 @@ impl World {
         if let Event::Cloud(CloudEvent::Drain(instance)) = event {
             return commands::drain_machine(instance, self);
         }
-        let Self { cluster, queue, streams, recorder, plan, roles, work, .. } = self;
+        let Self { cluster, queue, streams, recorder, plan, roles, work, pipeline, .. } = self;
         let ctx = &mut Ctx { queue, streams, recorder };
         match event {
             Event::Write(id) => work.land(id, &mut roles.controllers, plan, ctx),
@@ -320,7 +324,10 @@ impl World {
             Event::Timeline(_) => {} // commands write one after another: see above
             Event::Generator(generator) => roles.generators.handle(generator, cluster, plan, ctx),
             Event::Metrics => {
-                sampling::metrics((&*roles.traffic, &*roles.kubelet), cluster, plan, ctx)
+                let Roles { traffic, kubelet, .. } = roles;
+                let measured =
+                    &mut pipeline::Measured { traffic: &mut **traffic, kubelet: &**kubelet };
+                pipeline.handle(measured, cluster, plan, ctx);
             }
             Event::Reconcile { controller, key } => {
                 work.reconcile((controller, key), &mut roles.controllers, cluster, plan, ctx);

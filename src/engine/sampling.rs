@@ -1,20 +1,15 @@
-//! Samples: the series of the whole cluster, and the metrics pipeline.
+//! Samples: the series of the whole cluster.
 
-use crate::base::{Duration, cast};
-use crate::cluster::{
-    CallCount, Cluster, KubeletRole, Phase, Plan, Pod, ReplicaSet, TrafficRole, Write,
-};
+use crate::base::{Symbol, cast};
+use crate::cluster::{Cluster, Pod, ReplicaSet};
 use crate::event::Event;
-use crate::model::{MetricSource, MetricSpec, Model, PodId, Workload};
-use crate::record::{ReplicaSample, Sample};
+use crate::model::{PodId, Workload};
+use crate::record::{PoolSample, ReplicaSample, Sample};
 use crate::sim::{Ctx, EventQueue};
 
-/// Arms the first samples.
-pub(super) fn start(model: &Model, queue: &mut EventQueue<Event>) {
+/// Arms the first sample.
+pub(super) fn start(queue: &mut EventQueue<Event>) {
     queue.push(queue.now(), Event::Sample);
-    if !model.hpas.is_empty() || !model.vpas.is_empty() || !model.traffic.is_empty() {
-        queue.push_after(model.latencies.metrics_period, Event::Metrics);
-    }
 }
 
 /// Takes the samples of the series; keeps its buffer.
@@ -71,6 +66,7 @@ fn count_pods(cluster: &Cluster, sample: &mut Sample) {
 }
 
 fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
+    sample.pools.clear();
     let (mut ready, mut allocatable, mut requested) = (0, 0, 0);
     let (mut memory, mut memory_requested) = (0, 0);
     let (mut low, mut high) = (1.0_f64, 0.0_f64);
@@ -78,6 +74,7 @@ fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
     for node in cluster.nodes().iter().filter(|node| !node.is_gone) {
         if !node.is_machine {
             cost += node.spec.price_per_hour.as_usd();
+            count_machine((node.spec.pool, node.spec.price_per_hour.as_usd()), &mut sample.pools);
         }
         requested += node.requested.cpu.0;
         memory_requested += node.requested.memory.0;
@@ -95,8 +92,11 @@ fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
     let machines = cluster.cloud().instances();
     let mut running = 0;
     for (_, machine) in machines.iter().filter(|(_, machine)| machine.running.is_some()) {
-        let price = machine.offer.as_ref().map(|offer| offer.node.price_per_hour);
-        cost += price.map_or(0.0, crate::base::Money::as_usd);
+        if let Some(offer) = &machine.offer {
+            let price = offer.node.price_per_hour.as_usd();
+            cost += price;
+            count_machine((offer.node.pool, price), &mut sample.pools);
+        }
         running += 1;
     }
     sample.machines = running;
@@ -109,6 +109,17 @@ fn sum_nodes(cluster: &Cluster, sample: &mut Sample) {
     sample.memory_requested_bytes = cast::f64_of_i64(memory_requested);
     sample.cpu_requested_range = if high < low { (0.0, 0.0) } else { (low, high) };
     sample.cost_usd_per_hour = cost;
+}
+
+/// One more machine of a pool at this price an hour.
+fn count_machine((pool, price): (Symbol, f64), pools: &mut Vec<PoolSample>) {
+    let known = pools.iter().position(|row| row.pool == pool);
+    let at = known.unwrap_or_else(|| {
+        pools.push(PoolSample { pool, nodes: 0, cost_usd_per_hour: 0.0 });
+        pools.len() - 1
+    });
+    pools[at].nodes += 1;
+    pools[at].cost_usd_per_hour += price;
 }
 
 fn count_replicas(cluster: &Cluster, replica_set: &ReplicaSet) -> ReplicaSample {
@@ -152,44 +163,5 @@ fn count_pod(pod: &Pod, counted: &mut ReplicaSample) {
         counted.terminating += u32::from(pod.deletion.is_some());
         counted.pods += u32::from(pod.deletion.is_none());
         counted.ready += u32::from(pod.deletion.is_none() && pod.status.ready);
-    }
-}
-
-/// The metrics pipeline takes a sample of every running pod on a node that answers, and publishes
-/// it (rules A62 to A65). Differs: all nodes are asked at one instant.
-pub(super) fn metrics(
-    (traffic, kubelet): (&dyn TrafficRole, &dyn KubeletRole),
-    cluster: &Cluster,
-    plan: &mut Plan,
-    ctx: &mut Ctx<'_>,
-) {
-    let answers = |pod: &&(PodId, &Pod)| {
-        let node = pod.1.node.map(|id| &cluster.nodes()[id]);
-        pod.1.status.phase == Phase::Running && node.is_some_and(|node| node.is_up)
-    };
-    let running: Vec<(PodId, &Pod)> = cluster.pods().iter().collect();
-    let sample = running.iter().filter(answers).map(|(id, pod)| {
-        let pod_ref = cluster.pods().refer(*id);
-        let age = pod.status.started.map_or(Duration::ZERO, |at| ctx.now() - at);
-        let behaviors = &cluster.template_of(pod).template.behaviors;
-        let idle: i64 = behaviors.iter().map(|b| b.cpu_idle.0).sum();
-        let used = pod.node.and_then(|node| kubelet.memory_used(node, pod_ref, ctx.now()));
-        let memory = used.unwrap_or_else(|| behaviors.iter().map(|b| b.memory.0).sum());
-        let spent = traffic.cpu_spent(pod_ref, ctx) + age.scale(cast::f64_of_i64(idle) / 1000.0);
-        (*id, spent, memory)
-    });
-    plan.push(Write::Metrics(sample.collect()));
-    let of_calls = |metric: &MetricSpec| matches!(metric.source, MetricSource::Calls { .. });
-    if cluster.model().metrics.iter().any(of_calls) {
-        let count = |(id, pod): &(PodId, &Pod)| {
-            let pod_ref = cluster.pods().refer(*id);
-            let (served, in_flight) = traffic.calls(pod_ref);
-            let workload = cluster.template_of(pod).template.workload;
-            CallCount { pod: pod_ref, workload, served, in_flight }
-        };
-        plan.push(Write::CallMetrics(running.iter().filter(answers).map(count).collect()));
-    }
-    if cluster.model().run.until.is_some() {
-        ctx.after(cluster.model().latencies.metrics_period, Event::Metrics);
     }
 }

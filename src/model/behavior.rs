@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, SimTime, Symbol};
 
+use super::cpu_use::CpuUse;
 use super::ids::Workload;
 use super::intervals::Intervals;
 use super::labels::Labels;
@@ -29,6 +30,8 @@ pub struct Behavior {
     pub exits: Vec<Exit>,
     /// CPU that it uses without any call.
     pub cpu_idle: MilliCpu,
+    /// CPU that it uses over time besides; `None`: none.
+    pub cpu: Option<CpuUse>,
     /// Memory that it uses as it starts.
     pub memory: Bytes,
     /// Memory that it takes more, a second: with a limit it is killed when that is reached (rules
@@ -127,6 +130,8 @@ pub struct BehaviorChange {
     pub exits: Option<Vec<Exit>>,
     /// See [`Behavior::cpu_idle`].
     pub cpu_idle: Option<MilliCpu>,
+    /// See [`Behavior::cpu`].
+    pub cpu: Option<CpuUse>,
     /// See [`Behavior::memory`].
     pub memory: Option<Bytes>,
     /// See [`Behavior::leak`].
@@ -163,6 +168,9 @@ impl BehaviorChange {
         }
         set(&mut to.exits, self.exits.as_ref());
         set(&mut to.cpu_idle, self.cpu_idle.as_ref());
+        if self.cpu.is_some() {
+            to.cpu.clone_from(&self.cpu);
+        }
         set(&mut to.memory, self.memory.as_ref());
         set(&mut to.leak, self.leak.as_ref());
         set(&mut to.call_memory, self.call_memory.as_ref());

@@ -64,8 +64,19 @@ pub struct Latencies {
     pub hop_in_pod: Duration,
     /// Bytes a second between two machines; infinite: the size of a call does not count.
     pub network_rate: f64,
-    /// Period of the metrics pipeline (rule A62).
+    /// Period of the metrics pipeline: metrics-server's `--metric-resolution` (rule A62).
     pub metrics_period: Duration,
+    /// From one sample of a node's pods to the next, in seconds (rule A67); zero: they are taken
+    /// when metrics-server asks, which is at the tick then.
+    pub kubelet_sample: Distribution,
+    /// So much for each node of the cluster, 4 s at most, are the requests of one scrape spread
+    /// over (rule A62).
+    pub scrape_spread: Duration,
+    /// How long metrics-server waits for a node that does not answer.
+    pub scrape_timeout: Duration,
+    /// Part of the nodes that do not answer a scrape, from 0 to 1: their pods are missing until
+    /// they do (rule A65).
+    pub scrape_loss: f64,
     /// Kubelet's status writes: GET and PATCH (rule N10).
     pub status_write: Distribution,
     /// What is added to the 10 s between two renewals of a node's Lease (rule C161). Without any,
@@ -107,6 +118,10 @@ impl Latencies {
             hop_in_pod: Duration::ZERO,
             network_rate: f64::INFINITY,
             metrics_period: Duration::secs(15),
+            kubelet_sample: zero.clone(),
+            scrape_spread: Duration::ZERO,
+            scrape_timeout: Duration::ZERO,
+            scrape_loss: 0.0,
             status_write: zero.clone(),
             lease_jitter: zero.clone(),
         }

@@ -14,6 +14,8 @@ pub struct MetricSpec {
     pub source: MetricSource,
     /// How old the value is that the metrics API answers.
     pub delay: Duration,
+    /// From when until when the metrics API answers nothing.
+    pub gaps: Vec<(SimTime, SimTime)>,
 }
 
 /// Where the value of a metric comes from.
@@ -27,6 +29,8 @@ pub enum MetricSource {
         of: Workload,
         /// What of them.
         measure: CallMeasure,
+        /// Over how long a rate is taken; zero: from one sample to the next.
+        window: Duration,
     },
     /// So many between a start and an end, else one.
     Cron {
@@ -42,10 +46,27 @@ pub enum MetricSource {
 /// What of a pod's calls is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallMeasure {
-    /// Calls that began service, a second, between the last two samples.
+    /// Calls that began service, a second, over the window.
     PerSecond,
     /// Calls in service and in the backlog at the last sample.
     InFlight,
+}
+
+impl MetricSpec {
+    /// Whether the metrics API answers for it at this instant.
+    #[must_use]
+    pub fn is_answered(&self, now: SimTime) -> bool {
+        !self.gaps.iter().any(|(from, until)| (*from..*until).contains(&now))
+    }
+
+    /// How far back its value reaches.
+    #[must_use]
+    pub fn reach(&self) -> Duration {
+        match self.source {
+            MetricSource::Calls { window, .. } => self.delay.saturating_add(window),
+            MetricSource::Series(_) | MetricSource::Cron { .. } => self.delay,
+        }
+    }
 }
 
 impl MetricSource {

@@ -93,6 +93,7 @@ impl Behavior {
             hang: None,
             run: None,
             cpu_idle: MilliCpu(0),
+            cpu: None,
             memory: Bytes(0),
             leak: Bytes(0),
             call_memory: Bytes(0),

@@ -106,7 +106,7 @@ pub struct RecordedCall {
     pub hold: Duration,
 }
 
-/// Calls a second over time: constant from each step to the next, or a line between the points.
+/// Calls a second (or another number) over time: constant from each step to the next, or a line between the points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rate {
     /// Points in order of time; the first at zero.
@@ -128,6 +128,38 @@ impl Rate {
     #[must_use]
     pub fn max(&self) -> f64 {
         self.points.iter().fold(0.0, |max, (_, rate)| max.max(*rate))
+    }
+
+    /// The time from one instant to another in parts, each with its length in seconds and its mean
+    /// rate.
+    pub fn parts(&self, from: SimTime, to: SimTime) -> impl Iterator<Item = (f64, f64)> {
+        let mut at = from;
+        std::iter::from_fn(move || {
+            if at >= to {
+                return None;
+            }
+            let next = self.next_point(at).min(to);
+            // Half-way of a straight line is its mean.
+            let mean = self.at(at + (next - at).scale(0.5));
+            let secs = (next - at).as_secs_f64();
+            at = next;
+            Some((secs, mean))
+        })
+    }
+
+    /// The first instant later than this at which the rate steps or its line bends.
+    fn next_point(&self, now: SimTime) -> SimTime {
+        let period = self.repeat.filter(|period| *period > Duration::ZERO);
+        let within = period.map_or(now.as_nanos(), |period| now.as_nanos() % period.as_nanos());
+        let begun = SimTime::from_nanos(now.as_nanos() - within);
+        let next = self.points.partition_point(|(at, _)| at.as_nanos() <= within);
+        let point = self.points.get(next).map(|(at, _)| begun + at.since_start());
+        match (point, period) {
+            (Some(point), Some(period)) => point.min(begun + period),
+            (None, Some(period)) => begun + period,
+            (Some(point), None) => point,
+            (None, None) => SimTime::MAX,
+        }
     }
 
     /// The rate at an instant, in calls a second.

@@ -372,6 +372,19 @@ pub struct Sample {
     pub cost_usd_per_hour: f64,
     /// Ready and unready pods by revision: one entry a living ReplicaSet.
     pub replicas: Vec<ReplicaSample>,
+    /// What is paid for by pool: one entry a pool that has some.
+    pub pools: Vec<PoolSample>,
+}
+
+/// The machines of one pool at one instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoolSample {
+    /// The pool; the empty symbol for nodes from manifests.
+    pub pool: Symbol,
+    /// Nodes that are there, and machines that run and have none yet.
+    pub nodes: u32,
+    /// What they cost an hour, in USD.
+    pub cost_usd_per_hour: f64,
 }
 
 /// The pods of one revision of one workload at one instant.

@@ -34,7 +34,7 @@ pub use jobs::JobTally;
 pub use machines::{FINE, MachineFacts, MachineTally, Spent};
 pub use pods::{PodFacts, PodTally};
 pub use rows::{RowSinks, secs};
-pub use samples::{Gauge, ReplicaPoint, SamplePoint, Samples, Spread};
+pub use samples::{Gauge, PoolPoint, ReplicaPoint, SamplePoint, Samples, Spread};
 
 /// Failed calls that are kept one by one; more are only counted.
 const FAILURES_MAX: usize = 100_000;

@@ -1,8 +1,8 @@
 //! The series of the whole cluster, thinned when it gets long, and its averages over time.
 
-use crate::base::{SimTime, cast};
+use crate::base::{SimTime, Symbol, cast};
 use crate::model::Workload;
-use crate::record::Sample;
+use crate::record::{PoolSample, Sample};
 
 /// What is sampled of the whole cluster: a column of `series.csv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,19 @@ pub struct SamplePoint {
     gauges: [Spread; Gauge::ALL.len()],
     /// One entry a revision of a workload that has a ReplicaSet.
     pub replicas: Vec<ReplicaPoint>,
+    /// One entry a pool that has machines.
+    pub pools: Vec<PoolPoint>,
+}
+
+/// The machines of one pool, means over the samples of a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoolPoint {
+    /// Its name.
+    pub pool: Symbol,
+    /// Machines that are paid for.
+    pub nodes: f64,
+    /// What they cost an hour, in USD.
+    pub cost_usd_per_hour: f64,
 }
 
 /// The pods of one revision of one workload, means over the samples of a point.
@@ -165,6 +178,7 @@ impl SamplePoint {
             samples: 1,
             gauges: Gauge::ALL.map(|gauge| Spread::of(gauge.of(row))),
             replicas: row.replicas.iter().map(replica).collect(),
+            pools: row.pools.iter().map(PoolPoint::of).collect(),
         }
     }
 
@@ -179,7 +193,25 @@ impl SamplePoint {
             own.merge(self.samples, more, other.samples);
         }
         self.merge_replicas(other);
+        self.merge_pools(other);
         self.samples += other.samples;
+    }
+
+    /// What one of both lacks counts as no machines there.
+    fn merge_pools(&mut self, other: &Self) {
+        let part = f64::from(other.samples) / f64::from(self.samples + other.samples);
+        for more in &other.pools {
+            if self.pools.iter().all(|own| own.pool != more.pool) {
+                self.pools.push(PoolPoint { nodes: 0.0, cost_usd_per_hour: 0.0, ..*more });
+            }
+        }
+        for own in &mut self.pools {
+            let more = other.pools.iter().find(|more| more.pool == own.pool);
+            let (nodes, cost) =
+                more.map_or((0.0, 0.0), |more| (more.nodes, more.cost_usd_per_hour));
+            own.nodes += (nodes - own.nodes) * part;
+            own.cost_usd_per_hour += (cost - own.cost_usd_per_hour) * part;
+        }
     }
 
     /// What one of both lacks counts as no pods there.
@@ -202,6 +234,13 @@ impl SamplePoint {
                 self.replicas.push(new);
             }
         }
+    }
+}
+
+impl PoolPoint {
+    fn of(row: &PoolSample) -> Self {
+        let PoolSample { pool, nodes, cost_usd_per_hour } = *row;
+        Self { pool, nodes: f64::from(nodes), cost_usd_per_hour }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::record::{Cause, CommandRecord, Fate};
 use crate::recorder::{Facts, Gauge, Interval, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
 
 use super::chart::{Axis, Figure, Layer, Panel, Role, Stack, Unit};
-use super::{metrics_scaling, names, rollouts};
+use super::{figures_pools, metrics_scaling, names, rollouts};
 
 /// Charts of one kind at most.
 const EACH_MAX: usize = 8;
@@ -30,7 +30,7 @@ fn file_part(name: &str) -> String {
     name.replace('/', "-")
 }
 
-fn secs(at: SimTime) -> f64 {
+pub(super) fn secs(at: SimTime) -> f64 {
     at.as_secs_f64()
 }
 
@@ -214,7 +214,7 @@ fn causes(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> (Vec<f64>,
 }
 
 /// Points of a curve.
-type Points = Vec<(f64, f64)>;
+pub(super) type Points = Vec<(f64, f64)>;
 
 fn latency(calls: &ServiceCalls, p: f64, (from, until): (SimTime, SimTime)) -> Points {
     let inside = calls.intervals().filter(|(at, _)| (from..until).contains(at));
@@ -273,7 +273,7 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
 }
 
 /// A curve over all samples.
-fn curve(facts: &Facts, value: impl Fn(&SamplePoint) -> f64) -> Points {
+pub(super) fn curve(facts: &Facts, value: impl Fn(&SamplePoint) -> f64) -> Points {
     facts.samples.points().iter().map(|point| (secs(point.at), value(point))).collect()
 }
 
@@ -316,31 +316,9 @@ fn nodes(facts: &Facts) -> Option<Figure> {
     let axis = Axis::clock().range(0.0, end);
     let figure = Figure::new("Use of the nodes", axis).subtitle(subtitle(facts));
     let mut figure = figure.panel(cpu).panel(counts);
-    if nodes_changed(facts) {
-        let ready = pods("ready nodes", Role::Series(2), Gauge::NodesReady);
-        let mut panel = Panel::new(Axis::new("nodes", Unit::Count));
-        if samples.max(Gauge::Machines) > 0.0 {
-            panel = panel.layer(pods("machines paid for", Role::Reference, Gauge::Machines));
-        }
-        figure = figure.panel(panel.layer(ready));
-    }
-    figure.panels.extend(cost_over_time(facts));
+    figure.panels.extend(figures_pools::machines(facts));
+    figure.panels.extend(figures_pools::cost(facts));
     Some(with_commands(figure, facts, (0.0, end)))
-}
-
-/// What the nodes cost an hour, where it changes.
-fn cost_over_time(facts: &Facts) -> Option<Panel> {
-    let cost = curve(facts, |point| point.gauge(Gauge::Cost).mean);
-    let least = cost.iter().map(|(_, usd)| *usd).fold(f64::MAX, f64::min);
-    let most = cost.iter().map(|(_, usd)| *usd).fold(0.0, f64::max);
-    let axis = Axis::new("cost of nodes, USD an hour", Unit::Number);
-    (most > least).then(|| Panel::new(axis).layer(Layer::step("cost", Role::Series(1), cost)))
-}
-
-fn nodes_changed(facts: &Facts) -> bool {
-    let ready = || facts.samples.points().iter().map(|point| point.gauge(Gauge::NodesReady));
-    let least = ready().fold(f64::MAX, |least, ready| least.min(ready.min));
-    ready().any(|ready| ready.max > least)
 }
 
 /// The share of pods that waited at most so long.
@@ -409,6 +387,9 @@ fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
         figure = figure.panel(panel);
     }
     figure.panels.extend(offered(facts, target));
+    figure.panels.extend(figures_pools::demand(facts, hpa, target));
+    figure.panels.extend(figures_pools::machines(facts));
+    figure.panels.extend(figures_pools::cost(facts));
     Some(with_commands(figure, facts, (0.0, end)))
 }
 

@@ -20,6 +20,7 @@ mod doubts;
 mod drains;
 pub mod expect;
 pub mod figures;
+mod figures_pools;
 pub mod files;
 mod font;
 mod html;

@@ -8,7 +8,9 @@ use crate::model::{
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::clients::{self, BACKLOG, CONCURRENCY};
+use super::cpu;
 use super::file::{BehaviorFile, DownstreamFile, ExitFile, HangFile, ShutdownFile};
+use super::input::Input;
 use super::known::{Gaps, missing, no_kind};
 use super::units::Share;
 
@@ -28,6 +30,7 @@ pub(super) fn standard() -> Behavior {
         hang: None,
         run: None,
         cpu_idle: MilliCpu(1),
+        cpu: None,
         memory: Bytes::mib(64),
         leak: Bytes(0),
         call_memory: Bytes(0),
@@ -103,8 +106,10 @@ pub(super) fn lower(
     entry: &Spanned<BehaviorFile>,
     known: &Known<'_>,
     names: &mut Interner,
-    found: &mut Diagnostics,
+    input: &mut Input,
 ) -> BehaviorRule {
+    let cpu = entry.value.cpu.as_ref().and_then(|cpu| cpu::lower(cpu, input));
+    let found = &mut input.found;
     let file = &entry.value;
     let workload = file.target.as_ref().and_then(|t| workload(t, known, names, found));
     let calls = file.calls.as_ref().map(|calls| {
@@ -121,6 +126,7 @@ pub(super) fn lower(
         run: law(&file.run),
         exits: file.exit.as_ref().map(|all| all.iter().map(|e| exit(e, found)).collect()),
         cpu_idle: file.cpu_idle.map(|cpu| cpu.0),
+        cpu,
         memory: file.memory.map(|size| size.0),
         leak: file.leak.map(|size| size.0),
         call_memory: file.memory_per_call.map(|size| size.0),
@@ -128,7 +134,7 @@ pub(super) fn lower(
         image_size: file.image_size.map(|size| size.0),
         release: file.release.as_ref().map(|r| clients::release(&r.value, names, found)),
     };
-    if change == BehaviorChange::default() {
+    if change == BehaviorChange::default() && file.cpu.is_none() {
         let warning = Diagnostic::warning(entry.span, "this behaviour changes nothing");
         found.push(warning.with_hint("give it start, shutdown, serve, calls, run, memory …"));
     }

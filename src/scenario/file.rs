@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::tree::Spanned;
 
 pub(super) use super::file_cloud::*;
+pub(super) use super::file_cpu::*;
 pub(super) use super::file_ingress::*;
 pub(super) use super::file_kubelet::*;
 pub(super) use super::file_metrics::*;
@@ -383,7 +384,16 @@ pub struct LatencyTable {
     /// Bytes a second between two machines, for calls whose `serve` says how large they are; such
     /// a call takes longer by its size over this. Absent: as fast as they come.
     pub network_rate: Option<Spanned<Size>>,
-    /// Period of the metrics pipeline.
+    /// From one sample of a node's pods to the next, at a phase of the node's own; zero: taken when
+    /// metrics-server asks. Measured clusters: 10 s to 15 s.
+    pub kubelet_sample: Option<Law>,
+    /// The requests of one scrape are spread over so much a node, 4 s at most.
+    pub scrape_spread: Option<Span>,
+    /// How long metrics-server waits for a node that does not answer.
+    pub scrape_timeout: Option<Span>,
+    /// Part of the nodes that do not answer a scrape: their pods are missing then.
+    pub scrape_loss: Option<Share>,
+    /// Period of the metrics pipeline (metrics-server's resolution).
     pub metrics_period: Option<Spanned<Span>>,
     /// A kubelet's status write.
     pub status_write: Option<Law>,
@@ -421,6 +431,8 @@ pub struct BehaviorFile {
     pub exit: Option<Vec<Spanned<ExitFile>>>,
     /// CPU without any call.
     pub cpu_idle: Option<Cpu>,
+    /// CPU over time whatever is called: a recorded series, or steps.
+    pub cpu: Option<Spanned<CpuFile>>,
     /// Memory in use from its start on. A container is killed when it has more than its limit
     /// (`OOMKilled`), and pods are evicted from a node whose memory runs out. One of which nothing
     /// is said here stays within what it asks for.

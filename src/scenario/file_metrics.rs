@@ -26,6 +26,20 @@ pub struct MetricFile {
     pub calls: Option<Spanned<MetricCallsFile>>,
     /// How old the value is that the metrics API answers: what scraping and an adapter take.
     pub delay: Option<Spanned<Span>>,
+    /// When the metrics API answers nothing for it, as while Prometheus is restarted.
+    #[serde(default)]
+    pub gaps: Vec<Spanned<GapFile>>,
+}
+
+/// A time without any answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct GapFile {
+    /// From when on.
+    pub at: Span,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub lasts: Span,
 }
 
 /// A value from some time on.
@@ -47,6 +61,9 @@ pub struct MetricCallsFile {
     pub of: Spanned<String>,
     /// What of them.
     pub measure: MeasureFile,
+    /// Of `per-second`: over how long the query takes the rate; from one sample to the next if
+    /// absent.
+    pub window: Option<Spanned<Span>>,
 }
 
 /// What of the calls is measured.

@@ -253,7 +253,12 @@ impl One<'_> {
     ) -> (TriggerSpec, Json) {
         let milli = |value: f64| cast::i64_trunc((value * 1000.0).round());
         let metric = self.metrics.len();
-        self.metrics.push(MetricSpec { name: self.names.intern(name), source, delay });
+        self.metrics.push(MetricSpec {
+            name: self.names.intern(name),
+            source,
+            delay,
+            gaps: Vec::new(),
+        });
         let key = if metric_type == "Value" { "value" } else { "averageValue" };
         let target = json!({ "type": metric_type, key: format!("{}m", milli(threshold)) });
         let asked = json!({

@@ -6,12 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
-use crate::base::{Distribution, Duration, cast};
+use crate::base::{Distribution, Duration, Ratio, cast};
 use crate::model::Latencies;
 use crate::tree::{Diagnostic, Diagnostics};
 
 use super::file::{LatenciesFile, LatencyTable, ProfileName};
 use super::law::Law;
+use super::units::Share;
 
 impl<'de> Deserialize<'de> for LatenciesFile {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -151,6 +152,11 @@ fn small() -> Latencies {
         hop_in_pod: Duration::us(15),
         network_rate: f64::INFINITY,
         metrics_period: Duration::secs(15),
+        // Rules A62, A67: 10 s with a back-off to 15 s; 8 ms a node; `--kubelet-request-timeout`.
+        kubelet_sample: Distribution::uniform(10.0, 15.0),
+        scrape_spread: Duration::ms(8),
+        scrape_timeout: Duration::secs(10),
+        scrape_loss: 0.0,
         status_write: log_normal(0.009, 0.075),
         // Rule C161: up to 4 %.
         lease_jitter: Distribution::uniform(0.0, 0.4),
@@ -186,7 +192,7 @@ fn large() -> Latencies {
 }
 
 fn lay_over(table: &LatencyTable, to: &mut Latencies) {
-    let laws: [(&Option<Law>, &mut Distribution); 17] = [
+    let laws: [(&Option<Law>, &mut Distribution); 18] = [
         (&table.watch, &mut to.watch),
         (&table.api_write, &mut to.api_write),
         (&table.eviction, &mut to.eviction),
@@ -204,6 +210,7 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
         (&table.hop, &mut to.hop),
         (&table.status_write, &mut to.status_write),
         (&table.lease_jitter, &mut to.lease_jitter),
+        (&table.kubelet_sample, &mut to.kubelet_sample),
     ];
     for (law, to) in laws {
         if let Some(Law(law)) = law {
@@ -226,6 +233,8 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
         (&table.relist, &mut to.relist),
         (&table.proxy_period, &mut to.proxy_period),
         (&table.hop_in_pod, &mut to.hop_in_pod),
+        (&table.scrape_spread, &mut to.scrape_spread),
+        (&table.scrape_timeout, &mut to.scrape_timeout),
     ];
     for (span, to) in spans {
         if let Some(span) = span {
@@ -237,6 +246,9 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
     }
     if let Some(rate) = &table.network_rate {
         to.network_rate = cast::f64_of_i64(rate.value.0.0);
+    }
+    if let Some(Share(Ratio(loss))) = table.scrape_loss {
+        to.scrape_loss = loss;
     }
     if let Some(period) = &table.metrics_period {
         to.metrics_period = period.value.0;

@@ -62,7 +62,7 @@ pub(super) fn lower(
         file.workload.iter().map(|w| workloads::identity(&w.value, &mut names)).collect();
     let known: Vec<Workload> = identities.workloads.iter().chain(&generators).copied().collect();
     let targets = Known { workloads: &known, services: &identities.services, gaps };
-    let rule = |entry| behaviors::lower(entry, &targets, &mut names, &mut input.found);
+    let rule = |entry| behaviors::lower(entry, &targets, &mut names, input);
     let mut rules: Vec<BehaviorRule> = file.behaviors.iter().map(rule).collect();
     let ingress_file = file.cluster.ingress.as_ref();
     let proxies = ingress::workload(ingress_file, &targets, &mut names, &mut input.found);

@@ -6,7 +6,7 @@ use crate::model::{CallMeasure, MetricSource, MetricSpec, Rate};
 use crate::tree::{Diagnostic, Diagnostics, Span as Place, Spanned, Value};
 
 use super::behaviors::{self, Known};
-use super::file::{MeasureFile, MetricFile, MetricStepFile, SeriesFile};
+use super::file::{GapFile, MeasureFile, MetricFile, MetricStepFile, SeriesFile};
 use super::input::Input;
 use super::rates;
 
@@ -27,7 +27,12 @@ pub(super) fn lower(
         }
         let Some(source) = source(file, known, names, input) else { continue };
         let delay = file.value.delay.as_ref().map_or(Duration::ZERO, |delay| delay.value.0);
-        all.push(MetricSpec { name: names.intern(&own.value), source, delay });
+        let gap = |gap: &Spanned<GapFile>| {
+            let from = SimTime::ZERO + gap.value.at.0;
+            (from, from.saturating_add(gap.value.lasts.0))
+        };
+        let gaps = file.value.gaps.iter().map(gap).collect();
+        all.push(MetricSpec { name: names.intern(&own.value), source, delay, gaps });
     }
     all
 }
@@ -62,7 +67,13 @@ fn source(
         MeasureFile::PerSecond => CallMeasure::PerSecond,
         MeasureFile::InFlight => CallMeasure::InFlight,
     };
-    Some(MetricSource::Calls { of, measure })
+    let window = calls.window.as_ref().map_or(Duration::ZERO, |window| window.value.0);
+    if let Some(window) = calls.window.as_ref().filter(|_| measure == CallMeasure::InFlight) {
+        let error = Diagnostic::error(window.span, "`window` is for a rate: measure: per-second");
+        input.found.push(error.with_hint("how many are in flight is true of an instant"));
+        return None;
+    }
+    Some(MetricSource::Calls { of, measure, window })
 }
 
 /// What the metrics API can tell: thousandths in 64 bits.
@@ -99,7 +110,7 @@ fn stepped(
 }
 
 /// The rows as they are: a series of calls is a rate, which this is not.
-fn read(series: &Spanned<SeriesFile>, input: &mut Input) -> Option<Rate> {
+pub(super) fn read(series: &Spanned<SeriesFile>, input: &mut Input) -> Option<Rate> {
     let rate = rates::read(series, input)?;
     let every = series.value.every.as_ref().map_or(Duration::mins(1), |every| every.value.0);
     let points = rate.points.iter().map(|(at, rate)| (*at, rate * every.as_secs_f64()));

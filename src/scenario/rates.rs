@@ -150,7 +150,7 @@ pub(super) fn read(series: &Spanned<SeriesFile>, input: &mut Input) -> Option<Ra
         let count = row.get(value_at).unwrap_or("").trim();
         let number = count.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.0);
         let Some(number) = number else {
-            let message = format!("\"{count}\" is no count of calls");
+            let message = format!("\"{count}\" is no number from 0 on");
             let error = Diagnostic::error(text.line(row.position()), message);
             found.push(error.with_related(column.span, "the column"));
             return None;

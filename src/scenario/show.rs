@@ -191,6 +191,9 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
     if let Some(hang) = &behavior.hang {
         shown["hang"] = json!(show_hang(hang));
     }
+    if let Some(cpu) = &behavior.cpu {
+        shown["cpu"] = super::cpu::show(cpu);
+    }
     if let Some(run) = &behavior.run {
         shown["run"] = json!(show_law(run));
     }
@@ -264,6 +267,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("hop", &latencies.hop),
         ("statusWrite", &latencies.status_write),
         ("leaseJitter", &latencies.lease_jitter),
+        ("kubeletSample", &latencies.kubelet_sample),
     ];
     let spans = [
         ("scheduleCycle", latencies.schedule_cycle),
@@ -273,6 +277,8 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("proxyPeriod", latencies.proxy_period),
         ("hopInPod", latencies.hop_in_pod),
         ("metricsPeriod", latencies.metrics_period),
+        ("scrapeSpread", latencies.scrape_spread),
+        ("scrapeTimeout", latencies.scrape_timeout),
     ];
     let mut shown = json!({
         "profile": latencies.profile,
@@ -293,6 +299,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
     for (name, span) in spans {
         shown[name] = json!(span.go_text());
     }
+    shown["scrapeLoss"] = json!(latencies.scrape_loss);
     let rates = [("pullRate", latencies.pull_rate), ("networkRate", latencies.network_rate)];
     for (name, rate) in rates {
         shown[name] = match rate.is_finite() {

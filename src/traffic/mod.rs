@@ -46,6 +46,7 @@ mod graph;
 mod hang;
 mod ingress;
 mod inside;
+mod recorded;
 mod route;
 mod servers;
 mod shared;
@@ -92,6 +93,7 @@ pub struct Traffic {
     can_hang: bool,
     /// How many servers hang.
     hung: u32,
+    recorded: recorded::RecordedCpu,
 }
 
 impl Traffic {
@@ -120,6 +122,7 @@ impl Traffic {
             horizon: model.run.until.unwrap_or(SimTime::MAX),
             can_hang: hang::can_hang(&model.behaviors),
             hung: 0,
+            recorded: recorded::RecordedCpu::new(model),
         }
     }
 
@@ -174,6 +177,7 @@ impl Component<TrafficEvent> for Traffic {
     }
 
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        self.recorded.observe(change, cluster, ctx.now());
         match change {
             Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
             Change::Plight { pod, what } => self.befalls(*pod, *what, ctx),
@@ -236,8 +240,8 @@ impl Component<TrafficEvent> for Traffic {
 }
 
 impl TrafficRole for Traffic {
-    fn cpu_spent(&self, pod: PodRef, ctx: &Ctx<'_>) -> Duration {
-        self.servers.cpu_spent(pod, ctx.now())
+    fn cpu_spent(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Duration {
+        self.servers.cpu_spent(pod, ctx.now()) + self.recorded.spent(pod, ctx.now())
     }
 
     fn calls(&self, pod: PodRef) -> (u64, u64) {

@@ -19,6 +19,7 @@ fn behaviors() -> Behaviors {
         hang: None,
         run: None,
         cpu_idle: MilliCpu::ZERO,
+        cpu: None,
         memory: seatrial::base::Bytes::ZERO,
         leak: seatrial::base::Bytes::ZERO,
         call_memory: seatrial::base::Bytes::ZERO,

@@ -128,6 +128,30 @@ fn a_pods_metric_counts_the_calls_of_each_pod() {
     assert_eq!(sizes(&model(&in_flight, &hpa(metric)), &[1200]), [1]);
 }
 
+/// Rules A47, A48, A68: in a gap the metric is invalid, so nothing is scaled until it is over.
+#[test]
+fn a_gap_of_a_metric_holds_the_size() {
+    let metric = "{ type: External, external: { metric: { name: jobs }, \
+                  target: { type: AverageValue, averageValue: \"15\" } } }";
+    let gap = QUEUE.replace("jobs,", "jobs, gaps: [{ at: 4m, for: 3m }],");
+    assert_eq!(sizes(&model(&gap, &hpa(metric)), &[418, 420, 435]), [2, 4, 6]);
+}
+
+/// Rule A68: an adapter that asks for the rate of two minutes hears of a rise later.
+#[test]
+fn a_rate_over_a_long_window_rises_late() {
+    let metric = "{ type: Pods, pods: { metric: { name: rps }, \
+                  target: { type: AverageValue, averageValue: \"10\" } } }";
+    let rps = "[{ name: rps, calls: { of: deployment/web, measure: per-second, window: 4m } }]";
+    let window = model(rps, &hpa(metric));
+    let first = model(&rps.replace(", window: 4m", ""), &hpa(metric));
+    let size = |model: &Arc<Model>| sizes(model, &[600])[0];
+    assert!((5..=6).contains(&size(&window)), "{} pods", size(&window));
+    assert!((5..=8).contains(&size(&first)), "{} pods", size(&first));
+    let told = refused(&rps.replace("per-second", "in-flight"), &hpa(metric));
+    assert!(told.contains("`window` is for a rate"), "{told}");
+}
+
 /// Rules A47 and A48: a metric that nobody knows is invalid, and nothing is scaled; the user is told.
 #[test]
 fn a_metric_that_nothing_answers_is_told_and_scales_nothing() {

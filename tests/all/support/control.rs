@@ -10,7 +10,8 @@ use std::sync::Arc;
 use seatrial::autoscalers::HorizontalController;
 use seatrial::base::{Duration, Id, SimTime};
 use seatrial::cluster::{
-    Change, Cluster, Controller, Phase, Plan, Pod, PodStatus, ReplicaSet, Requeue, Write,
+    Change, Cluster, Controller, Phase, Plan, Pod, PodReading, PodStatus, ReplicaSet, Requeue,
+    Write,
 };
 use seatrial::controllers::{DeploymentController, EndpointSliceController, ReplicaSetController};
 use seatrial::event::Event;
@@ -221,7 +222,8 @@ impl Control {
         let spent = |pod: PodRef, row: &Pod| {
             let start = (row.created, Duration::ZERO);
             let (at, before) = self.cluster.metrics(pod.id).points[1].unwrap_or(start);
-            (pod.id, before + Duration::ns((now - at).as_nanos() / 1000 * milli), 0)
+            let spent = before + Duration::ns((now - at).as_nanos() / 1000 * milli);
+            PodReading { pod, at: now, spent, memory: 0, restarts: 0 }
         };
         let sample = self.pods().into_iter().map(|(pod, row)| spent(pod, row)).collect();
         self.write(Write::Metrics(sample));
