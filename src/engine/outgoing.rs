@@ -117,3 +117,29 @@ impl Versions {
         self.changed.get(&key).is_some_and(|changed| *changed > seen)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{DeploymentStatus, ObjectChange};
+    use crate::model::DeploymentId;
+
+    /// Rules C5 and C30: a status of a version that somebody has changed since is refused, also if
+    /// it was the same look that did; where clients are not limited nobody asks.
+    #[test]
+    fn a_stale_write_is_refused() {
+        let deployment = DeploymentId::new(0);
+        let change = Change::Deployment { deployment, what: ObjectChange::Spec };
+        let status = DeploymentStatus::default();
+        let write = Write::DeploymentStatus { deployment, status, revision: 1 };
+        let mut versions = Versions::new(true);
+        let seen = versions.now();
+        assert!(!versions.is_stale(&write, seen));
+        versions.note(&change);
+        assert!(versions.is_stale(&write, seen));
+        assert!(!versions.is_stale(&write, versions.now()), "the next look has seen it");
+        let mut ideal = Versions::new(false);
+        ideal.note(&change);
+        assert!(!ideal.is_stale(&write, 0));
+    }
+}

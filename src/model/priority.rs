@@ -54,7 +54,7 @@ impl PriorityClasses {
         self.classes.get(name).copied()
     }
 
-    /// What a pod without a class gets: of several defaults the lowest.
+    /// What a pod without a class gets: of several defaults the lowest (rule C189).
     #[must_use]
     pub fn standard(&self) -> PriorityClass {
         let none = PriorityClass { value: 0, preempts_never: false, is_default: true };
@@ -65,5 +65,29 @@ impl PriorityClasses {
     /// All names, for suggestions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.classes.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Rule C189: without a class the default one counts, of several the lowest, else 0; the
+    /// cluster has two classes of its own.
+    #[test]
+    fn of_several_defaults_the_lowest_counts() {
+        let mut classes = PriorityClasses::default();
+        assert_eq!(classes.standard().value, 0);
+        let value = |name: &str| classes.get(name).map(|class| class.value);
+        assert_eq!(value("system-cluster-critical"), Some(2_000_000_000));
+        assert_eq!(value("system-node-critical"), Some(2_000_001_000));
+        for (name, value) in [("high", 100), ("low", 10)] {
+            classes.add(&json!({
+                "metadata": { "name": name }, "value": value, "globalDefault": true,
+            }));
+        }
+        assert_eq!((classes.standard().value, classes.get("none")), (10, None));
     }
 }

@@ -230,7 +230,7 @@ fn the_history_is_cut_when_a_rollout_is_complete() {
     assert_eq!(revisions, [4, 3]);
 }
 
-/// Rules C9, C77: ready at 3.7 s counts as ready since 3 s; available 5 s later.
+/// Rules C2, C9, C77: times are whole seconds, so ready at 3.7 s counts as ready since 3 s; available 5 s later.
 #[test]
 fn availability_is_counted_from_the_whole_second() {
     let Rollout { mut control, templates } =
@@ -265,7 +265,8 @@ fn lost_pods_are_replaced_at_once() {
     assert_eq!(control.cluster.pods().len(), 4);
 }
 
-/// Rules C176, C177: terminating pods stay listed while they serve.
+/// Rules C176, C177, C184: terminating pods stay listed while they serve; the slice follows from the
+/// DELETE, at the side of the pod's end and not after it.
 #[test]
 fn endpoints_follow_readiness_and_deletion() {
     let Rollout { mut control, .. } = rollout(3, ("1", "0"));

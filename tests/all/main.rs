@@ -53,3 +53,4 @@ mod traffic;
 mod trial;
 mod vertical;
 mod volumes;
+mod work_queues;
