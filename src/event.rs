@@ -202,6 +202,8 @@ pub enum KubeletNodeStep {
     PowerLost,
     /// Its node is up again, and it starts.
     Restart,
+    /// The API server can be reached again.
+    Rejoin,
     /// It looks whether the node has memory left, or the kernel finds that it has none.
     Memory,
     /// A change of the node's conditions is reported.

@@ -258,4 +258,10 @@ pub enum NodeChange {
     Offer,
     /// It is gone.
     Removed,
+    /// It is cut off from the API server.
+    Cut,
+    /// It is so no longer.
+    Joined,
+    /// Other machines are cut off from it, or some are not any more.
+    Links,
 }

@@ -64,6 +64,7 @@ impl Cluster {
             services: IdVec::new(),
             hpas: IdVec::new(),
             log: EndpointLog::default(),
+            cuts: Vec::new(),
             generator_templates: IdVec::new(),
             node_by_name: LookupMap::new(),
             service_by_name: LookupMap::new(),
@@ -129,6 +130,7 @@ impl Cluster {
             reported: None,
             lease: None,
             down_since: None,
+            cuts: Vec::new(),
             zone,
             is_up: true,
             is_gone: false,
@@ -311,6 +313,7 @@ impl Cluster {
             }
             Write::Lease { node, renewed } => self.nodes[node].lease = Some(renewed),
             Write::NodeUp { node, is_up } => self.set_up(node, is_up, changes),
+            Write::Cut { place, from, nodes } => self.set_cut(place, from, &nodes, changes),
             Write::MarkUnready { pod } => self.mark_unready(pod, changes),
             Write::Retarget { group, by } => self.retarget(group, by, changes),
             Write::Launch(launch) => self.launch(*launch, changes),

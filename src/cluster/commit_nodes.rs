@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::api::Kind;
-use crate::model::{NodeId, NodeSpec, PodRef, Taint, TaintEffect};
+use crate::base::SimTime;
+use crate::model::{CutFrom, FaultPlace, NodeId, NodeSpec, PodRef, Taint, TaintEffect};
 
 use super::{Change, Cluster, NodeChange, PodStatus, Readiness};
 
@@ -141,9 +142,44 @@ impl Cluster {
             return;
         }
         row.is_up = is_up;
-        row.down_since = (!is_up).then_some(now);
+        row.down_since = (!is_up || row.is_cut()).then_some(row.down_since.unwrap_or(now));
         let what = if is_up { NodeChange::Up } else { NodeChange::Down };
         changes.push(Change::Node { node, what });
+    }
+
+    /// Cuts machines off, or ends all cuts of a place.
+    pub(super) fn set_cut(
+        &mut self,
+        place: FaultPlace,
+        from: Option<CutFrom>,
+        nodes: &[NodeId],
+        changes: &mut Vec<Change>,
+    ) {
+        let now = self.now;
+        match from {
+            Some(from) => self.cuts.push((place, from)),
+            None => self.cuts.retain(|(other, _)| *other != place),
+        }
+        let is_cut = |node: NodeId| {
+            let mut api = self.cuts.iter().filter(|(_, from)| from.is_from_api());
+            api.any(|(place, _)| self.is_at(node, *place))
+        };
+        let cut: Vec<bool> = nodes.iter().map(|node| is_cut(*node)).collect();
+        for (node, is_cut) in nodes.iter().copied().zip(cut) {
+            let row = &mut self.nodes[node];
+            if row.is_cut() != is_cut {
+                match row.cuts.last_mut().filter(|_| !is_cut) {
+                    Some((_, until)) => *until = now,
+                    None => row.cuts.push((now, SimTime::MAX)),
+                }
+                row.down_since = (is_cut || !row.is_up).then_some(row.down_since.unwrap_or(now));
+                let what = if is_cut { NodeChange::Cut } else { NodeChange::Joined };
+                changes.push(Change::Node { node, what });
+            }
+            changes.push(Change::Node { node, what: NodeChange::Links });
+        }
+        let holds = self.nodes.iter().any(super::Node::is_cut);
+        self.log.hold(holds);
     }
 
     /// Turns condition Ready of a pod off.

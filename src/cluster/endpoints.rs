@@ -96,6 +96,8 @@ impl EndpointSet {
 pub struct EndpointLog {
     entries: VecDeque<(ServiceId, Arc<EndpointSet>)>,
     first: u64,
+    /// Whether old entries stay: somebody is cut off and will read on from them.
+    is_held: bool,
     /// When the entry before the first was written.
     folded_at: SimTime,
     base: IdVec<ServiceId, Arc<EndpointSet>>,
@@ -115,7 +117,7 @@ impl EndpointLog {
         let now = set.at;
         self.entries.push_back((service, set));
         while let Some((service, set)) = self.entries.front() {
-            if set.at + KEPT >= now {
+            if self.is_held || set.at + KEPT >= now {
                 break;
             }
             self.folded_at = set.at;
@@ -123,6 +125,11 @@ impl EndpointLog {
             self.entries.pop_front();
             self.first += 1;
         }
+    }
+
+    /// Lets old entries stay, or go again.
+    pub(super) const fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// The number of the oldest entry that is still there.

@@ -140,6 +140,8 @@ pub struct Cluster {
     services: IdVec<ServiceId, Option<Service>>,
     hpas: IdVec<HpaId, Option<Hpa>>,
     log: EndpointLog,
+    /// What is cut off from what.
+    cuts: Vec<(crate::model::FaultPlace, crate::model::CutFrom)>,
     generator_templates: IdVec<GeneratorId, Vec<TemplateId>>,
     node_by_name: LookupMap<Symbol, NodeId>,
     service_by_name: LookupMap<ObjectName, ServiceId>,
@@ -340,6 +342,44 @@ impl Cluster {
     #[must_use]
     pub fn service_named(&self, name: ObjectName) -> Option<ServiceId> {
         self.service_by_name.get(&name).copied()
+    }
+
+    /// Whether machines are cut off from each other or from the API server.
+    #[inline]
+    #[must_use]
+    pub const fn has_cuts(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
+    /// Whether a place is cut off from something.
+    #[must_use]
+    pub fn is_cut(&self, place: crate::model::FaultPlace) -> bool {
+        self.cuts.iter().any(|(other, _)| *other == place)
+    }
+
+    /// Whether two nodes are cut off from each other.
+    #[must_use]
+    pub fn are_cut(&self, a: NodeId, b: NodeId) -> bool {
+        use crate::model::CutFrom;
+        a != b
+            && self.cuts.iter().any(|(place, from)| {
+                let (has_a, has_b) = (self.is_at(a, *place), self.is_at(b, *place));
+                match from {
+                    CutFrom::ControlPlane => false,
+                    CutFrom::Nodes | CutFrom::Everything => has_a != has_b,
+                    CutFrom::Place(other) => {
+                        (has_a && self.is_at(b, *other)) || (has_b && self.is_at(a, *other))
+                    }
+                }
+            })
+    }
+
+    fn is_at(&self, node: NodeId, place: crate::model::FaultPlace) -> bool {
+        let spec = &self.nodes[node].spec;
+        match place {
+            crate::model::FaultPlace::Node(name) => spec.name == name,
+            crate::model::FaultPlace::Zone(zone) => spec.zone == Some(zone),
+        }
     }
 
     /// The ids of all Services of the model, deleted ones too.

@@ -25,8 +25,10 @@ pub struct Node {
     /// When its Lease was renewed last before its machine went down, if somebody has said so. A
     /// machine that is up renews its Lease without any write.
     pub lease: Option<SimTime>,
-    /// Since when the machine is down.
+    /// Since when nobody hears of the machine: it is down, or cut off from the API server.
     pub down_since: Option<SimTime>,
+    /// When it was cut off from the API server: from and until, [`SimTime::MAX`] while it is.
+    pub cuts: Vec<(SimTime, SimTime)>,
     /// Its failure domain.
     pub zone: ZoneId,
     /// Whether the machine itself is up: a crashed one answers nothing long before it is NotReady.
@@ -45,6 +47,14 @@ pub struct Node {
     pub nonzero_requested: (MilliCpu, Bytes),
     /// Host ports that they hold.
     pub host_ports: Vec<HostPort>,
+}
+
+impl Node {
+    /// Whether it is cut off from the API server.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cuts.last().is_some_and(|(_, until)| *until == SimTime::MAX)
+    }
 }
 
 /// Condition Ready of a node.

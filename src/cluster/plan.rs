@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::api::{Kind, Object};
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{
-    Amounts, BudgetId, CronJobId, DaemonSetId, DeploymentId, DeploymentSpec, GroupId, HpaId,
-    InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef, PodRef, Propagation, ReplicaSetRef,
-    ServiceId, StatefulSetId, Taint, Template, TemplateId, Workload, WorkloadKind,
+    Amounts, BudgetId, CronJobId, CutFrom, DaemonSetId, DeploymentId, DeploymentSpec, FaultPlace,
+    GroupId, HpaId, InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef, PodRef, Propagation,
+    ReplicaSetRef, ServiceId, StatefulSetId, Taint, Template, TemplateId, Workload, WorkloadKind,
 };
 use crate::record::PodName;
 
@@ -408,6 +408,15 @@ pub enum Write {
         node: NodeId,
         /// Whether it is up.
         is_up: bool,
+    },
+    /// Machines are cut off, or all cuts of that place are over.
+    Cut {
+        /// As the fault names them.
+        place: FaultPlace,
+        /// From what; `None`: it is over.
+        from: Option<CutFrom>,
+        /// They.
+        nodes: Vec<NodeId>,
     },
     /// Changes the target size of a node group: the cloud makes machines, or deletes some.
     Retarget {

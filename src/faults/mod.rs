@@ -1,9 +1,11 @@
-//! Faults that a scenario injects: machines lose power, report that they are not ready, recover.
+//! Faults that a scenario injects: machines lose power, report that they are not ready, are cut off
+//! from others or the API server, recover.
 //!
 //! What follows from one is everybody's own business: the kubelet's processes end, callers get no
-//! answer, the node lifecycle notices that a Lease is not renewed.
+//! answer, the node lifecycle notices that a Lease is not renewed, a kubelet that is cut off writes
+//! nothing and hears nothing (rules N406, N407).
 //!
-//! Ours, not Kubernetes'. Absent on purpose: partitions of the network (rules N406, N407).
+//! Ours, not Kubernetes'.
 
 use crate::cluster::{Cluster, Plan, Write};
 use crate::model::{Fault, FaultPlace, NodeId};
@@ -13,13 +15,29 @@ use crate::model::{Fault, FaultPlace, NodeId};
 /// # Errors
 /// If there is no such node by now, in kubectl's words.
 pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), String> {
-    let (Fault::Crash(place) | Fault::NotReady(place) | Fault::Recover(place)) = fault;
-    for node in nodes_of(place, cluster)? {
+    let (Fault::Crash(place)
+    | Fault::NotReady(place)
+    | Fault::Recover(place)
+    | Fault::Cut(place, _)) = fault;
+    let nodes = nodes_of(place, cluster)?;
+    match fault {
+        Fault::Cut(_, from) => {
+            plan.push(Write::Cut { place, from: Some(from), nodes });
+            return Ok(());
+        }
+        Fault::Recover(_) if cluster.is_cut(place) => {
+            plan.push(Write::Cut { place, from: None, nodes: nodes.clone() });
+        }
+        Fault::Crash(_) | Fault::NotReady(_) | Fault::Recover(_) => {}
+    }
+    for node in nodes {
         let row = &cluster.nodes()[node];
         let write = match fault {
             Fault::Crash(_) => Write::NodeUp { node, is_up: false },
             Fault::NotReady(_) if row.is_up => Write::NodeReady { node, ready: false },
-            Fault::NotReady(_) => continue,
+            Fault::NotReady(_) | Fault::Cut(..) => continue,
+            // A kubelet that was cut off reports by itself.
+            Fault::Recover(_) if row.is_up && row.is_cut() => continue,
             Fault::Recover(_) if row.is_up => Write::NodeReady { node, ready: true },
             Fault::Recover(_) => Write::NodeUp { node, is_up: true },
         };

@@ -138,7 +138,7 @@ impl Kubelet {
                 machine.pod_removed(slot, port.now, port);
             });
             assert!(plan.is_empty(), "a kubelet that is done with a pod has nothing to say of it");
-        } else {
+        } else if !cluster.nodes()[node].is_cut() {
             let state = &mut self.nodes[node].state;
             let delay = cluster.model().latencies.kill.sample_duration(&mut state.machinery);
             ctx.after(delay, Event::Slot { node, slot: slot.0, step: SlotStep::Gone });
@@ -163,7 +163,9 @@ impl Kubelet {
 
     fn admit(&mut self, pod: PodRef, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
         let Some(row) = cluster.pod(pod).filter(|row| !row.is_terminal()) else { return };
-        let Some(node) = row.node.filter(|node| cluster.nodes()[*node].is_up) else { return };
+        let hears =
+            |node: &NodeId| cluster.nodes()[*node].is_up && !cluster.nodes()[*node].is_cut();
+        let Some(node) = row.node.filter(hears) else { return };
         let is_known = |place: &Place| place.life == pod.life && place.slot.is_none();
         if !self.pods.get(pod.id).is_some_and(is_known) {
             return;
@@ -208,7 +210,7 @@ impl Kubelet {
         else {
             return;
         };
-        if cluster.nodes()[node].is_up {
+        if cluster.nodes()[node].is_up && !cluster.nodes()[node].is_cut() {
             self.with(node, cluster, plan, ctx, |machine, port| {
                 machine.pod_deleting(slot, deletion, port.now, port);
             });
@@ -237,6 +239,31 @@ impl Kubelet {
         }
     }
 
+    /// A kubelet hears the API server again: of pods that are gone, of others that are to go, of new
+    /// ones (rule N406).
+    fn rejoin(&mut self, node: NodeId, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        if !cluster.nodes()[node].is_up || cluster.nodes()[node].is_cut() {
+            return;
+        }
+        let known = self.nodes[node].state.slots();
+        self.with(node, cluster, plan, ctx, |machine, port| {
+            port.write_again();
+            for slot in known {
+                let Some(pod) = port.state.row(slot).map(|row| row.pod) else { continue };
+                match cluster.pod(pod).map(deletion_of) {
+                    None => machine.pod_removed(slot, port.now, port),
+                    Some(Some(deletion)) => machine.pod_deleting(slot, deletion, port.now, port),
+                    Some(None) => {}
+                }
+            }
+        });
+        let pods: Vec<PodRef> =
+            cluster.nodes()[node].pods.iter().map(|id| cluster.pods().refer(*id)).collect();
+        for pod in pods {
+            self.admit(pod, cluster, plan, ctx);
+        }
+    }
+
     fn node_event(
         &mut self,
         node: NodeId,
@@ -258,6 +285,7 @@ impl Kubelet {
                 port.power_lost();
             }),
             KubeletNodeStep::Restart => self.restart(node, cluster, plan, ctx),
+            KubeletNodeStep::Rejoin => self.rejoin(node, cluster, plan, ctx),
             KubeletNodeStep::Memory => self.with(node, cluster, plan, ctx, |machine, port| {
                 port.look_at_memory(machine);
             }),
@@ -302,6 +330,12 @@ impl Component<KubeletEvent> for Kubelet {
             Change::Node { node, what: NodeChange::Down } => {
                 let step = KubeletNodeStep::PowerLost;
                 ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
+            }
+            Change::Node { node, what: NodeChange::Joined } => {
+                let rng = &mut self.nodes[node].state.machinery;
+                let delay = latencies.kubelet_sync.sample_duration(rng);
+                let step = KubeletNodeStep::Rejoin;
+                ctx.after(delay, Event::KubeletNode { node, step });
             }
             Change::Node { node, what: NodeChange::Up } => {
                 let rng = &mut self.nodes[node].state.machinery;

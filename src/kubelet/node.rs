@@ -84,6 +84,8 @@ pub(super) struct Row {
     pub processes: SmallVec<[Process; 1]>,
     /// Calls under way, by their numbers.
     pub calls: SmallVec<[(u16, Call); 1]>,
+    /// The status that the kubelet wrote last, or would have.
+    pub(super) last: Option<crate::cluster::PodStatus>,
 }
 
 impl Row {
@@ -100,6 +102,7 @@ impl Row {
             started: None,
             processes,
             calls: SmallVec::new(),
+            last: None,
         }
     }
 

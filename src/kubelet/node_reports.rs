@@ -1,4 +1,5 @@
-//! What kubelets report of their nodes: a machine that comes back is ready.
+//! What kubelets report of their nodes: a machine that comes back, or is not cut off any more, is
+//! ready.
 //!
 //! A report that would say what is known already is no event, and neither is the renewal of a
 //! Lease: whoever waits for them works out when they were (rule C161).
@@ -31,7 +32,9 @@ impl NodeReports {
 
 impl Component<NodeEvent> for NodeReports {
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        let Change::Node { node, what: NodeChange::Up } = *change else { return };
+        let Change::Node { node, what: NodeChange::Up | NodeChange::Joined } = *change else {
+            return;
+        };
         let write = &cluster.model().latencies.status_write;
         let due = ctx.now() + write.sample_duration(&mut self.rng);
         *self.due.grow_to(node) = due;
@@ -48,7 +51,7 @@ impl Component<NodeEvent> for NodeReports {
         let NodeStep::Report = step;
         let row = &cluster.nodes()[node];
         let is_due = self.due.get(node) == Some(&ctx.now());
-        if is_due && row.is_up && row.condition != Readiness::True {
+        if is_due && row.is_up && !row.is_cut() && row.condition != Readiness::True {
             plan.push(Write::NodeReady { node, ready: true });
         }
     }

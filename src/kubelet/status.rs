@@ -34,6 +34,9 @@ impl Port<'_, '_> {
         let Some(api) = self.cluster.pod(row.pod) else { return };
         let is_disrupted = status.conditions.disruption.is_some_and(|told| told.is_true);
         let (pod, status) = (row.pod, translate(row, api, status));
+        if let Some(row) = self.state.row_mut(slot) {
+            row.last = Some(status);
+        }
         let word = self.word(pod);
         (word.status, word.is_disrupted) = (Some(status), is_disrupted);
     }
@@ -46,8 +49,26 @@ impl Port<'_, '_> {
         }
     }
 
+    /// The API server is there again: what differs there is written again (the status manager's
+    /// reconciliation, rule N10).
+    pub(super) fn write_again(&mut self) {
+        for slot in self.state.slots() {
+            let Some(row) = self.state.row(slot) else { continue };
+            let (pod, last) = (row.pod, row.last);
+            if last.is_some() && self.cluster.pod(pod).is_some() {
+                let word = self.word(pod);
+                word.status = word.status.or(last);
+            }
+        }
+    }
+
     /// Everything that was written in this event.
+    ///
+    /// A kubelet that is cut off keeps it for later.
     pub(super) fn flush(&mut self) {
+        if self.cluster.nodes()[self.node].is_cut() {
+            return;
+        }
         let mut words = std::mem::take(&mut self.state.words);
         for Word { pod, status, is_disrupted, is_last } in words.drain(..) {
             let Some(api) = self.cluster.pod(pod) else { continue };

@@ -100,8 +100,31 @@ pub enum Fault {
     Crash(FaultPlace),
     /// Kubelets report that they are not ready; what runs there goes on.
     NotReady(FaultPlace),
-    /// Both are over.
+    /// Machines are cut off: they run on, and neither see nor are seen (rules N406, N407).
+    Cut(FaultPlace, CutFrom),
+    /// All are over.
     Recover(FaultPlace),
+}
+
+/// What machines are cut off from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutFrom {
+    /// The API server.
+    ControlPlane,
+    /// All other machines.
+    Nodes,
+    /// Both.
+    Everything,
+    /// Certain machines.
+    Place(FaultPlace),
+}
+
+impl CutFrom {
+    /// Whether the API server is among it.
+    #[must_use]
+    pub const fn is_from_api(self) -> bool {
+        matches!(self, Self::ControlPlane | Self::Everything)
+    }
 }
 
 /// Where a fault strikes.

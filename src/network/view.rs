@@ -28,7 +28,8 @@ use crate::base::dist::{mix, open01_of};
 use crate::base::{Distribution, Duration, IdVec, SimTime, Symbol, cast};
 use crate::cluster::{Cluster, EndpointLog, EndpointSet};
 use crate::model::{
-    Latencies, NodeId, PodRef, Protocol, ProxySpec, ServiceId, ServiceKind, ServiceSpec,
+    Action, Fault, Latencies, NodeId, PodRef, Protocol, ProxySpec, ServiceId, ServiceKind,
+    ServiceSpec,
 };
 use crate::sim::Streams;
 
@@ -67,6 +68,8 @@ pub struct Proxies {
     machines: IdVec<NodeId, Option<Box<Machine>>>,
     services: IdVec<ServiceId, OfService>,
     read_to: u64,
+    /// When nodes were cut off from the API server.
+    cuts: IdVec<NodeId, Vec<(SimTime, SimTime)>>,
 }
 
 /// What a call needs of a node's proxy. Numbers are those of the log's entries.
@@ -169,6 +172,7 @@ impl Proxies {
             machines: IdVec::new(),
             services: IdVec::new(),
             read_to: 0,
+            cuts: IdVec::new(),
         }
     }
 
@@ -335,7 +339,7 @@ impl Proxies {
             }
             let first = (machine.next < log.end())
                 .then(|| self.reaches(log, node, machine.next, machine.reached));
-            if let Some(first) = first {
+            if let Some(first) = first.filter(|first| *first < SimTime::MAX) {
                 machine.cycle.ask(first);
             }
             let start = machine.cycle.next_run().expect("no run is under way");
@@ -387,7 +391,11 @@ impl Proxies {
         let ProxySpec { min_sync, sync, .. } = row.spec.proxy;
         let min = min_sync.unwrap_or(self.min_sync);
         let is_zero = |d: &Distribution| d.is_constant() && d.quantile(0.5) <= 0.0;
-        if is_zero(&self.watch) && is_zero(&self.run) && min.is_zero() {
+        let may_be_cut = || {
+            let entries = &cluster.model().timeline;
+            entries.iter().any(|entry| matches!(entry.action, Action::Fault(Fault::Cut(..))))
+        };
+        if is_zero(&self.watch) && is_zero(&self.run) && min.is_zero() && !may_be_cut() {
             return None;
         }
         let bounds = Bounds { min, retry: sync, max: Bounds::IDLE_MAX };
@@ -412,7 +420,18 @@ impl Proxies {
 
     /// When an entry reaches a node: not before the entry before it.
     fn reaches(&self, log: &EndpointLog, node: NodeId, number: u64, before: SimTime) -> SimTime {
-        before.max(log.entry(number).1.at + self.draw(&self.watch, node, number))
+        let delay = self.draw(&self.watch, node, number);
+        let at = log.entry(number).1.at + delay;
+        // What would reach it while it is cut off it hears when it is not any more (rule N406).
+        let cut = self.cuts.get(node).into_iter().flatten();
+        let cut = cut.filter(|(from, until)| (*from..*until).contains(&at)).last();
+        before.max(cut.map_or(at, |(_, until)| until.saturating_add(delay)))
+    }
+
+    /// A node is cut off from the API server, or is so no longer.
+    pub fn cut(&mut self, cluster: &Cluster, node: NodeId) {
+        self.cuts.grow_to(node).clone_from(&cluster.nodes()[node].cuts);
+        self.nodes.grow_to(node).look = SimTime::ZERO;
     }
 
     /// A draw that hangs on seed, node and number alone, in whatever order it is asked for.

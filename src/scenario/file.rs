@@ -572,8 +572,24 @@ pub struct FaultFile {
     pub crash: Option<Spanned<PlaceFile>>,
     /// Machines that report that they are not ready, and go on.
     pub not_ready: Option<Spanned<PlaceFile>>,
-    /// The end of both.
+    /// Machines that are cut off, and go on.
+    pub partition: Option<Spanned<PartitionFile>>,
+    /// The end of all of these.
     pub recover: Option<Spanned<PlaceFile>>,
+}
+
+/// Machines that are cut off: exactly one of `node` and `zone`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PartitionFile {
+    /// A node.
+    pub node: Option<Spanned<String>>,
+    /// All nodes of a zone.
+    pub zone: Option<Spanned<String>>,
+    /// From what: `control-plane` (kubelet and kube-proxy hear and say nothing), `nodes` (calls to
+    /// and from other machines get no answer), `node/NAME` or `zone/NAME` (such calls to and from
+    /// those), `everything` if absent.
+    pub from: Option<Spanned<String>>,
 }
 
 /// Where a fault strikes: exactly one of these.

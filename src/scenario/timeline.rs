@@ -2,13 +2,14 @@
 
 use crate::base::{Duration, Interner, SimTime};
 use crate::model::{
-    Action, CloudSpec, DeploymentSpec, Fault, FaultPlace, ObjectName, TimelineEntry, Workload,
+    Action, CloudSpec, CutFrom, DeploymentSpec, Fault, FaultPlace, ObjectName, TimelineEntry,
+    Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
 use super::cloud_actions;
 use super::commands::{self, Line};
-use super::file::{FaultFile, PlaceFile, TimelineFile};
+use super::file::{FaultFile, PartitionFile, PlaceFile, TimelineFile};
 use super::input::Input;
 use super::known::Gaps;
 use super::script;
@@ -73,25 +74,83 @@ fn lower_fault(
     found: &mut Diagnostics,
 ) -> Option<(Fault, String)> {
     type Make = fn(FaultPlace) -> Fault;
-    let FaultFile { crash, not_ready, recover } = &fault.value;
+    let FaultFile { crash, not_ready, partition, recover } = &fault.value;
     let kinds: [(&Option<_>, &str, Make); 3] = [
         (crash, "crash", Fault::Crash),
         (not_ready, "not ready:", Fault::NotReady),
         (recover, "recovery", Fault::Recover),
     ];
+    if let (Some(cut), None, None, None) = (partition, crash, not_ready, recover) {
+        return lower_cut(cut, known, names, found);
+    }
     let mut written = kinds
         .into_iter()
         .filter_map(|(place, word, make)| place.as_ref().map(|place| (place, word, make)));
-    let (Some((place, word, make)), None) = (written.next(), written.next()) else {
+    let (Some((place, word, make)), None, None) = (written.next(), written.next(), partition)
+    else {
         let is_empty = crash.is_none() && not_ready.is_none() && recover.is_none();
-        let one = "expected exactly one of crash, notReady and recover";
-        let message = if is_empty { "an empty fault" } else { one };
+        let one = "expected exactly one of crash, notReady, partition and recover";
+        let message = if is_empty && partition.is_none() { "an empty fault" } else { one };
         let error = Diagnostic::error(fault.span, message);
         found.push(error.with_hint("crash: { node: NAME }"));
         return None;
     };
     let (place, shown) = lower_place(place, known, names, found)?;
     Some((make(place), format!("{word} of {shown}").replace(": of", ":")))
+}
+
+/// Machines that are cut off, and how the report calls it.
+fn lower_cut(
+    file: &Spanned<PartitionFile>,
+    known: &Known<'_>,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<(Fault, String)> {
+    let PartitionFile { node: of_node, zone: of_zone, from } = &file.value;
+    let (place, shown) = match (of_node, of_zone) {
+        (Some(name), None) => {
+            (FaultPlace::Node(node(name, known, names, found)?), format!("node {}", name.value))
+        }
+        (None, Some(name)) => {
+            (FaultPlace::Zone(zone(name, known, names, found)?), format!("zone {}", name.value))
+        }
+        _ => {
+            let error = Diagnostic::error(file.span, "expected exactly one of node and zone");
+            found.push(error.with_hint("partition: { zone: NAME, from: control-plane }"));
+            return None;
+        }
+    };
+    let Some(text) = from else {
+        return Some((Fault::Cut(place, CutFrom::Everything), format!("partition of {shown}")));
+    };
+    let named = |rest: &str| Spanned { value: rest.to_owned(), span: text.span };
+    let from = match text.value.split_once('/') {
+        Some(("node", name)) => {
+            CutFrom::Place(FaultPlace::Node(node(&named(name), known, names, found)?))
+        }
+        Some(("zone", name)) => {
+            CutFrom::Place(FaultPlace::Zone(zone(&named(name), known, names, found)?))
+        }
+        _ => match text.value.as_str() {
+            "control-plane" => CutFrom::ControlPlane,
+            "nodes" => CutFrom::Nodes,
+            "everything" => CutFrom::Everything,
+            other => {
+                let words = ["control-plane", "nodes", "everything"];
+                let error =
+                    Diagnostic::error(text.span, format!("nothing is cut off from \"{other}\""));
+                let error = error
+                    .with_hint("known are control-plane, nodes, everything, node/NAME, zone/NAME");
+                found.push(error.with_suggestion(other, words));
+                return None;
+            }
+        },
+    };
+    if from == CutFrom::Place(place) {
+        found.error(text.span, "machines are not cut off from themselves");
+        return None;
+    }
+    Some((Fault::Cut(place, from), format!("partition of {shown} from {}", text.value)))
 }
 
 fn lower_place(

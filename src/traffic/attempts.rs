@@ -22,7 +22,7 @@ enum Door {
     /// Its server takes it.
     Open,
     /// Nothing answers.
-    Dark,
+    Dark(Cause),
     /// It is refused, or its connection broke.
     Shut(Fate, Cause),
 }
@@ -209,11 +209,9 @@ impl Traffic {
             }
             Door::Open if is_proxy(call.server) => return self.call_upstream(id, cluster, ctx),
             Door::Open => return self.enter(id, ctx),
-            Door::Dark => End {
-                fate: Fate::TimedOut,
-                cause: Cause::NodeDown,
-                at: self.hears_nothing(call, deadline),
-            },
+            Door::Dark(cause) => {
+                End { fate: Fate::TimedOut, cause, at: self.hears_nothing(call, deadline) }
+            }
             Door::Shut(fate, cause) => End { fate, cause, at: back },
         };
         let call = self.calls.remove(id.id);
@@ -232,11 +230,14 @@ impl Traffic {
     /// What a call meets at the pod, at this instant.
     #[inline]
     fn door(&self, call: &Call, cluster: &Cluster) -> Door {
+        if cluster.has_cuts() && self.is_cut_off(call, cluster) {
+            return Door::Dark(Cause::Partitioned);
+        }
         let Some(row) = self.servers.get(call.server) else {
             return if is_proxy(call.server) { Door::Open } else { self.shut(call, cluster) };
         };
         match row.state {
-            _ if !row.is_up => Door::Dark,
+            _ if !row.is_up => Door::Dark(Cause::NodeDown),
             _ if call.is_doomed => Door::Shut(Fate::Reset, Cause::IdleClosed),
             Serving::Accepting => Door::Open,
             // The server said "close" with its last answers and takes what is still on the wire.
@@ -255,7 +256,7 @@ impl Traffic {
         let row = self.servers.get(call.server);
         let pod = cluster.pod(call.server);
         if row.is_none() && pod.is_some_and(|p| p.node.is_some_and(|n| !cluster.nodes()[n].is_up)) {
-            return Door::Dark;
+            return Door::Dark(Cause::NodeDown);
         }
         let is_leaving = pod.is_none_or(|pod| pod.deletion.is_some() || pod.is_terminal());
         let is_draining = row.is_some_and(|row| row.state == Serving::Draining);
@@ -387,7 +388,11 @@ impl Traffic {
     #[inline]
     pub(super) fn leave(&mut self, id: CallRef, fate: Fate, cause: Cause, ctx: &mut Ctx<'_>) {
         let call = self.calls.remove(id.id);
-        let at = ctx.now() + call.hop();
+        let mut end = End { fate, cause, at: ctx.now() + call.hop() };
+        if call.is_lost() {
+            let at = call.deadline.max(ctx.now());
+            end = End { fate: Fate::TimedOut, cause: Cause::Partitioned, at };
+        }
         self.count_bytes(&call, ctx);
         let (row, kind) = self.servers.of(&call);
         row.busy -= 1;
@@ -404,7 +409,7 @@ impl Traffic {
         }
         self.servers.note_load(call.server);
         self.tell_if_idle(call.server, ctx);
-        self.settle(call, End { fate, cause, at }, ctx);
+        self.settle(call, end, ctx);
     }
 
     /// A draining server that has just become idle is looked at within this instant.

@@ -44,7 +44,8 @@ pub(super) struct Call {
     pub(super) backend: ServiceId,
     /// The pod that the proxy called last.
     pub(super) upstream: PodRef,
-    /// Why that failed.
+    /// Why that failed; of another call that it is lost, as long as its caller and its server
+    /// cannot reach each other.
     pub(super) why: Cause,
     /// An ingress proxy makes it.
     pub(super) is_upstream: bool,
@@ -216,6 +217,11 @@ impl Call {
     /// The Service that it is about.
     pub(super) const fn about(&self) -> ServiceId {
         if self.is_proxied() { self.backend } else { self.service }
+    }
+
+    /// Whether its answer does not arrive: caller and server cannot reach each other.
+    pub(super) fn is_lost(&self) -> bool {
+        self.why == Cause::Partitioned && !self.is_proxied()
     }
 
     /// Whether it goes to an ingress proxy.

@@ -189,6 +189,8 @@ impl Component<TrafficEvent> for Traffic {
                 match what {
                     NodeChange::Down => self.node_dies(*node, ctx),
                     NodeChange::Up => drop(self.servers.set_up(*node, true)),
+                    NodeChange::Cut | NodeChange::Joined => self.proxies.cut(cluster, *node),
+                    NodeChange::Links => self.links_change(cluster),
                     NodeChange::Added
                     | NodeChange::Cordoned
                     | NodeChange::Uncordoned

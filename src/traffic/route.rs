@@ -275,6 +275,9 @@ impl Traffic {
                 | NodeChange::Taints
                 | NodeChange::Labels
                 | NodeChange::Offer
+                | NodeChange::Cut
+                | NodeChange::Joined
+                | NodeChange::Links
                 | NodeChange::Pressure
                 | NodeChange::Ready => {}
             }

@@ -7,7 +7,7 @@ use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
 use super::ends::End;
-use super::{Call, Stage, Traffic};
+use super::{Call, Caller, Stage, Traffic};
 
 impl Traffic {
     /// A server changes its state. One that has stopped cuts all that it had accepted; one that
@@ -55,6 +55,41 @@ impl Traffic {
             for call in self.cut(pod, ctx) {
                 let at = call.deadline.max(ctx.now());
                 self.settle(call, End { fate: Fate::TimedOut, cause: Cause::NodeDown, at }, ctx);
+            }
+        }
+    }
+
+    /// The node that a call comes from; `None`: it comes from outside.
+    fn node_of_caller(&self, call: &Call) -> Option<NodeId> {
+        match call.caller {
+            Caller::Source(_, node) => Some(node),
+            Caller::Call(parent) => {
+                let parent = self.calls.get(parent)?;
+                self.servers.get(parent.server).map(|server| server.node)
+            }
+            Caller::Probe(_) => None,
+        }
+    }
+
+    /// Whether caller and server of a call are on two sides of a cut (rule N406).
+    #[cold]
+    pub(super) fn is_cut_off(&self, call: &Call, cluster: &Cluster) -> bool {
+        let from = self.node_of_caller(call);
+        let to = cluster.pod(call.server).and_then(|pod| pod.node);
+        from.zip(to).is_some_and(|(from, to)| cluster.are_cut(from, to))
+    }
+
+    /// Machines are cut off from each other, or are not any more: an answer that comes while they
+    /// are does not arrive.
+    pub(super) fn links_change(&mut self, cluster: &Cluster) {
+        let ids: Vec<CallId> = self.calls.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let is_lost = cluster.has_cuts() && self.is_cut_off(&self.calls[id], cluster);
+            let call = &mut self.calls[id];
+            match is_lost {
+                _ if call.is_proxied() => {}
+                true => call.why = Cause::Partitioned,
+                false => call.why = Cause::None,
             }
         }
     }

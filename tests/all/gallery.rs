@@ -43,5 +43,7 @@ fn causes_and_what_helps() {
 
 #[test]
 fn why_pods() {
-    ["sidecar", "shared-volume", "config-change", "ingress"].into_iter().for_each(check);
+    ["sidecar", "shared-volume", "config-change", "ingress", "partition"]
+        .into_iter()
+        .for_each(check);
 }

@@ -36,6 +36,7 @@ mod named_metrics;
 mod namespaces;
 mod network;
 mod node_memory;
+mod partitions;
 mod placement;
 mod real_manifests;
 mod real_traffic;

@@ -180,20 +180,22 @@ impl Controller for NodeLifecycleController {
         }
         let is_lost = node.condition != Readiness::True;
         let matters = match what {
-            NodeChange::Down | NodeChange::Ready | NodeChange::Removed => true,
+            NodeChange::Down | NodeChange::Cut | NodeChange::Ready | NodeChange::Removed => true,
             NodeChange::Taints | NodeChange::Added => {
                 is_lost || node.has_lost_taint(cluster.node_keys())
             }
             NodeChange::Cordoned
             | NodeChange::Uncordoned
             | NodeChange::Up
+            | NodeChange::Joined
+            | NodeChange::Links
             | NodeChange::Offer
             | NodeChange::Pressure
             | NodeChange::Labels => false,
         };
         if matters {
             out.push(ObjectKey::Cluster);
-            if !matches!(what, NodeChange::Down | NodeChange::Added) {
+            if !matches!(what, NodeChange::Down | NodeChange::Cut | NodeChange::Added) {
                 out.extend(cluster.zones().map(ObjectKey::Zone));
             }
         }
