@@ -62,6 +62,20 @@ pub enum Event {
     Traffic(TrafficEvent),
     /// An entry of the timeline, by its index.
     Timeline(u32),
+    /// A script starts, or goes on after a sleep.
+    Script {
+        /// Which, by its place in the model.
+        script: u32,
+        /// The step that is over; none at the start.
+        slept: Option<u32>,
+    },
+    /// Something with a command that waits.
+    Command {
+        /// Which, by its place among those that wait.
+        command: u32,
+        /// What.
+        step: CommandStep,
+    },
     /// The next pod of a generator.
     Generator(GeneratorId),
     /// The metrics pipeline samples all pods.
@@ -86,6 +100,20 @@ pub enum Event {
     Cloud(CloudEvent),
     /// A sample of the series.
     Sample,
+}
+
+/// What happens to a command that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandStep {
+    /// It looks at what it waits for.
+    Look,
+    /// Its time is over.
+    TimeOut {
+        /// The entry of the timeline that it is.
+        entry: u32,
+        /// The object that it waited for, as it counts them.
+        turn: u16,
+    },
 }
 
 /// What happens in the cloud.
@@ -321,7 +349,9 @@ pub const fn rank(event: &Event) -> u8 {
             | TrafficEvent::Hedge(_)
             | TrafficEvent::User(_) => 6,
         },
-        Event::Timeline(_) | Event::Drain { .. } => 7,
+        Event::Timeline(_) | Event::Script { .. } | Event::Command { .. } | Event::Drain { .. } => {
+            7
+        }
         Event::Generator(_) => 8,
         Event::Metrics => 9,
         Event::Reconcile { .. } => 10,

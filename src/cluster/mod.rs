@@ -326,8 +326,7 @@ impl Cluster {
     #[must_use]
     pub fn pod_named(&self, name: ObjectName) -> Option<PodRef> {
         let text = self.names.resolve(name.name);
-        let is_it =
-            |pod: &Pod| pod.namespace == name.namespace && pod.name.text(&self.names) == text;
+        let is_it = |pod: &Pod| pod.namespace == name.namespace && pod.name.is(text, &self.names);
         let found = self.pods.iter().find(|(_, pod)| is_it(pod));
         found.map(|(id, _)| self.pods.refer(id))
     }

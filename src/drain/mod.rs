@@ -155,6 +155,28 @@ impl Drains {
         }
     }
 
+    /// How a drain has ended, once it has.
+    ///
+    /// # Errors
+    /// What kubectl says of the nodes that it could not drain.
+    #[must_use]
+    pub fn result(&self, id: DrainId) -> Option<Result<String, String>> {
+        let run = &self.runs[id.index()];
+        run.ended?;
+        let failed = run.nodes.iter().filter_map(|(_, node)| match &node.outcome {
+            DrainOutcome::Failed(why) => {
+                Some(format!("error: unable to drain node {:?} due to error: {why}", node.name))
+            }
+            _ => None,
+        });
+        let failed: Vec<String> = failed.collect();
+        let last = run.nodes.last().map(|(_, node)| format!("node/{} drained", node.name));
+        Some(match failed.is_empty() {
+            true => Ok(last.unwrap_or_default()),
+            false => Err(failed.join("\n")),
+        })
+    }
+
     /// How many pods wait to be tried again: a run in which nothing else waits is over.
     #[must_use]
     pub fn refused_pods(&self) -> usize {

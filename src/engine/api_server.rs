@@ -16,7 +16,7 @@ use crate::cluster::{Refusal, Write};
 use crate::kubectl::{self, Api, At, Cascade, DeleteOptions, Resource, Status, server};
 use crate::model::{ObjectName, Propagation};
 
-use super::{World, objects};
+use super::{World, objects, statuses};
 
 /// The API server of a run.
 pub(super) struct ApiServer<'a>(pub(super) &'a mut World);
@@ -222,5 +222,23 @@ impl Api for ApiServer<'_> {
         self.0.plan.push(Write::Delete { kind, name, propagation, grace });
         self.0.settle();
         Ok(())
+    }
+
+    fn observe(&mut self, at: At<'_>) -> Result<Value, Status> {
+        let mut object = self.get(at)?;
+        if let (Some(kind), Some(name)) = (at.resource.kind, self.name(at)) {
+            statuses::add(kind, name, &self.0.cluster, &mut object);
+        }
+        Ok(object)
+    }
+
+    fn life(&mut self, at: At<'_>) -> Option<u64> {
+        self.learn(at);
+        let name = self.name(at)?;
+        if at.resource.kind == Some(Kind::Pod) {
+            let pod = self.0.cluster.pod_named(name)?;
+            return self.0.cluster.pod(pod).map(|row| row.serial);
+        }
+        self.object(at).map(|_| 0)
     }
 }

@@ -1,44 +1,275 @@
-//! The timeline: kubectl's commands and faults.
+//! The timeline: kubectl's commands, scripts of them, and faults.
 //!
 //! A command asks the API server of the run and writes to it, as kubectl does; one that is refused
-//! is recorded in the words that a person would have seen.
+//! is recorded in the words that a person would have seen. A command that waits is looked after
+//! until what it waits for has come, or its time is over; then the next step of its script begins.
+//!
+//! ```text
+//! entry, step of a script ─► run ─┬─ over ───────────────► record ─► next step
+//!                                 └─ waits ─► running ─► over ──┘
+//!                        a change of its object ─► Look ─┘ └─ TimeOut
+//! ```
 
 use std::sync::Arc;
 
+use rand_chacha::ChaCha8Rng;
+
 use crate::base::go_time::Timestamp;
-use crate::kubectl::{self, Files, Invocation, Output, Verb};
-use crate::model::{Action, Command, DrainOptions, InstanceRef};
-use crate::record::CommandRecord;
-use crate::sim::Ctx;
+use crate::base::{Distribution, Duration, SimTime, cast};
+use crate::cluster::{Change, Cluster};
+use crate::event::{CommandStep, DrainId, Event};
+use crate::kubectl::{self, Files, Invocation, Looked, Output, Verb, Waiting};
+use crate::model::{Action, Command, DrainOptions, InstanceRef, Model, ScriptAction, ScriptNext};
+use crate::record::{CommandRecord, ScriptRecord};
+use crate::sim::{Ctx, Streams};
 
 use super::World;
 use super::api_server::ApiServer;
+use super::awaited::concerns;
 
 /// The namespace of what names none.
 const NAMESPACE: &str = "default";
 
-/// Carries out one entry of the timeline. Each write of a command is committed before its next
-/// one, as a client of an API server sees it.
-pub(super) fn run(index: u32, world: &mut World) {
-    let model = Arc::clone(world.cluster.model());
-    let entry = &model.timeline[index as usize];
-    let at = world.queue.now();
-    let result = match &entry.action {
-        Action::Command(Command::Kubectl(command)) => {
-            kubectl::parse_words(&command.words, NAMESPACE)
-                .map_err(|error| error.stderr.trim_end().to_owned())
-                .map(|invocation| ask(&invocation, &command.files, world))
-                .and_then(|output| match output.exit_code {
-                    0 => Ok(()),
-                    _ => Err(output.stderr.trim_end().to_owned()),
-                })
+/// The commands that wait.
+#[derive(Debug)]
+pub(super) struct Commands {
+    running: Vec<Option<Running>>,
+    watch: Distribution,
+    rng: ChaCha8Rng,
+}
+
+/// A command that waits.
+#[derive(Debug)]
+struct Running {
+    entry: u32,
+    /// Script and step that it is.
+    script: Option<(u32, u32)>,
+    what: What,
+    /// What it had printed before it waited.
+    said: String,
+    /// Whether it will look anyway.
+    looks: bool,
+    /// When it has looked last, if it looks from time to time.
+    from: SimTime,
+    turn: usize,
+}
+
+#[derive(Debug)]
+enum What {
+    Waits(Box<Waiting>),
+    Drains(DrainId),
+}
+
+impl Commands {
+    pub(super) fn new(model: &Model, streams: &Streams) -> Self {
+        let watch = model.latencies.watch.clone();
+        Self { running: Vec::new(), watch, rng: streams.open("kubectl", "") }
+    }
+
+    /// Lets the commands that wait for what has changed look at it.
+    pub(super) fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        if self.running.is_empty() {
+            return;
         }
-        Action::Command(Command::Drain(options)) => drain(&entry.text, options, world),
-        Action::Cloud(action) => crate::cloud::act(*action, &world.cluster, &mut world.plan),
-        Action::Fault(fault) => crate::faults::strike(*fault, &world.cluster, &mut world.plan),
+        let all = self.running.iter_mut().enumerate();
+        for (index, running) in all.filter_map(|(i, r)| Some((i, r.as_mut()?))) {
+            let What::Waits(waiting) = &running.what else { continue };
+            if running.looks || !concerns(change, waiting, cluster) {
+                continue;
+            }
+            running.looks = true;
+            let at = match waiting.period() {
+                None => ctx.now() + self.watch.sample_duration(&mut self.rng),
+                Some(period) => {
+                    let passed = (ctx.now() - running.from).as_nanos();
+                    let whole = passed.div_ceil(period.as_nanos()) * period.as_nanos();
+                    running.from + Duration::ns(whole)
+                }
+            };
+            let command = cast::u32_of(index);
+            ctx.at(at, Event::Command { command, step: CommandStep::Look });
+        }
+    }
+}
+
+/// Carries out one entry of the timeline.
+pub(super) fn run(index: u32, world: &mut World) {
+    begin(index, None, world);
+}
+
+/// Begins a script.
+pub(super) fn start_script(script: u32, step: Option<u32>, world: &mut World) {
+    let model = Arc::clone(world.cluster.model());
+    let of = &model.scripts[cast::usize_of(script)];
+    if let Some(step) = step {
+        return follow((script, of.steps[cast::usize_of(step)].then), world);
+    }
+    follow((script, of.first), world);
+}
+
+/// The next step of a script; sleep and commands that wait go on later.
+fn follow((script, next): (u32, ScriptNext), world: &mut World) {
+    let model = Arc::clone(world.cluster.model());
+    let of = &model.scripts[cast::usize_of(script)];
+    let step = match next {
+        ScriptNext::Step(step) => step,
+        ScriptNext::End(status) => {
+            let (began, ended) = (of.at, world.queue.now());
+            return world.recorder.script(ScriptRecord { script, began, ended, status });
+        }
     };
-    let (text, refused) = (entry.text.clone(), result.err());
-    world.recorder.command(CommandRecord { at, text, refused });
+    match of.steps[cast::usize_of(step)].action {
+        ScriptAction::Sleep(length) => {
+            world.queue.push_after(length, Event::Script { script, slept: Some(step) });
+        }
+        ScriptAction::Entry(entry) => begin(entry, Some((script, step)), world),
+    }
+}
+
+/// Begins a command, or carries out whatever else an entry says. Each write of a command is
+/// committed before its next one, as a client of an API server sees it.
+fn begin(entry: u32, script: Option<(u32, u32)>, world: &mut World) {
+    let model = Arc::clone(world.cluster.model());
+    let of = &model.timeline[cast::usize_of(entry)];
+    let at = world.queue.now();
+    world.recorder.command(CommandRecord::begun(entry, at, of.text.clone()));
+    let done = |result: Result<(), String>| match result {
+        Ok(()) => Output::default(),
+        Err(stderr) => Output { stderr, exit_code: 1, ..Output::default() },
+    };
+    let output = match &of.action {
+        Action::Command(Command::Kubectl(command)) => {
+            match kubectl::parse_words(&command.words, NAMESPACE) {
+                Ok(invocation) => ask(&invocation, &command.files, world),
+                Err(error) => done(Err(error.stderr)),
+            }
+        }
+        Action::Command(Command::Drain(options)) => match drain(&of.text, options, world) {
+            Ok(id) => return wait((entry, script), What::Drains(id), String::new(), world),
+            Err(why) => done(Err(why)),
+        },
+        Action::Cloud(action) => done(crate::cloud::act(*action, &world.cluster, &mut world.plan)),
+        Action::Fault(fault) => {
+            done(crate::faults::strike(*fault, &world.cluster, &mut world.plan))
+        }
+    };
+    let mut output = output;
+    if let Some(mut waiting) = output.waiting.take() {
+        let looked = waiting.look(&mut ApiServer(world));
+        if looked == Looked::Waits {
+            return wait((entry, script), What::Waits(waiting), output.stdout, world);
+        }
+        let said = output.stdout;
+        output = waiting.output();
+        output.stdout.insert_str(0, &said);
+    }
+    end((entry, script), &output, world);
+}
+
+/// A command waits from now on.
+fn wait((entry, script): (u32, Option<(u32, u32)>), what: What, said: String, world: &mut World) {
+    let now = world.queue.now();
+    let (turn, timeout) = match &what {
+        What::Waits(waiting) => (waiting.turn(), waiting.timeout()),
+        What::Drains(_) => (0, None),
+    };
+    let running = Running { entry, script, what, said, looks: false, from: now, turn };
+    let free = world.commands.running.iter().position(Option::is_none);
+    let index = free.unwrap_or(world.commands.running.len());
+    match free {
+        Some(_) => world.commands.running[index] = Some(running),
+        None => world.commands.running.push(Some(running)),
+    }
+    arm(cast::u32_of(index), timeout, world);
+}
+
+/// Sets the clock for the object that is waited for now.
+fn arm(command: u32, timeout: Option<Duration>, world: &mut World) {
+    let Some(running) = world.commands.running.get(cast::usize_of(command)) else { return };
+    let Some((entry, turn)) = running.as_ref().map(|of| (of.entry, of.turn)) else { return };
+    if let Some(timeout) = timeout {
+        let turn = u16::try_from(turn).unwrap_or(u16::MAX);
+        let step = CommandStep::TimeOut { entry, turn };
+        world.queue.push_after(timeout, Event::Command { command, step });
+    }
+}
+
+/// Something of a command that waits.
+pub(super) fn handle(command: u32, step: CommandStep, world: &mut World) {
+    let index = cast::usize_of(command);
+    let Some(mut running) = world.commands.running.get_mut(index).and_then(Option::take) else {
+        return;
+    };
+    let What::Waits(waiting) = &mut running.what else {
+        world.commands.running[index] = Some(running);
+        return;
+    };
+    let looked = match step {
+        CommandStep::Look => {
+            running.looks = false;
+            waiting.look(&mut ApiServer(world))
+        }
+        CommandStep::TimeOut { entry, turn } => {
+            let is_own = entry == running.entry && usize::from(turn) == running.turn;
+            if !is_own {
+                world.commands.running[index] = Some(running);
+                return;
+            }
+            waiting.time_out(&mut ApiServer(world))
+        }
+    };
+    if looked == Looked::Waits {
+        let (turn, timeout) = (waiting.turn(), waiting.timeout());
+        let is_next = turn != running.turn;
+        running.turn = turn;
+        world.commands.running[index] = Some(running);
+        if is_next {
+            arm(command, timeout, world);
+        }
+        return;
+    }
+    let Running { entry, script, what, said, .. } = running;
+    if let What::Waits(waiting) = what {
+        let mut output = waiting.output();
+        output.stdout.insert_str(0, &said);
+        end((entry, script), &output, world);
+    }
+}
+
+/// Ends the commands whose drains have ended.
+pub(super) fn look_at_drains(world: &mut World) {
+    for index in 0..world.commands.running.len() {
+        let Some(running) = &world.commands.running[index] else { continue };
+        let What::Drains(id) = running.what else { continue };
+        let Some(result) = world.drains.result(id) else { continue };
+        let (entry, script) = (running.entry, running.script);
+        world.commands.running[index] = None;
+        let exit_code = u8::from(result.is_err());
+        let (stdout, stderr) = match result {
+            Ok(said) => (said, String::new()),
+            Err(why) => (String::new(), why),
+        };
+        let output = Output { stdout, stderr, exit_code, waiting: None };
+        end((entry, script), &output, world);
+    }
+}
+
+/// Records how a command has ended, and lets its script go on.
+fn end((entry, script): (u32, Option<(u32, u32)>), output: &Output, world: &mut World) {
+    let model = Arc::clone(world.cluster.model());
+    let step = script.map(|(script, step)| {
+        (script, &model.scripts[cast::usize_of(script)].steps[cast::usize_of(step)])
+    });
+    let is_asked = step.is_some_and(|(_, step)| step.is_asked);
+    let last = |text: &str| text.trim_end().lines().last().unwrap_or_default().to_owned();
+    let failed = (output.exit_code != 0).then(|| output.stderr.trim_end().to_owned());
+    let said = if failed.is_some() { String::new() } else { last(&output.stdout) };
+    world.recorder.command_ended(entry, world.queue.now(), failed, said, is_asked);
+    if let Some((script, step)) = step {
+        let next = if output.exit_code == 0 { step.then } else { step.otherwise };
+        world.settle();
+        follow((script, next), world);
+    }
 }
 
 /// Lets kubectl ask the API server of the run.
@@ -70,13 +301,13 @@ pub(super) fn drain_machine(instance: InstanceRef, world: &mut World) {
 }
 
 /// A drain begins and goes on by itself.
-fn drain(text: &str, options: &DrainOptions, world: &mut World) -> Result<(), String> {
+fn drain(text: &str, options: &DrainOptions, world: &mut World) -> Result<DrainId, String> {
     let World { cluster, plan, queue, streams, recorder, drains, .. } = world;
     let ctx = &mut Ctx { queue, streams, recorder };
-    drains.start(text, options, cluster, plan, ctx).map(|_| ())
+    drains.start(text, options, cluster, plan, ctx)
 }
 
-/// Lets kubectl carry out a line.
+/// Lets kubectl carry out a line; it does not wait.
 ///
 /// # Errors
 /// A word that cannot be taken, or a drain that cannot begin.
@@ -84,7 +315,7 @@ pub(super) fn kubectl(line: &str, files: &Files, world: &mut World) -> Result<Ou
     let invocation = kubectl::parse(line, NAMESPACE).map_err(|error| error.message)?;
     if let Verb::Drain(words) = &invocation.verb {
         let options = words.options(&invocation.targets, world.cluster.names_mut());
-        return drain(line, &options, world).map(|()| Output::default());
+        return drain(line, &options, world).map(|_| Output::default());
     }
     Ok(ask(&invocation, files, world))
 }

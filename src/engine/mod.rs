@@ -7,12 +7,14 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod api_server;
+mod awaited;
 mod client;
 mod commands;
 mod objects;
 mod outgoing;
 mod pipeline;
 mod sampling;
+mod statuses;
 mod work_queues;
 
 use std::sync::Arc;
@@ -174,6 +176,7 @@ pub struct World {
     plan: Plan,
     changes: Vec<Change>,
     drains: Drains,
+    commands: commands::Commands,
     sampler: sampling::Sampler,
     pipeline: pipeline::Pipeline,
     is_idle: bool,
@@ -228,6 +231,7 @@ impl World {
             plan: Plan::default(),
             changes,
             drains: Drains::new(model, &streams),
+            commands: commands::Commands::new(model, &streams),
             sampler: sampling::Sampler::default(),
             pipeline: pipeline::Pipeline::default(),
             is_idle: false,
@@ -286,7 +290,12 @@ impl World {
         roles.generators.start(cluster, plan, ctx);
         work.begin(&roles.controllers, cluster, ctx);
         for (index, entry) in (0..).zip(&model.timeline) {
-            ctx.at(entry.at, Event::Timeline(index));
+            if !entry.is_scripted {
+                ctx.at(entry.at, Event::Timeline(index));
+            }
+        }
+        for (script, of) in (0..).zip(&model.scripts) {
+            ctx.at(of.at, Event::Script { script, slept: None });
         }
         self.tell();
         self.settle();
@@ -298,6 +307,12 @@ impl World {
     fn dispatch(&mut self, event: Event) {
         if let Event::Timeline(index) = event {
             return commands::run(index, self);
+        }
+        if let Event::Script { script, slept } = event {
+            return commands::start_script(script, slept, self);
+        }
+        if let Event::Command { command, step } = event {
+            return commands::handle(command, step, self);
         }
         if let Event::Cloud(CloudEvent::Drain(instance)) = event {
             return commands::drain_machine(instance, self);
@@ -321,7 +336,8 @@ impl World {
             Event::Node { node, step } => roles.nodes.handle((node, step), cluster, plan, ctx),
             Event::Cloud(event) => roles.cloud.handle(event, cluster, plan, ctx),
             Event::Traffic(event) => roles.traffic.handle(event, cluster, plan, ctx),
-            Event::Timeline(_) => {} // commands write one after another: see above
+            // Commands write one after another: see above.
+            Event::Timeline(_) | Event::Script { .. } | Event::Command { .. } => {}
             Event::Generator(generator) => roles.generators.handle(generator, cluster, plan, ctx),
             Event::Metrics => {
                 let Roles { traffic, kubelet, .. } = roles;
@@ -335,6 +351,7 @@ impl World {
             Event::Scheduler(event) => roles.scheduler.handle(event, cluster, plan, ctx),
             Event::Drain { drain, step } => {
                 self.drains.handle((drain, step), cluster, plan, ctx);
+                commands::look_at_drains(self);
             }
             Event::Sample => {
                 let retries = self.drains.refused_pods();
@@ -357,7 +374,7 @@ impl World {
     }
 
     fn tell(&mut self) {
-        let Self { cluster, queue, streams, recorder, roles, work, changes, .. } = self;
+        let Self { cluster, queue, streams, recorder, roles, work, changes, commands, .. } = self;
         let ctx = &mut Ctx { queue, streams, recorder };
         for change in changes.drain(..) {
             roles.kubelet.observe(&change, cluster, ctx);
@@ -367,6 +384,7 @@ impl World {
             roles.generators.observe(&change, cluster, ctx);
             work.wake(&change, &mut roles.controllers, cluster, ctx);
             roles.scheduler.observe(&change, cluster, ctx);
+            commands.observe(&change, cluster, ctx);
         }
     }
 

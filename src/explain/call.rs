@@ -117,18 +117,19 @@ impl Teller<'_> {
     /// What was done to the cluster before the call ended, the last few things.
     fn of_cluster(&self) -> Vec<(SimTime, String)> {
         let end = self.call.start + self.call.latency;
-        let done = self.facts.model.timeline.iter().filter(|entry| entry.at <= end);
+        let done = self.facts.commands.iter().filter(|command| command.at <= end);
         let mut lines: Vec<(SimTime, String)> = done
-            .map(|entry| {
-                let refused = self.facts.commands.iter().find(|command| {
-                    command.at == entry.at
-                        && command.text == entry.text
-                        && command.refused.is_some()
-                });
+            .map(|command| {
+                let entry = &self.facts.model.timeline[crate::base::cast::usize_of(command.entry)];
                 let is_fault = matches!(entry.action, Action::Fault(_));
                 let what = if is_fault { "fault: " } else { "" };
-                let refused = if refused.is_some() { " (refused)" } else { "" };
-                (entry.at, format!("{what}{}{refused}", entry.text))
+                let refused = command.ended.filter(|_| command.refused.is_some());
+                let refused = match refused {
+                    Some(ended) if ended > command.at => " (failed)",
+                    Some(_) => " (refused)",
+                    None => "",
+                };
+                (command.at, format!("{what}{}{refused}", entry.text))
             })
             .collect();
         let begun = self.facts.rollouts.iter().filter(|rollout| {

@@ -20,6 +20,8 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag { long: "validate", short: None, takes: Takes::Maybe("true") },
     switch("wait"),
     switch("save-config"),
+    switch("server-side"),
+    switch("force-conflicts"),
 ];
 
 const JSON: &str = "application/json";
@@ -34,6 +36,13 @@ pub(super) fn read(args: &Args) -> Result<Vec<String>> {
             word.text, args.command
         );
         return Err(error.says(says));
+    }
+    if args.is_on("server-side")? {
+        let error = CommandError::new(
+            args.place("server-side"),
+            "server-side apply is not modelled: no field has an owner here",
+        );
+        return Err(error.hint("without it kubectl merges with what it applied last"));
     }
     let files: Vec<String> =
         args.all("filename").flat_map(|word| word.text.split(',').map(str::to_owned)).collect();

@@ -9,6 +9,7 @@ use crate::api::{PatchType, TextSelector};
 use crate::base::Timestamp;
 
 use super::resources::Resource;
+use super::wait::Waiting;
 
 /// Documents of files by the name that `-f` has, in order.
 pub type Files = BTreeMap<String, Vec<Value>>;
@@ -82,6 +83,20 @@ pub trait Api {
     /// # Errors
     /// It is not there.
     fn delete(&mut self, at: At<'_>, options: DeleteOptions) -> Result<(), Status>;
+
+    /// One object with all of its status, for commands that wait.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn observe(&mut self, at: At<'_>) -> Result<Value, Status> {
+        self.get(at)
+    }
+
+    /// A number that tells an object from others that had its name before; `None`: it is not
+    /// there.
+    fn life(&mut self, at: At<'_>) -> Option<u64> {
+        self.get(at).ok().map(|_| 0)
+    }
 }
 
 /// How an object is deleted.
@@ -144,7 +159,7 @@ pub struct Status {
 }
 
 /// What kubectl printed, and how it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Output {
     /// Standard output.
     pub stdout: String,
@@ -152,6 +167,8 @@ pub struct Output {
     pub stderr: String,
     /// 0: all went well.
     pub exit_code: u8,
+    /// What it still waits for.
+    pub waiting: Option<Box<Waiting>>,
 }
 
 /// Why a command fails.
@@ -307,6 +324,7 @@ pub(super) struct Session<'a> {
     pub(super) prints_names: bool,
     pub(super) out: String,
     pub(super) err: String,
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// `--dry-run`: nothing is written. Differs: the server is not asked for the result.
@@ -317,7 +335,22 @@ pub(super) enum DryRun {
     Server,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    /// One that only looks.
+    pub(super) fn looking(api: &'a mut dyn Api, files: &'a Files, namespace: &'a str) -> Self {
+        Self {
+            api,
+            files,
+            now: Timestamp::from_unix(0),
+            namespace,
+            dry_run: DryRun::Server,
+            prints_names: false,
+            out: String::new(),
+            err: String::new(),
+            waiting: None,
+        }
+    }
+
     /// The line about an object that was acted upon.
     pub(super) fn tell(&mut self, resource: &Resource, name: &str, done: &str) {
         let of = resource.printed();

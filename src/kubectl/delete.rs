@@ -4,9 +4,12 @@
 
 use std::fmt::Write as _;
 
+use crate::base::Duration;
+
 use super::client::{At, Cascade, DeleteOptions, Done, DryRun, Session, Trouble, all_of};
 use super::resources::Resource;
 use super::targets::{Targets, Whole, is_missing, name_of};
+use super::wait::{self, Awaited, Waiting};
 use super::words::{Args, CommandError, Flag, Result, Takes, switch, value};
 
 /// How objects are deleted.
@@ -18,6 +21,8 @@ pub struct Delete {
     pub force: bool,
     /// `--ignore-not-found`.
     pub ignores_missing: bool,
+    /// How long it waits for the objects to be gone; `None`: `--wait=false`.
+    pub waits: Option<Duration>,
 }
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -72,7 +77,12 @@ pub(super) fn read(args: &Args) -> Result<(Delete, Targets)> {
         Some(given) => given,
         None => args.is_on("all")?,
     };
-    Ok((Delete { options, force, ignores_missing }, targets))
+    // A grace of zero without force is waited for, whatever else is said.
+    let waits = match args.switch("wait")? {
+        Some(false) if force || args.text("grace-period") != Some("0") => None,
+        _ => Some(wait::read_delete_timeout(args)?),
+    };
+    Ok((Delete { options, force, ignores_missing, waits }, targets))
 }
 
 const FORCED: &str = "Warning: Immediate deletion does not wait for confirmation that the running \
@@ -87,10 +97,16 @@ pub(super) fn run(delete: Delete, targets: &Targets, session: &mut Session<'_>) 
         session.err.push_str(FORCED);
     }
     let (doomed, mut troubles) = doomed(targets, session);
-    let mut count = 0;
+    let (mut count, mut awaited) = (0, Vec::new());
     for object in &doomed {
+        let (resource, namespace, name, _) = object;
+        let at = At { resource, namespace, name, is_scale: false };
+        let life = delete.waits.and_then(|_| session.api.life(at));
         match remove(delete, object, session) {
-            Ok(true) => count += 1,
+            Ok(true) => {
+                count += 1;
+                awaited.extend(life.map(|life| Awaited::new(at, Some(life))));
+            }
             Ok(false) => {}
             Err(trouble) => {
                 count += 1;
@@ -101,6 +117,9 @@ pub(super) fn run(delete: Delete, targets: &Targets, session: &mut Session<'_>) 
     all_of(troubles)?;
     if count == 0 {
         session.out.push_str("No resources found\n");
+    }
+    if let Some(timeout) = delete.waits.filter(|_| session.writes()) {
+        session.waiting = Some(Waiting::gone(awaited, timeout));
     }
     Ok(())
 }

@@ -18,16 +18,19 @@ mod client;
 mod create;
 mod delete;
 mod expose;
+mod json_path;
 mod label;
 mod nodes;
 mod pairs;
 mod patch;
 mod resources;
 mod rollout;
+mod rollout_status;
 mod scale;
 pub mod server;
 mod set;
 mod targets;
+mod wait;
 mod words;
 
 use std::ops::Range;
@@ -47,6 +50,7 @@ pub use rollout::Rollout;
 pub use scale::Scale;
 pub use set::{Env, Set};
 pub use targets::{Target, Targets};
+pub use wait::{Awaited, Looked, Wait, Waiting, Watch};
 pub use words::CommandError;
 
 use client::{DryRun, Session};
@@ -100,7 +104,9 @@ pub enum Verb {
     Expose(Box<Expose>),
     /// `delete`.
     Delete(Delete),
-    /// `get`, `wait`, …: nothing changes.
+    /// `wait`.
+    Wait(Box<Wait>),
+    /// `get`, `describe`, …: nothing changes.
     Look,
 }
 
@@ -263,7 +269,10 @@ impl Reader<'_> {
             "delete" => self.with("delete", &one(delete::FLAGS), |args| {
                 delete::read(args).map(|(of, targets)| (Verb::Delete(of), targets))
             }),
-            "wait" => Ok(self.looks()),
+            "wait" => self.with("wait", &one(wait::FLAGS), |args| {
+                let (of, targets) = wait::read(args)?;
+                Ok((Verb::Wait(Box::new(of)), targets))
+            }),
             look if LOOKS.contains(&look) => Ok(self.looks()),
             _ => Err(self.unknown_verb(verb)),
         }
@@ -421,6 +430,7 @@ pub fn run(invocation: &Invocation, files: &Files, now: Timestamp, api: &mut dyn
         prints_names: *prints_names,
         out: String::new(),
         err: String::new(),
+        waiting: None,
     };
     let session_ref = &mut session;
     let done = match verb {
@@ -439,12 +449,16 @@ pub fn run(invocation: &Invocation, files: &Files, now: Timestamp, api: &mut dyn
         Verb::Create(create) => create::run(create, session_ref),
         Verb::Expose(expose) => expose::run(expose, targets, session_ref),
         Verb::Delete(delete) => delete::run(*delete, targets, session_ref),
+        Verb::Wait(of) => wait::begin(of, targets, session_ref).map(|waiting| {
+            session_ref.waiting = Some(waiting);
+        }),
         Verb::Drain(_) | Verb::Look => Ok(()),
     };
-    let Session { out, mut err, .. } = session;
+    let Session { out, mut err, waiting, .. } = session;
     let failed = done.err().map(|trouble| trouble.printed());
     err.push_str(failed.as_deref().unwrap_or_default());
-    Output { stdout: out, stderr: err, exit_code: u8::from(failed.is_some()) }
+    let waiting = waiting.filter(|_| failed.is_none()).map(Box::new);
+    Output { stdout: out, stderr: err, exit_code: u8::from(failed.is_some()), waiting }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::api::{PatchType, TextSelector, two_way};
 use super::client::{Done, Session, Trouble, all_of};
 use super::resources::{Resource, controller_revisions, resource};
 use super::targets::{Info, Targets, Whole};
+use super::wait::{self, Watch};
 use super::words::{Args, Flag, Result, switch, value};
 
 /// What becomes of a rollout.
@@ -27,8 +28,8 @@ pub enum Rollout {
     Undo(i64),
     /// Tells of the revisions.
     History,
-    /// Waits for its end. Differs: the command does not wait.
-    Status,
+    /// Waits for its end.
+    Status(Watch),
 }
 
 pub(super) const FLAGS: &[Flag] = &[value("filename").short('f'), value("selector").short('l')];
@@ -44,7 +45,7 @@ pub(super) fn read(what: &str, args: &Args) -> Result<(Rollout, Targets)> {
         "resume" => Rollout::Resume,
         "undo" => Rollout::Undo(args.number("to-revision", "a revision")?.unwrap_or(0)),
         "history" => Rollout::History,
-        _ => Rollout::Status,
+        _ => Rollout::Status(wait::read_watch(args)?),
     };
     Ok((rollout, targets))
 }
@@ -56,6 +57,9 @@ pub(super) fn run(rollout: Rollout, targets: &Targets, session: &mut Session<'_>
     if found.is_empty() && is_patch {
         let _ = writeln!(session.err, "No resources found in {} namespace.", session.namespace);
     }
+    if let Rollout::Status(watch) = rollout {
+        return status(watch, found, session);
+    }
     for found in found {
         let done = found.and_then(|info| match rollout {
             Rollout::Restart => changed(rollout, &info, "restarted", session),
@@ -63,11 +67,26 @@ pub(super) fn run(rollout: Rollout, targets: &Targets, session: &mut Session<'_>
             Rollout::Resume => changed(rollout, &info, "resumed", session),
             Rollout::Undo(revision) => undo(revision, &info, session),
             Rollout::History => history(&info, session),
-            Rollout::Status => Ok(()),
+            Rollout::Status(_) => Ok(()), // all at once: see above
         });
         troubles.extend(done.err());
     }
     all_of(troubles)
+}
+
+/// Waits for one rollout after another.
+fn status(
+    watch: Watch,
+    found: Vec<std::result::Result<Info, Trouble>>,
+    session: &mut Session<'_>,
+) -> Done {
+    let infos = found.into_iter().collect::<std::result::Result<Vec<Info>, Trouble>>()?;
+    if infos.is_empty() {
+        let _ = writeln!(session.err, "No resources found in {} namespace.", session.namespace);
+        return Ok(());
+    }
+    session.waiting = Some(wait::begin_watch(watch, &infos, session));
+    Ok(())
 }
 
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";

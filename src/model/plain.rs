@@ -169,6 +169,7 @@ impl Model {
             traffic: Vec::new(),
             generators: Vec::new(),
             timeline: Vec::new(),
+            scripts: Vec::new(),
             latencies: Latencies::ideal(),
             scheduler: SchedulerSettings::default(),
             run: RunSettings::default(),

@@ -19,7 +19,7 @@ use super::pod::Template;
 use super::priority::PriorityClasses;
 use super::scheduling::SchedulerSettings;
 use super::storage::{DisruptionBudget, NamespaceSpec, Storage};
-use super::timeline::TimelineEntry;
+use super::timeline::{Script, TimelineEntry};
 use super::traffic::{GeneratorSpec, TrafficSpec};
 use super::workload::{DeploymentSpec, HpaSpec, PodObject, ReplicaSetSpec, ServiceSpec};
 
@@ -91,6 +91,8 @@ pub struct Model {
     pub generators: Vec<GeneratorSpec>,
     /// What happens when, sorted by time, then as written.
     pub timeline: Vec<TimelineEntry>,
+    /// Scripts, in the order in which the scenario names them.
+    pub scripts: Vec<Script>,
     /// How long the machinery takes.
     pub latencies: Latencies,
     /// How the scheduler is set.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::base::{SimTime, Symbol};
+use crate::base::{Duration, SimTime, Symbol};
 
 use super::cloud::GroupId;
 use super::drain::DrainOptions;
@@ -13,12 +13,58 @@ use super::ids::Workload;
 /// One entry of the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimelineEntry {
-    /// When.
+    /// When; of a command of a script: not before.
     pub at: SimTime,
+    /// Whether a script runs it, when its turn comes.
+    pub is_scripted: bool,
     /// What.
     pub action: Action,
     /// As written, for the report.
     pub text: String,
+}
+
+/// A script: commands one after another, each when the one before has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Script {
+    /// Its file, as the scenario names it.
+    pub name: String,
+    /// When it starts.
+    pub at: SimTime,
+    /// The first step.
+    pub first: ScriptNext,
+    /// All steps; a step leads only to others that stand after it in the script.
+    pub steps: Vec<ScriptStep>,
+}
+
+/// A step of a script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScriptStep {
+    /// What it does.
+    pub action: ScriptAction,
+    /// What follows if that went well.
+    pub then: ScriptNext,
+    /// What follows if it did not.
+    pub otherwise: ScriptNext,
+    /// Whether the script itself asks how it went: `||`, `if`, `!`.
+    pub is_asked: bool,
+}
+
+/// What a step of a script does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptAction {
+    /// A command: an entry of the timeline, by its place.
+    Entry(u32),
+    /// `sleep`.
+    Sleep(Duration),
+}
+
+/// What follows in a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptNext {
+    /// A step, by its place.
+    Step(u32),
+    /// The end, with this status.
+    End(u8),
 }
 
 /// What an entry of the timeline does.

@@ -49,6 +49,19 @@ pub enum PodName {
 pub const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 impl PodName {
+    /// Whether this is the name.
+    #[must_use]
+    pub fn is(self, text: &str, names: &crate::base::Interner) -> bool {
+        let prefix = match self {
+            Self::Fixed(name) => return names.resolve(name) == text,
+            Self::Generated { prefix, .. } | Self::Indexed { prefix, .. } => prefix,
+            Self::Numbered { prefix, .. } => prefix,
+        };
+        // Long prefixes are cut somewhere behind that.
+        let prefix = names.resolve(prefix);
+        text.starts_with(prefix.get(..40).unwrap_or(prefix)) && self.text(names) == text
+    }
+
     /// How many different suffixes there are.
     pub const SUFFIXES: u32 = 27 * 27 * 27 * 27 * 27;
 
@@ -331,12 +344,42 @@ pub struct JobEnd {
 /// A command of the timeline, and what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRecord {
+    /// Which entry of the timeline.
+    pub entry: u32,
     /// When.
     pub at: SimTime,
+    /// When it had ended; `None`: it still waited when the run ended.
+    pub ended: Option<SimTime>,
     /// As written.
     pub text: String,
-    /// Why it was refused; `None`: it was carried out.
+    /// Why it was refused, or failed later; `None`: it was carried out.
     pub refused: Option<String>,
+    /// The last line that it printed.
+    pub said: String,
+    /// Whether its script asks how it ended: then its failure is part of the plan.
+    pub is_asked: bool,
+}
+
+impl CommandRecord {
+    /// A command that begins.
+    #[must_use]
+    pub const fn begun(entry: u32, at: SimTime, text: String) -> Self {
+        let (ended, refused) = (None, None);
+        Self { entry, at, ended, text, refused, said: String::new(), is_asked: false }
+    }
+}
+
+/// A script that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScriptRecord {
+    /// Which, by its place in the model.
+    pub script: u32,
+    /// When it began.
+    pub began: SimTime,
+    /// When it ended.
+    pub ended: SimTime,
+    /// How: 0 is well.
+    pub status: u8,
 }
 
 /// A sample of the whole cluster: a row of `series.csv`.

@@ -7,7 +7,7 @@ use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{Model, ServiceId, Workload};
 use crate::record::{
     CallRecord, CommandRecord, DrainRecord, Fate, GroupRecord, NamespaceRecord, PodRecord,
-    RolloutRecord, ScaleRecord, VerticalRecord,
+    RolloutRecord, ScaleRecord, ScriptRecord, VerticalRecord,
 };
 
 use super::{JobTally, MachineFacts, PodFacts, Samples, ServiceCalls};
@@ -46,8 +46,10 @@ pub struct Facts {
     pub rollouts: Vec<Rollout>,
     /// Jobs, and CronJobs with all of theirs.
     pub jobs: BTreeMap<Workload, JobTally>,
-    /// Commands of the timeline.
+    /// Commands of the timeline in the order of their starts.
     pub commands: Vec<CommandRecord>,
+    /// Scripts that have ended.
+    pub scripts: Vec<ScriptRecord>,
     /// Drains of nodes, in the order of their ends.
     pub drains: Vec<DrainRecord>,
     /// Namespaces that were deleted, in the order of their ends.

@@ -25,7 +25,7 @@ use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
     CallRecord, CommandRecord, Distance, DrainRecord, EventRecord, Fate, GroupRecord, JobRecord,
     MachineRecord, NamespaceRecord, PodRecord, RolloutRecord, RolloutStep, Sample, ScaleRecord,
-    VerticalRecord,
+    ScriptRecord, VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
@@ -86,6 +86,7 @@ struct Kept {
     rollouts: Vec<Rollout>,
     jobs: BTreeMap<Workload, JobTally>,
     commands: Vec<CommandRecord>,
+    scripts: Vec<ScriptRecord>,
     drains: Vec<DrainRecord>,
     namespaces: Vec<NamespaceRecord>,
     samples: Samples,
@@ -263,6 +264,28 @@ impl Recorder {
         }
     }
 
+    /// A command of the timeline has ended: why it was refused, or what it printed last.
+    pub fn command_ended(
+        &mut self,
+        entry: u32,
+        at: SimTime,
+        refused: Option<String>,
+        said: String,
+        is_asked: bool,
+    ) {
+        let kept = self.kept.as_mut().map(|kept| kept.commands.iter_mut().rev());
+        if let Some(row) = kept.and_then(|mut rows| rows.find(|row| row.entry == entry)) {
+            (row.ended, row.refused, row.said, row.is_asked) = (Some(at), refused, said, is_asked);
+        }
+    }
+
+    /// A script has ended.
+    pub fn script(&mut self, row: ScriptRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.scripts, row);
+        }
+    }
+
     /// A drain has ended, or the run has before it.
     pub fn drain(&mut self, row: DrainRecord) {
         if let Some(kept) = &mut self.kept {
@@ -324,6 +347,7 @@ impl Kept {
             rollouts: Vec::new(),
             jobs: BTreeMap::new(),
             commands: Vec::new(),
+            scripts: Vec::new(),
             drains: Vec::new(),
             namespaces: Vec::new(),
             samples: Samples::default(),
@@ -354,6 +378,7 @@ impl Kept {
             rollouts: self.rollouts,
             jobs: self.jobs,
             commands: self.commands,
+            scripts: self.scripts,
             drains: self.drains,
             namespaces: self.namespaces,
             samples: self.samples,

@@ -6,6 +6,7 @@ use crate::recorder::Facts;
 use super::drains;
 use super::names;
 use super::rollouts;
+use super::scripts;
 use super::summary::Summary;
 
 /// What a reader of the numbers should know: rows that could not be written, calls that are only
@@ -29,11 +30,7 @@ pub fn warnings(summary: &Summary, facts: &Facts) -> Vec<String> {
         }
     }
     all.extend(drains::doubts(facts));
-    for command in facts.commands.iter().filter(|command| command.refused.is_some()) {
-        let (at, text) = (command.at, &command.text);
-        let why = command.refused.as_deref().unwrap_or("");
-        all.push(format!("at {at} \"{text}\" was refused: {why}"));
-    }
+    all.extend(scripts::doubts(facts));
     if (2..5).contains(&summary.replications) {
         let runs = counted(crate::base::cast::u64_of(summary.replications), "run");
         all.push(format!("{runs} give wide intervals: 10 or more are better"));

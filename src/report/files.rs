@@ -368,10 +368,11 @@ fn write_rollouts(facts: &Facts, table: &mut Table) -> csv::Result<()> {
 }
 
 fn write_commands(facts: &Facts, table: &mut Table) -> csv::Result<()> {
-    table.write_record(["at_s", "command", "refused"])?;
+    table.write_record(["at_s", "command", "refused", "ended_s", "printed"])?;
     for command in &facts.commands {
         let refused = command.refused.as_deref().unwrap_or("");
-        table.write_record([secs(command.at).as_str(), &command.text, refused])?;
+        let (at, ended) = (secs(command.at), time(command.ended));
+        table.write_record([at.as_str(), &command.text, refused, &ended, &command.said])?;
     }
     Ok(())
 }

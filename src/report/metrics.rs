@@ -12,6 +12,7 @@ use super::metrics_money::{put_money, put_pools, put_share};
 use super::metrics_scaling::put_hpa;
 use super::metrics_vertical::put_vpas;
 use super::namespaces;
+use super::scripts::put_scripts;
 use super::summary::{Metrics, Unit};
 use super::{names, rollouts};
 
@@ -38,6 +39,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
     put_jobs(facts, &mut out);
     put_drains(facts, &mut out);
     namespaces::put_namespaces(facts, &mut out);
+    put_scripts(facts, &mut out);
     put_pods(facts, &mut out);
     put_workloads(facts, &mut out);
     put_cluster(facts, &mut out);
@@ -68,7 +70,7 @@ fn put_run(facts: &Facts, out: &mut Metrics) {
     let simulated = facts.ended.as_secs_f64();
     out.put(&["run", "simulated"], simulated, Unit::Seconds, "simulated time");
     out.put(&["run", "events"], count(facts.events), Unit::Count, "events of the simulation");
-    let refused = facts.commands.iter().filter(|c| c.refused.is_some()).count();
+    let refused = facts.commands.iter().filter(|c| c.refused.is_some() && !c.is_asked).count();
     let refused = cast::f64_of_usize(refused);
     let about = "commands of the timeline that were refused";
     out.put(&["run", "commands_refused"], refused, Unit::Count, about);

@@ -33,6 +33,7 @@ mod metrics_vertical;
 mod names;
 mod namespaces;
 pub mod rollouts;
+mod scripts;
 pub mod summary;
 pub mod table;
 pub mod text;

@@ -86,10 +86,6 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
 #[must_use]
 pub fn title(facts: &Facts, rollout: &Rollout) -> String {
     let model = &facts.model;
-    let refused = |at: SimTime, text: &str| {
-        let same = |c: &&crate::record::CommandRecord| c.at == at && c.text == text;
-        facts.commands.iter().find(same).is_some_and(|c| c.refused.is_some())
-    };
     let template = model.rolling_templates().find(|(own, _)| *own == rollout.workload);
     let spec = template.map(|(_, template)| &template.spec);
     let containers =
@@ -98,13 +94,14 @@ pub fn title(facts: &Facts, rollout: &Rollout) -> String {
     let mut images: Vec<(String, String)> =
         containers.map(|c| (text(c.name), text(c.image))).collect();
     let mut last = None;
-    for entry in &model.timeline {
+    for done in &facts.commands {
+        let entry = &model.timeline[crate::base::cast::usize_of(done.entry)];
         let Action::Command(Command::Kubectl(command)) = &entry.action else { continue };
         // Whose it is first: that is a number, the rest is text.
         let Some(new) = command.revisions.iter().find(|of| of.workload == rollout.workload) else {
             continue;
         };
-        if entry.at > rollout.started || refused(entry.at, &entry.text) {
+        if done.at > rollout.started || done.refused.is_some() {
             continue;
         }
         let said = set_images(&mut images, &new.images);

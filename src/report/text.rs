@@ -10,7 +10,9 @@ use crate::recorder::Facts;
 use super::expect::Verdict;
 use super::summary::{Number, Summary, Unit};
 use super::table::{Align, text_table};
-use super::{advice, drains, metrics_jobs, metrics_money, names, namespaces, rollouts, words};
+use super::{
+    advice, drains, metrics_jobs, metrics_money, names, namespaces, rollouts, scripts, words,
+};
 
 /// Width of the words at the left.
 const MARGIN: usize = 9;
@@ -26,7 +28,8 @@ const CAUSES_MAX: usize = 5;
 #[must_use]
 pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     let page = Page { summary, facts };
-    let mut middle = page.drains();
+    let mut middle = page.scripts();
+    middle.extend(page.drains());
     middle.extend(page.namespaces());
     middle.extend(page.scaling());
     middle.extend(page.calls());
@@ -390,6 +393,16 @@ impl Page<'_> {
         let model = &self.facts.model;
         let count = model.jobs.len() + model.cron_jobs.len();
         labelled("JOBS", lines, more(count, ROWS_MAX, "job"))
+    }
+
+    /// How scripts ended, and their commands that took time.
+    fn scripts(&self) -> Vec<String> {
+        let lines = scripts::lines(self.summary, self.facts);
+        let wrap = |line: String| match line.strip_prefix("  ") {
+            Some(note) => wrapped(note).into_iter().map(|part| format!("  {part}")).collect(),
+            None => vec![line],
+        };
+        labelled("SCRIPT", lines.into_iter().flat_map(wrap).collect(), None)
     }
 
     /// Nodes that were drained, or could not be.

@@ -30,6 +30,7 @@ fn rolling(names: &[&str]) -> Model {
         let revisions = vec![revision];
         model.timeline.push(TimelineEntry {
             at: at(60_000),
+            is_scripted: false,
             action: Action::Command(Command::Kubectl(Box::new(Kubectl {
                 revisions,
                 ..Kubectl::default()

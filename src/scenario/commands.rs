@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::{self, Kind};
 use crate::base::{Interner, SimTime};
-use crate::kubectl::{self, Invocation, Rollout, Set, Verb};
+use crate::kubectl::{self, Invocation, Rollout, Set, Verb, Wait};
 use crate::model::{
     Action, Command, Kubectl, ObjectName, Revision, TimelineEntry, Workload, WorkloadKind,
 };
@@ -61,6 +61,14 @@ impl Line {
         }
     }
 
+    /// The place of a word that holds this text.
+    fn word_with(&self, text: &str) -> Span {
+        match self.text.find(text) {
+            Some(at) => self.span(&(at..at + text.len())),
+            None => self.whole(),
+        }
+    }
+
     /// The place of the word that is a name or ends with `/name`, `name=…`.
     fn word(&self, name: &str) -> Span {
         let is_name = |word: &&str| {
@@ -83,16 +91,17 @@ struct Read<'l> {
     files: BTreeMap<String, Vec<Value>>,
 }
 
-/// The commands that are right, as entries.
+/// The commands that are right, as entries with the places of their lines.
 pub(super) fn lower(
     lines: &[Line],
     known: &Known<'_>,
     names: &mut Interner,
     input: &mut Input,
-) -> Vec<TimelineEntry> {
-    let read: Vec<Read<'_>> = lines.iter().filter_map(|line| read(line, input)).collect();
-    let brought: Brought = read.iter().flat_map(brings).collect();
-    let entry = |Read { line, invocation, files }: Read<'_>| {
+) -> Vec<(usize, TimelineEntry)> {
+    let read = |(place, line)| Some((place, read(line, input)?));
+    let read: Vec<(usize, Read<'_>)> = lines.iter().enumerate().filter_map(read).collect();
+    let brought: Brought = read.iter().flat_map(|(_, read)| brings(read)).collect();
+    let entry = |(place, Read { line, invocation, files }): (usize, Read<'_>)| {
         check(line, &invocation, (known, &brought), names, &mut input.found)?;
         let action = match &invocation.verb {
             Verb::Drain(drain) => {
@@ -109,7 +118,9 @@ pub(super) fn lower(
             Place::Entry(_) => line.text.trim().to_owned(),
             Place::Script(_) => words.join(" "),
         };
-        Some(TimelineEntry { at: line.at, action: Action::Command(action), text })
+        let is_scripted = matches!(line.place, Place::Script(_));
+        let action = Action::Command(action);
+        Some((place, TimelineEntry { at: line.at, is_scripted, action, text }))
     };
     read.into_iter().filter_map(entry).collect()
 }
@@ -217,6 +228,12 @@ fn check(
     found: &mut Diagnostics,
 ) -> Option<()> {
     let before = found.error_count();
+    if let Verb::Wait(wait) = &invocation.verb {
+        check_wait(wait, line, invocation, found);
+        if wait.is_for_new() {
+            return Some(());
+        }
+    }
     for target in &invocation.targets.named {
         let (plural, namespace) = (target.resource.plural, invocation.namespace.clone());
         let is_brought = brought.contains(&(plural, namespace.clone(), target.name.clone()));
@@ -244,6 +261,53 @@ fn check(
         }
     }
     (found.error_count() == before).then_some(())
+}
+
+/// A condition that objects of a kind never have is waited for in vain.
+fn check_wait(wait: &Wait, line: &Line, invocation: &Invocation, found: &mut Diagnostics) {
+    let Some(condition) = wait.condition() else { return };
+    let targets = &invocation.targets;
+    let named = targets.named.iter().map(|target| target.resource);
+    let kinds = named.chain(targets.kinds.iter().copied()).filter_map(|resource| resource.kind);
+    for kind in kinds {
+        let Some(known) = conditions(kind) else { continue };
+        if known.iter().any(|name| name.eq_ignore_ascii_case(condition)) {
+            continue;
+        }
+        let place = line.word_with(&format!("condition={condition}"));
+        let name = kind.name();
+        let warning = if known.is_empty() {
+            let message = format!("a {name} has no conditions: this waits in vain");
+            Diagnostic::warning(place, message)
+                .with_hint("kubectl rollout status or --for=jsonpath='{.status.readyReplicas}'=N")
+        } else {
+            let message = format!("a {name} has no condition \"{condition}\": this waits in vain");
+            Diagnostic::warning(place, message).with_hint(format!("it has {}", known.join(", ")))
+        };
+        found.push(warning);
+        return;
+    }
+}
+
+/// The conditions of a kind, if all that there can be are known here.
+const fn conditions(kind: Kind) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        Kind::Pod => &[
+            "PodScheduled",
+            "Initialized",
+            "ContainersReady",
+            "Ready",
+            "DisruptionTarget",
+            "PodReadyToStartContainers",
+        ],
+        Kind::Deployment => &["Available", "Progressing", "ReplicaFailure"],
+        Kind::ReplicaSet | Kind::ReplicationController => &["ReplicaFailure"],
+        Kind::Job => &["Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet"],
+        Kind::PodDisruptionBudget => &["DisruptionAllowed"],
+        Kind::HorizontalPodAutoscaler => &["AbleToScale", "ScalingActive", "ScalingLimited"],
+        Kind::StatefulSet | Kind::DaemonSet | Kind::CronJob => &[],
+        _ => return None,
+    })
 }
 
 /// How a kind is called whose objects only manifests bring, and those that are there.

@@ -107,7 +107,7 @@ pub(super) fn lower(
         cloud: &cloud,
         gaps,
     };
-    let timeline = timeline::lower(&file.timeline, &known, &mut names, input);
+    let (timeline, scripts) = timeline::lower(&file.timeline, &known, &mut names, input);
     let cluster = &file.cluster;
     let latencies = latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
     let monitor = node_monitor::lower(cluster.node_monitor.as_ref(), &mut input.found);
@@ -154,6 +154,7 @@ pub(super) fn lower(
         traffic,
         generators,
         timeline,
+        scripts,
         latencies,
         scheduler,
         run: settings,

@@ -49,6 +49,7 @@ mod run;
 mod scheduler;
 mod script;
 mod search;
+mod shell;
 mod show;
 mod show_calls;
 mod show_cloud;

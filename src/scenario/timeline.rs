@@ -1,9 +1,9 @@
 //! Entries of the timeline become commands and faults, checked against what is there.
 
-use crate::base::{Duration, Interner, SimTime};
+use crate::base::{Duration, Interner, SimTime, cast};
 use crate::model::{
-    Action, CloudSpec, CutFrom, DeploymentSpec, Fault, FaultPlace, ObjectName, TimelineEntry,
-    Workload,
+    Action, CloudSpec, CutFrom, DeploymentSpec, Fault, FaultPlace, ObjectName, Script, ScriptAction,
+    TimelineEntry, Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
@@ -26,29 +26,35 @@ pub(super) struct Known<'a> {
     pub gaps: Gaps,
 }
 
-/// All entries, in order of time.
+/// All entries, in order of time, and the scripts among them.
 pub(super) fn lower(
     entries: &[Spanned<TimelineFile>],
     known: &Known<'_>,
     names: &mut Interner,
     input: &mut Input,
-) -> Vec<TimelineEntry> {
-    let (mut lines, mut all) = (Vec::new(), Vec::new());
+) -> (Vec<TimelineEntry>, Vec<Script>) {
+    let (mut lines, mut all, mut scripts) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         let TimelineFile { at, run, script, fault, cloud } = &entry.value;
         let start = SimTime::ZERO + at.map_or(Duration::ZERO, |at| at.0);
         match (run, script, fault, cloud) {
             (Some(run), None, None, None) => lines.push(Line::of_entry(start, run)),
-            (None, Some(path), None, None) => script::read(start, path, input, &mut lines),
+            (None, Some(path), None, None) => {
+                scripts.extend(script::read(start, path, input, &mut lines));
+            }
             (None, None, None, Some(action)) => {
                 let lowered = cloud_actions::lower(action, known.cloud, names, &mut input.found);
                 if let Some((action, text)) = lowered {
-                    all.push(TimelineEntry { at: start, action: Action::Cloud(action), text });
+                    let action = Action::Cloud(action);
+                    let is_scripted = false;
+                    all.push((None, TimelineEntry { at: start, is_scripted, action, text }));
                 }
             }
             (None, None, Some(fault), None) => {
                 if let Some((fault, text)) = lower_fault(fault, known, names, &mut input.found) {
-                    all.push(TimelineEntry { at: start, action: Action::Fault(fault), text });
+                    let action = Action::Fault(fault);
+                    let is_scripted = false;
+                    all.push((None, TimelineEntry { at: start, is_scripted, action, text }));
                 }
             }
             _ => {
@@ -61,9 +67,19 @@ pub(super) fn lower(
             input.found.error(entry.span, "key \"at\" is missing");
         }
     }
-    all.extend(commands::lower(&lines, known, names, input));
-    all.sort_by_key(|entry| entry.at);
-    all
+    let commands = commands::lower(&lines, known, names, input);
+    all.extend(commands.into_iter().map(|(line, entry)| (Some(line), entry)));
+    all.sort_by_key(|(_, entry)| entry.at);
+    // Steps name lines; now they can name entries.
+    for step in scripts.iter_mut().flat_map(|script: &mut Script| &mut script.steps) {
+        if let ScriptAction::Entry(of) = &mut step.action {
+            let line = cast::usize_of(*of);
+            // A line that is wrong has no entry; then nothing will run.
+            let entry = all.iter().position(|(own, _)| *own == Some(line)).unwrap_or(0);
+            *of = cast::u32_of(entry);
+        }
+    }
+    (all.into_iter().map(|(_, entry)| entry).collect(), scripts)
 }
 
 /// A fault and how the report calls it.

@@ -125,7 +125,7 @@ kubectl rollout status deployment/web --timeout=60s
 kubectl set image statefulset/db db=db:2
 kubectl label node workers-0 pool=gold
 kubectl patch service web -p '{"spec":{
-  "ports":[{"port":81,"name":"more"}]}}'
+  "ports":[{"port":81,"name":"more"}]}}' || true
 kubectl apply -f - <<EOF
 apiVersion: v1
 kind: ConfigMap

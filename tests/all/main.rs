@@ -54,4 +54,5 @@ mod traffic;
 mod trial;
 mod vertical;
 mod volumes;
+mod waiting;
 mod work_queues;

@@ -21,8 +21,15 @@ use crate::model::{
 /// What keeps it from being lowered: a priority class that is not there, no containers.
 pub fn lower_job(object: &Arc<Value>, cx: &mut Lowering<'_>) -> Result<JobSpec, Vec<Problem>> {
     let name = object_name(object, cx.names);
-    let workload = Workload { kind: WorkloadKind::Job, name };
-    lower_job_of(workload, object, &At::ROOT.field("spec.template"), cx)
+    let mut workload = Workload { kind: WorkloadKind::Job, name };
+    // What a CronJob owns is one of its Jobs, whoever made it.
+    let owner = &object["metadata"]["ownerReferences"][0];
+    if owner["kind"] == "CronJob" && owner["controller"] == true {
+        let name = ObjectName { name: cx.names.intern(text(&owner["name"])), ..name };
+        workload = Workload { kind: WorkloadKind::CronJob, name };
+    }
+    let job = lower_job_of(workload, object, &At::ROOT.field("spec.template"), cx)?;
+    Ok(JobSpec { name, ..job })
 }
 
 /// Lowers a CronJob.

@@ -59,7 +59,12 @@ fn carry_out(words: &[String], files: &Value, server: &mut ApiServer) -> Output 
     let invocation = match kubectl::parse_words(words, "default") {
         Ok(invocation) => invocation,
         Err(error) => {
-            return Output { stdout: String::new(), stderr: error.stderr, exit_code: 1 };
+            return Output {
+                stdout: String::new(),
+                stderr: error.stderr,
+                exit_code: 1,
+                ..Output::default()
+            };
         }
     };
     let files: Files = files

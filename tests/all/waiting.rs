@@ -1,0 +1,243 @@
+//! Commands that wait: `kubectl wait`, `rollout status`, `delete` and `drain` in scripts, and what
+//! a shell makes of their ends (rules C65, C157).
+
+use seatrial::engine::{Outcome, World};
+use seatrial::recorder::{Facts, Recorder, Wants};
+
+use crate::support::load_memory;
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: 3
+  selector: { matchLabels: { app: web } }
+  strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+        - name: app
+          image: web:v1
+          readinessProbe: { httpGet: { path: /, port: 80 }, periodSeconds: 1 }
+";
+
+const DB: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: db }
+spec:
+  serviceName: db
+  replicas: 2
+  selector: { matchLabels: { app: db } }
+  template:
+    metadata: { labels: { app: db } }
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+        - name: db
+          image: db:1
+          readinessProbe: { httpGet: { path: /, port: 80 }, periodSeconds: 1 }
+";
+
+const JOB: &str = "
+apiVersion: batch/v1
+kind: CronJob
+metadata: { name: migrate }
+spec:
+  schedule: '0 3 * * *'
+  jobTemplate:
+    spec:
+      template: { spec: { restartPolicy: Never, containers: [{ name: m, image: m:1 }] } }
+";
+
+fn scenario(timeline: &str) -> String {
+    format!(
+        "apiVersion: seatrial/v1
+kind: Scenario
+name: test
+cluster:
+  nodes: [{{ pool: workers, count: 3, allocatable: {{ cpu: 16, memory: 64Gi }} }}]
+  latencies: ideal
+apply: [web.yaml, db.yaml, job.yaml]
+behaviors:
+  - {{ for: deployment/web, start: 10s }}
+  - {{ for: deployment/web, image: '*:bad', start: 2h }}
+  - {{ for: statefulset/db, start: 20s }}
+  - {{ for: cronjob/migrate, run: 45s }}
+timeline: {timeline}
+run: {{ until: 20m }}
+"
+    )
+}
+
+fn run(timeline: &str, script: &str) -> Facts {
+    let text = scenario(timeline);
+    let files = [
+        ("scenario.yaml", text.as_str()),
+        ("web.yaml", WEB),
+        ("db.yaml", DB),
+        ("job.yaml", JOB),
+        ("upgrade.sh", script),
+    ];
+    let model = load_memory(&files).model;
+    let recorder = Recorder::new(&model, Wants::default());
+    let world = World::new(&model, 0, recorder).with_checks();
+    let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
+    recorder.into_facts(cluster.names(), ended, events).expect("kept")
+}
+
+/// Start, end and what was said of each command of a script.
+fn told(script: &str) -> Vec<String> {
+    let facts = run("{ script: upgrade.sh }", script);
+    let mut told: Vec<String> = facts
+        .commands
+        .iter()
+        .map(|c| {
+            let ended = c.ended.map_or("-".to_owned(), |at| at.to_string());
+            let said = c.refused.as_deref().unwrap_or(&c.said);
+            format!("{}..{ended} {said}", c.at)
+        })
+        .collect();
+    told.extend(facts.scripts.iter().map(|s| format!("{} status {}", s.ended, s.status)));
+    told
+}
+
+#[test]
+fn rollouts_are_waited_for_one_after_another() {
+    let told = told(
+        "#!/bin/bash
+set -euo pipefail
+sleep 60
+kubectl set image deployment/web app=web:v2
+kubectl rollout status deployment/web --timeout=5m   # three pods, one after another
+kubectl rollout restart statefulset/db
+kubectl rollout status statefulset/db
+",
+    );
+    assert_eq!(
+        told,
+        [
+            "1:00..1:00 deployment.apps/web image updated",
+            "1:00..1:30 deployment \"web\" successfully rolled out",
+            "1:30..1:30 statefulset.apps/db restarted",
+            "1:30..2:10 partitioned roll out complete: 2 new pods have been updated...",
+            "2:10 status 0",
+        ]
+    );
+}
+
+#[test]
+fn a_wait_that_fails_ends_the_script_or_not() {
+    let bad = "sleep 60
+kubectl set image deployment/web app=web:bad
+kubectl rollout status deployment/web --timeout=2m";
+    let late = "1:00..3:00 error: timed out waiting for the condition";
+    let stopped = told(&format!("set -e\n{bad}\nkubectl scale deployment/web --replicas=9\n"));
+    assert_eq!(stopped[1..], [late, "3:00 status 1"]);
+    let went_on = told(&format!("{bad}\nkubectl scale deployment/web --replicas=2\n"));
+    assert_eq!(went_on[1..], [late, "3:00..3:00 deployment.apps/web scaled", "3:00 status 0"]);
+    let undone = told(&format!("set -e\n{bad} || kubectl rollout undo deployment/web\n"));
+    assert_eq!(undone[1..], [late, "3:00..3:00 deployment.apps/web rolled back", "3:00 status 0"]);
+    let branch = told(&format!(
+        "set -e
+if {}; then
+  kubectl rollout undo deployment/web
+  kubectl rollout status deployment/web
+  exit 3
+fi
+kubectl scale deployment/web --replicas=9
+",
+        bad.replace("kubectl rollout", "! kubectl rollout")
+    ));
+    assert_eq!(branch[1], late);
+    assert_eq!(
+        branch[2..4],
+        [
+            "3:00..3:00 deployment.apps/web rolled back",
+            "3:00..3:00 deployment \"web\" successfully rolled out",
+        ]
+    );
+    assert_eq!(branch[4], "3:00 status 3");
+}
+
+#[test]
+fn the_progress_deadline_ends_it() {
+    let told = told(
+        "kubectl set image deployment/web app=web:bad
+kubectl rollout status deploy web >/dev/null 2>&1
+",
+    );
+    assert_eq!(
+        told[1..],
+        ["0:00..10:01 error: deployment \"web\" exceeded its progress deadline", "10:01 status 1"]
+    );
+}
+
+#[test]
+fn conditions_paths_and_deletions() {
+    let told = told(
+        "sleep 30
+kubectl wait --for=condition=Available deployment/web
+kubectl create job now --from=cronjob/migrate && kubectl wait --for=condition=complete job/now --timeout=2m
+kubectl scale deployment/web --replicas=5
+kubectl wait deployment/web --for=jsonpath='{.status.readyReplicas}'=5
+kubectl wait deployment/web --for=jsonpath='{.status.readyReplicas}'=6 --timeout=0
+kubectl wait pod -l app=web --for=condition=Ready=false --timeout 15s
+kubectl delete pod db-1
+kubectl delete pod db-0 --wait=false
+kubectl wait --for=delete pod/db-0
+kubectl wait pod/db-1 --for=create --timeout=1m
+kubectl wait pod/db-1 --for=condition=Ready --timeout=1m
+kubectl wait pods -l app=nothing --for=condition=Ready
+kubectl wait --for=create deployment/later --timeout=5s
+kubectl drain workers-0 --ignore-daemonsets --timeout=3m
+kubectl uncordon workers-0
+",
+    );
+    let expect = [
+        "0:30..0:30 deployment.apps/web condition met",
+        "0:30..0:30 job.batch/now created",
+        "0:30..1:16 job.batch/now condition met",
+        "1:16..1:16 deployment.apps/web scaled",
+        "1:16..1:26 deployment.apps/web condition met",
+        "1:26..1:26 error: condition not met for deployments/web",
+    ];
+    assert_eq!(told[..6], expect);
+    assert!(told[6].starts_with("1:26..1:41 timed out waiting for the condition on pods/web-"));
+    assert_eq!(told.len(), 17, "{told:#?}");
+    let said: Vec<&str> =
+        told[7..].iter().map(|line| line.split_once(' ').expect("a space").1).collect();
+    assert_eq!(
+        said[..9],
+        [
+            "pod \"db-1\" deleted from default namespace",
+            "pod \"db-0\" deleted from default namespace",
+            "pod/db-0 condition met",
+            "pod/db-1 condition met",
+            "pod/db-1 condition met",
+            "error: no matching resources found",
+            "error: timed out waiting for the condition",
+            "node/workers-0 drained",
+            "node/workers-0 uncordoned",
+        ],
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn entries_keep_their_times() {
+    let facts = run(
+        "
+  - { at: 1m, run: kubectl set image deployment/web app=web:v2 }
+  - { at: 1m, run: kubectl rollout status deployment/web }
+  - { at: 70s, run: kubectl scale statefulset/db --replicas=1 }
+  - { at: 2m, run: kubectl rollout status statefulset/db --watch=false }",
+        "",
+    );
+    let at: Vec<String> =
+        facts.commands.iter().map(|c| format!("{} {}", c.at, c.ended.expect("over"))).collect();
+    assert_eq!(at, ["1:00 1:00", "1:00 1:30", "1:10 1:10", "2:00 2:00"]);
+}
