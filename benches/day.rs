@@ -5,12 +5,14 @@
 //! - `day_500_nodes_s`: 24 hours of 500 nodes and 20 Deployments of 250 pods, each with a
 //!   HorizontalPodAutoscaler that looks every 15 s (rule A1) at a pipeline that samples every 15 s
 //!   (rule A62). Every hour one Deployment rolls out to an image that needs more CPU, or back, so
-//!   that its autoscaler has something to do. Measured latencies, a sample of the series a minute.
+//!   that its autoscaler has something to do. The nodes are a group of Cluster Autoscaler, which
+//!   looks every 10 s (rule A118). Measured latencies, a sample of the series a minute.
 //!   Seconds of the processor where they are known (Linux), for machines that others use too;
 //!   `day_500_nodes_wall_s` by the wall clock.
 //! - `day_500_nodes_events`, `day_500_nodes_rss_mib`: how many events that were, and the process's
 //!   greatest memory (Linux).
-//! - `day_500_nodes_scaled`: how often an autoscaler changed a size.
+//! - `day_500_nodes_scaled`: how often an autoscaler changed a size; `day_500_nodes_group_steps`:
+//!   what Cluster Autoscaler did with the group.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
@@ -65,9 +67,11 @@ fn model() -> Arc<Model> {
         .expect("a text takes all");
     }
     let scenario = format!(
-        "apiVersion: seatrial/v1\nkind: Scenario\nname: day\ncluster:\n  nodes:\n    \
-         - {{ pool: workers, count: {NODES}, zones: [a, b, c], allocatable: {{ cpu: 8, memory: 32Gi }}, price: 0.4/h }}\n  \
-         latencies: measured\napply: [objects.yaml]\nbehaviors:\n  \
+        "apiVersion: seatrial/v1\nkind: Scenario\nname: day\ncluster: {{ latencies: measured }}\n\
+         cloud:\n  zones: [a, b, c]\n  instanceTypes:\n    \
+         - {{ name: eight, cpu: 8, memory: 32Gi, reserved: {{ cpu: 100m, memory: 1Gi }}, price: 0.4/h }}\n  \
+         nodeGroups:\n    - {{ name: workers, instanceTypes: [eight], min: 100, max: 600, size: {NODES} }}\n  \
+         clusterAutoscaler: {{ scan-interval: 10s }}\napply: [objects.yaml]\nbehaviors:\n  \
          - {{ start: {{ median: 2s, p99: 6s }}, cpuIdle: 250m, memory: 300Mi }}\n  \
          - {{ image: '*:busy', cpuIdle: 350m }}\n\
          timeline:\n{timeline}run: {{ until: 24h, sample: 1m }}\n",
@@ -93,6 +97,7 @@ fn main() {
     println!("figure day_500_nodes_wall_s {wall:.2} s");
     println!("figure day_500_nodes_events {events} events");
     println!("figure day_500_nodes_scaled {} steps", facts.scales.len());
+    println!("figure day_500_nodes_group_steps {} steps", facts.groups.len());
     println!("figure day_500_nodes_pods {} pods", facts.pods.all.created);
     if let Some(mib) = peak_rss_mib() {
         println!("figure day_500_nodes_rss_mib {mib:.1} MiB");

@@ -23,6 +23,7 @@ use crate::engine::{Extras, SimError, World};
 use crate::model::Model;
 use crate::placement::Policy;
 use crate::placement::what_if::Remedy;
+use crate::record::About;
 use crate::recorder::{Recorder, Wants};
 use crate::tree::closest;
 
@@ -61,6 +62,9 @@ pub struct Explanation {
     /// What would have made the last attempt a success, if it was none: single changes, or pairs if
     /// no single one helps. Each was tried.
     pub remedies: Vec<Remedy>,
+    /// What Cluster Autoscaler said of it, and when: that it asks for nodes, or why no node group
+    /// helps.
+    pub scale_ups: Vec<(SimTime, String)>,
 }
 
 /// Why there is no answer.
@@ -91,12 +95,24 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
     let trace = Arc::new(Mutex::new(Trace::default()));
     let watcher = Watcher::new(pod, at, model, Arc::clone(&trace));
     let extras = Extras { policies, probe: Some(Box::new(watcher)) };
-    let recorder = Recorder::new(model, Wants::default());
+    let mut recorder = Recorder::new(model, Wants::default());
+    if model.cloud.cluster_autoscaler.is_some() {
+        recorder = recorder.keeping_events(&["TriggeredScaleUp", "NotTriggerScaleUp"]);
+    }
     let model = &cut(model, at);
-    let outcome = World::with_extras(model, replication, recorder, extras).run()?;
+    let mut outcome = World::with_extras(model, replication, recorder, extras).run()?;
     let mut trace = trace.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(followed) = trace.followed.take() {
-        return Ok(followed.explained());
+        let mut explanation = followed.explained();
+        let names = outcome.cluster.names();
+        for event in outcome.recorder.take_events() {
+            if let About::Pod(namespace, name) = event.about
+                && explanation.pod == format!("{}/{}", names.resolve(namespace), name.text(names))
+            {
+                explanation.scale_ups.push((event.at, event.message));
+            }
+        }
+        return Ok(explanation);
     }
     let names = outcome.cluster.names();
     let unseen = outcome
@@ -159,7 +175,8 @@ impl Explanation {
     #[must_use]
     pub fn json(&self) -> Value {
         let remedy = |r: &Remedy| json!({ "changes": r.changes, "node": r.node });
-        json!({
+        let said = |(at, text): &(SimTime, String)| json!({ "at": at.since_start().as_secs_f64(), "message": text });
+        let mut all = json!({
             "pod": self.pod,
             "workload": self.workload,
             "schedulerName": self.scheduler,
@@ -167,6 +184,10 @@ impl Explanation {
             "requests": self.requests,
             "attempts": self.attempts.iter().map(Attempt::json).collect::<Vec<_>>(),
             "remedies": self.remedies.iter().map(remedy).collect::<Vec<_>>(),
-        })
+        });
+        if !self.scale_ups.is_empty() {
+            all["scaleUps"] = self.scale_ups.iter().map(said).collect();
+        }
+        all
     }
 }

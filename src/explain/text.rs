@@ -14,8 +14,17 @@ const NODES: usize = 4;
 const SHOWN: usize = 4;
 
 pub(super) fn print(explanation: &Explanation) -> String {
-    let Explanation { pod, workload, scheduler, priority, requests, attempts, remedies } =
-        explanation;
+    let Explanation {
+        pod,
+        workload,
+        scheduler,
+        priority,
+        requests,
+        attempts,
+        remedies,
+        scale_ups,
+        ..
+    } = explanation;
     let mut out = format!(
         "{pod} · of {workload} · profile {scheduler} · priority {priority} · requests {requests}\n"
     );
@@ -29,6 +38,15 @@ pub(super) fn print(explanation: &Explanation) -> String {
             out.push('\n');
             print_group(group, &mut out);
         }
+    }
+    if !scale_ups.is_empty() {
+        out += "\nCLUSTER AUTOSCALER\n";
+        let left_out = scale_ups.len().saturating_sub(2 * SHOWN);
+        let shown = scale_ups.iter().enumerate();
+        let shown = shown.filter(|(at, _)| !(SHOWN..SHOWN + left_out).contains(at));
+        let rows: Vec<Vec<String>> =
+            shown.map(|(_, (at, said))| vec![time(*at), said.clone()]).collect();
+        out += &text_table(&[("", Align::Left), ("", Align::Left)], &rows, 2);
     }
     let Some(last) = attempts.last().filter(|last| last.node.is_none()) else { return out };
     let when = time(last.at);

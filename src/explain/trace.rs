@@ -214,6 +214,7 @@ impl Followed {
             requests: requests_text(&template.spec, names),
             attempts: Vec::new(),
             remedies: Vec::new(),
+            scale_ups: Vec::new(),
         };
         Self { serial: look.pod.serial, explanation, has_failed: false, last: None }
     }

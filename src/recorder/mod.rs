@@ -61,6 +61,8 @@ pub struct Recorder {
     kept: Option<Box<Kept>>,
     /// Every call, for who wants to look at them one by one.
     every_call: Option<Vec<CallRecord>>,
+    /// Kubernetes Events with these reasons, for who wants to look at them.
+    some_events: Option<(&'static [&'static str], Vec<EventRecord>)>,
 }
 
 #[derive(Debug)]
@@ -103,7 +105,8 @@ impl Recorder {
     #[must_use]
     pub fn new(model: &Arc<Model>, wants: Wants) -> Self {
         let kept = Kept::new(model, wants.rows);
-        Self { wants_events: wants.events, kept: Some(Box::new(kept)), every_call: None }
+        let wants_events = wants.events;
+        Self { wants_events, kept: Some(Box::new(kept)), ..Self::default() }
     }
 
     /// Whether Kubernetes Events are wanted: ask before making a text.
@@ -120,6 +123,17 @@ impl Recorder {
             kept.lives = Some(Vec::new());
         }
         self
+    }
+
+    /// Keeps Kubernetes Events with these reasons until they are taken.
+    #[must_use]
+    pub fn keeping_events(self, reasons: &'static [&'static str]) -> Self {
+        Self { wants_events: true, some_events: Some((reasons, Vec::new())), ..self }
+    }
+
+    /// Takes the Events kept so far.
+    pub fn take_events(&mut self) -> Vec<EventRecord> {
+        self.some_events.as_mut().map(|(_, all)| std::mem::take(all)).unwrap_or_default()
     }
 
     /// A pod is gone, or the run has ended.
@@ -172,6 +186,11 @@ impl Recorder {
 
     /// A Kubernetes Event.
     pub fn event(&mut self, row: EventRecord) {
+        if let Some((reasons, all)) = &mut self.some_events
+            && reasons.contains(&row.reason)
+        {
+            all.push(row.clone());
+        }
         if let Some(kept) = &mut self.kept {
             kept.rows.event(row);
         }

@@ -2,9 +2,11 @@
 //! nodes away that are not needed (rules A118, A119, A133, A137, A157, A159, A160, A167, A178 to
 //! A180, A183).
 
+use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, InstanceState};
+use seatrial::explain::{Question, explain};
 
-use crate::support::Stepped;
+use crate::support::{Stepped, load_memory};
 
 /// A group of machines of 2 cores, of each of which 100m are kept; 10 s until one runs, 20 s more
 /// until its node is there, 5 s more until Ready.
@@ -118,4 +120,36 @@ fn a_group_that_fails_is_left_alone_for_a_while() {
     assert_eq!(machines(run.to(40)), 1);
     assert_eq!(machines(run.to(310)), 1);
     assert_eq!((machines(run.to(335)), bound(run.to(400))), (2, 6));
+}
+
+/// Rules A136, A171, A173: a pod without a controller, and one that says so, keep their node;
+/// `explain` says of a pod why no group helped it.
+#[test]
+fn a_pod_hears_why_no_group_helps() {
+    let big = "apiVersion: v1
+kind: Pod
+metadata: { name: big }
+spec: { containers: [{ name: app, image: app:1, resources: { requests: { cpu: 7 } } }] }
+";
+    let text = scenario("min: 1, max: 5", "", "[]").replace("until: 2h", "until: 5m");
+    let files = [("scenario.yaml", text.as_str()), ("web.yaml", big)];
+    let model = load_memory(&files).model;
+    let question = Question { pod: "big", at: None, replication: 0, policies: Vec::new() };
+    let answer = explain(&model, question).expect("it is there");
+    let at = SimTime::ZERO + Duration::secs(10);
+    let said = "pod didn't trigger scale-up: 1 Insufficient cpu".to_owned();
+    assert_eq!(answer.scale_ups, [(at, said)]);
+    assert!(answer.text().contains("CLUSTER AUTOSCALER"), "{}", answer.text());
+}
+
+/// Rules A130, A132: pods of a low priority, but not below the cut-off, hold room and get nodes;
+/// below it they are as if they were not there.
+#[test]
+fn pods_below_the_cut_off_get_no_nodes() {
+    let asked = |cutoff: i32| {
+        let flags = format!("expendable-pods-priority-cutoff: {cutoff}");
+        let mut run = run("min: 1, max: 5", &flags, 9, "[]");
+        machines(run.to(60))
+    };
+    assert_eq!((asked(-10), asked(1)), (3, 1));
 }

@@ -47,3 +47,8 @@ fn why_pods() {
         .into_iter()
         .for_each(check);
 }
+
+#[test]
+fn nodes_come_and_go() {
+    ["spike-outruns-nodes", "consolidation-pdb", "autoscaler-compare"].into_iter().for_each(check);
+}
