@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Source: keda v2.20.2 pkg/scaling/scale_handler.go, pkg/scaling/executor/scale_scaledobjects.go
-//! `RequestScale`, `scaleToZeroOrIdle` (rules A224 to A229). Differs: no fallback, no scaling
-//! modifiers, no annotations that pause; triggers ask for metrics of the scenario.
+//! `RequestScale`, `scaleToZeroOrIdle` (rules A224 to A229, A231). Differs: no fallback, no scaling
+//! modifiers, no `paused-replicas`; triggers ask for metrics of the scenario.
 
 use crate::base::SimTime;
 use crate::cluster::{Change, Cluster, Controller, Plan, Requeue};
@@ -67,7 +67,8 @@ impl Controller for KedaController {
             let current = target.replicas(cluster);
             let activity = activity(spec, cluster, ctx.now());
             let wanted = step(spec, current, activity, &mut self.active[index], ctx.now());
-            if let Some(to) = wanted.filter(|to| *to != current) {
+            let is_allowed = |to: &u32| if *to > current { spec.may_grow } else { spec.may_shrink };
+            if let Some(to) = wanted.filter(|to| *to != current).filter(is_allowed) {
                 plan.push(target.scale(to, cluster));
                 tell(id, spec, (current, to), ctx);
             }
@@ -181,6 +182,8 @@ mod tests {
             polling: Duration::secs(30),
             cooldown: Duration::secs(300),
             initial_cooldown: Duration::ZERO,
+            may_grow: true,
+            may_shrink: true,
             triggers: Vec::new(),
         }
     }

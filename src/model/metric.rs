@@ -103,6 +103,10 @@ pub struct ScaledObjectSpec {
     pub cooldown: Duration,
     /// `initialCooldownPeriod`.
     pub initial_cooldown: Duration,
+    /// Whether it may go up by itself: not with `paused-scale-out`.
+    pub may_grow: bool,
+    /// Whether it may go down by itself: not with `paused-scale-in`.
+    pub may_shrink: bool,
     /// Its triggers.
     pub triggers: Vec<TriggerSpec>,
 }

@@ -64,7 +64,7 @@ impl Change {
 }
 
 /// The numbers that matter: first segment, last segment, whether less is better.
-const HEADLINES: [(&str, &str, bool); 22] = [
+const HEADLINES: [(&str, &str, bool); 28] = [
     ("services", "failed", true),
     ("services", "latency_p50", true),
     ("services", "latency_p99", true),
@@ -80,10 +80,16 @@ const HEADLINES: [(&str, &str, bool); 22] = [
     ("pods", "pending_p99", true),
     ("pods", "startup_p99", true),
     ("pods", "restarts", true),
+    ("pods", "pending_max", true),
+    ("vpas", "evicted", true),
     ("pools", "cost", true),
     ("pools", "machines", false),
+    ("pools", "came", false),
+    ("pools", "went", false),
+    ("pools", "interrupted", true),
     ("groups", "machines_asked", false),
     ("groups", "nodes_removed", false),
+    ("cluster", "cost", true),
     ("cluster", "cost_per_hour", true),
     ("cluster", "cost_idle_share", true),
     ("cluster", "cpu_requested_share", false),

@@ -118,7 +118,14 @@ impl One<'_> {
             asked.push(metric);
         }
         self.check_target(namespace);
-        if self.input.found.error_count() > before {
+        if self.annotation("paused-replicas").is_some() {
+            let message = "`paused-replicas` of a ScaledObject is not modelled and left out";
+            let place =
+                self.annotation("paused-replicas").map_or(self.document.span(), Value::span);
+            self.input.found.push(Diagnostic::warning(place, message));
+        }
+        // Rule A231: a paused one has no loop and no autoscaler.
+        if self.input.found.error_count() > before || self.is_set("paused") {
             return None;
         }
         let written = root.to_json();
@@ -138,6 +145,14 @@ impl One<'_> {
         if !behavior.is_null() {
             tree["spec"]["behavior"] = behavior.clone();
         }
+        // Rule A231: the autoscaler that it makes keeps still in that direction too.
+        let (may_grow, may_shrink) =
+            (!self.is_set("paused-scale-out"), !self.is_set("paused-scale-in"));
+        for (direction, may) in [("scaleUp", may_grow), ("scaleDown", may_shrink)] {
+            if !may {
+                tree["spec"]["behavior"][direction]["selectPolicy"] = json!("Disabled");
+            }
+        }
         let problems = api::prepare(Kind::HorizontalPodAutoscaler, &mut tree);
         for problem in problems.iter().filter(|problem| problem.is_error) {
             let message =
@@ -155,9 +170,21 @@ impl One<'_> {
             polling,
             cooldown,
             initial_cooldown,
+            may_grow,
+            may_shrink,
             triggers,
         };
         Some((spec, hpa))
+    }
+
+    fn annotation(&self, name: &str) -> Option<Value<'_>> {
+        let key = format!("autoscaling.keda.sh/{name}");
+        self.document.root().at(&["metadata", "annotations", &key])
+    }
+
+    /// Whether an annotation that pauses is there and not "false".
+    fn is_set(&self, name: &str) -> bool {
+        self.annotation(name).is_some_and(|value| value.as_str() != Some("false"))
     }
 
     fn spec(&self, key: &str) -> Option<Value<'_>> {

@@ -42,6 +42,11 @@ fn causes_and_what_helps() {
 }
 
 #[test]
+fn what_autoscalers_follow() {
+    ["hpa-flapping", "hpa-surge", "llm-serving", "real-demand"].into_iter().for_each(check);
+}
+
+#[test]
 fn why_pods() {
     ["sidecar", "shared-volume", "config-change", "ingress", "partition"]
         .into_iter()

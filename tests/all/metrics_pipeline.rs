@@ -12,6 +12,12 @@ use crate::support::load_memory;
 
 /// A Deployment `web` whose pods ask for 500m, and an autoscaler that wants 50 % of it used.
 fn model(latencies: &str, cpu: &str, extra: &str) -> Arc<Model> {
+    let files = files(latencies, cpu, extra);
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, &**text)).collect();
+    load_memory(&files).model
+}
+
+fn files(latencies: &str, cpu: &str, extra: &str) -> [(&'static str, String); 3] {
     let scenario = format!(
         "apiVersion: seatrial/v1
 kind: Scenario
@@ -46,7 +52,7 @@ spec:
   metrics: [{ type: Resource, resource: { name: cpu, target: { type: Utilization, averageUtilization: 50 } } }]
 ";
     let rows = "time,percent\n0:00,25\n0:10,100\n0:20,50\n";
-    load_memory(&[("scenario.yaml", &*scenario), ("web.yaml", web), ("cpu.csv", rows)]).model
+    [("scenario.yaml", scenario), ("web.yaml", web.to_owned()), ("cpu.csv", rows.to_owned())]
 }
 
 fn world(model: &Arc<Model>) -> World {
@@ -79,6 +85,20 @@ fn an_autoscaler_follows_the_cpu_that_a_series_says() {
     let repeated =
         "{ series: { file: cpu.csv, column: percent, every: 5m, scale: 0.04 }, repeat: 15m }";
     assert_eq!(sizes(&model("ideal", repeated, ""), &[290, 390, 1190, 1290]), [4, 16, 8, 16]);
+}
+
+/// Rules A33, A47: pods that ask for no CPU have no utilisation: Kubernetes' own condition says so.
+#[test]
+fn a_target_without_requests_is_not_scaled_and_says_why() {
+    let steps = "{ steps: [{ at: 0s, cpu: 2 }] }";
+    let files = files("ideal", steps, "");
+    let bare = files[1].1.replace(", resources: { requests: { cpu: 500m } }", "");
+    let model = load_memory(&[("scenario.yaml", &files[0].1), ("web.yaml", &bare)]).model;
+    let mut world = world(&model);
+    world.step_until(at(300));
+    let hpa = world.cluster().hpa(seatrial::model::HpaId::new(0)).expect("it is there");
+    assert_eq!(hpa.status.active_reason, "FailedGetResourceMetric");
+    assert_eq!(sizes(&model, &[600]), [2]);
 }
 
 /// A series of each pod is not shared: more pods use more.

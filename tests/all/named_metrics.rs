@@ -193,6 +193,22 @@ fn keda_keeps_the_least_that_is_asked_for() {
     assert_eq!(sizes(&model, &[100, 400]), [0, 0]); // 90 is not above 90
 }
 
+/// Rule A231: a paused one leaves its target alone; paused in one direction it still goes the other.
+#[test]
+fn keda_pauses_by_annotation() {
+    let spec = "  pollingInterval: 7
+  cooldownPeriod: 30
+  triggers: [{ type: rabbitmq, metadata: { queueName: jobs, value: \"30\" } }]";
+    let with = |name: &str| {
+        let annotations =
+            format!("name: web, annotations: {{ autoscaling.keda.sh/{name}: \"true\" }}");
+        model(QUEUE, &scaled(spec).replacen("name: web", &annotations, 1))
+    };
+    assert_eq!(sizes(&with("paused"), &[250, 590, 900]), [2, 2, 2]);
+    assert_eq!(sizes(&with("paused-scale-in"), &[250, 590, 1200]), [2, 3, 3]);
+    assert_eq!(sizes(&with("paused-scale-out"), &[250, 590, 900]), [0, 0, 0]);
+}
+
 /// A cron trigger: so many between its start and its end, one outside.
 #[test]
 fn keda_follows_the_clock() {
