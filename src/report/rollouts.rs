@@ -82,6 +82,26 @@ pub fn calls(facts: &Facts, rollout: &Rollout) -> RolloutCalls {
     RolloutCalls { counts, before: before.latency, during: during.latency, after_deletion_max }
 }
 
+/// A line for each rollout of a workload that was not complete when the next one began.
+pub(super) fn given_up(facts: &Facts, workload: Workload) -> Vec<String> {
+    let all = of_workload(facts, workload);
+    let line = |pair: &[&Rollout]| {
+        let [old, new] = pair else { return None };
+        let is_complete = old.completed.is_some_and(|at| at <= new.started);
+        let whole = |at: SimTime| SimTime::at(Duration::secs(at.since_start().whole_secs()));
+        let late = old.deadline_exceeded.filter(|at| *at <= new.started);
+        let late = late.map(|at| format!(", progress deadline passed at {}", whole(at)));
+        let line = format!(
+            "  before     {} at {}: not complete when this one began{}",
+            title(facts, old),
+            whole(old.started),
+            late.unwrap_or_default()
+        );
+        (!is_complete).then_some(line)
+    };
+    all.windows(2).filter_map(line).collect()
+}
+
 /// What a rollout leads from and to: the tags of the images, or what else was done.
 #[must_use]
 pub fn title(facts: &Facts, rollout: &Rollout) -> String {

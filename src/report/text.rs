@@ -130,6 +130,7 @@ impl Page<'_> {
             rows.push(row.to_vec());
         }
         let mut lines = vec![format!("ROLLOUT  {shown}  {title}")];
+        lines.extend(rollouts::given_up(self.facts, rolled.workload));
         let columns = [("", Align::Left); 4];
         let mut p99 = Vec::new();
         if let Some(text) = self.p99(name) {

@@ -57,3 +57,15 @@ fn why_pods() {
 fn nodes_come_and_go() {
     ["spike-outruns-nodes", "consolidation-pdb", "autoscaler-compare"].into_iter().for_each(check);
 }
+
+/// The summary of a stuck rollout says that it was stuck, and not only that its undo was quick.
+#[test]
+fn a_stuck_rollout_is_told() {
+    let sets = ["run.replications=1", "traffic=[]", "expect=[]"];
+    let model = gallery("stuck-rollout", &sets).model;
+    let run = run(&model, Options::of(&model), &|_| {}).expect("within all limits");
+    let text = seatrial::report::text::print(&run.summary, &run.facts, &[]);
+    let wanted = "  before     v1 → v2 at 1:00: not complete when this one began, progress deadline \
+                  passed at 2:01\n";
+    assert!(text.contains(wanted), "{text}");
+}
