@@ -29,4 +29,8 @@ pub enum Plight {
     GoesOn,
     /// The kubelet kills its container for a probe that failed.
     Condemned,
+    /// The mesh proxy of its pod begins to take calls (rule N471).
+    ProxyUp,
+    /// It has ended.
+    ProxyDown,
 }

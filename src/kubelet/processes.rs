@@ -13,7 +13,7 @@ use super::machine::{Call, Exit, Outcome, Outlook, Slot, Which};
 use super::memory::Ledger;
 use super::node::{NEVER, News, Row};
 use crate::base::{Duration, SimTime, dist};
-use crate::cluster::{Serving, Write};
+use crate::cluster::{Plight, Serving, Write};
 use crate::event::SlotStep;
 use crate::model::{self, ContainerPort, Hook, Probe, ProbeKind};
 
@@ -143,7 +143,8 @@ impl Port<'_, '_> {
         if !row.is_init(c) {
             row.started.get_or_insert(now);
         }
-        let able_at = now.saturating_add(self.time_to_able(slot, c, is_server));
+        let is_mesh = self.is_mesh_proxy(slot, c);
+        let able_at = now.saturating_add(self.time_to_able(slot, c, is_server || is_mesh));
         let run = if clash { Some(Duration::ZERO) } else { self.time_to_exit(slot, c) };
         let exit_due = run.map_or(NEVER, |run| now.saturating_add(run));
         let Some(row) = self.state.row_mut(slot) else { return };
@@ -166,7 +167,31 @@ impl Port<'_, '_> {
             self.set_serving(slot, Serving::Starting);
             self.later(able_at, slot, SlotStep::Able(c));
         }
+        if is_mesh && able_at == now {
+            self.proxy_is(slot, Plight::ProxyUp);
+        } else if is_mesh {
+            self.later(able_at, slot, SlotStep::Able(c));
+        }
         self.hangs_later(slot, c, able_at);
+    }
+
+    /// Whether a container is the pod's mesh proxy, and somebody calls.
+    fn is_mesh_proxy(&self, slot: Slot, c: u8) -> bool {
+        let mesh = self.cluster.model().mesh.as_ref().filter(|_| self.has_callers);
+        let row = self.state.row(slot).filter(|row| !self.is_server_of(row, c));
+        mesh.zip(row).is_some_and(|(mesh, row)| row.spec(c).name == mesh.container)
+    }
+
+    fn is_server_of(&self, row: &Row, c: u8) -> bool {
+        row.server() == Some(c)
+    }
+
+    /// The pod's mesh proxy takes calls, or has ended.
+    fn proxy_is(&mut self, slot: Slot, what: Plight) {
+        if let Some(row) = self.state.row(slot) {
+            let pod = row.pod;
+            self.plan.push(Write::Plight { pod, what });
+        }
     }
 
     /// How long a process takes until it can serve; asked only if something depends on it.
@@ -206,7 +231,9 @@ impl Port<'_, '_> {
             SlotStep::Done(number) => self.done(slot, number),
             SlotStep::Able(c) => {
                 let process = process(self, c);
-                if process.able_at == now && process.stop == Stop::No {
+                if process.able_at == now && self.is_mesh_proxy(slot, c) {
+                    self.proxy_is(slot, Plight::ProxyUp);
+                } else if process.able_at == now && process.stop == Stop::No {
                     self.set_serving(slot, Serving::Accepting);
                 }
             }
@@ -317,6 +344,9 @@ impl Port<'_, '_> {
             return;
         }
         self.memory_ends(slot, c);
+        if self.is_mesh_proxy(slot, c) {
+            self.proxy_is(slot, Plight::ProxyDown);
+        }
         let is_server = self.is_server(slot, c);
         let Some(row) = self.state.row_mut(slot) else { return };
         let is_probed = has_probes(row.spec(c));

@@ -149,6 +149,7 @@ impl Model {
             balancer: None,
             ingress: super::IngressSpec::ideal(),
             ingress_paths: Vec::new(),
+            mesh: None,
             outages: Vec::new(),
             cron_jobs: Vec::new(),
             trees: Vec::new(),

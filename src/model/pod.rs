@@ -36,6 +36,13 @@ pub struct Template {
 }
 
 impl Template {
+    /// Whether its pods have the proxy of a mesh.
+    #[must_use]
+    pub fn is_meshed(&self, mesh: Option<&super::MeshSpec>) -> bool {
+        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
+        mesh.is_some_and(|mesh| all.any(|container| container.name == mesh.container))
+    }
+
     /// The behaviour of an init container.
     #[must_use]
     pub fn init_behavior(&self, index: usize) -> &Behavior {

@@ -106,6 +106,8 @@ pub struct Model {
     pub balancer: Option<BalancerSpec>,
     /// The proxies that serve Ingresses.
     pub ingress: IngressSpec,
+    /// The service mesh, if there is one.
+    pub mesh: Option<super::MeshSpec>,
     /// The paths of all Ingresses.
     pub ingress_paths: Vec<super::IngressPath>,
     /// When which images cannot be pulled.

@@ -95,6 +95,8 @@ pub struct ClusterFile {
     pub load_balancer: Option<Spanned<BalancerFile>>,
     /// The proxies that serve Ingresses, for calls `to: ingress/NAME`.
     pub ingress: Option<Spanned<IngressFile>>,
+    /// The service mesh whose proxies pods have.
+    pub mesh: Option<Spanned<MeshFile>>,
     /// The registries that images come from.
     #[serde(default)]
     pub registry: RegistryFile,

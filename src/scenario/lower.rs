@@ -17,8 +17,8 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, ingress, keda, latencies, loads, metrics, network, node_monitor, nodes,
-    objects, run, scheduler, timeline, workloads,
+    checks, clients, cloud, ingress, keda, latencies, loads, mesh, metrics, network, node_monitor,
+    nodes, objects, run, scheduler, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -67,6 +67,9 @@ pub(super) fn lower(
     let ingress_file = file.cluster.ingress.as_ref();
     let proxies = ingress::workload(ingress_file, &targets, &mut names, &mut input.found);
     rules.splice(0..0, proxies.iter().map(|(_, rule)| rule.clone()));
+    let mesh = mesh::lower(file.cluster.mesh.as_ref(), &mut names);
+    rules.splice(0..0, mesh.iter().map(|(_, rule)| rule.clone()));
+    let mesh = mesh.map(|(mesh, _)| mesh);
     let paths = ingress::Paths::of(&documents, &mut names);
     let behaviors = Behaviors { standard: behaviors::standard(), rules };
     let before = input.found.error_count();
@@ -84,6 +87,9 @@ pub(super) fn lower(
         ingress.place = front.unwrap_or(ingress.place);
     }
     if whole {
+        let templates: Vec<_> = objects.templates().map(|template| &**template).collect();
+        let found = &mut input.found;
+        mesh::check(file.cluster.mesh.as_ref(), mesh.as_ref(), &templates, &names, found);
         paths.warn(&identities.services, &names, &mut input.found);
     }
     let mut metrics = metrics::lower(&file.metrics, &targets, &mut names, input);
@@ -128,6 +134,7 @@ pub(super) fn lower(
         dns: network::dns(cluster.dns.as_ref(), &mut input.found),
         balancer: network::balancer(cluster.load_balancer.as_ref(), &mut input.found),
         ingress,
+        mesh,
         ingress_paths: paths.all,
         outages: network::outages(&cluster.registry, &mut input.found),
         deployments: objects.deployments,

@@ -37,6 +37,7 @@ mod latencies;
 mod law;
 mod loads;
 mod lower;
+mod mesh;
 mod metrics;
 mod network;
 mod node_monitor;

@@ -50,6 +50,11 @@ impl Traffic {
             return None;
         }
         let connect_timeout = client.spec.connect_timeout;
+        if self.mesh.is_there() && self.is_shut_in(&call) {
+            let end = End { fate: Fate::Refused, cause: Cause::NoMeshProxy, at: now };
+            self.settle(call, end, ctx);
+            return None;
+        }
         if let Err(mut end) = self.connect(&mut call, cluster, now) {
             if end.fate == Fate::TimedOut {
                 end.at = end.at.min(now.saturating_add(connect_timeout)).max(now);
@@ -59,6 +64,9 @@ impl Traffic {
         }
         self.set_distance(&mut call, cluster);
         self.set_size(&mut call, cluster);
+        if self.mesh.is_there() {
+            self.set_mesh(&mut call);
+        }
         let hop = call.hop();
         let is_open_ended =
             call.is_proxied() || self.servers.kind(call.server).is_some_and(Kind::is_open_ended);
@@ -200,7 +208,22 @@ impl Traffic {
             return;
         }
         let (deadline, back) = (call.deadline, ctx.now() + call.hop());
-        let end = match self.door(call, cluster) {
+        let mut door = self.door(call, cluster);
+        if self.mesh.is_there() {
+            door = match door {
+                Door::Dark(cause) => Door::Dark(cause),
+                Door::Open => match self.at_proxy(call, None) {
+                    Some((fate, cause)) => Door::Shut(fate, cause),
+                    None => Door::Open,
+                },
+                Door::Shut(fate, cause) => {
+                    let end = self.at_proxy(call, Some((fate, cause)));
+                    let (fate, cause) = end.unwrap_or((fate, cause));
+                    Door::Shut(fate, cause)
+                }
+            };
+        }
+        let end = match door {
             Door::Open if call.opening > 0 => {
                 let call = &mut self.calls[id.id];
                 let wait = call.hop() * (2 * u64::from(call.opening));

@@ -146,6 +146,8 @@ pub(super) enum Purpose {
     Cache,
     /// Whether a call that is not always made is made.
     Made,
+    /// What proxies of a mesh add.
+    Mesh,
 }
 
 const CHILD: u64 = 16;

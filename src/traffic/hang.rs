@@ -31,6 +31,9 @@ pub(super) fn tell_prober(pod: PodRef, number: u16, is_ok: bool, ctx: &mut Ctx<'
 impl Traffic {
     /// Something befalls a server.
     pub(super) fn befalls(&mut self, pod: PodRef, what: Plight, ctx: &mut Ctx<'_>) {
+        if matches!(what, Plight::ProxyUp | Plight::ProxyDown) {
+            return self.proxy_is(pod, what == Plight::ProxyUp, ctx);
+        }
         let Some(row) = self.servers.get_mut(pod) else { return };
         match what {
             Plight::Condemned => row.is_condemned = true,
@@ -45,7 +48,7 @@ impl Traffic {
                     ctx.after(Duration::ZERO, event(stuck));
                 }
             }
-            Plight::Hangs | Plight::GoesOn => {}
+            Plight::Hangs | Plight::GoesOn | Plight::ProxyUp | Plight::ProxyDown => {}
         }
     }
 

@@ -46,6 +46,7 @@ mod graph;
 mod hang;
 mod ingress;
 mod inside;
+mod mesh;
 mod recorded;
 mod route;
 mod servers;
@@ -88,6 +89,7 @@ pub struct Traffic {
     /// To which pod a node sends the calls of an address, and when it did last.
     sticky: LookupMap<(ServiceId, NodeId, u64), (PodRef, SimTime)>,
     ingress: ingress::Ingress,
+    mesh: mesh::Mesh,
     horizon: SimTime,
     /// Whether a server may hang after some calls.
     can_hang: bool,
@@ -119,6 +121,7 @@ impl Traffic {
             balancers: IdVec::new(),
             sticky: LookupMap::new(),
             ingress: ingress::Ingress::new(&model.ingress),
+            mesh: mesh::Mesh::new(model),
             horizon: model.run.until.unwrap_or(SimTime::MAX),
             can_hang: hang::can_hang(&model.behaviors),
             hung: 0,

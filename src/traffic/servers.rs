@@ -168,6 +168,8 @@ pub(super) struct Server {
     pub(super) is_up: bool,
     /// It has accepted calls before.
     pub(super) has_served: bool,
+    /// Its pod has the proxy of a mesh.
+    pub(super) is_meshed: bool,
     /// Somebody has kept a connection to this process.
     pub(super) is_kept: bool,
     /// Its process does no work.
@@ -202,6 +204,7 @@ impl Default for Server {
             state: Serving::Absent,
             is_up: false,
             has_served: false,
+            is_meshed: false,
             is_kept: false,
             is_hung: false,
             is_condemned: false,
@@ -322,6 +325,7 @@ impl Servers {
             let limit = template.spec.containers.get(container).and_then(|c| c.cpu_limit);
             let (is_up, machine) = (node_row.is_up, node_row.spec.allocatable.cpu);
             let serial = pod_row.serial;
+            let is_meshed = template.is_meshed(cluster.model().mesh.as_ref());
             let kind = self.kind_of(&template.behaviors[at], template, cluster, clients);
             let cores = |cpu: crate::base::MilliCpu| cast::f64_of_i64(cpu.0) / 1000.0;
             let limit = limit.map(cores).filter(|c| *c > 0.0);
@@ -331,8 +335,17 @@ impl Servers {
                 Discipline::Cpu => Some(Rule::Cpu { cores: cores(machine), limit }),
             };
             let shared = shared.map(|rule| Box::new(Shared::new(rule)));
-            self.rows[pod.id] =
-                Server { pod, serial, node, is_up, backlog, kind, shared, ..Server::default() };
+            self.rows[pod.id] = Server {
+                pod,
+                serial,
+                node,
+                is_up,
+                is_meshed,
+                backlog,
+                kind,
+                shared,
+                ..Server::default()
+            };
         }
         let row = &mut self.rows[pod.id];
         let says_close = self.kinds[row.kind].says_close;

@@ -97,7 +97,7 @@ impl Traffic {
     /// Takes all calls from a server, in the order of their slots.
     ///
     /// It walks over all calls under way: a server stops seldom, and calls need no links then.
-    fn cut(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Vec<Call> {
+    pub(super) fn cut(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Vec<Call> {
         self.ends_hung(pod);
         if self.servers.get(pod).is_none_or(super::servers::Server::is_idle) {
             return Vec::new();

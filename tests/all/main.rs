@@ -31,6 +31,7 @@ mod jobs;
 mod karpenter;
 mod kubesbs;
 mod manifest_files;
+mod mesh;
 mod metrics_pipeline;
 mod named_metrics;
 mod namespaces;
