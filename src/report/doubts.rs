@@ -21,13 +21,19 @@ pub fn warnings(summary: &Summary, facts: &Facts) -> Vec<String> {
     }
     for (workload, name) in names::rolling(&facts.model) {
         let last = rollouts::of_workload(facts, workload).last().copied();
-        if last.is_some_and(|last| last.settled().is_none()) {
-            all.push(format!(
-                "the rollout of {} was under way when the run ended: \
-                 a later run.until would show all of it",
-                names::with_kind(workload, &name)
-            ));
-        }
+        let Some(last) = last.filter(|last| last.settled().is_none()) else { continue };
+        let name = names::with_kind(workload, &name);
+        all.push(if last.completed.is_some() {
+            format!(
+                "old pods of {name} were still ending when the run ended, as on a node that is \
+                 down: all calls that failed since are counted with its rollout"
+            )
+        } else {
+            format!(
+                "the rollout of {name} was under way when the run ended: \
+                 a later run.until would show all of it"
+            )
+        });
     }
     all.extend(drains::doubts(facts));
     all.extend(scripts::doubts(facts));
