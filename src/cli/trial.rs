@@ -14,6 +14,9 @@ use crate::scenario::plain::Plain;
 pub(super) struct Rollout {
     #[command(flatten)]
     common: Common,
+    /// One workload after another, in place of all at once
+    #[arg(long)]
+    one_by_one: bool,
 }
 
 /// Arguments of `drill`.
@@ -95,7 +98,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn rollout(arguments: &Rollout) -> Exit {
-    run(&arguments.common, Kind::Rollout, None)
+    run(&arguments.common, Kind::Rollout, None, arguments.one_by_one)
 }
 
 pub(super) fn drill(arguments: &Drill) -> Exit {
@@ -104,10 +107,10 @@ pub(super) fn drill(arguments: &Drill) -> Exit {
         (false, true) => Kind::ZoneLoss,
         (false, false) => Kind::NodeCrash,
     };
-    run(&arguments.common, kind, arguments.at.clone())
+    run(&arguments.common, kind, arguments.at.clone(), false)
 }
 
-fn run(common: &Common, kind: Kind, at: Option<String>) -> Exit {
+fn run(common: &Common, kind: Kind, at: Option<String>, one_by_one: bool) -> Exit {
     let plain = match Plain::read(&Loader::disk(""), &common.manifests) {
         Ok(plain) => plain,
         Err(refused) => {
@@ -130,6 +133,7 @@ fn run(common: &Common, kind: Kind, at: Option<String>) -> Exit {
         seed: common.seed,
         jobs: jobs(common.jobs),
         checks: common.check,
+        one_by_one,
         tries: !common.no_advice,
         is_direct: common.direct,
         at,

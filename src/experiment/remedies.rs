@@ -13,6 +13,26 @@ use super::trial::Kind;
 const DRAIN: u64 = 30;
 /// Sleeps of a preStop hook that are tried, in seconds: rule N461's sweep.
 const SLEEPS: [u64; 5] = [2, 5, 10, 15, 30];
+/// Longer ones, for callers that hear late: by DNS (rule N183), or by a load balancer's own checks
+/// (rules N190, N191).
+const LONG_SLEEPS: [u64; 3] = [45, 75, 120];
+
+/// Causes that have to do with how a pod stops.
+const STOPS: [Cause; 4] =
+    [Cause::StaleProxy, Cause::CutByStop, Cause::CutWaiting, Cause::ConnectionClosed];
+/// Causes of pods that are too few, or all gone.
+const TOO_FEW: [Cause; 8] = [
+    Cause::NoReadyPod,
+    Cause::BacklogFull,
+    Cause::WaitedTooLong,
+    Cause::SlowService,
+    Cause::NodeDown,
+    Cause::ProcessDown,
+    Cause::Hung,
+    Cause::KilledByProbe,
+];
+/// Causes of calls that come by a node without a pod.
+const BY_NODE: [Cause; 2] = [Cause::StaleBalancer, Cause::NotOnNode];
 
 /// A change that may help.
 #[derive(Clone, Debug, Default)]
@@ -65,9 +85,14 @@ pub(super) fn remedies(patient: &Patient<'_>) -> Vec<Remedy> {
     if has(&[Cause::NotYetServing]) {
         base.extend(patient.readiness(template));
     }
-    if has(&[Cause::NoReadyPod, Cause::BacklogFull, Cause::WaitedTooLong, Cause::NodeDown])
-        || patient.kind != Kind::Rollout
-    {
+    if has(&[Cause::KilledByProbe]) {
+        base.extend(patient.startup(template));
+    }
+    if has(&BY_NODE) {
+        base.extend(patient.from_anywhere());
+    }
+    // A hook does nothing for a rollout that takes all pods away at once: that is to end first.
+    if has(&TOO_FEW) || patient.kind != Kind::Rollout || patient.is_recreate() {
         base.extend(patient.more_pods(template));
     }
     let is_outage = matches!(patient.kind, Kind::ZoneLoss | Kind::NodeCrash);
@@ -79,9 +104,12 @@ pub(super) fn remedies(patient: &Patient<'_>) -> Vec<Remedy> {
     if base.len() > 1 {
         all.push(together.clone());
     }
-    let stops = [Cause::StaleProxy, Cause::CutByStop, Cause::CutWaiting, Cause::ConnectionClosed];
-    if !is_outage && (has(&stops) || has(&[Cause::NoReadyPod])) {
-        all.extend(patient.stops(template).into_iter().map(|stop| together.clone().and(&stop)));
+    let late = has(&BY_NODE) || has(&[Cause::StaleDns]);
+    if !is_outage && (has(&STOPS) || has(&[Cause::NoReadyPod]) || late) {
+        let more: &[u64] = if late { &LONG_SLEEPS } else { &[] };
+        all.extend(
+            patient.stops(template, more).into_iter().map(|stop| together.clone().and(&stop)),
+        );
     }
     all.push(Remedy {
         about: "callers try again once".to_owned(),
@@ -102,7 +130,7 @@ impl Patient<'_> {
     }
 
     /// Longer sleeps before the stop signal, without and with a server that drains.
-    fn stops(&self, template: &Template) -> Vec<Remedy> {
+    fn stops(&self, template: &Template, more: &[u64]) -> Vec<Remedy> {
         let Some((container, name)) = self.server(template) else { return Vec::new() };
         let drain = Remedy {
             about: "the server finishes its calls on SIGTERM".to_owned(),
@@ -121,7 +149,7 @@ impl Patient<'_> {
         };
         let mut all = vec![drain.clone()];
         let longer = |secs: &u64| slept.is_some_and(|slept| Duration::secs(*secs) > slept);
-        for secs in SLEEPS.into_iter().filter(longer) {
+        for secs in SLEEPS.iter().chain(more).copied().filter(longer) {
             let grace = template.spec.grace.max(Duration::secs(secs + DRAIN));
             let at = format!("spec.template.spec.containers[name={name}].lifecycle.preStop");
             let sleep = Remedy {
@@ -139,6 +167,58 @@ impl Patient<'_> {
             all.push(sleep.and(&drain));
         }
         all
+    }
+
+    /// Whether its rollouts take all pods away before the first new one comes.
+    fn is_recreate(&self) -> bool {
+        let own = self.fronted.workload;
+        let is_it = |spec: &&crate::model::DeploymentSpec| spec.name == own.name;
+        own.kind == WorkloadKind::Deployment
+            && self
+                .model
+                .deployments
+                .iter()
+                .find(is_it)
+                .is_some_and(|spec| spec.strategy == Strategy::Recreate)
+    }
+
+    /// Time to start before a liveness probe counts (rule N481).
+    fn startup(&self, template: &Template) -> Option<Remedy> {
+        let (container, name) = self.server(template)?;
+        if container.startup.is_some() {
+            return None;
+        }
+        let port = container.ports.first().map_or(80, |port| port.port);
+        let probe =
+            json!({ "tcpSocket": { "port": port }, "periodSeconds": 5, "failureThreshold": 30 });
+        let path = format!("spec.template.spec.containers[name={name}].startupProbe");
+        Some(Remedy {
+            about: "a startupProbe".to_owned(),
+            sets: vec![self.set(&path, &probe)],
+            ..Remedy::default()
+        })
+    }
+
+    /// Its Services let calls in by every node (rule N158).
+    fn from_anywhere(&self) -> Option<Remedy> {
+        let mut sets = Vec::new();
+        for shown in &self.fronted.services {
+            let is_it = |own: &&crate::model::ServiceSpec| {
+                crate::scenario::plain::service_text(own.name, &self.model.names) == *shown
+            };
+            let Some(service) = self.model.services.iter().find(is_it) else { continue };
+            let policies = [
+                ("externalTrafficPolicy", service.external_local),
+                ("internalTrafficPolicy", service.internal_local),
+            ];
+            let local = policies.into_iter().filter(|(_, is_local)| *is_local);
+            sets.extend(local.map(|(key, _)| format!("{shown}:spec.{key}=Cluster")));
+        }
+        (!sets.is_empty()).then(|| Remedy {
+            about: "traffic policy Cluster".to_owned(),
+            sets,
+            ..Remedy::default()
+        })
     }
 
     fn readiness(&self, template: &Template) -> Option<Remedy> {

@@ -52,6 +52,8 @@ pub struct How {
     pub jobs: usize,
     /// Whether all invariants are checked after every commit.
     pub checks: bool,
+    /// Whether one workload rolls after another, not all at once.
+    pub one_by_one: bool,
     /// Whether remedies are tried.
     pub tries: bool,
     /// Whether Services that are behind an Ingress are called without it.
@@ -105,7 +107,11 @@ struct Watched<'a> {
 /// As [`conduct`].
 pub fn scenario(plain: &Plain, how: &How) -> Result<String, TrialError> {
     let place = place(plain, how)?;
-    Ok(plain.scenario(&trial(plain, how, &place, HORIZONS[0])))
+    let mut base = trial(plain, how, &place, HORIZONS[0]);
+    if how.one_by_one {
+        in_turn(plain, &mut base, HORIZONS[0]);
+    }
+    Ok(plain.scenario(&base))
 }
 
 /// Runs it. `progress` is told how many runs have ended, and how many there will be at most as far
@@ -123,6 +129,10 @@ pub fn conduct(
     let mut base = trial(plain, how, &place, HORIZONS[0]);
     if how.kind == Kind::Rollout {
         base.until = horizon(plain, how)?;
+        if how.one_by_one {
+            let each = base.until - plain.settled();
+            in_turn(plain, &mut base, each);
+        }
     }
     let loaded = plain.load(&base)?;
     let model = Arc::clone(&loaded.model);
@@ -161,6 +171,7 @@ pub fn conduct(
         }
     }
     let what = match how.kind {
+        Kind::Rollout if how.one_by_one => "one after another".to_owned(),
         Kind::Rollout => "all at once".to_owned(),
         Kind::Drain if how.at.is_some() => format!("node {place} drained"),
         Kind::Drain => "each node drained in turn".to_owned(),
@@ -423,6 +434,17 @@ fn trial(plain: &Plain, how: &How, place: &str, horizon: Duration) -> Trial {
         is_direct: how.is_direct,
         ..Trial::default()
     }
+}
+
+/// One rollout after another: each has as long as all together would take.
+fn in_turn(plain: &Plain, trial: &mut Trial, each: Duration) {
+    let start = plain.settled();
+    let mut at = start;
+    for entry in &mut trial.timeline {
+        entry["at"] = at.go_text().into();
+        at += each;
+    }
+    trial.until = at.max(start + each);
 }
 
 /// When all rollouts should have ended: found by one run.

@@ -315,7 +315,8 @@ impl Host for Port<'_, '_> {
     }
 
     fn probe_heeds_cancel(&mut self, slot: Slot, container: u8, which: Which) -> bool {
-        self.state.row(slot).is_some_and(|row| is_exec(row, container, which))
+        let is_on = self.cluster.model().regressions.cancelled_exec_probes;
+        is_on && self.state.row(slot).is_some_and(|row| is_exec(row, container, which))
     }
 
     fn rejection(&mut self, slot: Slot, others: &[Slot]) -> Option<Rejection> {

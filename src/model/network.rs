@@ -92,3 +92,15 @@ impl BalancerSpec {
         }
     }
 }
+
+/// Known regressions of the version: as it has them unless a scenario says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Regressions {
+    /// Exec probes end as soon as a pod is told to end (rule N138: 1.35.0 to 1.36.3 at least).
+    pub cancelled_exec_probes: bool,
+}
+
+impl Regressions {
+    /// As 1.36.3 is.
+    pub const DEFAULT: Self = Self { cancelled_exec_probes: true };
+}

@@ -146,6 +146,7 @@ impl Model {
             daemon_sets: Vec::new(),
             jobs: Vec::new(),
             dns: super::Dns::DEFAULT,
+            regressions: super::Regressions::DEFAULT,
             balancer: None,
             ingress: super::IngressSpec::ideal(),
             ingress_paths: Vec::new(),

@@ -12,7 +12,7 @@ use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::ingress::IngressSpec;
 use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
-use super::network::{BalancerSpec, Dns, Outage};
+use super::network::{BalancerSpec, Dns, Outage, Regressions};
 use super::node::NodeSpec;
 use super::node_monitor::NodeMonitor;
 use super::pod::Template;
@@ -101,6 +101,8 @@ pub struct Model {
     pub run: RunSettings,
     /// What the cluster's DNS does.
     pub dns: Dns,
+    /// Known regressions of the version.
+    pub regressions: Regressions,
     /// The load balancer in front of Services of that type; `None`: it knows at once where pods
     /// are.
     pub balancer: Option<BalancerSpec>,

@@ -193,6 +193,8 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
     Advice { why, try_this }
 }
 
+const NOT_RECREATE: &str = "strategy RollingUpdate in place of Recreate";
+
 /// The container that serves calls.
 fn server(spec: &DeploymentSpec) -> Option<&Container> {
     let template = &spec.template;
@@ -222,6 +224,9 @@ fn of_stop(name: &str, spec: Option<&DeploymentSpec>, summary: &Summary) -> (Str
         None => format!("{name} stops {accept} after SIGTERM"),
         Some(hook) => format!("{name} stops {} after the deletion of its pod", hook + accept),
     };
+    if spec.is_some_and(|spec| spec.strategy == Strategy::Recreate) {
+        return (format!("{stops}, and all of its pods go at once."), NOT_RECREATE.to_owned());
+    }
     let Some(late) = late else {
         return (format!("{stops}."), "a preStop sleep of some seconds".to_owned());
     };
@@ -300,7 +305,7 @@ fn of_balancer(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
 fn of_no_pod(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
     let why = format!("for a time no pod of {name} was ready.");
     let try_this = match spec.map(|spec| (&spec.strategy, spec.replicas)) {
-        Some((Strategy::Recreate, _)) => "strategy RollingUpdate in place of Recreate",
+        Some((Strategy::Recreate, _)) => NOT_RECREATE,
         Some((Strategy::RollingUpdate { .. }, 0 | 1)) => "two replicas or more, maxUnavailable 0",
         Some((Strategy::RollingUpdate { .. }, _)) | None => "maxUnavailable 0 and maxSurge 1",
     };

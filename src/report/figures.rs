@@ -40,8 +40,14 @@ fn subtitle(facts: &Facts) -> String {
     format!("{}, seed {}, first of {} runs", facts.model.name, run.seed, run.replications)
 }
 
-/// With the commands of the timeline between two instants.
-fn with_commands(mut figure: Figure, facts: &Facts, (from, until): (f64, f64)) -> Figure {
+/// With the commands of the timeline between two instants; of those of one instant the one that
+/// names one of `own` gives the label.
+fn with_commands(
+    mut figure: Figure,
+    facts: &Facts,
+    (from, until): (f64, f64),
+    own: &[&str],
+) -> Figure {
     let inside = |c: &&CommandRecord| (from..=until).contains(&secs(c.at)) && c.refused.is_none();
     let done: Vec<&CommandRecord> = facts.commands.iter().filter(inside).collect();
     // Twins that are commanded at one instant share a mark.
@@ -50,10 +56,17 @@ fn with_commands(mut figure: Figure, facts: &Facts, (from, until): (f64, f64)) -
             1 => String::new(),
             all => format!(" +{}", all - 1),
         };
-        let label = format!("{}{more}", short(&group[0].text));
+        let of_own = group.iter().find(|command| own.iter().any(|own| is_about(command, own)));
+        let label = format!("{}{more}", short(&of_own.unwrap_or(&group[0]).text));
         figure = figure.marker(secs(group[0].at), label);
     }
     figure
+}
+
+/// Whether a command names something: as `NAME`, `KIND/NAME` or `KIND/NAMESPACE/NAME`.
+fn is_about(command: &CommandRecord, own: &str) -> bool {
+    let name = own.rsplit('/').next();
+    command.text.split_whitespace().any(|word| word.rsplit('/').next() == name)
 }
 
 /// A command without what everybody knows, cut to a length that fits above a chart.
@@ -92,7 +105,7 @@ fn rollout(facts: &Facts, last: &Rollout, name: &str) -> Option<Figure> {
     for panel in [failures_panel(facts, last, window), latency_of_services(facts, last, window)] {
         figure.panels.extend(panel);
     }
-    figure = with_commands(figure, facts, range);
+    figure = with_commands(figure, facts, range, &[name]);
     if let Some(completed) = last.completed {
         figure = figure.marker(secs(completed), "complete");
     }
@@ -263,7 +276,14 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
     let figure = Figure::new(format!("Calls to service/{name}"), Axis::clock().range(0.0, end))
         .subtitle(subtitle(facts))
         .panel(Panel::new(rates).layer(Layer::stacked(x, stacks)));
-    let mut figure = with_commands(figure, facts, (0.0, end));
+    let service = names::services(&facts.model).iter().position(|own| own == name);
+    let behind = |(workload, _): &(Workload, String)| {
+        service.is_some_and(|at| names::services_of(&facts.model, *workload).contains(&at))
+    };
+    let workloads: Vec<String> =
+        names::rolling(&facts.model).into_iter().filter(behind).map(|(_, own)| own).collect();
+    let own: Vec<&str> = workloads.iter().map(String::as_str).chain([name]).collect();
+    let mut figure = with_commands(figure, facts, (0.0, end), &own);
     let warmup = facts.model.run.warmup;
     if !warmup.is_zero() {
         figure = figure.span(0.0, warmup.as_secs_f64(), "warm-up");
@@ -318,7 +338,7 @@ fn nodes(facts: &Facts) -> Option<Figure> {
     let mut figure = figure.panel(cpu).panel(counts);
     figure.panels.extend(figures_pools::machines(facts));
     figure.panels.extend(figures_pools::cost(facts));
-    Some(with_commands(figure, facts, (0.0, end)))
+    Some(with_commands(figure, facts, (0.0, end), &[]))
 }
 
 /// The share of pods that waited at most so long.
@@ -390,7 +410,7 @@ fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
     figure.panels.extend(figures_pools::demand(facts, hpa, target));
     figure.panels.extend(figures_pools::machines(facts));
     figure.panels.extend(figures_pools::cost(facts));
-    Some(with_commands(figure, facts, (0.0, end)))
+    Some(with_commands(figure, facts, (0.0, end), &[&name]))
 }
 
 /// The share of the requests that an autoscaler aims at.

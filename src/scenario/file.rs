@@ -100,6 +100,8 @@ pub struct ClusterFile {
     /// The registries that images come from.
     #[serde(default)]
     pub registry: RegistryFile,
+    /// Known regressions of the version; each is as the version has it unless it is switched.
+    pub regressions: Option<RegressionsFile>,
 }
 
 /// The registries that images come from.
@@ -123,6 +125,17 @@ pub struct OutageFile {
     pub from: Option<Spanned<Span>>,
     /// Until when; for good if absent.
     pub until: Option<Spanned<Span>>,
+}
+
+/// Known regressions of the version.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RegressionsFile {
+    /// Exec probes end as soon as a pod is told to end (1.35.0 to 1.36.3 at least): it stays ready
+    /// while it drains, and sidecars are not restarted any more. `true` if absent; `false` is as
+    /// 1.34 was.
+    pub cancelled_exec_probes: Option<bool>,
 }
 
 /// What the cluster's DNS does; what is left out is as kubeadm sets it.

@@ -132,6 +132,7 @@ pub(super) fn lower(
         default_toleration: Some(crate::base::Duration::secs(300)),
         node_monitor: monitor,
         dns: network::dns(cluster.dns.as_ref(), &mut input.found),
+        regressions: network::regressions(cluster.regressions.as_ref()),
         balancer: network::balancer(cluster.load_balancer.as_ref(), &mut input.found),
         ingress,
         mesh,

@@ -1,10 +1,10 @@
 //! `cluster.dns`, `cluster.loadBalancer` and `cluster.registry`: what stands around the nodes.
 
 use crate::base::{Duration, SimTime};
-use crate::model::{BalancerSpec, Dns, Outage};
+use crate::model::{BalancerSpec, Dns, Outage, Regressions};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
-use super::file::{BalancerFile, DnsFile, OutageFile, RegistryFile};
+use super::file::{BalancerFile, DnsFile, OutageFile, RegistryFile, RegressionsFile};
 
 /// Checks in a row that say the other thing, at most.
 const CHECKS_MAX: u32 = 100;
@@ -87,4 +87,13 @@ fn outage(file: &OutageFile, found: &mut Diagnostics) -> Outage {
         from: SimTime::at(from),
         until: file.until.as_ref().map_or(SimTime::MAX, |until| SimTime::at(until.value.0)),
     }
+}
+
+/// Known regressions of the version.
+pub(super) fn regressions(file: Option<&RegressionsFile>) -> Regressions {
+    let mut to = Regressions::DEFAULT;
+    if let Some(is_on) = file.and_then(|file| file.cancelled_exec_probes) {
+        to.cancelled_exec_probes = is_on;
+    }
+    to
 }

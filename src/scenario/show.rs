@@ -46,6 +46,9 @@ pub fn show(loaded: &Loaded) -> String {
             "cache": model.dns.cache.go_text(),
             "negative": model.dns.negative.go_text(),
         },
+        "regressions": {
+            "cancelledExecProbes": model.regressions.cancelled_exec_probes,
+        },
         "loadBalancer": model.balancer.as_ref().map(show_balancer),
         "ingress": show_calls::ingress(&model.ingress, names),
         "registry": { "outages": model.outages.iter().map(show_outage).collect::<Vec<_>>() },

@@ -8,6 +8,7 @@
 mod figures;
 mod hangs;
 mod table;
+mod ways;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use seatrial::scenario::{Place, load};
 
 use hangs::HANGS;
 use table::{DRAINS, GRACE_60, KEEPS_ALL, Measure, Row, SLEEP_15, TABLE};
+use ways::WAYS;
 
 const SEEDS: u32 = 6;
 
@@ -50,10 +52,13 @@ fn experiment(sets: &[&str], seeds: u32) -> Experiment {
           readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }",
     );
     let front = web.replace("web", "front");
+    let others: Vec<String> = (0..49).map(|n| web.replace("web", &format!("other-{n}"))).collect();
+    let others = others.join("---\n");
     let files = [
         ("scenario.yaml", SCENARIO),
         ("web.yaml", web.as_str()),
         ("front.yaml", front.as_str()),
+        ("others.yaml", others.as_str()),
         ("budget.yaml", BUDGET),
     ];
     let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
@@ -119,8 +124,13 @@ fn judge(row: &Row) -> Vec<String> {
 fn judge_third(first: usize) {
     let only = std::env::var_os("SEATRIAL_RULE").unwrap_or_default();
     let only = only.to_string_lossy();
-    let rows =
-        TABLE.iter().chain(HANGS).skip(first).step_by(3).filter(|row| row.rule.contains(&*only));
+    let rows = TABLE
+        .iter()
+        .chain(HANGS)
+        .chain(WAYS)
+        .skip(first)
+        .step_by(3)
+        .filter(|row| row.rule.contains(&*only));
     let wrong: Vec<String> = rows.flat_map(judge).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
