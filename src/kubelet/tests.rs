@@ -163,20 +163,45 @@ fn liveness_kills_what_starts_too_slowly() {
 /// Rule N125: a draining server fails its readiness probe while its pod is being stopped.
 #[test]
 fn readiness_fails_while_a_server_drains() {
-    let drains = |how: ProbeKind| {
+    let drains = |how: ProbeKind, is_cancelled: bool| {
         let build = ideal().pod("n", |pod| {
             pod.app().readiness = Some(Probe { how, ..probe(1) });
             pod.does().shutdown.drain = secs(20);
         });
-        let mut world = build.build(1);
+        let mut model = build.model();
+        model.regressions.cancelled_exec_probes = is_cancelled;
+        let mut world = World::new(model, 1);
         world.run_to(10.5);
         world.delete(0);
         world.run_to(30.0);
         world.statuses.last().map(|(at, _, status)| (at.as_secs_f64(), status.ready))
     };
     // Ticks at 11, 12, 13: the third failure is the verdict.
-    assert_eq!(drains(ProbeKind::Http), Some((13.0, false)));
-    assert_eq!(drains(ProbeKind::Exec), Some((0.0, true)), "rule N138");
+    assert_eq!(drains(ProbeKind::Http, true), Some((13.0, false)));
+    assert_eq!(drains(ProbeKind::Exec, true), Some((0.0, true)), "rule N138");
+    assert_eq!(drains(ProbeKind::Exec, false), Some((13.0, false)), "rule N125, before 1.35");
+}
+
+/// Rule N83: a process that hangs from 5.5 s to 30 s answers no HTTP probe, each of which takes its
+/// timeout of a second; TCP and exec probes go well.
+#[test]
+fn probes_of_a_process_that_hangs() {
+    let ready = |how: ProbeKind| {
+        let build = ideal().pod("n", |pod| {
+            pod.app().readiness = Some(Probe { how, ..probe(2) });
+            let when = HangWhen::After(constant(5.5));
+            let lasts = Some(Duration::from_secs_f64(24.5));
+            pod.does().hang = Some(Hang { when, lasts, share: 1.0 });
+        });
+        let mut world = build.build(1);
+        world.run_to(60.0);
+        let told = world.statuses.iter().map(|(at, _, status)| (at.as_secs_f64(), status.ready));
+        told.collect::<Vec<_>>()
+    };
+    // Looks at 6, 8 and 10 s are over a second later; the one at 30 s is answered.
+    assert_eq!(ready(ProbeKind::Http), [(0.0, true), (11.0, false), (30.0, true)]);
+    assert_eq!(ready(ProbeKind::Tcp), [(0.0, true)]);
+    assert_eq!(ready(ProbeKind::Exec), [(0.0, true)]);
 }
 
 /// Rules N64, N65: init containers one after another, a sidecar gates by its startup probe.

@@ -178,3 +178,74 @@ fn other_peoples_services_roll() {
         }
     }
 }
+
+/// A hook does nothing for a rollout that takes all pods away first: that is to end, and then a hook
+/// may help (rule N482).
+#[test]
+fn no_hook_is_tried_beside_recreate() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let recreate = web().replace(
+        "  selector: { matchLabels: { app: web } }",
+        "  strategy: { type: Recreate }\n  selector: { matchLabels: { app: web } }",
+    );
+    assert_ne!(recreate, web());
+    let arguments = ["rollout", "-", "--seeds", "2", "--rate", "20", "--format", "json"];
+    let report = json(&seatrial(here.path(), &arguments, &recreate));
+    let tried = report["subjects"][0]["tried"].as_array().expect("a list");
+    assert!(!tried.is_empty());
+    for one in tried {
+        let about = one["about"].as_str().expect("text");
+        assert!(!about.contains("preStop") || about.contains("maxUnavailable 0"), "{about}");
+    }
+}
+
+/// One workload rolls after another: each at a time of its own.
+#[test]
+fn rollouts_one_by_one() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let both = format!("{}---{}", web(), web().replace("web", "shop"));
+    let shown = seatrial(here.path(), &["rollout", "-", "--one-by-one", "--show-scenario"], &both);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.contains("at: 1m0s") && text.contains("at: 4m0s"), "{text}");
+    let arguments = [
+        "rollout",
+        "-",
+        "--one-by-one",
+        "--seeds",
+        "2",
+        "--rate",
+        "20",
+        "--no-advice",
+        "--format",
+        "json",
+    ];
+    let report = json(&seatrial(here.path(), &arguments, &both));
+    for subject in report["subjects"].as_array().expect("a list") {
+        assert_eq!(subject["now"]["completed"]["value"], 1, "{subject}");
+    }
+}
+
+/// Causes of a load balancer's: the policy is tried, and sleeps that are longer than its checks.
+#[test]
+fn local_policies_are_tried_without() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let local = web().replace(
+        "spec:\n  selector: { app: web }",
+        "spec:\n  type: LoadBalancer\n  externalTrafficPolicy: Local\n  selector: { app: web }",
+    );
+    assert_ne!(local, web());
+    let arguments = ["rollout", "-", "--seeds", "3", "--rate", "100", "--format", "json"];
+    let report = json(&seatrial(here.path(), &arguments, &local));
+    let subject = &report["subjects"][0];
+    let causes = &subject["now"]["causes"];
+    let tried: Vec<&str> = subject["tried"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["about"].as_str())
+        .collect();
+    println!("{causes} {tried:?}");
+    if causes["not_on_node"]["value"].as_f64() > Some(0.0) {
+        assert!(tried.contains(&"traffic policy Cluster"), "{tried:?}");
+    }
+}

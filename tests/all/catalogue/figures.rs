@@ -218,3 +218,23 @@ fn a_closed_loop_hides_an_outage() {
     assert!(open > 1000.0, "{open}");
     assert!(closed < total - open / 2.0, "{closed} calls, {total} in the open loop");
 }
+
+/// N138: as 1.36.3 is, a pod that drains stays ready to an exec probe; before 1.35 it did not, as with
+/// an HTTP probe in either. A key of the scenario says which.
+#[test]
+fn exec_probes_of_a_pod_that_ends() {
+    let switch = |text: &str| {
+        let sets = [text.to_owned()];
+        let files = [("scenario.yaml", super::SCENARIO), ("web.yaml", crate::support::WEB)];
+        let files = files.map(|(name, text)| (name, text.replace("REPLICAS", "1")));
+        let loader = seatrial::manifest::Loader::from_memory(
+            files.iter().map(|(name, text)| (*name, text.as_str())),
+        );
+        let place = seatrial::scenario::Place { loader, path: "scenario.yaml".to_owned() };
+        let loaded = seatrial::scenario::load(&place, &sets).unwrap_or_else(|_| panic!("{text}"));
+        loaded.model.regressions.cancelled_exec_probes
+    };
+    assert!(switch("name=as-it-is"));
+    assert!(switch("cluster.regressions={}"));
+    assert!(!switch("cluster.regressions={ cancelledExecProbes: false }"));
+}
