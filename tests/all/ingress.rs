@@ -322,6 +322,7 @@ fn plain_manifests_are_called_through_their_ingress() {
         seed: 1,
         jobs: 1,
         checks: false,
+        one_by_one: false,
         tries: false,
         is_direct,
         at: None,
