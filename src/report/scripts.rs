@@ -1,6 +1,6 @@
 //! Commands that failed or wait for ever, and how scripts ended.
 
-use crate::base::{SimTime, cast};
+use crate::base::{Duration, SimTime, cast};
 use crate::model::{Action, Command, Model, Script, ScriptAction};
 use crate::record::{CommandRecord, ScriptRecord};
 use crate::recorder::Facts;
@@ -77,7 +77,8 @@ fn waits(facts: &Facts, script: usize) -> Vec<String> {
     let rows: Vec<Vec<String>> = own.filter_map(|command| row(command, facts.ended)).collect();
     let more = rows.len().saturating_sub(LINES_MAX);
     let shown = &rows[..rows.len() - more];
-    let table = text_table(&[("", Align::Left), ("", Align::Left)], shown, 0);
+    let columns = [("", Align::Left), ("", Align::Left), ("", Align::Left)];
+    let table = text_table(&columns, shown, 0);
     let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
     if more > 0 {
         lines.push(format!("and {more} more"));
@@ -86,20 +87,23 @@ fn waits(facts: &Facts, script: usize) -> Vec<String> {
 }
 
 fn row(command: &CommandRecord, end: SimTime) -> Option<Vec<String>> {
-    let at = command.at.floor_secs();
     let took = command.ended.unwrap_or(end) - command.at;
+    let is_told = command.refused.is_some() || took > Duration::ZERO;
+    let what = command.text.strip_prefix("kubectl ").unwrap_or(&command.text);
+    // How long it was to wait at most is seen where it did not.
+    let what: Vec<&str> =
+        what.split_whitespace().filter(|word| !word.starts_with("--timeout=")).collect();
+    let what = what.join(" ");
     let text = match (&command.refused, command.ended) {
-        (Some(why), _) => why.lines().next().unwrap_or_default().to_owned(),
-        (None, None) => format!("still waits after {took}"),
-        (None, Some(_)) if took > crate::base::Duration::ZERO => {
-            let said = if command.said.is_empty() { "done" } else { &command.said };
-            format!("{said} (after {took})")
+        (Some(why), _) => {
+            let why = why.lines().next().unwrap_or_default();
+            format!("{what}: {}", why.strip_prefix("error: ").unwrap_or(why))
         }
-        (None, Some(_)) => return None,
+        (None, None) => format!("{what}: still waits"),
+        (None, Some(_)) => what,
     };
-    let words = command.text.strip_prefix("kubectl ").unwrap_or(&command.text);
-    let words: String = words.chars().take(60).collect();
-    Some(vec![format!("{at} {words}"), text])
+    let at = command.at.floor_secs().to_string();
+    is_told.then(|| vec![at, took.to_string(), text])
 }
 
 /// What was refused, has failed or has not ended.

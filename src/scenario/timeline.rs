@@ -2,8 +2,8 @@
 
 use crate::base::{Duration, Interner, SimTime, cast};
 use crate::model::{
-    Action, CloudSpec, CutFrom, DeploymentSpec, Fault, FaultPlace, ObjectName, Script, ScriptAction,
-    TimelineEntry, Workload,
+    Action, CloudSpec, CutFrom, DeploymentSpec, Fault, FaultPlace, ObjectName, Script,
+    ScriptAction, TimelineEntry, Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 

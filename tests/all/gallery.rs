@@ -48,7 +48,7 @@ fn what_autoscalers_follow() {
 
 #[test]
 fn why_pods() {
-    ["sidecar", "shared-volume", "config-change", "ingress", "partition"]
+    ["sidecar", "shared-volume", "config-change", "ingress", "partition", "runbook"]
         .into_iter()
         .for_each(check);
 }
