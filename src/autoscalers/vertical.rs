@@ -3,7 +3,8 @@
 //!
 //! Source: kubernetes/autoscaler vertical-pod-autoscaler 1.7.3 pkg/recommender/routines,
 //! pkg/updater/logic/updater.go (rules A77, A101 to A110). Differs: recommender and updater act at
-//! one instant, the updater on what the recommender has just said; nothing is killed for memory;
+//! one instant, the updater on what the recommender has just said; evictions for
+//! memory are not taken as kills (rule A92);
 //! a resize in place counts as refused, so that `InPlaceOrRecreate` evicts (rule A111); objects
 //! that a command makes do nothing.
 
@@ -40,6 +41,9 @@ struct Row {
     recommender: Recommender<(PodId, u64), TemplateId>,
     target: Amounts,
 }
+
+/// `--evict-after-oom-threshold` (rule A105).
+const QUICK_OOM: Duration = Duration::mins(10);
 
 /// How many pods one loop of the updater evicted, and how many budgets refused.
 type Evictions = (u32, u32);
@@ -170,6 +174,25 @@ fn feed(
     };
     let looks: Vec<_> = pods.iter().map(look).collect();
     recommender.list(&looks, now);
+    take_samples(recommender, pods, cluster);
+    for (id, pod) in pods {
+        // Rules A91, A92: kills since the last loop, after the samples of this one.
+        let since = now.saturating_sub(PERIOD);
+        let template = &cluster.template_of(pod).template;
+        for (name, at) in pod.oom_kills.iter().filter(|(_, at)| *at > since) {
+            let container = template.spec.containers.iter().find(|c| c.name == *name);
+            let request = container.and_then(|c| declared(c).requests.memory).unwrap_or(0);
+            recommender.oom((*id, pod.serial), *name, request, *at);
+        }
+    }
+}
+
+/// The pipeline's last sample of each pod that it reports.
+fn take_samples(
+    recommender: &mut Recommender<(PodId, u64), TemplateId>,
+    pods: &[(PodId, &Pod)],
+    cluster: &Cluster,
+) {
     for (id, pod) in pods {
         let Some(metrics) = cluster.reported(*id) else { continue };
         let Some(cpu) = metrics.cpu_milli else { continue };
@@ -280,7 +303,13 @@ fn candidate(
         .collect();
     let priority = Priority::of(&requested, &capped);
     let age = pod.status.start_time.map(|start| now.saturating_since(start));
-    let is_it = is_wanted(&priority, age, false) && meets(&spec.requirements, &requested, &capped);
+    // Rule A105: killed for memory within 10 min of its start.
+    let kills = &pod.oom_kills;
+    let began = kills.iter().rev().nth(1).map(|(_, at)| *at).or(pod.status.started);
+    let ran = kills.last().zip(began).map(|((_, at), began)| at.saturating_since(began));
+    let is_quick = ran.is_some_and(|ran| ran < QUICK_OOM);
+    let is_it =
+        is_wanted(&priority, age, is_quick) && meets(&spec.requirements, &requested, &capped);
     is_it.then(|| Candidate {
         pod: cluster.pods().refer(id),
         owner,

@@ -253,6 +253,11 @@ impl Cluster {
                 self.pass_on(pod, Change::Load { pod, calls }, changes);
             }
             Write::OomKill { pod } => self.pass_on(pod, Change::OomKill { pod }, changes),
+            Write::OomKilled { pod, container } => {
+                if let Some(row) = self.pods.get_mut(pod) {
+                    row.oom_kills.push((container, self.now));
+                }
+            }
             Write::CreateReplicaSet(new) => self.create_replica_set(&new, changes),
             Write::ScaleReplicaSet { replica_set, replicas, desired, max } => {
                 self.scale_replica_set(replica_set, replicas, (desired, max), changes);

@@ -73,6 +73,7 @@ impl Cluster {
             disruption: None,
             disruption_changed: self.now,
             unschedulable: None,
+            oom_kills: Vec::new(),
         });
         self.name_claims_of(pod.id);
         cover(&mut self.serving, pod.id);

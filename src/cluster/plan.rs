@@ -234,6 +234,13 @@ pub enum Write {
         /// Whose.
         pod: PodRef,
     },
+    /// A container was killed because it took too much memory.
+    OomKilled {
+        /// Whose.
+        pod: PodRef,
+        /// Its name.
+        container: Symbol,
+    },
     /// Creates a ReplicaSet for a Deployment.
     CreateReplicaSet(NewReplicaSet),
     /// Sets the size of a ReplicaSet and the two annotations that go with it (rule C39).

@@ -66,6 +66,8 @@ pub struct Pod {
     pub disruption_changed: SimTime,
     /// Why it could not be placed at the last attempt that failed; kept once it is placed.
     pub unschedulable: Option<Box<str>>,
+    /// Containers that were killed because they took too much memory, and when.
+    pub oom_kills: Vec<(Symbol, SimTime)>,
 }
 
 /// The status that a kubelet writes, whole at each write.

@@ -203,6 +203,10 @@ impl Port<'_, '_> {
             let pod = row.pod;
             self.plan.push(Write::OomKill { pod });
         }
+        if let Some(row) = self.state.row(slot) {
+            let (pod, container) = (row.pod, row.spec(c).name);
+            self.plan.push(Write::OomKilled { pod, container });
+        }
         self.die_as(slot, c, KILLED, OOM_KILLED);
     }
 }

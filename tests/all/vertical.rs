@@ -54,8 +54,11 @@ spec:
 }
 
 fn run(policy: &str, more: &str) -> (Cluster, Facts) {
-    let web = manifests(policy, more);
-    let model = load_memory(&[("scenario.yaml", SCENARIO), ("web.yaml", &web)]).model;
+    run_of(SCENARIO, &manifests(policy, more))
+}
+
+fn run_of(scenario: &str, web: &str) -> (Cluster, Facts) {
+    let model = load_memory(&[("scenario.yaml", scenario), ("web.yaml", web)]).model;
     let recorder = Recorder::new(&model, Wants::default());
     let world = World::new(&model, 0, recorder).with_checks();
     let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
@@ -99,6 +102,25 @@ fn modes_and_bounds_are_kept() {
     let capped = "  resourcePolicy: { containerPolicies: [{ containerName: '*', maxAllowed: { cpu: 120m }, controlledResources: [cpu], controlledValues: RequestsOnly }] }";
     let (cluster, _) = run("{ updateMode: Auto }", capped);
     assert_eq!(cpus(&cluster), [(100, Some(100)); 4], "A100, A115: bound, and below the limit");
+}
+
+/// Rules A91, A92, A105: a container that was killed for its memory gets 100 MiB more than it asked
+/// for or had, and its pod is replaced soon.
+#[test]
+fn a_kill_for_memory_raises_what_is_asked_for() {
+    let leaks = SCENARIO.replace("memory: 300Mi", "memory: 60Mi\n    leak: 1Mi");
+    let web = manifests("{ updateMode: Recreate }", "");
+    let memory = |web: &str| {
+        let (_, facts) = run_of(&leaks, web);
+        let targets = facts.verticals.iter().filter_map(|row| row.target.memory);
+        let mut targets = targets.map(|bytes| bytes >> 20);
+        (targets.find(|mib| *mib > 250), evicted(&facts).0)
+    };
+    let limits = web.replace("limits: { cpu: 100m }", "limits: { cpu: 100m, memory: 150Mi }");
+    let (target, gone) = memory(&limits);
+    // Who asks for the least that there is, 250 MiB, gets 100 more, a bucket and a margin of 15 %.
+    assert!(target.is_some_and(|mib| (402..=440).contains(&mib)), "{target:?} MiB");
+    assert!(gone >= 4, "{gone}");
 }
 
 #[test]
