@@ -12,7 +12,8 @@
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/deployment/deployment_controller.go `syncDeployment`
 //! (rule C25). Differs: the status is written once a look, at its end; the original writes it
-//! twice and repeats the look after the conflict (rule C30).
+//! twice and repeats the look after the conflict (rule C30). Where clients are not limited,
+//! ReplicaSets see all writes of a look together, and not those for unhealthy pods first.
 
 mod look;
 

@@ -1,6 +1,8 @@
 //! Deployments with their ReplicaSets and pods, slot by slot (rules C15 to C65).
 //!
-//! One case differs: none of the draws picks the recorded ones of several equal pods.
+//! One case differs (deployment-000237): there a ReplicaSet was looked at between two writes of one
+//! look of its Deployment, 18 → 17 for a pod that is not ready and 17 → 7 for the rest. The node of
+//! the first pod had lost its higher rank by the second look (rules C35, C38, C75); ours sees 18 → 7.
 
 use crate::support::plane::{judge_controllers, judge_limited, judge_most_controllers};
 
