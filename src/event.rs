@@ -219,6 +219,10 @@ pub enum SlotStep {
     ProbeLate(u16),
     /// A container has all the memory that it may have: it is killed.
     Full(u8),
+    /// Its volumes are mounted.
+    Mounted,
+    /// Its readiness gates are opened from outside.
+    Gates,
 }
 
 /// What happens to the kubelet of a node.
@@ -236,6 +240,10 @@ pub enum KubeletNodeStep {
     Memory,
     /// A change of the node's conditions is reported.
     Report,
+    /// Its machine is to shut down.
+    ShutDown,
+    /// A group of pods has had its time, or the machine.
+    ShutdownGoesOn,
 }
 
 /// What happens to a node.

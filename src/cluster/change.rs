@@ -248,6 +248,8 @@ pub enum NodeChange {
     Ready,
     /// Condition MemoryPressure.
     Pressure,
+    /// The machine is to shut down.
+    ShutsDown,
     /// The machine died.
     Down,
     /// The machine came back.

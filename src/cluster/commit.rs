@@ -312,6 +312,9 @@ impl Cluster {
                 let condition = if ready { Readiness::True } else { Readiness::False };
                 self.set_condition(node, condition, changes);
             }
+            Write::NodeShutdown { node } => {
+                changes.push(Change::Node { node, what: NodeChange::ShutsDown });
+            }
             Write::NodePressure { node, is_on } => self.set_pressure(node, is_on, changes),
             Write::NodeCondition { node, condition } => {
                 self.set_condition(node, condition, changes);

@@ -383,6 +383,11 @@ pub enum Write {
         /// Whether it is ready.
         ready: bool,
     },
+    /// Somebody shuts a machine down.
+    NodeShutdown {
+        /// Which.
+        node: NodeId,
+    },
     /// A kubelet reports condition MemoryPressure of its node.
     NodePressure {
         /// Which.

@@ -1,5 +1,5 @@
-//! Faults that a scenario injects: machines lose power, report that they are not ready, are cut off
-//! from others or the API server, recover.
+//! Faults that a scenario injects: machines lose power, shut down, report that they are not ready,
+//! are cut off from others or the API server, recover.
 //!
 //! What follows from one is everybody's own business: the kubelet's processes end, callers get no
 //! answer, the node lifecycle notices that a Lease is not renewed, a kubelet that is cut off writes
@@ -17,6 +17,7 @@ use crate::model::{Fault, FaultPlace, NodeId};
 pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), String> {
     let (Fault::Crash(place)
     | Fault::NotReady(place)
+    | Fault::Shutdown(place)
     | Fault::Recover(place)
     | Fault::Cut(place, _)) = fault;
     let nodes = nodes_of(place, cluster)?;
@@ -28,14 +29,15 @@ pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), St
         Fault::Recover(_) if cluster.is_cut(place) => {
             plan.push(Write::Cut { place, from: None, nodes: nodes.clone() });
         }
-        Fault::Crash(_) | Fault::NotReady(_) | Fault::Recover(_) => {}
+        Fault::Crash(_) | Fault::NotReady(_) | Fault::Shutdown(_) | Fault::Recover(_) => {}
     }
     for node in nodes {
         let row = &cluster.nodes()[node];
         let write = match fault {
             Fault::Crash(_) => Write::NodeUp { node, is_up: false },
             Fault::NotReady(_) if row.is_up => Write::NodeReady { node, ready: false },
-            Fault::NotReady(_) | Fault::Cut(..) => continue,
+            Fault::Shutdown(_) if row.is_up => Write::NodeShutdown { node },
+            Fault::NotReady(_) | Fault::Shutdown(_) | Fault::Cut(..) => continue,
             // A kubelet that was cut off reports by itself.
             Fault::Recover(_) if row.is_up && row.is_cut() => continue,
             Fault::Recover(_) if row.is_up => Write::NodeReady { node, ready: true },

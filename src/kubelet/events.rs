@@ -2,8 +2,9 @@
 
 use super::host::Port;
 use super::machine::{Kill, Outcome, Say, Slot, Which};
-use crate::base::{Bytes, Interner};
-use crate::model::ConfigRef;
+use crate::api::Kind;
+use crate::base::{Bytes, Symbol};
+use crate::model::{ConfigRef, ObjectName};
 use crate::record::{About, EventRecord};
 
 impl Port<'_, '_> {
@@ -18,12 +19,36 @@ impl Port<'_, '_> {
         }
         let (is_warning, reason, mut message) = worded(say, own, image);
         if say == Say::StartFailed("CreateContainerConfigError")
-            && let Some(config) = self.missing_config(slot)
+            && let Some(config) = self.missing_config(slot, false)
         {
-            message = missing_text(config, names.resolve(row.name.0), names);
+            message = self.missing_text(config, row.name.0);
+        }
+        if say == Say::MountFailed
+            && let Some(config) = self.missing_config(slot, true)
+        {
+            let text = self.missing_text(config, row.name.0);
+            message = text.replacen("Error", "MountVolume.SetUp failed", 1);
         }
         let about = About::Pod(row.name.0, row.name.1);
         self.ctx.recorder.event(EventRecord { at: self.now, is_warning, reason, about, message });
+    }
+
+    /// What is not there: the object, or else the key in it.
+    fn missing_text(&self, config: ConfigRef, namespace: Symbol) -> String {
+        let names = self.cluster.names();
+        let name = names.resolve(config.name);
+        let object = ObjectName { namespace, name: config.name };
+        let (kind, text, lower) = match config.is_secret {
+            true => (Kind::Secret, "Secret", "secret"),
+            false => (Kind::ConfigMap, "ConfigMap", "configmap"),
+        };
+        match config.key.filter(|_| self.cluster.tree(kind, object).is_some()) {
+            Some(key) => {
+                let (key, namespace) = (names.resolve(key), names.resolve(namespace));
+                format!("Error: couldn't find key {key} in {text} {namespace}/{name}")
+            }
+            None => format!("Error: {lower} \"{name}\" not found"),
+        }
     }
 }
 
@@ -74,7 +99,11 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
         Say::Rejected("Evicted", _) => {
             warning("Evicted", "The node had condition: [MemoryPressure]. ".to_owned())
         }
+        Say::Rejected("NodeShutdown", _) => {
+            warning("NodeShutdown", "Pod was rejected as the node is shutting down.".to_owned())
+        }
         Say::Rejected(reason, _) => warning(reason, "Pod was rejected by the kubelet".to_owned()),
+        Say::MountFailed => warning("FailedMount", "MountVolume.SetUp failed".to_owned()),
         Say::Evicted { threshold, available } => warning(
             "Evicted",
             format!(
@@ -104,15 +133,4 @@ const fn probe(which: Which) -> &'static str {
         Which::Liveness => "Liveness",
         Which::Startup => "Startup",
     }
-}
-
-fn missing_text(config: ConfigRef, namespace: &str, names: &Interner) -> String {
-    let name = names.resolve(config.name);
-    if let Some(key) = config.key {
-        let kind = if config.is_secret { "Secret" } else { "ConfigMap" };
-        let key = names.resolve(key);
-        return format!("Error: couldn't find key {key} in {kind} {namespace}/{name}");
-    }
-    let kind = if config.is_secret { "secret" } else { "configmap" };
-    format!("Error: {kind} \"{name}\" not found")
 }

@@ -10,12 +10,11 @@ use super::machine::{
 use super::node::{NEVER, News, NodeState};
 use super::pressure::EVICTED;
 use super::processes::{hook_time, is_exec};
+use super::shutdown::NODE_SHUTDOWN;
 use crate::base::{Bytes, Distribution, Duration, IdVec, SimTime, Symbol, dist};
 use crate::cluster::{Cluster, Plan, Serving};
 use crate::event::{Event, KubeletNodeStep, SlotStep};
-use crate::model::{
-    ConfigRef, Latencies, NodeId, NodeSpec, ObjectName, PodId, PodSpec, TaintEffect,
-};
+use crate::model::{Latencies, NodeId, NodeSpec, PodId, PodSpec, TaintEffect};
 use crate::sim::Ctx;
 
 /// How much longer a sandbox takes for each other one that its node makes meanwhile (rule N302).
@@ -77,6 +76,7 @@ impl<'a> Port<'a, '_> {
                 None if machine.next_due().is_some_and(|due| due <= now) => {
                     machine.advance(now, self);
                 }
+                None if self.shutdown_goes_on(machine) => {}
                 None => break,
             }
         }
@@ -186,20 +186,6 @@ impl<'a> Port<'a, '_> {
         self.state.news.push_back(News::Done(slot, call, outcome));
     }
 
-    /// The first ConfigMap or Secret that is not there, or lacks a key (rule N69).
-    pub(super) fn missing_config(&self, slot: Slot) -> Option<ConfigRef> {
-        let model = self.cluster.model();
-        let row = self.state.row(slot)?;
-        let namespace = row.name.0;
-        let is_missing = |config: &&ConfigRef| {
-            let name = ObjectName { namespace, name: config.name };
-            let there = if config.is_secret { &model.secrets } else { &model.config_maps };
-            let has = |key| model.config_keys.contains(&(config.is_secret, name, key));
-            !there.contains(&name) || config.key.is_some_and(|key| !has(key))
-        };
-        row.template.spec.config_refs.iter().find(is_missing).copied()
-    }
-
     fn spec(&self, slot: Slot) -> Option<&PodSpec> {
         self.state.row(slot).map(|row| &*row.template.spec)
     }
@@ -299,7 +285,11 @@ impl Host for Port<'_, '_> {
     }
 
     fn lacks_config(&mut self, slot: Slot, _container: u8) -> bool {
-        self.missing_config(slot).is_some()
+        self.missing_config(slot, false).is_some()
+    }
+
+    fn lacks_volumes(&mut self, slot: Slot) -> bool {
+        self.cannot_mount(slot)
     }
 
     fn has_more_now(&mut self) -> bool {
@@ -322,6 +312,9 @@ impl Host for Port<'_, '_> {
     fn rejection(&mut self, slot: Slot, others: &[Slot]) -> Option<Rejection> {
         self.bind(slot);
         let spec = self.spec(slot)?;
+        if self.state.shutdown.is_some() {
+            return Some(Rejection { reason: NODE_SHUTDOWN, numbers: [0; 3], victims: Vec::new() });
+        }
         if self.is_unwelcome(spec) {
             return Some(Rejection { reason: EVICTED, numbers: [0; 3], victims: Vec::new() });
         }

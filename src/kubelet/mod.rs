@@ -17,18 +17,20 @@
 //! pod that runs and is well is ever due.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: no resync without cause
-//! (N8); no failing hooks or sandboxes (N58); no static pods, resize or graceful node shutdown
-//! (N15, N16, N45, N46, N102 to N104, N132).
+//! (N8); no failing hooks or sandboxes (N58); no static pods, resize or limits of attached volumes
+//! (N15, N16, N46, N102 to N104).
 
 mod events;
 mod hang;
 mod host;
 pub mod machine;
 mod memory;
+mod mounts;
 mod node;
 mod node_reports;
 mod pressure;
 mod processes;
+mod shutdown;
 mod status;
 #[cfg(test)]
 mod swarm;
@@ -290,8 +292,14 @@ impl Kubelet {
                 port.look_at_memory(machine);
             }),
             KubeletNodeStep::Report => self.with(node, cluster, plan, ctx, |_, port| {
-                port.report_pressure();
+                port.report();
             }),
+            KubeletNodeStep::ShutDown => self.with(node, cluster, plan, ctx, |machine, port| {
+                port.shut_down(machine);
+            }),
+            KubeletNodeStep::ShutdownGoesOn => {
+                self.with(node, cluster, plan, ctx, |machine, port| port.shutdown_is_due(machine));
+            }
         }
     }
 }
@@ -337,6 +345,11 @@ impl Component<KubeletEvent> for Kubelet {
                 let step = KubeletNodeStep::Rejoin;
                 ctx.after(delay, Event::KubeletNode { node, step });
             }
+            Change::Node { node, what: NodeChange::ShutsDown } => {
+                let step = KubeletNodeStep::ShutDown;
+                ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
+            }
+            Change::Tree { kind, name } => self.config_changed((kind, name), cluster, ctx),
             Change::Node { node, what: NodeChange::Up } => {
                 let rng = &mut self.nodes[node].state.machinery;
                 let delay = latencies.kubelet_sync.sample_duration(rng);
@@ -349,7 +362,6 @@ impl Component<KubeletEvent> for Kubelet {
             | Change::PodRefused { .. }
             | Change::Object { .. }
             | Change::Claim { .. }
-            | Change::Tree { .. }
             | Change::PodUnplaced { .. }
             | Change::PodNominated { .. }
             | Change::PodStatus { .. }
@@ -388,6 +400,8 @@ impl Component<KubeletEvent> for Kubelet {
                 let slot = Slot(slot);
                 self.with(node, cluster, plan, ctx, |machine, port| match step {
                     SlotStep::Gone => machine.pod_removed(slot, port.now, port),
+                    SlotStep::Mounted => machine.volumes_changed(slot, port.now, port),
+                    SlotStep::Gates => machine.gates_changed(slot, u32::MAX, port.now, port),
                     step => port.step(slot, step),
                 });
             }

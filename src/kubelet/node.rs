@@ -10,6 +10,7 @@ use super::machine::{Call, Config, Exit, Outcome, Slot};
 use super::memory::Ledger;
 use super::pressure::Pressure;
 use super::processes::Process;
+use super::shutdown::Shutdown;
 use super::status::Word;
 use crate::base::{Bytes, Duration, LookupSet, SimTime, Symbol, cast, dist};
 use crate::cluster::Pod;
@@ -56,6 +57,8 @@ pub(super) struct NodeState {
     pub memory: Ledger,
     /// Whether it runs out of memory.
     pub pressure: Pressure,
+    /// The shutdown of its machine, once it has begun.
+    pub shutdown: Option<Shutdown>,
     /// Calls made so far; wraps around.
     pub calls: u16,
     rows: Vec<Option<Row>>,
@@ -80,6 +83,10 @@ pub(super) struct Row {
     pub taken: SimTime,
     /// When its first container ran.
     pub started: Option<SimTime>,
+    /// Since when its volumes cannot be mounted.
+    pub mounts_from: Option<SimTime>,
+    /// Whether it is known when its readiness gates open.
+    pub gates_are_due: bool,
     /// Init containers, then the others.
     pub processes: SmallVec<[Process; 1]>,
     /// Calls under way, by their numbers.
@@ -100,6 +107,8 @@ impl Row {
             template,
             taken: now,
             started: None,
+            mounts_from: None,
+            gates_are_due: false,
             processes,
             calls: SmallVec::new(),
             last: None,
@@ -169,6 +178,7 @@ impl NodeState {
             words: Vec::new(),
             memory: Ledger::default(),
             pressure: Pressure::new(name, streams, is_ideal),
+            shutdown: None,
             calls: 0,
             rows: Vec::new(),
         }

@@ -325,7 +325,12 @@ impl Port<'_, '_> {
         machine.evict(slot, EVICTED, grace, now, self);
     }
 
-    fn tell_of_node(&mut self, is_warning: bool, reason: &'static str, text: impl Fn() -> String) {
+    pub(super) fn tell_of_node(
+        &mut self,
+        is_warning: bool,
+        reason: &'static str,
+        text: impl Fn() -> String,
+    ) {
         if self.ctx.recorder.wants_events() {
             let about = About::Node(self.cluster.nodes()[self.node].spec.name);
             let message = text();
@@ -350,26 +355,35 @@ impl Port<'_, '_> {
                 tick + latencies.status_write.sample_duration(&mut self.state.machinery)
             }
         };
+        self.report_at(at);
+    }
+
+    /// The conditions of the node are reported at an instant.
+    pub(super) fn report_at(&mut self, at: SimTime) {
         self.state.pressure.report_due = at;
         let step = KubeletNodeStep::Report;
         self.ctx.at(at, Event::KubeletNode { node: self.node, step });
     }
 
     /// The node's conditions as they are now.
-    pub(super) fn report_pressure(&mut self) {
-        let row = &self.cluster.nodes()[self.node];
-        let is_on = self.state.pressure.is_on;
-        if self.state.pressure.report_due != self.now || !row.is_up || row.memory_pressure == is_on
-        {
+    pub(super) fn report(&mut self) {
+        let (node, row) = (self.node, &self.cluster.nodes()[self.node]);
+        if self.state.pressure.report_due != self.now || !row.is_up {
             return;
         }
         let name = self.cluster.names().resolve(row.spec.name).to_owned();
-        let (reason, what) = match is_on {
-            true => ("NodeHasInsufficientMemory", "NodeHasInsufficientMemory"),
-            false => ("NodeHasSufficientMemory", "NodeHasSufficientMemory"),
-        };
-        self.tell_of_node(false, reason, || format!("Node {name} status is now: {what}"));
-        self.plan.push(Write::NodePressure { node: self.node, is_on });
+        let text = |reason: &str| format!("Node {name} status is now: {reason}");
+        if self.state.shutdown.is_some() && row.ready {
+            self.tell_of_node(false, "NodeNotReady", || text("NodeNotReady"));
+            self.plan.push(Write::NodeReady { node, ready: false });
+        }
+        let is_on = self.state.pressure.is_on;
+        if row.memory_pressure != is_on {
+            let reason =
+                if is_on { "NodeHasInsufficientMemory" } else { "NodeHasSufficientMemory" };
+            self.tell_of_node(false, reason, || text(reason));
+            self.plan.push(Write::NodePressure { node, is_on });
+        }
     }
 
     /// Whether a node under pressure turns a pod away: one that asks for nothing, and does not

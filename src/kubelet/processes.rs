@@ -227,7 +227,7 @@ impl Port<'_, '_> {
             row.and_then(|row| row.processes.get(usize::from(c)).copied()).unwrap_or(Process::NEW)
         };
         match step {
-            SlotStep::Gone => {}
+            SlotStep::Gone | SlotStep::Mounted | SlotStep::Gates => {}
             SlotStep::Done(number) => self.done(slot, number),
             SlotStep::Able(c) => {
                 let process = process(self, c);
@@ -373,6 +373,7 @@ impl Port<'_, '_> {
         self.state.news.clear();
         self.state.memory = Ledger::default();
         self.state.pressure.power_lost();
+        self.state.shutdown = None;
         for slot in self.state.slots() {
             let Some(row) = self.state.row_mut(slot) else { continue };
             row.calls.clear();

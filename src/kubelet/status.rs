@@ -6,6 +6,7 @@ use super::host::Port;
 use super::machine::{self, ContainerStatus, Slot, State, Status};
 use super::node::Row;
 use crate::cluster::{ContainerExit, Disruption, Exits, Phase, Pod, PodStatus, Write};
+use crate::event::SlotStep;
 use crate::model::{PodRef, WorkloadKind};
 
 /// What is to be written of a pod.
@@ -37,8 +38,26 @@ impl Port<'_, '_> {
         if let Some(row) = self.state.row_mut(slot) {
             row.last = Some(status);
         }
+        if status.has_ip {
+            self.await_gates(slot);
+        }
         let word = self.word(pod);
         (word.status, word.is_disrupted) = (Some(status), is_disrupted);
+    }
+
+    /// The pod has an address: its readiness gates will be opened, if somebody does that.
+    fn await_gates(&mut self, slot: Slot) {
+        let Some(row) = self.state.row_mut(slot) else { return };
+        if row.gates_are_due || row.template.spec.readiness_gates.is_empty() {
+            return;
+        }
+        row.gates_are_due = true;
+        let template = std::sync::Arc::clone(&row.template);
+        let Some(law) = template.behaviors.iter().find_map(|own| own.gates.as_ref()) else {
+            return;
+        };
+        let at = self.now.saturating_add(law.sample_duration(&mut self.state.apps));
+        self.later(at, slot, SlotStep::Gates);
     }
 
     /// The DELETE of a pod whose end is complete.

@@ -300,47 +300,6 @@ fn an_image_that_is_not_there_is_asked_for_again() {
     assert!(time(30.0) <= started && started < time(70.0), "{started:?}");
 }
 
-#[test]
-fn a_pod_waits_for_its_config_for_ever() {
-    let mut world = ideal()
-        .pod("n", |pod| {
-            let name = pod.empty;
-            pod.spec.config_refs.push(ConfigRef { is_secret: false, name, key: None });
-        })
-        .build(1);
-    world.run_to(100.0);
-    let status = world.row(0).status;
-    assert_eq!((status.phase, status.reason), (Phase::Pending, "CreateContainerConfigError"));
-    world.delete(0);
-    world.run_to(101.0);
-    assert!(world.is_gone(0));
-}
-
-/// Rule N53: a key that is not in the ConfigMap keeps the container from being made.
-#[test]
-fn a_key_that_is_missing_is_as_bad_as_a_missing_object() {
-    let world = |has_key: bool| {
-        let mut object = None;
-        let builder = ideal().pod("n", |pod| {
-            let (name, key) = (pod.empty, Some(pod.empty));
-            object = Some(ObjectName { namespace: name, name });
-            pod.spec.config_refs.push(ConfigRef { is_secret: false, name, key });
-        });
-        let mut model = builder.model();
-        let object = object.expect("a name");
-        model.config_maps.push(object);
-        if has_key {
-            model.config_keys.insert((false, object, object.name));
-        }
-        let mut world = World::new(model, 1);
-        world.run_to(100.0);
-        world.row(0).status
-    };
-    assert_eq!(world(true).phase, Phase::Running);
-    let status = world(false);
-    assert_eq!((status.phase, status.reason), (Phase::Pending, "CreateContainerConfigError"));
-}
-
 /// Rule N93: a container's own policy wins over the pod's, and a rule wins over both.
 #[test]
 fn rules_say_whether_a_container_starts_again() {

@@ -41,6 +41,9 @@ pub struct Behavior {
     pub call_memory: Bytes,
     /// Whether the scenario says how much memory it uses. If not, it stays within what it asks for.
     pub tells_memory: bool,
+    /// From the instant at which its pod has an address until something outside of the cluster has
+    /// opened the pod's readiness gates; `None`: they stay shut (rule N88).
+    pub gates: Option<Distribution>,
     /// How long its exec hooks take when their command does not say.
     pub hook: Duration,
     /// Compressed size of its image.
@@ -138,6 +141,8 @@ pub struct BehaviorChange {
     pub leak: Option<Bytes>,
     /// See [`Behavior::call_memory`].
     pub call_memory: Option<Bytes>,
+    /// See [`Behavior::gates`].
+    pub gates: Option<Distribution>,
     /// See [`Behavior::hook`].
     pub hook: Option<Duration>,
     /// See [`Behavior::image_size`].
@@ -176,6 +181,9 @@ impl BehaviorChange {
         set(&mut to.call_memory, self.call_memory.as_ref());
         let all = [self.memory, self.leak, self.call_memory];
         to.tells_memory |= all.iter().any(Option::is_some);
+        if self.gates.is_some() {
+            to.gates.clone_from(&self.gates);
+        }
         set(&mut to.hook, self.hook.as_ref());
         set(&mut to.image_size, self.image_size.as_ref());
         set(&mut to.release, self.release.as_ref());

@@ -97,6 +97,7 @@ impl Behavior {
             memory: Bytes(0),
             leak: Bytes(0),
             call_memory: Bytes(0),
+            gates: None,
             tells_memory: false,
             hook: Duration::ZERO,
             exits: Vec::new(),

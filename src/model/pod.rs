@@ -143,6 +143,8 @@ pub struct ConfigRef {
     pub name: Symbol,
     /// The key that must be in it; `None`: it must be there.
     pub key: Option<Symbol>,
+    /// Whether a volume needs it (else the environment of a container).
+    pub is_mounted: bool,
 }
 
 /// What happens when a container exits.

@@ -146,6 +146,8 @@ pub enum Fault {
     Crash(FaultPlace),
     /// Kubelets report that they are not ready; what runs there goes on.
     NotReady(FaultPlace),
+    /// Machines shut down: their kubelets end the pods first, as they are set (rule N132).
+    Shutdown(FaultPlace),
     /// Machines are cut off: they run on, and neither see nor are seen (rules N406, N407).
     Cut(FaultPlace, CutFrom),
     /// All are over.

@@ -456,6 +456,9 @@ pub struct BehaviorFile {
     pub leak: Option<Size>,
     /// Memory that each call takes while it is served or waits.
     pub memory_per_call: Option<Size>,
+    /// From the instant at which its pod has an address until the pod's readiness gates are open,
+    /// as by the controller of a load balancer; without it they never are.
+    pub gates: Option<Law>,
     /// How long its exec hooks take when their command does not say.
     pub hook: Option<Span>,
     /// Compressed size of its image.
@@ -587,6 +590,9 @@ pub struct FaultFile {
     pub crash: Option<Spanned<PlaceFile>>,
     /// Machines that report that they are not ready, and go on.
     pub not_ready: Option<Spanned<PlaceFile>>,
+    /// Machines that shut down in order: for up to the kubelet's `shutdownGracePeriod` pods may
+    /// end; without one the power is off at once.
+    pub shutdown: Option<Spanned<PlaceFile>>,
     /// Machines that are cut off, and go on.
     pub partition: Option<Spanned<PartitionFile>>,
     /// The end of all of these.

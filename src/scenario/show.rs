@@ -192,6 +192,7 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
         "cpuIdle": behavior.cpu_idle.to_string(),
         "memory": behavior.memory.to_string(),
         "leak": format!("{}/s", behavior.leak),
+        "gates": behavior.gates.as_ref().map(show_law),
         "memoryPerCall": behavior.call_memory.to_string(),
         "imageSize": behavior.image_size.to_string(),
     });

@@ -90,10 +90,11 @@ fn lower_fault(
     found: &mut Diagnostics,
 ) -> Option<(Fault, String)> {
     type Make = fn(FaultPlace) -> Fault;
-    let FaultFile { crash, not_ready, partition, recover } = &fault.value;
-    let kinds: [(&Option<_>, &str, Make); 3] = [
+    let FaultFile { crash, not_ready, shutdown, partition, recover } = &fault.value;
+    let kinds: [(&Option<_>, &str, Make); 4] = [
         (crash, "crash", Fault::Crash),
         (not_ready, "not ready:", Fault::NotReady),
+        (shutdown, "shutdown", Fault::Shutdown),
         (recover, "recovery", Fault::Recover),
     ];
     if let (Some(cut), None, None, None) = (partition, crash, not_ready, recover) {
@@ -104,8 +105,8 @@ fn lower_fault(
         .filter_map(|(place, word, make)| place.as_ref().map(|place| (place, word, make)));
     let (Some((place, word, make)), None, None) = (written.next(), written.next(), partition)
     else {
-        let is_empty = crash.is_none() && not_ready.is_none() && recover.is_none();
-        let one = "expected exactly one of crash, notReady, partition and recover";
+        let is_empty = kinds.iter().all(|(place, ..)| place.is_none());
+        let one = "expected exactly one of crash, notReady, shutdown, partition and recover";
         let message = if is_empty && partition.is_none() { "an empty fault" } else { one };
         let error = Diagnostic::error(fault.span, message);
         found.push(error.with_hint("crash: { node: NAME }"));

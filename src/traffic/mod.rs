@@ -201,6 +201,7 @@ impl Component<TrafficEvent> for Traffic {
                     | NodeChange::Labels
                     | NodeChange::Offer
                     | NodeChange::Pressure
+                    | NodeChange::ShutsDown
                     | NodeChange::Removed
                     | NodeChange::Ready => {}
                 }

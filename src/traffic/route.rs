@@ -279,6 +279,7 @@ impl Traffic {
                 | NodeChange::Joined
                 | NodeChange::Links
                 | NodeChange::Pressure
+                | NodeChange::ShutsDown
                 | NodeChange::Ready => {}
             }
         }

@@ -24,6 +24,7 @@ fn behaviors() -> Behaviors {
         leak: seatrial::base::Bytes::ZERO,
         call_memory: seatrial::base::Bytes::ZERO,
         tells_memory: false,
+        gates: None,
         hook: Duration::ZERO,
         exits: Vec::new(),
         image_size: seatrial::base::Bytes::ZERO,

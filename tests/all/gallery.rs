@@ -36,6 +36,7 @@ fn causes_and_what_helps() {
         "cpu-throttling",
         "probe-kills",
         "oom-leak",
+        "node-shutdown",
     ] {
         check(name);
     }

@@ -316,26 +316,27 @@ fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
 /// the optional ones.
 fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
     let mut refs = Vec::new();
-    let mut need = |source: &Value, name: &str, key: &Value, is_secret| {
+    let mut need = |source: &Value, name: &str, key: Option<&Value>, is_secret| {
         let name = text(&source[name]);
         if is_set(source) && source["optional"] != true && !name.is_empty() {
-            let key = Some(text(key)).filter(|key| !key.is_empty());
+            let is_mounted = key.is_none();
+            let key = key.map(text).filter(|key| !key.is_empty());
             let key = key.map(|key| names.intern(key));
-            let needed = ConfigRef { is_secret, name: names.intern(name), key };
+            let needed = ConfigRef { is_secret, name: names.intern(name), key, is_mounted };
             if !refs.contains(&needed) {
                 refs.push(needed);
             }
         }
     };
-    let whole = &Value::Null;
     for volume in items(&spec["volumes"]) {
-        need(&volume["configMap"], "name", whole, false);
-        need(&volume["secret"], "secretName", whole, true);
+        need(&volume["configMap"], "name", None, false);
+        need(&volume["secret"], "secretName", None, true);
         for source in items(&volume["projected"]["sources"]) {
-            need(&source["configMap"], "name", whole, false);
-            need(&source["secret"], "name", whole, true);
+            need(&source["configMap"], "name", None, false);
+            need(&source["secret"], "name", None, true);
         }
     }
+    let whole = Some(&Value::Null);
     let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
     for container in all {
         for source in items(&container["envFrom"]) {
@@ -345,8 +346,8 @@ fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
         for variable in items(&container["env"]) {
             let from = &variable["valueFrom"];
             let (map, secret) = (&from["configMapKeyRef"], &from["secretKeyRef"]);
-            need(map, "name", &map["key"], false);
-            need(secret, "name", &secret["key"], true);
+            need(map, "name", Some(&map["key"]), false);
+            need(secret, "name", Some(&secret["key"]), true);
         }
     }
     refs

@@ -191,6 +191,7 @@ impl Controller for NodeLifecycleController {
             | NodeChange::Links
             | NodeChange::Offer
             | NodeChange::Pressure
+            | NodeChange::ShutsDown
             | NodeChange::Labels => false,
         };
         if matters {

@@ -225,6 +225,31 @@ impl Machine {
         self.find(slot).is_none_or(|pod| pod.is_rejected || pod.worker.is_over)
     }
 
+    /// Whether the containers of a pod have stopped for good.
+    #[must_use]
+    pub fn has_stopped(&self, slot: Slot) -> bool {
+        self.find(slot).is_none_or(|pod| pod.is_rejected || pod.worker.is_terminated)
+    }
+
+    /// What [`Host::lacks_volumes`] says of a pod is another thing from now on.
+    pub fn volumes_changed<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        self.now = now;
+        let wait = self.config.volume_wait;
+        let is_waiting = self.find(slot).is_some_and(|pod| {
+            let busy = pod.worker.step.as_ref().and_then(|step| step.busy);
+            busy == Some(Busy::Volumes(SimTime::MAX))
+        });
+        if is_waiting && !host.lacks_volumes(slot) {
+            if wait.is_zero() {
+                self.have_volumes(slot, now, host);
+            } else if let Some(step) = &mut self.pod_mut(slot).worker.step {
+                step.busy = Some(Busy::Volumes(now.saturating_add(wait)));
+            }
+            self.work.push_back(Work::Look(slot));
+        }
+        self.run(now, host);
+    }
+
     /// When something of its own is due next.
     #[must_use]
     pub fn next_due(&self) -> Option<SimTime> {

@@ -233,6 +233,13 @@ pub trait Host {
         true
     }
 
+    /// Whether a volume of the pod cannot be mounted now; the host tells with
+    /// [`super::Machine::volumes_changed`] when that may be otherwise (rule N53).
+    fn lacks_volumes(&mut self, slot: Slot) -> bool {
+        let _ = slot;
+        false
+    }
+
     /// What the clean-up of a pod takes after its volumes are unmounted, before its object may go
     /// (rule N130).
     fn clean_up(&mut self, slot: Slot) -> Duration {
@@ -550,6 +557,8 @@ pub enum Say {
     Rejected(&'static str, [i64; 3]),
     /// Preempting.
     Preempting,
+    /// FailedMount.
+    MountFailed,
     /// Evicted: so much memory must be available, and so much is.
     Evicted {
         /// In bytes.

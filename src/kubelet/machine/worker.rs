@@ -132,7 +132,10 @@ impl Machine {
         if is_terminal {
             return;
         }
-        if pod.is_mounted || wait.is_zero() {
+        if !pod.is_mounted && host.lacks_volumes(slot) {
+            step.busy = Some(Busy::Volumes(SimTime::MAX));
+            host.event(slot, None, Say::MountFailed);
+        } else if pod.is_mounted || wait.is_zero() {
             self.have_volumes(slot, now, host);
         } else {
             step.busy = Some(Busy::Volumes(now.saturating_add(wait)));
