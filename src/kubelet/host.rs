@@ -14,7 +14,7 @@ use super::shutdown::NODE_SHUTDOWN;
 use crate::base::{Bytes, Distribution, Duration, IdVec, SimTime, Symbol, dist};
 use crate::cluster::{Cluster, Plan, Serving};
 use crate::event::{Event, KubeletNodeStep, SlotStep};
-use crate::model::{Latencies, NodeId, NodeSpec, PodId, PodSpec, TaintEffect};
+use crate::model::{ConfigRef, Latencies, NodeId, NodeSpec, PodId, PodSpec, TaintEffect};
 use crate::sim::Ctx;
 
 /// How much longer a sandbox takes for each other one that its node makes meanwhile (rule N302).
@@ -274,9 +274,12 @@ impl Host for Port<'_, '_> {
         base.scale(1.0 + 0.5 * dist::open01(&mut self.state.machinery))
     }
 
-    fn has_volumes(&mut self, _slot: Slot) -> bool {
-        // Every pod has the token of its service account.
+    fn has_volumes(&mut self, slot: Slot) -> bool {
+        self.bind(slot);
+        // Every pod has the token of its service account, which takes no time where nothing does.
+        let is_mounted = |config: &ConfigRef| config.is_mounted;
         !self.latencies().volumes.is_zero()
+            || self.spec(slot).is_some_and(|spec| spec.config_refs.iter().any(is_mounted))
     }
 
     fn clean_up(&mut self, _slot: Slot) -> Duration {
