@@ -44,6 +44,12 @@ metadata: { name: web }
 spec: { maxUnavailable: 1, selector: { matchLabels: { app: web } } }
 ";
 
+const INGRESS: &str = "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: { name: web }
+spec: { defaultBackend: { service: { name: web, port: { number: 80 } } } }
+";
+
 /// Runs the plain rollout with assignments laid over it.
 fn experiment(sets: &[&str], seeds: u32) -> Experiment {
     let web = crate::support::WEB.replace("REPLICAS", "4").replace(
@@ -60,6 +66,7 @@ fn experiment(sets: &[&str], seeds: u32) -> Experiment {
         ("front.yaml", front.as_str()),
         ("others.yaml", others.as_str()),
         ("budget.yaml", BUDGET),
+        ("ingress.yaml", INGRESS),
     ];
     let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();

@@ -53,6 +53,10 @@ const MIN_READY: &str = "deployment/web:spec.minReadySeconds=20";
 pub(super) const DRAINS: &str = "behaviors[0].shutdown={ drain: 20s }";
 const DRAINS_45: &str = "behaviors[0].shutdown={ drain: 45s }";
 const ELSEWHERE: &str = "traffic[0].retries={ attempts: 3, elsewhere: true }";
+/// The pods of `web` with a mesh proxy as an ordinary container, and as a native sidecar.
+const MESH_ORDINARY: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }, { name: istio-proxy, image: proxy }]";
+const MESH_APP: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]";
+const MESH_NATIVE: &str = "deployment/web:spec.template.spec.initContainers=[{ name: istio-proxy, image: proxy, restartPolicy: Always }]";
 const NO_ROLLOUT: &str = "timeline=[]";
 /// Two nodes of which pods want the first.
 const ONE_NODE_FIRST: &str = "cluster.nodes=[{ pool: workers, allocatable: { cpu: 16, memory: 64Gi } }, { pool: spare, allocatable: { cpu: 16, memory: 64Gi }, taints: [{ key: spare, effect: PreferNoSchedule }] }]";
@@ -158,6 +162,32 @@ pub(super) const TABLE: &[Row] = &[
         helps: &[&[PROBE_LATE]],
         // It waits before the next pod is replaced, with the new one in rotation.
         wrong: &[&[MIN_READY], &[SLEEP_15, DRAINS]],
+    },
+    Row {
+        rule: "N471",
+        cause: &[
+            "cluster.mesh={ drain: 5s }",
+            MESH_ORDINARY,
+            SLEEP_5,
+            "behaviors[0].container=app",
+            "behaviors[0].serve={ hold: 8s, concurrency: 5000 }",
+            DRAINS,
+            "traffic[0].timeout=20s",
+        ],
+        measure: Failed(&["cut_by_mesh_proxy", "no_mesh_proxy"]),
+        helps: &[&[MESH_NATIVE, MESH_APP, SLEEP_5], &["cluster.mesh={ drain: 30s, start: 100ms }"]],
+        wrong: &[&[SLEEP_15]],
+    },
+    Row {
+        rule: "N473",
+        cause: &[
+            "apply=[web.yaml, ingress.yaml]",
+            "traffic[0].to=ingress/web",
+            "traffic[0].method=POST",
+        ],
+        measure: Failed(&["stale_ingress", "cut_by_stop"]),
+        helps: &[&[SLEEP_15, DRAINS]],
+        wrong: &[&["cluster.ingress={ keepAlive: 0 }"]],
     },
     Row {
         rule: "N474",
