@@ -1,5 +1,7 @@
 //! What the timeline does to the cloud.
 
+use std::sync::Arc;
+
 use crate::cluster::{Cluster, Instance, Plan, Scarcity, Write};
 use crate::model::{CapacityType, CloudAction, InstanceRef};
 
@@ -7,9 +9,9 @@ use crate::model::{CapacityType, CloudAction, InstanceRef};
 ///
 /// # Errors
 /// If there is no machine that it could be done to.
-pub fn act(action: CloudAction, cluster: &Cluster, plan: &mut Plan) -> Result<(), String> {
+pub fn act(action: &CloudAction, cluster: &Cluster, plan: &mut Plan) -> Result<(), String> {
     let cloud = cluster.cloud();
-    match action {
+    match *action {
         CloudAction::Resize { group, to } => {
             let by = i64::from(to) - i64::from(cloud.groups()[group].target);
             let by = i32::try_from(by).unwrap_or(if by < 0 { i32::MIN } else { i32::MAX });
@@ -18,6 +20,7 @@ pub fn act(action: CloudAction, cluster: &Cluster, plan: &mut Plan) -> Result<()
         CloudAction::Scarce { group, zone, is_scarce } => {
             plan.push(Write::Scarcity { scarcity: Scarcity { group, zone }, is_scarce });
         }
+        CloudAction::NodePool(ref spec) => plan.push(Write::NodePool(Arc::clone(spec))),
         CloudAction::Interrupt { group, zone, count } => {
             let is_meant = |machine: &Instance| {
                 machine.is_wanted()

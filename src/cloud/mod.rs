@@ -285,6 +285,7 @@ impl Provider {
                 let delay = if runs { span(law, fate.ending) } else { Duration::ZERO };
                 self.after(delay, instance, InstanceStep::End, ctx);
             }
+            CloudChange::NodePool(_) => {}
             CloudChange::Ended(node) => {
                 self.orphans.extend(node.filter(|node| !cluster.nodes()[*node].is_gone));
                 self.arm_sweep(cluster, ctx);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::base::{IdVec, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
-    GroupId, GroupSpec, InstanceId, InstanceRef, Labels, Model, NodeId, NodeSpec, Offer,
+    GroupId, GroupSpec, InstanceId, InstanceRef, Labels, Model, NodeId, NodeSpec, Offer, PoolSpec,
 };
 use crate::record::MachineRecord;
 use crate::recorder::Recorder;
@@ -28,6 +28,8 @@ pub struct Cloud {
     by_node: LookupMap<NodeId, InstanceRef>,
     /// Where there are none to be had.
     scarce: Vec<Scarcity>,
+    /// NodePools that were declared anew.
+    node_pools: Vec<Arc<PoolSpec>>,
     launched: u64,
 }
 
@@ -157,6 +159,8 @@ pub enum CloudChange {
     Deleting(InstanceRef),
     /// A machine is gone; its Node, if it had one.
     Ended(Option<NodeId>),
+    /// A NodePool of this name was declared anew.
+    NodePool(Symbol),
 }
 
 impl Cloud {
@@ -182,6 +186,12 @@ impl Cloud {
     #[must_use]
     pub fn of_node(&self, node: NodeId) -> Option<InstanceRef> {
         self.by_node.get(&node).copied()
+    }
+
+    /// NodePools of Karpenter that were declared anew since the start, as they are now.
+    #[must_use]
+    pub fn node_pools(&self) -> &[Arc<PoolSpec>] {
+        &self.node_pools
     }
 
     /// The machines of a group.
@@ -335,6 +345,14 @@ impl Cluster {
         if is_scarce {
             self.cloud.scarce.push(scarcity);
         }
+    }
+
+    /// Declares a NodePool anew.
+    pub(super) fn set_node_pool(&mut self, spec: Arc<PoolSpec>, changes: &mut Vec<Change>) {
+        let name = spec.name;
+        self.cloud.node_pools.retain(|known| known.name != name);
+        self.cloud.node_pools.push(spec);
+        changes.push(Change::Cloud(CloudChange::NodePool(name)));
     }
 
     /// What the cloud does with a machine that is still there.

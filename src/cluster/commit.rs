@@ -332,6 +332,7 @@ impl Cluster {
                 self.write_instance(instance, *write, changes, recorder);
             }
             Write::Scarcity { scarcity, is_scarce } => self.set_scarcity(scarcity, is_scarce),
+            Write::NodePool(spec) => self.set_node_pool(spec, changes),
             Write::RemoveNode { node } => self.remove_node(node, changes),
             Write::Metrics(sample) => self.publish_metrics(&sample),
             Write::CallMetrics(rows) => {

@@ -460,6 +460,8 @@ pub enum Write {
         /// Whether there are none.
         is_scarce: bool,
     },
+    /// Declares a NodePool of Karpenter anew.
+    NodePool(std::sync::Arc<crate::model::PoolSpec>),
     /// Removes a Node whose machine is gone.
     RemoveNode {
         /// Which.

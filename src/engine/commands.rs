@@ -148,7 +148,7 @@ fn begin(entry: u32, script: Option<(u32, u32)>, world: &mut World) {
             Ok(id) => return wait((entry, script), What::Drains(id), String::new(), world),
             Err(why) => done(Err(why)),
         },
-        Action::Cloud(action) => done(crate::cloud::act(*action, &world.cluster, &mut world.plan)),
+        Action::Cloud(action) => done(crate::cloud::act(action, &world.cluster, &mut world.plan)),
         Action::Fault(fault) => {
             done(crate::faults::strike(*fault, &world.cluster, &mut world.plan))
         }

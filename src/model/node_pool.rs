@@ -99,6 +99,9 @@ pub struct PoolSpec {
     pub budgets: Vec<DisruptionQuota>,
     /// `expireAfter`; `None`: never (rule A218).
     pub expire_after: Option<Duration>,
+    /// `terminationGracePeriod`: a node that is to go is gone after that, whatever is on it;
+    /// `None`: it waits for its pods (rule A220).
+    pub termination_grace: Option<Duration>,
 }
 
 /// When nodes of a pool may be consolidated (rule A203).

@@ -1,6 +1,7 @@
 //! What happens when: commands in kubectl's words, and faults.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -9,6 +10,7 @@ use crate::base::{Duration, SimTime, Symbol};
 use super::cloud::GroupId;
 use super::drain::DrainOptions;
 use super::ids::Workload;
+use super::node_pool::PoolSpec;
 
 /// One entry of the timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +81,7 @@ pub enum Action {
 }
 
 /// Something that happens to the cloud: ours, not Kubernetes'.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CloudAction {
     /// A group gets another target size.
     Resize {
@@ -106,6 +108,8 @@ pub enum CloudAction {
         /// Whether there are none.
         is_scarce: bool,
     },
+    /// A NodePool of Karpenter is declared anew.
+    NodePool(Arc<PoolSpec>),
 }
 
 /// A command of kubectl, checked.

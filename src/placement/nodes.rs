@@ -72,9 +72,8 @@ impl NodeState {
     /// Counts a pod.
     pub fn add(&mut self, pod: PlacedPod) {
         self.usage.add(&pod.info.spec);
-        let affinity = &pod.info.spec.pod_affinity;
-        self.pods_sociable += u32::from(!affinity.is_empty());
-        self.pods_avoiding += u32::from(!affinity.anti_required.is_empty());
+        self.pods_sociable += u32::from(!pod.info.spec.pod_affinity.is_empty());
+        self.pods_avoiding += pod.avoiding();
         self.pods.push(pod);
     }
 
@@ -83,9 +82,8 @@ impl NodeState {
         let at = self.pods.iter().position(|placed| placed.pod == pod)?;
         let gone = self.pods.remove(at);
         self.usage.remove(&gone.info.spec);
-        let affinity = &gone.info.spec.pod_affinity;
-        self.pods_sociable -= u32::from(!affinity.is_empty());
-        self.pods_avoiding -= u32::from(!affinity.anti_required.is_empty());
+        self.pods_sociable -= u32::from(!gone.info.spec.pod_affinity.is_empty());
+        self.pods_avoiding -= gone.avoiding();
         Some(gone)
     }
 }
@@ -139,6 +137,8 @@ pub struct Nodes {
     by_name: LookupMap<Symbol, NodeId>,
     log: ChangeLog,
     images: Images,
+    /// How many pods there are that require anti-affinity.
+    avoiding: u32,
 }
 
 impl Nodes {
@@ -179,6 +179,12 @@ impl Nodes {
     #[must_use]
     pub fn get(&self, node: NodeId) -> Option<&NodeState> {
         self.states.get(node).and_then(Option::as_ref)
+    }
+
+    /// How many of the pods on all nodes require anti-affinity (rule S13).
+    #[must_use]
+    pub const fn pods_avoiding(&self) -> u32 {
+        self.avoiding
     }
 
     /// The node at a place of the walk.
@@ -259,6 +265,7 @@ impl Nodes {
         self.images.remove(node);
         if let Some(gone) = self.states.get_mut(node).and_then(Option::take) {
             self.by_name.remove(&gone.spec.name);
+            self.avoiding -= gone.pods_avoiding;
         }
         self.walk_anew();
     }
@@ -283,6 +290,7 @@ impl Nodes {
     /// Counts a pod on a node. On a node that is not there it counts nothing.
     pub fn add_pod(&mut self, node: NodeId, pod: PlacedPod) {
         if let Some(state) = self.states.get_mut(node).and_then(Option::as_mut) {
+            self.avoiding += pod.avoiding();
             state.add(pod);
             self.changed(node);
         }
@@ -302,7 +310,8 @@ impl Nodes {
     pub fn remove_pod(&mut self, node: NodeId, pod: PodRef) -> Option<PlacedPod> {
         let state = self.states.get_mut(node).and_then(Option::as_mut)?;
         let gone = state.remove(pod);
-        if gone.is_some() {
+        if let Some(gone) = &gone {
+            self.avoiding -= gone.avoiding();
             self.changed(node);
         }
         gone
@@ -324,6 +333,7 @@ impl Nodes {
     pub fn attach(&mut self, node: NodeId, state: NodeState, place: usize) {
         assert!(self.get(node).is_none(), "{node:?} is added twice");
         self.by_name.insert(state.spec.name, node);
+        self.avoiding += state.pods_avoiding;
         self.order.insert(place, node);
         self.lines.insert(place, Line::of(&state));
         *self.states.grow_to(node) = Some(state);
@@ -335,6 +345,7 @@ impl Nodes {
         let place = self.position(node)?;
         let state = self.states.get_mut(node).and_then(Option::take)?;
         self.by_name.remove(&state.spec.name);
+        self.avoiding -= state.pods_avoiding;
         self.order.remove(place);
         self.lines.remove(place);
         self.position[node] = ABSENT;
@@ -342,12 +353,25 @@ impl Nodes {
         Some((state, place))
     }
 
+    /// Puts another state in the place of a node's, name and pods with it.
+    ///
+    /// # Panics
+    /// If the node is not there.
+    pub fn replace(&mut self, node: NodeId, state: NodeState) {
+        let old = self.states[node].as_mut().expect("a node that is there");
+        self.by_name.remove(&old.spec.name);
+        self.by_name.insert(state.spec.name, node);
+        self.avoiding = self.avoiding + state.pods_avoiding - old.pods_avoiding;
+        *old = state;
+        self.changed(node);
+    }
+
     fn number_from(&mut self, place: usize) {
-        for (at, node) in self.order.iter().enumerate().skip(place) {
-            while self.position.len() <= node.index() {
-                self.position.push(ABSENT);
-            }
-            self.position[*node] = cast::u32_of(at);
+        while self.position.len() < self.states.len() {
+            self.position.push(ABSENT);
+        }
+        for (at, node) in (cast::u32_of(place)..).zip(&self.order[place..]) {
+            self.position[*node] = at;
         }
         self.log.restart(self.order.len());
     }

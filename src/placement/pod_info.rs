@@ -102,4 +102,9 @@ impl PlacedPod {
         let (start, class, name) = (None, None, None);
         Self { pod, info, name, start, is_terminating: false, is_preempted: false, class }
     }
+
+    /// 1 if it requires anti-affinity, else 0.
+    pub(super) fn avoiding(&self) -> u32 {
+        u32::from(!self.info.spec.pod_affinity.anti_required.is_empty())
+    }
 }

@@ -9,7 +9,7 @@ use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use crate::base::{Bytes, IdVec, Interner, Money, Symbol};
-use crate::manifest;
+use crate::manifest::{self, Document};
 use crate::model::{
     BootTimes, CapacityType, CloudSpec, Failures, GroupSpec, InstanceType, InstanceTypeId,
     KubeletSpec, Labels, NodeSpec, Offer, OnNotice, ProxySpec, kept_for_the_system,
@@ -31,7 +31,7 @@ const SIZE_MAX: u32 = 100_000;
 /// What `cloud` becomes, and the nodes that are there at the start.
 pub(super) fn lower(
     file: Option<&Spanned<CloudFile>>,
-    is_ideal: bool,
+    (is_ideal, documents): (bool, &[Document]),
     names: &mut Interner,
     input: &mut Input,
 ) -> (CloudSpec, Vec<NodeSpec>) {
@@ -83,8 +83,12 @@ pub(super) fn lower(
         if file.boot.is_none() && !is_ideal {
             spec.boot = profile(BootProfile::EksKarpenter);
         }
-        spec.karpenter =
-            Some(Arc::new(super::karpenter::lower(own, &spec, names, &mut input.found)));
+        spec.karpenter = Some(Arc::new(super::karpenter::lower(
+            own,
+            (&spec, documents),
+            names,
+            &mut input.found,
+        )));
     }
     (spec, start)
 }

@@ -1,10 +1,13 @@
 //! What the timeline does to the cloud: checked, and in words.
 
+use std::sync::Arc;
+
 use crate::base::{Interner, Symbol};
 use crate::model::{CloudAction, CloudSpec, GroupId};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::file::{CloudActionFile, InterruptFile, ResizeFile, ScarceFile};
+use super::file_karpenter::NodePoolFile;
 
 /// One action and how the report calls it.
 pub(super) fn lower(
@@ -13,25 +16,24 @@ pub(super) fn lower(
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> Option<(CloudAction, String)> {
-    match &file.value {
-        CloudActionFile { resize: Some(own), interrupt: None, scarce: None, plenty: None } => {
-            resize(&own.value, cloud, names, found)
-        }
-        CloudActionFile { resize: None, interrupt: Some(own), scarce: None, plenty: None } => {
-            interrupt(&own.value, cloud, names, found)
-        }
-        CloudActionFile { resize: None, interrupt: None, scarce: Some(own), plenty: None } => {
+    let CloudActionFile { resize: size, interrupt: notice, scarce: none, plenty: some, node_pool } =
+        &file.value;
+    match (size, notice, none, some, node_pool) {
+        (Some(own), None, None, None, None) => resize(&own.value, cloud, names, found),
+        (None, Some(own), None, None, None) => interrupt(&own.value, cloud, names, found),
+        (None, None, Some(own), None, None) => {
             let (group, zone, place) = scarce(&own.value, cloud, names, found)?;
             let action = CloudAction::Scarce { group, zone, is_scarce: true };
             Some((action, format!("no more machines{place}")))
         }
-        CloudActionFile { resize: None, interrupt: None, scarce: None, plenty: Some(own) } => {
+        (None, None, None, Some(own), None) => {
             let (group, zone, place) = scarce(&own.value, cloud, names, found)?;
             let action = CloudAction::Scarce { group, zone, is_scarce: false };
             Some((action, format!("machines again{place}")))
         }
+        (None, None, None, None, Some(own)) => node_pool_anew(&own.value, cloud, names, found),
         _ => {
-            let message = "expected exactly one of resize, interrupt, scarce and plenty";
+            let message = "expected exactly one of resize, interrupt, scarce, plenty and nodePool";
             let error = Diagnostic::error(file.span, message);
             found.push(error.with_hint("resize: { group: NAME, to: 5 }"));
             None
@@ -55,6 +57,24 @@ fn resize(
         return None;
     }
     Some((CloudAction::Resize { group, to }, format!("resize {} to {to}", file.group.value)))
+}
+
+fn node_pool_anew(
+    file: &NodePoolFile,
+    cloud: &CloudSpec,
+    names: &mut Interner,
+    found: &mut Diagnostics,
+) -> Option<(CloudAction, String)> {
+    let spec = super::karpenter::pool(file, names, found);
+    let own = cloud.karpenter.iter().flat_map(|own| &own.pools);
+    let known: Vec<&str> = own.map(|pool| names.resolve(pool.name)).collect();
+    let name = &file.name;
+    if !known.contains(&name.value.as_str()) {
+        let message = format!("there is no pool \"{}\" of Karpenter", name.value);
+        found.push(Diagnostic::error(name.span, message).with_suggestion(&name.value, known));
+        return None;
+    }
+    Some((CloudAction::NodePool(Arc::new(spec)), format!("pool {} declared anew", name.value)))
 }
 
 fn interrupt(

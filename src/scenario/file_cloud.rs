@@ -233,6 +233,9 @@ pub struct CloudActionFile {
     pub scarce: Option<Spanned<ScarceFile>>,
     /// There are some again.
     pub plenty: Option<Spanned<ScarceFile>>,
+    /// A NodePool of Karpenter is declared anew, as when a changed manifest of it is applied: its
+    /// machines that are not what it asks for any more drift.
+    pub node_pool: Option<Spanned<super::file_karpenter::NodePoolFile>>,
 }
 
 /// A new target size.

@@ -19,7 +19,7 @@ use super::units::{Cpu, Size};
 #[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct KarpenterFile {
-    /// Its NodePools.
+    /// Its NodePools; those of the manifests (`karpenter.sh/v1`) come to them.
     pub node_pools: Vec<Spanned<NodePoolFile>>,
     /// What becomes of preferences of pods; respected if absent.
     pub preference_policy: PreferencePolicyFile,
@@ -81,6 +81,9 @@ pub struct NodePoolFile {
     pub budgets: Option<Vec<Spanned<QuotaFile>>>,
     /// A node goes when it is so old, or `Never`; 720h if absent.
     pub expire_after: Option<Spanned<String>>,
+    /// A node that is to go is gone after so long, whatever budgets and grace periods its pods
+    /// have; it waits for them if absent.
+    pub termination_grace_period: Option<super::units::Span>,
 }
 
 /// What is asked of a label.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::cron::{Schedule, Zone};
 use crate::base::{Duration, Interner, Money, Symbol};
+use crate::manifest::Document;
 use crate::model::{
     CapacityType, CloudSpec, ConsolidationPolicy, DisruptionQuota, DisruptionReason,
     InstanceTypeId, KarpenterSpec, KubeletSpec, Labels, NodeSpec, Offer, Operator, PoolSpec,
@@ -16,7 +17,7 @@ use super::file_karpenter::{
     ConsolidationPolicyFile, KarpenterFile, MinValuesPolicyFile, NodePoolFile, OperatorFile,
     PreferencePolicyFile, QuotaFile, ReasonFile, RequirementFile,
 };
-use super::{nodes, units};
+use super::{node_pools, nodes, units};
 
 /// Nodes expire after this long unless their pool says otherwise (rule A218).
 const EXPIRES: Duration = Duration::hours(720);
@@ -24,23 +25,27 @@ const EXPIRES: Duration = Duration::hours(720);
 /// What `cloud.karpenter` becomes.
 pub(super) fn lower(
     file: &Spanned<KarpenterFile>,
-    cloud: &CloudSpec,
+    (cloud, documents): (&CloudSpec, &[Document]),
     names: &mut Interner,
     found: &mut Diagnostics,
 ) -> KarpenterSpec {
-    if file.value.node_pools.is_empty() {
+    let written: Vec<&Document> = documents.iter().filter(|d| node_pools::is_one(d)).collect();
+    if file.value.node_pools.is_empty() && written.is_empty() {
         let error = Diagnostic::error(file.span, "Karpenter without a pool buys nothing");
         found.push(error.with_hint("nodePools: [{ name: default }]"));
     }
     let mut pools: BTreeMap<&str, PoolSpec> = BTreeMap::new();
-    for entry in &file.value.node_pools {
-        let name = &entry.value.name;
+    let written: Vec<NodePoolFile> =
+        written.into_iter().filter_map(|document| node_pools::read(document, found)).collect();
+    for entry in file.value.node_pools.iter().map(|entry| &entry.value).chain(&written) {
+        let name = &entry.name;
         if !nodes::is_dns_name(&name.value) {
             let message = format!("\"{}\" cannot name a pool", name.value);
             let hint = "lower-case letters, digits and -, as in default";
             found.push(Diagnostic::error(name.span, message).with_hint(hint));
+            continue;
         }
-        if pools.insert(&name.value, pool(&entry.value, names, found)).is_some() {
+        if pools.insert(&name.value, pool(entry, names, found)).is_some() {
             found.error(name.span, format!("a second pool \"{}\"", name.value));
         }
     }
@@ -55,7 +60,8 @@ pub(super) fn lower(
     }
 }
 
-fn pool(file: &NodePoolFile, names: &mut Interner, found: &mut Diagnostics) -> PoolSpec {
+/// What a pool becomes.
+pub(super) fn pool(file: &NodePoolFile, names: &mut Interner, found: &mut Diagnostics) -> PoolSpec {
     nodes::check_labels(&file.name.value, &file.labels, &file.taints, found);
     let labels = file.labels.iter().map(|(k, v)| (names.intern(k), names.intern(v)));
     let labels = Labels::new(labels.collect::<Vec<_>>());
@@ -89,6 +95,7 @@ fn pool(file: &NodePoolFile, names: &mut Interner, found: &mut Diagnostics) -> P
         consolidate_after: span(file.consolidate_after.as_ref(), Duration::ZERO, found),
         budgets,
         expire_after: span(file.expire_after.as_ref(), EXPIRES, found),
+        termination_grace: file.termination_grace_period.map(|grace| grace.0),
     }
 }
 
@@ -105,8 +112,9 @@ fn span(
     match units::span(&file.value) {
         Ok(span) => Some(span),
         Err(problem) => {
-            let error = Diagnostic::error(file.span, problem.to_string());
-            found.push(error.with_hint("a span of time such as 30s, or Never"));
+            let (message, hint) = problem.split_once('\n').unwrap_or((&problem, "as in 30s"));
+            let error = Diagnostic::error(file.span, message.to_owned());
+            found.push(error.with_hint(format!("{hint}, or Never")));
             None
         }
     }

@@ -18,7 +18,7 @@ use super::known::Gaps;
 use super::objects::Objects;
 use super::{
     checks, clients, cloud, ingress, keda, latencies, loads, mesh, metrics, network, node_monitor,
-    nodes, objects, run, scheduler, timeline, workloads,
+    node_pools, nodes, objects, run, scheduler, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -53,7 +53,11 @@ pub(super) fn lower(
     let mut all_nodes = pools(file, &mut names, input);
     let is_ideal =
         matches!(&file.cluster.latencies, Some(LatenciesFile::Profile(ProfileName::Ideal)));
-    let (cloud, first) = cloud::lower(file.cloud.as_ref(), is_ideal, &mut names, input);
+    let (cloud, first) =
+        cloud::lower(file.cloud.as_ref(), (is_ideal, &documents), &mut names, input);
+    if cloud.karpenter.is_none() {
+        node_pools::warn_unread(&documents, &mut input.found);
+    }
     all_nodes.extend(first);
     gaps.nodes |= damaged.contains("cloud");
     gaps.nodes |= input.found.error_count() > before;

@@ -41,6 +41,7 @@ mod mesh;
 mod metrics;
 mod network;
 mod node_monitor;
+mod node_pools;
 mod nodes;
 mod objects;
 pub mod plain;

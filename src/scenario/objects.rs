@@ -21,6 +21,7 @@ use super::cycles;
 use super::input::Input;
 use super::keda;
 use super::known;
+use super::node_pools;
 use super::verticals;
 
 /// All objects, by namespace and name.
@@ -214,6 +215,9 @@ pub(super) fn lower(
     for document in documents {
         if keda::is_one(document) {
             continue; // its metrics are not known yet
+        }
+        if node_pools::is_one(document) {
+            continue; // Karpenter's
         }
         if verticals::is_one(document) {
             objects.vpas.extend(verticals::lower(document, documents, names, input));

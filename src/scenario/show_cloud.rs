@@ -50,6 +50,8 @@ fn show_karpenter(own: &KarpenterSpec, names: &Interner) -> Value {
             "consolidationPolicy": format!("{:?}", pool.policy),
             "consolidateAfter": pool.consolidate_after.map(crate::base::Duration::go_text),
             "expireAfter": pool.expire_after.map(crate::base::Duration::go_text),
+            "terminationGracePeriod":
+                pool.termination_grace.map(crate::base::Duration::go_text),
         })
     });
     json!({ "nodePools": pools.collect::<Value>(), "offers": own.offers.len() })

@@ -118,3 +118,113 @@ fn a_node_that_is_too_large_is_replaced() {
     let cluster = run.to(760);
     assert_eq!((names(cluster), bound(cluster)), (vec!["two".to_owned()], 2));
 }
+
+/// The pool declared anew at ten minutes: machines of such types on demand, and these keys.
+fn declared(types: &str, keys: &str) -> String {
+    format!(
+        "[{{ at: 10m, cloud: {{ nodePool: {{ name: default, requirements: [\
+         {{ key: node.kubernetes.io/instance-type, operator: In, values: [{types}] }}, \
+         {{ key: karpenter.sh/capacity-type, operator: In, values: [on-demand] }}]{keys} }} }} }}]"
+    )
+}
+
+/// Rule A217: nodes are no longer what their pool's template says; the replacement is up before the
+/// old one is emptied.
+#[test]
+fn a_drifted_node_is_replaced() {
+    let mut run = run(ON_DEMAND, 6, &declared("two, four, eight", ", labels: { tier: new }"));
+    assert_eq!(machines(run.to(599)).len(), 1);
+    // Asked for within 10 s, Ready 35 s later; the node controller's taint goes within 5 s.
+    assert_eq!(machines(run.to(620)).len(), 2);
+    assert_eq!(bound(run.to(640)), 6);
+    let cluster = run.to(760);
+    assert_eq!((machines(cluster).len(), bound(cluster)), (1, 6));
+    let names = cluster.names();
+    let (tier, new) = (names.get("tier").expect("a label"), names.get("new").expect("a value"));
+    let nodes = cluster.nodes().iter().filter(|node| !node.is_gone);
+    assert_eq!(nodes.map(|node| node.spec.labels.get(tier)).collect::<Vec<_>>(), [Some(new)]);
+}
+
+/// Rule A217: the labels of the machine do not meet what is asked of it now.
+#[test]
+fn a_node_that_does_not_meet_new_requirements_is_replaced() {
+    let mut run = run(ON_DEMAND, 6, &declared("eight", ""));
+    let kinds = |cluster: &Cluster| {
+        machines(cluster).into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(run.to(599)), ["four"]);
+    let cluster = run.to(760);
+    assert_eq!((kinds(cluster), bound(cluster)), (vec!["eight".to_owned()], 6));
+}
+
+/// Rule A217: weight, limits, budgets and consolidation do not make a node drift.
+#[test]
+fn a_pool_may_change_without_drift() {
+    let mut run = run(ON_DEMAND, 6, &declared("four", ", weight: 9, limits: { cpu: 99 }"));
+    let before = machines(run.to(599));
+    assert_eq!(machines(run.to(760)), before);
+}
+
+const PDB: &str = "apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: { name: web }
+spec: { maxUnavailable: 0, selector: { matchLabels: { app: web } } }
+";
+
+/// Nodes expire after ten minutes, and no pod may be evicted.
+fn expiring(more: &str) -> Stepped {
+    let text = scenario(ON_DEMAND, "[]")
+        .replace("apply: [web.yaml]", "apply: [web.yaml, more.yaml]")
+        .replace(
+            "- name: default\n",
+            &format!("- name: default\n        expireAfter: 10m\n{more}"),
+        );
+    Stepped::with(&text, 6, PDB)
+}
+
+/// Rules A218, A220: a budget holds an expired node for ever, unless it has a grace period: then
+/// its pods are told to end early enough to have their own, and it is gone at its end.
+#[test]
+fn the_grace_period_of_a_node_passes_over_budgets() {
+    // The machine was asked for at 1 s.
+    let mut held = expiring("");
+    let old = machines(held.to(599));
+    assert_eq!(machines(held.to(3_600)), old);
+    let mut run = expiring("        terminationGracePeriod: 2m\n");
+    assert_eq!((machines(run.to(685)), bound(run.to(685))), (old.clone(), 6));
+    let cluster = run.to(700);
+    let states = machines(cluster).into_iter().map(|(.., state)| state).collect::<Vec<_>>();
+    assert!(states.contains(&InstanceState::Deleting), "{states:?}");
+    let cluster = run.to(800);
+    assert_eq!((machines(cluster), bound(cluster)), (old, 6));
+}
+
+const NODE_POOL: &str = "apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: { name: batch }
+spec:
+  weight: 10
+  limits: { cpu: 100, memory: 400Gi }
+  template:
+    metadata: { labels: { tier: batch } }
+    spec:
+      nodeClassRef: { group: karpenter.k8s.aws, kind: EC2NodeClass, name: default }
+      requirements:
+      - { key: node.kubernetes.io/instance-type, operator: In, values: [eight] }
+      - { key: karpenter.sh/capacity-type, operator: In, values: [on-demand] }
+      expireAfter: 24h
+      terminationGracePeriod: 1h
+  disruption:
+    consolidationPolicy: WhenEmpty
+    consolidateAfter: 1m
+    budgets: [{ nodes: 20% }, { nodes: '0', schedule: '0 9 * * *', duration: 8h }]
+";
+
+/// NodePools of the manifests come to those of the scenario; the heavier is taken (rule A189).
+#[test]
+fn pools_of_the_manifests_count() {
+    let text = scenario(ON_DEMAND, "[]").replace("[web.yaml]", "[web.yaml, more.yaml]");
+    let mut run = Stepped::with(&text, 6, NODE_POOL);
+    let asked = [("eight".to_owned(), CapacityType::OnDemand, InstanceState::Requested)];
+    assert_eq!(machines(run.to(2)), asked);
+}

@@ -3,14 +3,14 @@
 //! Source: kubernetes/autoscaler cluster-autoscaler 1.36 core/scaleup/equivalence/groups.go;
 //! estimator/{binpacking_estimator,decreasing_pod_orderer}.go (rules A135, A139 to A143).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Interner, Symbol, cast, go_sort};
 use crate::model::{NodeId, PodSpec, Resources};
 use crate::placement::{NodeState, Plugin};
 
-use super::snapshot::{Snapshot, Wanted};
+use super::snapshot::{Among, Snapshot, Wanted};
 use super::templates::Template;
 use super::view::{ControllerKind, PodView};
 
@@ -73,8 +73,9 @@ struct Packing<'a, 'b> {
     all: &'b [PodView],
     /// How many nodes more are permitted (rule A143).
     left: usize,
+    /// Nodes that were added, numbered one after another, and whether each has a pod.
     added: Vec<NodeId>,
-    used: BTreeSet<NodeId>,
+    used: Vec<bool>,
     /// Nodes that were only counted.
     counted: usize,
     placed: Vec<(NodeId, usize)>,
@@ -91,7 +92,7 @@ pub(super) fn estimate(
     (left, is_fast): (usize, bool),
     names: &mut Interner,
 ) -> Estimate {
-    let fork = snapshot.nodes.clone();
+    let before = snapshot.point();
     let hostname = names.intern("kubernetes.io/hostname");
     let mut packing = Packing {
         snapshot,
@@ -100,7 +101,7 @@ pub(super) fn estimate(
         all,
         left,
         added: Vec::new(),
-        used: BTreeSet::new(),
+        used: Vec::new(),
         counted: 0,
         placed: Vec::new(),
         uncounted: Vec::new(),
@@ -117,17 +118,12 @@ pub(super) fn estimate(
             may_add = packing.add(rest, is_fast && number + 1 == ordered.len());
         }
     }
-    let on = |node: &NodeId| {
-        let there = packing.placed.iter().filter(|(other, _)| other == node);
-        there.map(|(_, pod)| *pod).collect()
-    };
-    let used = packing.added.iter().filter(|node| packing.used.contains(node));
-    let mut by_node: Vec<Vec<usize>> = used.map(on).collect();
-    by_node.resize(by_node.len() + packing.counted, Vec::new());
+    let by_node = packing.by_node();
     let mut pods: Vec<usize> = packing.placed.iter().map(|(_, pod)| *pod).collect();
     pods.extend(&packing.uncounted);
-    let nodes = packing.used.len() + packing.counted;
-    snapshot.nodes = fork;
+    let used = packing.used.iter().filter(|is_used| **is_used).count();
+    let nodes = used + packing.counted;
+    snapshot.back_to(before);
     Estimate { nodes, pods, by_node }
 }
 
@@ -181,17 +177,34 @@ impl Packing<'_, '_> {
     }
 
     fn note(&mut self, node: NodeId, pod: usize) {
-        self.used.insert(node);
+        let at = self.place(node);
+        self.used[at] = true;
         self.placed.push((node, pod));
     }
 
     fn on_added(&mut self, pod: usize) -> bool {
-        let (of, added) = (self.wanted(pod), &self.added);
-        let found = self.snapshot.put_anywhere(&of, |node| added.contains(&node), self.names);
+        let of = self.wanted(pod);
+        let first = self.snapshot.nodes.len() - self.added.len();
+        let found = self.snapshot.put_anywhere(&of, Among::From(first), self.names);
         if let Some(node) = found {
             self.note(node, pod);
         }
         found.is_some()
+    }
+
+    fn place(&self, node: NodeId) -> usize {
+        node.index() - self.added[0].index()
+    }
+
+    /// The pods of each node that got some, and nothing of nodes that were only counted.
+    fn by_node(&self) -> Vec<Vec<usize>> {
+        let mut lists = vec![Vec::new(); self.added.len()];
+        for (node, pod) in &self.placed {
+            lists[self.place(*node)].push(*pod);
+        }
+        lists.retain(|list| !list.is_empty());
+        lists.resize(lists.len() + self.counted, Vec::new());
+        lists
     }
 
     /// On nodes added for groups before, until the first that does not fit (rule A140 a).
@@ -211,7 +224,7 @@ impl Packing<'_, '_> {
                 on_first += 1;
                 continue;
             }
-            let is_empty = self.added.last().is_some_and(|last| !self.used.contains(last));
+            let is_empty = self.used.last().is_some_and(|is_used| !is_used);
             if is_empty {
                 return true;
             }
@@ -277,6 +290,7 @@ impl Packing<'_, '_> {
         let state = self.template.node(&name, self.names);
         let node = self.snapshot.imagine(state);
         self.added.push(node);
+        self.used.push(false);
         node
     }
 }

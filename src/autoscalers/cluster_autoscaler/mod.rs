@@ -15,12 +15,16 @@
 //! delay after failure but with local delays.
 
 mod actuator;
+mod base;
 mod cloud;
 mod drainability;
 mod estimate;
 mod expander;
+mod ledger;
 mod look;
+mod memory;
 mod pattern;
+mod pending;
 mod planner;
 mod quiet;
 mod registry;
@@ -33,9 +37,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Duration, Interner, SimTime, Symbol, go_sort};
-use crate::model::PodRef;
-use crate::placement::{NodeState, PlacedPod};
+use crate::base::{Duration, Interner, SimTime, Symbol};
 
 pub use crate::model::{ClusterAutoscalerFlags as Options, Expander};
 pub use actuator::{Answer, Deletion, Evictor};
@@ -50,9 +52,11 @@ pub use templates::Template;
 pub use view::*;
 
 use actuator::{Acting, Actuator};
+use base::Base;
+use ledger::Ledger;
 use planner::{Hints, Planner, Planning};
 use registry::Registry;
-use snapshot::{Snapshot, Wanted};
+use snapshot::Snapshot;
 use templates::Templates;
 
 /// How old the oldest pod must be (rule A133).
@@ -74,6 +78,8 @@ pub struct ClusterAutoscaler {
     /// When each group grew last.
     grown: BTreeMap<usize, SimTime>,
     last: usize,
+    base: Base,
+    is_plain: bool,
 }
 
 /// What happened to nodes that are not needed.
@@ -144,7 +150,16 @@ impl ClusterAutoscaler {
             last_scale_down: None,
             grown: BTreeMap::new(),
             last: 0,
+            base: Base::default(),
+            is_plain: false,
         }
+    }
+
+    /// One that decides the same without keeping anything from one search or iteration to the next,
+    /// slowly: the measure of the other.
+    #[must_use]
+    pub fn plain(options: Options) -> Self {
+        Self { is_plain: true, ..Self::new(options) }
     }
 
     /// Its flags.
@@ -208,33 +223,21 @@ impl ClusterAutoscaler {
         cloud: &mut dyn Cloud,
         names: &mut Interner,
     ) -> Iteration {
-        let known: BTreeMap<PodRef, usize> =
-            view.pods.iter().enumerate().map(|(at, pod)| (pod.pod, at)).collect();
+        let ledger = Ledger::of(view);
         let mut iteration = Iteration::default();
         let groups = cloud.groups().to_vec();
-        let templates = self.templates.make(view, &groups, &self.options, names);
+        let templates = self.templates.make((view, &ledger), &groups, &self.options, names);
         self.registry.update(view, cloud, &self.options);
         iteration.log.append(&mut self.registry.log);
         if self.mend(view, cloud, (&mut iteration, names)) {
-            self.scale(view, (cloud, &templates), &known, (&mut iteration, names));
+            self.scale(view, (cloud, &templates), &ledger, (&mut iteration, names));
         }
         self.registry.recalculate(cloud.groups());
         iteration.log.sort();
         iteration.backed_off = std::mem::take(&mut self.registry.backed_off);
         iteration.ended = std::mem::take(&mut self.actuator.ended);
-        iteration.unremovable = self.unremovable(view);
+        iteration.unremovable = self.planner.unremovable();
         iteration
-    }
-
-    fn unremovable(&self, view: &View<'_>) -> Vec<Unremovable> {
-        let used = |stays: &Unremovable| {
-            let utilization = self.planner.utilization.get(&stays.node).map(|used| used.most());
-            Unremovable { utilization, ..stays.clone() }
-        };
-        let mut left: Vec<Unremovable> = self.planner.left.values().map(used).collect();
-        let place = |name: Symbol| view.nodes.iter().position(|node| node.spec.name == name);
-        left.sort_by_cached_key(|stays| place(stays.node));
-        left
     }
 
     /// Rule A124 (8) to (11); whether the iteration goes on.
@@ -302,17 +305,18 @@ impl ClusterAutoscaler {
         &mut self,
         view: &View<'a>,
         (cloud, templates): (&mut dyn Cloud, &[Template]),
-        known: &BTreeMap<PodRef, usize>,
+        ledger: &Ledger,
         (iteration, names): (&mut Iteration, &mut Interner),
     ) {
         let upcoming = self.registered_upcoming(view, templates.len());
-        let mut snapshot = self.snapshot(view, templates, &upcoming, names);
-        let pending = self.pending(view, &mut snapshot, names);
+        let mut snapshot = self.snapshot((view, ledger), templates, &upcoming, names);
+        let start = snapshot.point();
+        let pending = self.pending((view, ledger), &mut snapshot, names);
         let mut is_held = false;
         iteration.up =
             self.up(view, &mut snapshot, (&mut *cloud, templates, &pending), (&mut is_held, names));
         if self.options.scales_down {
-            let with = (&mut snapshot, known, &upcoming);
+            let with = (&mut snapshot, ledger, &upcoming);
             self.down(view, cloud, with, (is_held, names), iteration);
         }
         if self.options.enforces_min {
@@ -320,6 +324,10 @@ impl ClusterAutoscaler {
         }
         iteration.log.append(&mut iteration.up.log);
         self.last = snapshot.last;
+        snapshot.back_to(start);
+        if let Some(nodes) = snapshot.into_nodes() {
+            self.base.keep(nodes);
+        }
     }
 
     /// Nodes that are there but count as upcoming (rule A128).
@@ -329,170 +337,30 @@ impl ClusterAutoscaler {
         of.flat_map(|group| self.registry.not_started(group)).copied().collect()
     }
 
-    /// Rules A124 (4), A128.
-    fn snapshot<'a>(
-        &self,
-        view: &View<'a>,
-        templates: &[Template],
-        upcoming: &BTreeSet<Symbol>,
-        names: &mut Interner,
-    ) -> Snapshot<'a> {
-        let mut snapshot = Snapshot::new(self.last, view.profile, view.catalog);
-        let there = view.nodes.iter().filter(|node| !upcoming.contains(&node.spec.name));
-        let mut coming = Vec::new();
-        for (group, template) in templates.iter().enumerate() {
-            for number in 0..self.registry.upcoming(group, view.now) {
-                let state = template.node(&format!("{}-upcoming-{number}", template.name), names);
-                coming.push((state, template.made));
-            }
-        }
-        let next = view.nodes.iter().map(|node| node.node.number() + 1).max().unwrap_or(0);
-        snapshot.enter_all(
-            next,
-            there.map(|node| (node.node, NodeState::empty(node.spec.clone()))),
-            coming,
-            names,
-        );
-        for pod in &view.pods {
-            let counts = pod.info.spec.priority >= self.options.priority_cutoff;
-            let node = pod.node.or(pod.nominated).filter(|_| counts);
-            if let Some(node) = node.filter(|node| snapshot.nodes.get(*node).is_some()) {
-                snapshot.nodes.add_pod(node, PlacedPod::new(pod.pod, pod.info.clone()));
-            }
-        }
-        snapshot
-    }
-
-    /// The pods that no node takes, the important ones first (rules A125, A129 to A131).
-    fn pending(
-        &mut self,
-        view: &View<'_>,
-        snapshot: &mut Snapshot<'_>,
-        names: &Interner,
-    ) -> Vec<usize> {
-        let waits = |pod: &PodView| {
-            pod.node.is_none()
-                && pod.nominated.is_none()
-                && pod.is_unschedulable
-                && pod.traits.deletion.is_none()
-                && pod.info.spec.priority >= self.options.priority_cutoff
-        };
-        let all = view.pods.iter().enumerate();
-        let mut pods: Vec<usize> = all.filter(|(_, pod)| waits(pod)).map(|(at, _)| at).collect();
-        pods.extend(self.drained(view));
-        let priority = |at: &usize| view.pods[*at].info.spec.priority;
-        go_sort::sort(&mut pods, |a, b| priority(a) > priority(b));
-        let mut left: Vec<usize> = Vec::new();
-        let mut failed: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for class in pods.clone().chunk_by(|a, b| priority(a) == priority(b)) {
-            let rest = class.iter().filter(|at| !self.remember(&view.pods[**at], snapshot, names));
-            let rest: Vec<usize> = rest.copied().collect();
-            for at in rest {
-                if !self.place(&view.pods[at], (at, view), snapshot, (&mut failed, names)) {
-                    left.push(at);
-                }
-            }
-        }
-        self.hints.age();
-        let left: BTreeSet<usize> = left.into_iter().collect();
-        pods.retain(|at| left.contains(at));
-        let delay = |pod: &PodView| {
-            self.options.new_pod_delay.max(pod.traits.scale_up_delay.unwrap_or_default())
-        };
-        pods.retain(|at| {
-            let pod = &view.pods[*at];
-            !pod.is_daemon() && pod.created + delay(pod) < view.now
-        });
-        pods
-    }
-
-    /// Pods of nodes that are being drained, which will come back (rule A129).
-    fn drained(&self, view: &View<'_>) -> Vec<usize> {
-        let mut pods = Vec::new();
-        for name in self.actuator.drained() {
-            let node = view.nodes.iter().find(|node| node.spec.name == name);
-            let Some(node) = node.map(|node| node.node) else { continue };
-            let returns = |pod: &PodView| {
-                pod.node == Some(node)
-                    && !pod.is_daemon()
-                    && !pod.traits.is_mirror
-                    && !pod.traits.is_static
-                    && pod.traits.deletion.is_none()
-                    && pod.info.spec.priority >= self.options.priority_cutoff
-            };
-            let of = view.pods.iter().enumerate().filter(|(_, pod)| returns(pod));
-            pods.extend(of.map(|(at, _)| at));
-        }
-        pods
-    }
-
-    fn place(
-        &mut self,
-        pod: &PodView,
-        (at, view): (usize, &View<'_>),
-        snapshot: &mut Snapshot<'_>,
-        (failed, names): (&mut BTreeMap<u64, Vec<usize>>, &Interner),
-    ) -> bool {
-        let alike = pod.controller.map(|owner| failed.entry(owner.uid).or_default());
-        let is_same = |other: &usize| {
-            let other = &view.pods[*other];
-            other.info.labels == pod.info.labels && other.shape == pod.shape
-        };
-        if alike.as_ref().is_some_and(|alike| alike.iter().any(is_same)) {
-            return false;
-        }
-        let of = Wanted { pod: pod.pod, info: pod.info.clone() };
-        let found = snapshot.put_anywhere(&of, |_| true, names);
-        match (found, alike) {
-            (Some(node), _) => self.hints.set(pod.pod, snapshot.mark(node)),
-            (None, Some(alike)) if alike.len() < 10 => alike.push(at),
-            (None, _) => {}
-        }
-        found.is_some()
-    }
-
-    /// Puts a pod where it was put the last time.
-    fn remember(&mut self, pod: &PodView, snapshot: &mut Snapshot<'_>, names: &Interner) -> bool {
-        let Some(node) = self.hints.get(pod.pod).and_then(|mark| snapshot.marked(mark)) else {
-            return false;
-        };
-        let of = Wanted { pod: pod.pod, info: pod.info.clone() };
-        if snapshot.put(&of, node, names).is_err() {
-            return false;
-        }
-        self.hints.set(pod.pod, snapshot.mark(node));
-        true
-    }
-
     /// Rules A159, A160.
     fn down<'a>(
         &mut self,
         view: &View<'a>,
         cloud: &dyn Cloud,
-        (snapshot, pods, upcoming): (
-            &mut Snapshot<'a>,
-            &BTreeMap<PodRef, usize>,
-            &BTreeSet<Symbol>,
-        ),
+        (snapshot, ledger, upcoming): (&mut Snapshot<'a>, &Ledger, &BTreeSet<Symbol>),
         (is_held, names): (bool, &Interner),
         iteration: &mut Iteration,
     ) {
-        let fork = snapshot.nodes.clone();
+        let before = snapshot.point();
         let mut planning = Planning {
             view,
             groups: cloud.groups(),
             options: &self.options,
             names,
             snapshot,
-            pods,
+            ledger,
             budgets: view.budgets.clone(),
             actuator: &self.actuator,
             upcoming,
             grown: &self.grown,
         };
-        let has_candidates = !planning.candidates(&self.planner.since).is_empty();
-        self.planner.plan(&mut planning);
-        planning.snapshot.nodes = fork;
+        let has_candidates = self.planner.plan(&mut planning);
+        planning.snapshot.back_to(before);
         if is_held || self.is_cooling(view.now) {
             iteration.down = ScaleDownResult::InCooldown;
             return;
@@ -549,12 +417,12 @@ impl ClusterAutoscaler {
 fn departure(planning: &Planning<'_, '_>, at: usize, is_drained: bool) -> Option<Departure> {
     let node = &planning.view.nodes[at];
     let leaves = |pod: &&PodView| is_drained && !pod.is_daemon() && !pod.traits.is_mirror;
-    let pods = planning.pods_of(node.node).into_iter().filter(leaves);
+    let pods = planning.pods_of(node.node).filter(|(_, pod)| leaves(pod));
     Some(Departure {
         node: node.spec.name,
         group: node.group?,
-        pods: pods.map(|pod| planning.pods[&pod.pod]).collect(),
-        utilization: planning.utilization_of(node.node),
+        pods: pods.map(|(at, _)| at).collect(),
+        utilization: planning.utilization_of(node),
     })
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::{Duration, Interner, SimTime, Symbol, cast};
+use crate::base::{Duration, Interner, SimTime, Symbol, cast, go_sort};
 use crate::model::{NodeId, PodRef};
 use crate::record::PodName;
 
@@ -14,8 +14,9 @@ use super::Options;
 use super::actuator::Actuator;
 use super::cloud::Group;
 use super::drainability::{Outcome, Rules};
+use super::ledger::Ledger;
 use super::scale_up::cores;
-use super::snapshot::{Mark, Snapshot, Wanted};
+use super::snapshot::{Among, Mark, Snapshot, Wanted};
 use super::view::{BudgetView, NodeView, PodView, View};
 
 /// How long a node's taint says that it is being deleted (rule A162).
@@ -54,6 +55,8 @@ impl Utilization {
 /// A node that a simulation could empty.
 #[derive(Clone, Debug)]
 pub(super) struct Removable {
+    /// Its number in the view.
+    at: usize,
     pub(super) node: Symbol,
     /// How many pods move.
     moved: usize,
@@ -68,13 +71,15 @@ pub(super) struct Removable {
 pub(super) struct Planner {
     /// Since when nodes are unneeded.
     pub(super) since: BTreeMap<Symbol, SimTime>,
+    /// The nodes that were unneeded when it planned last.
+    before: BTreeSet<Symbol>,
     /// Until when nodes are not looked at.
     pub(super) recheck: BTreeMap<Symbol, SimTime>,
     pub(super) hints: Hints,
     removable: Vec<Removable>,
-    /// Why nodes stay, as far as known.
-    pub(super) left: BTreeMap<Symbol, Unremovable>,
-    pub(super) utilization: BTreeMap<Symbol, Utilization>,
+    /// Why nodes stay, as far as known, by their numbers in the view.
+    left: Vec<Option<Unremovable>>,
+    utilization: Vec<Option<Utilization>>,
     last: Option<SimTime>,
     smallest: Option<Duration>,
 }
@@ -113,8 +118,7 @@ pub(super) struct Planning<'a, 'b> {
     pub(super) options: &'b Options,
     pub(super) names: &'b Interner,
     pub(super) snapshot: &'b mut Snapshot<'a>,
-    /// The pods of the view by what the snapshot calls them.
-    pub(super) pods: &'b BTreeMap<PodRef, usize>,
+    pub(super) ledger: &'b Ledger,
     pub(super) budgets: Vec<BudgetView>,
     pub(super) actuator: &'b Actuator,
     /// Nodes that are there but have not started.
@@ -123,29 +127,41 @@ pub(super) struct Planning<'a, 'b> {
     pub(super) grown: &'b BTreeMap<usize, SimTime>,
 }
 
-impl Planning<'_, '_> {
+impl<'a, 'b> Planning<'a, 'b> {
+    /// The pods of a node in the simulation as it stands, with their numbers in the view: those
+    /// that wait and were given a place there are among them.
+    pub(super) fn pods_of(&self, node: NodeId) -> impl Iterator<Item = (usize, &PodView)> {
+        let placed = self.snapshot.nodes.get(node).into_iter().flat_map(|state| &state.pods);
+        let known = placed.filter_map(|placed| self.ledger.find(placed.pod, self.view));
+        known.map(|at| (at, &self.view.pods[at]))
+    }
+
     fn rules<'r>(&'r self, budgets: Option<&'r [BudgetView]>) -> Rules<'r> {
         Rules { options: self.options, now: self.view.now, names: self.names, budgets }
     }
 
-    /// Nodes whose groups may shrink, the promising ones first (rule A161).
-    pub(super) fn candidates(&self, since: &BTreeMap<Symbol, SimTime>) -> Vec<usize> {
+    /// Nodes whose groups may shrink, the promising ones first; what is equal stands as the sort
+    /// leaves it (rule A161).
+    ///
+    /// Source: kubernetes/autoscaler cluster-autoscaler 1.36 processors/scaledowncandidates
+    /// scale_down_candidates_sorting_processor.go `NodeSorter` (recorded).
+    fn candidates(&self, before: &BTreeSet<Symbol>) -> Vec<usize> {
         let may_shrink = |node: &NodeView| {
             let group = node.group.map(|group| &self.groups[group]);
             group.is_some_and(|group| group.target > group.min)
                 && !self.upcoming.contains(&node.spec.name)
-                && node.group.is_none_or(|group| !self.is_delayed(group))
         };
-        let nodes = self.view.nodes.iter().enumerate();
-        let mut all: Vec<usize> =
-            nodes.filter(|(_, node)| may_shrink(node)).map(|(at, _)| at).collect();
-        all.sort_by_cached_key(|at| {
-            let node = &self.view.nodes[*at];
-            let was_unneeded = since.contains_key(&node.spec.name);
+        let key = |node: &NodeView| {
             let (is_empty, waits) = self.emptiness(node.node);
-            (!is_empty, waits, !was_unneeded)
-        });
-        all
+            (!is_empty, waits, !before.contains(&node.spec.name))
+        };
+        let nodes = self.view.nodes.iter().enumerate().filter(|(_, node)| may_shrink(node));
+        let mut all: Vec<((bool, bool, bool), usize)> =
+            nodes.map(|(at, node)| (key(node), at)).collect();
+        go_sort::sort(&mut all, |a, b| a.0 < b.0);
+        let is_delayed =
+            |at: &usize| self.view.nodes[*at].group.is_some_and(|group| self.is_delayed(group));
+        all.into_iter().map(|(_, at)| at).filter(|at| !is_delayed(at)).collect()
     }
 
     /// With local delays: whether the group changed not long ago (rule A160).
@@ -159,39 +175,42 @@ impl Planning<'_, '_> {
                 || is_recent(&self.actuator.failed, self.options.delay_after_failure))
     }
 
-    pub(super) fn pods_of(&self, node: NodeId) -> Vec<&PodView> {
-        let Some(state) = self.snapshot.nodes.get(node) else { return Vec::new() };
-        let known = state.pods.iter().filter_map(|placed| self.pods.get(&placed.pod));
-        known.map(|at| &self.view.pods[*at]).collect()
-    }
-
-    /// Whether no pod would have to move, and whether one ends by itself.
+    /// Whether no pod would have to move, and whether one ends by itself then.
     fn emptiness(&self, node: NodeId) -> (bool, bool) {
         let rules = self.rules(None);
-        let mut found = (true, false);
-        for pod in self.pods_of(node) {
+        let mut waits = false;
+        for (_, pod) in self.pods_of(node) {
             match rules.judge(pod) {
                 Outcome::Skip => {}
                 Outcome::Move if pod.is_daemon() => {}
-                Outcome::Wait => found.1 = true,
-                Outcome::Move => found.0 = false,
-                Outcome::Block(_) => return (false, false),
+                Outcome::Wait => waits = true,
+                Outcome::Move | Outcome::Block(_) => return (false, false),
             }
         }
-        found
+        (true, waits)
     }
 
     /// Rule A163.
-    pub(super) fn utilization_of(&self, node: NodeId) -> Utilization {
-        let Some(state) = self.snapshot.nodes.get(node) else {
-            return Utilization { cpu: 0.0, memory: 0.0 };
-        };
-        let (mut asked, mut there) = ([0, 0], {
-            let of = &state.spec.allocatable;
-            [of.cpu.0, of.memory.0]
-        });
+    pub(super) fn utilization_of(&self, node: &NodeView) -> Utilization {
+        let of = &node.spec.allocatable;
+        let (mut asked, mut there) = ([0, 0], [of.cpu.0, of.memory.0]);
+        let options = self.options;
+        let state = self.snapshot.nodes.get(node.node);
+        let is_plain =
+            !self.ledger.has_leavers && !options.ignores_daemons && !options.ignores_mirrors;
+        if let Some(state) = state.filter(|_| is_plain) {
+            asked = [state.usage.requested.cpu.0, state.usage.requested.memory.0];
+        } else {
+            self.sum_up(node.node, (&mut asked, &mut there));
+        }
+        let share = |at: usize| cast::f64_of_i64(asked[at]) / cast::f64_of_i64(there[at]);
+        Utilization { cpu: share(0), memory: share(1) }
+    }
+
+    /// What the pods of a node ask for; those that do not count are taken off what is there.
+    fn sum_up(&self, node: NodeId, (asked, there): (&mut [i64; 2], &mut [i64; 2])) {
         let rules = self.rules(None);
-        for pod in self.pods_of(node) {
+        for (_, pod) in self.pods_of(node) {
             let of = &pod.info.spec.requests;
             let of = [of.cpu.0, of.memory.0];
             let is_off = (pod.is_daemon() && self.options.ignores_daemons)
@@ -200,58 +219,60 @@ impl Planning<'_, '_> {
                 continue;
             }
             for at in 0..2 {
-                let part = if is_off { &mut there } else { &mut asked };
+                let part = if is_off { &mut *there } else { &mut *asked };
                 part[at] += if is_off { -of[at] } else { of[at] };
             }
         }
-        let share = |at: usize| cast::f64_of_i64(asked[at]) / cast::f64_of_i64(there[at]);
-        Utilization { cpu: share(0), memory: share(1) }
+    }
+
+    /// The pods of a node that move, and whether one ends by itself; or the pod that must stay and
+    /// why. Pods that earlier simulations put there count.
+    fn movable(&self, node: NodeId) -> Result<(Vec<usize>, bool), (PodName, &'static str)> {
+        let (rules, mut moved, mut waits) = (self.rules(Some(&self.budgets)), Vec::new(), false);
+        for (at, pod) in self.pods_of(node) {
+            match rules.judge(pod) {
+                Outcome::Skip => {}
+                Outcome::Move if pod.is_daemon() => {}
+                Outcome::Wait => waits = true,
+                Outcome::Move => moved.push(at),
+                Outcome::Block(why) => return Err((pod.name, why)),
+            }
+        }
+        Ok((moved, waits))
     }
 
     /// Where the pods of a node would go; the simulation stays as it is then (rule A164).
-    fn remove(&mut self, at: usize, places: &BTreeSet<NodeId>, planner: &mut Planner) -> bool {
+    fn remove(&mut self, at: usize, places: &[bool], planner: &mut Planner) -> bool {
         let (node, name) = (self.view.nodes[at].node, self.view.nodes[at].spec.name);
-        let mut found = Removable { node: name, moved: 0, waits: false, is_risky: false };
-        let mut moved: Vec<Wanted> = Vec::new();
-        let budgets = self.budgets.clone();
-        for pod in self.pods_of(node) {
-            match self.rules(Some(&budgets)).judge(pod) {
-                Outcome::Skip => {}
-                Outcome::Move if pod.is_daemon() => {}
-                Outcome::Wait => found.waits = true,
-                Outcome::Move => {
-                    moved.push(Wanted { pod: pod.pod, info: Arc::clone(&pod.info) });
-                }
-                Outcome::Block(why) => {
-                    planner.stays(name, "BlockedByPod", Some((pod.name, why)));
-                    return false;
-                }
+        let (moved, waits) = match self.movable(node) {
+            Ok(found) => found,
+            Err(blocks) => {
+                planner.stays((at, name), "BlockedByPod", Some(blocks));
+                return false;
             }
-        }
-        let fork = self.snapshot.nodes.clone();
+        };
+        let before = self.snapshot.point();
         for pod in &moved {
-            self.snapshot.nodes.remove_pod(node, pod.pod);
+            self.snapshot.take(node, self.view.pods[*pod].pod, self.names);
         }
-        if !self.place_all(&moved, node, places, planner) {
-            self.snapshot.nodes = fork;
-            planner.stays(name, "NoPlaceToMovePods", None);
+        if !self.place_all(&moved, places, planner) {
+            self.snapshot.back_to(before);
+            planner.stays((at, name), "NoPlaceToMovePods", None);
             return false;
         }
-        self.snapshot.nodes.detach(node);
-        found.moved = moved.len();
-        found.is_risky = self.charge(&moved);
-        planner.removable.push(found);
+        self.snapshot.detach(node);
+        let is_risky = self.charge(&moved);
+        planner.removable.push(Removable { at, node: name, moved: moved.len(), waits, is_risky });
         true
     }
 
     /// Takes pods off their budgets; whether one had not enough for all at once.
-    fn charge(&mut self, moved: &[Wanted]) -> bool {
-        let (options, now, names) = (self.options, self.view.now, self.names);
-        let rules = Rules { options, now, names, budgets: None };
-        let (view, pods) = (self.view, self.pods);
+    fn charge(&mut self, moved: &[usize]) -> bool {
+        let (view, options, names) = (self.view, self.options, self.names);
+        let rules = Rules { options, now: view.now, names, budgets: None };
         let mut is_risky = false;
         for budget in &mut self.budgets {
-            let covered = |of: &&Wanted| rules.covers(budget, &view.pods[pods[&of.pod]]);
+            let covered = |at: &&usize| rules.covers(budget, &view.pods[**at]);
             let count = cast::i64_of(moved.iter().filter(covered).count());
             is_risky |= count > 0 && budget.allowed < count;
             budget.allowed -= count;
@@ -259,21 +280,17 @@ impl Planning<'_, '_> {
         is_risky
     }
 
-    fn place_all(
-        &mut self,
-        moved: &[Wanted],
-        from: NodeId,
-        places: &BTreeSet<NodeId>,
-        planner: &mut Planner,
-    ) -> bool {
-        let takes_part = |node: NodeId| node != from && places.contains(&node);
-        for pod in moved {
-            let hint = planner.hints.get(pod.pod).and_then(|mark| self.snapshot.marked(mark));
-            let hint = hint.filter(|node| takes_part(*node));
-            let on_hint = hint.filter(|node| self.snapshot.put(pod, *node, self.names).is_ok());
-            let found = on_hint.or_else(|| self.snapshot.put_anywhere(pod, takes_part, self.names));
+    fn place_all(&mut self, moved: &[usize], places: &[bool], planner: &mut Planner) -> bool {
+        let among = Among::Marked(places);
+        for at in moved {
+            let pod = &self.view.pods[*at];
+            let of = Wanted { pod: pod.pod, info: Arc::clone(&pod.info) };
+            let hint = planner.hints.get(of.pod).and_then(|mark| self.snapshot.marked(mark));
+            let hint = hint.filter(|node| among.takes(*node));
+            let on_hint = hint.filter(|node| self.snapshot.put(&of, *node, self.names).is_ok());
+            let found = on_hint.or_else(|| self.snapshot.put_anywhere(&of, among, self.names));
             let Some(node) = found else { return false };
-            planner.hints.set(pod.pod, self.snapshot.mark(node));
+            planner.hints.set(of.pod, self.snapshot.mark(node));
         }
         true
     }
@@ -297,8 +314,23 @@ pub(super) fn is_being_deleted(node: &NodeView, now: SimTime) -> bool {
 }
 
 impl Planner {
-    fn stays(&mut self, node: Symbol, reason: &'static str, pod: Option<(PodName, &'static str)>) {
-        self.left.insert(node, Unremovable { node, reason, pod, utilization: None });
+    fn stays(
+        &mut self,
+        (at, node): (usize, Symbol),
+        reason: &'static str,
+        pod: Option<(PodName, &'static str)>,
+    ) {
+        self.left[at] = Some(Unremovable { node, reason, pod, utilization: None });
+    }
+
+    /// Why nodes stay, as found when it planned last.
+    pub(super) fn unremovable(&self) -> Vec<Unremovable> {
+        let of = self.left.iter().zip(&self.utilization);
+        let known = |(stays, used): (&Option<Unremovable>, &Option<Utilization>)| {
+            let utilization = used.map(Utilization::most);
+            stays.as_ref().map(|stays| Unremovable { utilization, ..stays.clone() })
+        };
+        of.filter_map(known).collect()
     }
 
     /// Forgets since when nodes are unneeded (rule A168).
@@ -320,14 +352,14 @@ impl Planner {
         } else if !node.is_ready && !planning.options.scales_down_unready {
             "ScaleDownUnreadyDisabled"
         } else {
-            let used = planning.utilization_of(node.node);
-            self.utilization.insert(name, used);
+            let used = planning.utilization_of(node);
+            self.utilization[at] = Some(used);
             if used.most() <= planning.options.utilization_max {
                 return true;
             }
             "NotUnderutilized"
         };
-        self.stays(name, reason, None);
+        self.stays((at, name), reason, None);
         false
     }
 
@@ -339,45 +371,52 @@ impl Planner {
         }
     }
 
-    /// Plans anew.
-    pub(super) fn plan(&mut self, planning: &mut Planning<'_, '_>) {
-        let now = planning.view.now;
+    /// Plans anew; whether any node's group may shrink.
+    pub(super) fn plan(&mut self, planning: &mut Planning<'_, '_>) -> bool {
+        let (view, now) = (planning.view, planning.view.now);
         self.passes(now);
-        let is_leaving =
-            |at: &usize| planning.actuator.is_leaving(planning.view.nodes[*at].spec.name);
-        let mut candidates = planning.candidates(&self.since);
+        let mut candidates = planning.candidates(&self.before);
+        let has_candidates = !candidates.is_empty();
+        let is_leaving = |at: &usize| planning.actuator.is_leaving(view.nodes[*at].spec.name);
         candidates.retain(|at| !is_leaving(at));
-        let mut places: BTreeSet<NodeId> = planning
-            .view
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(at, node)| !is_leaving(at) && !planning.upcoming.contains(&node.spec.name))
-            .map(|(_, node)| node.node)
-            .collect();
-        self.left.clear();
-        self.utilization.clear();
+        self.left = vec![None; view.nodes.len()];
+        self.utilization = vec![None; view.nodes.len()];
         self.removable.clear();
         let there = |name: &Symbol| planning.snapshot.nodes.named(*name).is_some();
         self.recheck.retain(|name, until| *until > now && there(name));
-        let eligible: Vec<usize> =
-            { candidates }.into_iter().filter(|at| self.is_eligible(*at, planning)).collect();
+        candidates.retain(|at| self.is_eligible(*at, planning));
+        self.try_each(&candidates, planning);
+        let since = std::mem::take(&mut self.since);
+        let keep = |of: &Removable| (of.node, since.get(&of.node).copied().unwrap_or(now));
+        self.since = self.removable.iter().map(keep).collect();
+        self.before = self.since.keys().copied().collect();
+        self.hints.age();
+        has_candidates
+    }
+
+    /// Removes nodes in thought until enough are found (rules A164 to A166).
+    fn try_each(&mut self, eligible: &[usize], planning: &mut Planning<'_, '_>) {
+        let view = planning.view;
+        let mut places =
+            vec![false; view.nodes.iter().map(|n| n.node.index() + 1).max().unwrap_or(0)];
+        for node in &view.nodes {
+            let name = node.spec.name;
+            let is_out = planning.actuator.is_leaving(name) || planning.upcoming.contains(&name);
+            places[node.node.index()] = !is_out;
+        }
         let most = self.most(planning.options);
         for at in eligible {
             if self.removable.len() >= most {
                 break;
             }
-            let node = &planning.view.nodes[at];
-            if planning.remove(at, &places, self) {
-                places.remove(&node.node);
-            } else {
-                self.recheck.insert(node.spec.name, now + planning.options.recheck);
+            let node = &view.nodes[*at];
+            let place = node.node.index();
+            places[place] = false;
+            if !planning.remove(*at, &places, self) {
+                places[place] = true;
+                self.recheck.insert(node.spec.name, view.now + planning.options.recheck);
             }
         }
-        let since = std::mem::take(&mut self.since);
-        let keep = |of: &Removable| (of.node, since.get(&of.node).copied().unwrap_or(now));
-        self.since = self.removable.iter().map(keep).collect();
-        self.hints.age();
     }
 
     /// How many nodes are looked for (rule A166).
@@ -392,9 +431,8 @@ impl Planner {
     /// The nodes to delete now, empty ones and others, as far as budgets of parallel deletions let
     /// it (rules A169, A170, A177). In the order of the view.
     pub(super) fn ripe(&mut self, planning: &Planning<'_, '_>) -> (Vec<usize>, Vec<usize>) {
-        let place = |node: Symbol| planning.view.nodes.iter().position(|n| n.spec.name == node);
         let mut all: Vec<(usize, Removable)> =
-            self.removable.iter().filter_map(|of| Some((place(of.node)?, of.clone()))).collect();
+            self.removable.iter().map(|of| (of.at, of.clone())).collect();
         all.sort_by_key(|(at, of)| (of.moved > 0, *at));
         let mut sizes: Vec<usize> =
             planning.groups.iter().map(|group| cast::usize_of(group.target)).collect();
@@ -403,7 +441,7 @@ impl Planner {
         for (at, of) in all {
             let node = &planning.view.nodes[at];
             match self.obstacle(node, planning, (&mut sizes, &mut spare)) {
-                Some(reason) => self.stays(of.node, reason, None),
+                Some(reason) => self.stays((at, of.node), reason, None),
                 None => kept.push((at, of)),
             }
         }
@@ -411,7 +449,7 @@ impl Planner {
         let (mut empty, mut drained) = (Vec::new(), Vec::new());
         for (at, of) in kept {
             if of.waits {
-                self.stays(of.node, "BlockedByOnCompletionPod", None);
+                self.stays((at, of.node), "BlockedByOnCompletionPod", None);
             } else if of.moved > 0 {
                 drained.push(at);
             } else {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::go_time::format_go_duration;
-use crate::base::{Duration, SimTime, Symbol, cast};
+use crate::base::{Duration, LookupSet, SimTime, Symbol, cast};
 
 use super::Options;
 use super::cloud::{Cloud, ErrorClass, Group, Instance, InstanceError};
@@ -161,7 +161,10 @@ impl Registry {
     }
 
     fn match_nodes(&mut self, view: &View<'_>) {
-        let registered: BTreeSet<Symbol> = view.nodes.iter().map(|node| node.spec.name).collect();
+        let mut registered = LookupSet::new();
+        for node in &view.nodes {
+            registered.insert(node.spec.name);
+        }
         let before = std::mem::take(&mut self.unregistered);
         for (group, instances) in self.instances.iter().enumerate() {
             for instance in instances {
@@ -252,6 +255,9 @@ impl Registry {
         options: &Options,
     ) {
         for (number, group) in groups.iter().enumerate() {
+            if self.instances[number].iter().all(|instance| instance.error.is_none()) {
+                continue;
+            }
             let known: BTreeSet<Symbol> = before
                 .get(number)
                 .into_iter()

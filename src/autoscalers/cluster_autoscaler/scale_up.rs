@@ -458,7 +458,7 @@ impl Weighing<'_> {
         names: &mut Interner,
     ) {
         let template = &self.templates[number];
-        let fork = snapshot.nodes.clone();
+        let before = snapshot.point();
         let node = snapshot.imagine(template.node(&template.name, names));
         let mut taken = Vec::new();
         for (at, group) in self.all.iter().enumerate() {
@@ -474,7 +474,7 @@ impl Weighing<'_> {
                 }
             }
         }
-        snapshot.nodes = fork;
+        snapshot.back_to(before);
         self.takes.insert(number, taken);
     }
 

@@ -13,6 +13,7 @@ use crate::placement::{NodeState, Nodes, Nominator, PlacedPod, PodInfo, World, p
 
 use super::Options;
 use super::cloud::Group;
+use super::ledger::Ledger;
 use super::view::{DaemonSetView, NodeView, View};
 
 /// How long a node must have been as it is, to be a model for others (rule A137).
@@ -80,7 +81,7 @@ impl Templates {
     /// cloud's.
     pub(super) fn make(
         &mut self,
-        view: &View<'_>,
+        (view, ledger): (&View<'_>, &Ledger),
         groups: &[Group],
         options: &Options,
         names: &Interner,
@@ -95,7 +96,7 @@ impl Templates {
             };
             let name = format!("template-node-for-{}", group.id);
             if let Some(node) = view.nodes.iter().find(is_good) {
-                let template = of_real(view, node, options, name, names);
+                let template = of_real((view, ledger), node, options, name, names);
                 self.last.insert(number, template.clone());
                 return template;
             }
@@ -109,7 +110,7 @@ impl Templates {
 }
 
 fn of_real(
-    view: &View<'_>,
+    (view, ledger): (&View<'_>, &Ledger),
     node: &NodeView,
     options: &Options,
     name: String,
@@ -117,7 +118,8 @@ fn of_real(
 ) -> Template {
     let mut state = NodeState::empty(lasting(&node.spec, names));
     let mut owners = Vec::new();
-    for pod in view.pods.iter().filter(|pod| pod.node == Some(node.node)) {
+    let on = ledger.on(node.node).map(|at| &view.pods[at]);
+    for pod in on.filter(|pod| pod.node.is_some()) {
         if pod.is_daemon() || pod.traits.is_mirror {
             owners.extend(pod.controller.map(|owner| owner.uid));
             state.add(PlacedPod::new(pod.pod, Arc::clone(&pod.info)));

@@ -192,15 +192,17 @@ fn sort(candidates: &mut [Candidate]) {
     go_sort::sort(candidates, |a, b| a.ratio() > b.ratio());
 }
 
+/// Those that budgets allow, the most saved for the disturbance first.
+fn affordable(mut all: Vec<Candidate>, left: &mut BTreeMap<usize, u32>) -> Vec<Candidate> {
+    sort(&mut all);
+    all.retain(|candidate| take(left, candidate.pool));
+    all
+}
+
 impl Search<'_> {
     /// All empty nodes that budgets allow, at once (rule A207). The validation lists them anew.
-    fn emptiness(
-        &self,
-        mut all: Vec<Candidate>,
-        left: &mut BTreeMap<usize, u32>,
-    ) -> Option<Command> {
-        sort(&mut all);
-        all.retain(|candidate| take(left, candidate.pool));
+    fn emptiness(&self, all: Vec<Candidate>, left: &mut BTreeMap<usize, u32>) -> Option<Command> {
+        let all = affordable(all, left);
         let mut nodes: Vec<usize> = all.iter().map(|candidate| candidate.node).collect();
         nodes.sort_by_key(|node| self.terms.names.resolve(self.terms.view.nodes[*node].name));
         (!nodes.is_empty()).then_some(Command { nodes, replacements: Vec::new() })
@@ -227,13 +229,8 @@ impl Search<'_> {
     }
 
     /// The longest beginning of the list that can go together, by bisection (rule A208).
-    fn multi_node(
-        &self,
-        mut all: Vec<Candidate>,
-        left: &mut BTreeMap<usize, u32>,
-    ) -> Option<Command> {
-        sort(&mut all);
-        all.retain(|candidate| take(left, candidate.pool));
+    fn multi_node(&self, all: Vec<Candidate>, left: &mut BTreeMap<usize, u32>) -> Option<Command> {
+        let all = affordable(all, left);
         if all.len() < 2 {
             return None;
         }

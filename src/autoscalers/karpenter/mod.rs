@@ -16,6 +16,7 @@
 mod candidates;
 mod claim;
 mod disruption;
+mod drift;
 mod look;
 mod requirement;
 mod retire;

@@ -10,8 +10,8 @@
 //! It owns what it knows of its machines besides the cloud's table, by their serial numbers.
 //!
 //! Source: kubernetes-sigs/karpenter v1.14.1 pkg/controllers (rules A185 to A188, A197 to A202, A206,
-//! A215, A218 to A220). Differs: nothing drifts; one worker does all, at one instant; a machine that
-//! could not be had is given up at once; grace periods of nodes are not modelled.
+//! A215, A217 to A220). Differs: one worker does all, at one instant; a machine that could not be had
+//! is given up at once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -23,12 +23,14 @@ use crate::cluster::{
 };
 use crate::model::{
     CapacityType, InstanceRef, InstanceTypeId, KarpenterSpec, Model, NodeId, ObjectKey, Offer,
+    PoolSpec,
 };
 use crate::sim::Ctx;
 
 use super::disruption::{Command, Method, VALIDATION, disrupt, is_still_valid};
+use super::drift::has_drifted;
 use super::look::{Catalog, Known, Look, Serial, is_waiting, look, pool};
-use super::retire::{movable, own_pods, taint};
+use super::retire::{is_due, movable, note_pods, taint};
 use super::solver::Solution;
 use super::types::NodePool;
 use super::view::{ClaimView, Settings};
@@ -66,6 +68,8 @@ struct Works {
     settings: Settings,
     words: Words,
     catalog: Catalog,
+    /// The pools as they are declared now, and as decisions see them.
+    specs: Vec<Arc<PoolSpec>>,
     pools: Vec<NodePool>,
     claims: BTreeMap<Serial, Claim>,
     /// Launches that the table of machines does not have yet: pool, and for which command.
@@ -88,14 +92,20 @@ struct Works {
 struct Claim {
     instance: InstanceRef,
     pool: usize,
+    /// The pool as it was declared when the machine was asked for.
+    made: Arc<PoolSpec>,
     created: SimTime,
     node: Option<NodeId>,
     up: Option<SimTime>,
     is_launched: bool,
     nominated_until: Option<SimTime>,
     retires: bool,
+    /// When its retiring began.
+    retired: Option<SimTime>,
     is_doomed: bool,
-    pods: BTreeSet<u64>,
+    /// Since when it has drifted (rule A217).
+    drifted: Option<SimTime>,
+    pods: Vec<u64>,
     last_event: Option<SimTime>,
 }
 
@@ -187,8 +197,10 @@ impl Works {
         catalog: Catalog,
         pools: Vec<NodePool>,
     ) -> Self {
+        let specs = spec.pools.iter().cloned().map(Arc::new).collect();
         Self {
             spec,
+            specs,
             settings,
             words,
             catalog,
@@ -210,13 +222,29 @@ impl Works {
     /// Does what is due; when the next thing is.
     fn turn(&mut self, cluster: &Cluster, plan: &mut Plan, now: SimTime) -> SimTime {
         self.masked.retain(|(.., until)| *until > now);
+        self.redeclare(cluster);
         self.adopt(cluster, now);
         self.follow(cluster, plan, now);
         self.advance(plan, now);
-        self.retire(cluster, plan);
+        self.retire(cluster, plan, now);
         self.batch(cluster, plan, now);
         self.disturb(cluster, plan, now);
         self.next(now)
+    }
+
+    /// Takes over pools that were declared anew.
+    fn redeclare(&mut self, cluster: &Cluster) {
+        for spec in cluster.cloud().node_pools() {
+            let Some(at) = self.specs.iter().position(|own| own.name == spec.name) else {
+                continue;
+            };
+            if !Arc::ptr_eq(&self.specs[at], spec) {
+                let count = self.catalog.types.len();
+                self.pools[at] = pool(spec, count, &self.words, cluster.names());
+                self.specs[at] = Arc::clone(spec);
+                self.quiet = None;
+            }
+        }
     }
 
     /// Machines that were asked for are now in the cloud's table, in the order of the requests.
@@ -237,14 +265,17 @@ impl Works {
             let claim = Claim {
                 instance,
                 pool,
+                made: Arc::clone(&self.specs[pool]),
                 created: now,
                 node: None,
                 up: None,
                 is_launched: false,
                 nominated_until: Some(now + NOMINATION),
                 retires: false,
+                retired: None,
                 is_doomed: false,
-                pods: BTreeSet::new(),
+                drifted: None,
+                pods: Vec::new(),
                 last_event: None,
             };
             self.claims.insert(serial, claim);
@@ -271,14 +302,18 @@ impl Works {
             claim.node = machine.node.filter(|node| !cluster.nodes()[*node].is_gone);
             if let Some(node) = claim.node {
                 claim.up = claim.up.or(cluster.nodes()[node].first_ready);
-                let pods = own_pods(node, cluster);
-                if pods != claim.pods {
-                    claim.pods = pods;
+                if note_pods(&mut claim.pods, node, cluster) {
                     claim.last_event = Some(now);
                     self.quiet = None;
                 }
             }
-            let expires = self.spec.pools[claim.pool].expire_after.map(|age| claim.created + age);
+            let pool = (&self.specs[claim.pool], &self.pools[claim.pool]);
+            let labels = machine.offer.as_ref().map(|offer| &offer.node.labels);
+            let has_drifted = labels.is_some_and(|labels| {
+                has_drifted(&claim.made, labels, pool, (&self.words, cluster.names()))
+            });
+            claim.drifted = has_drifted.then(|| claim.drifted.unwrap_or(now));
+            let expires = claim.made.expire_after.map(|age| claim.created + age);
             if machine.noticed.is_some() || expires.is_some_and(|at| at <= now) {
                 claim.retires = true;
             }
@@ -317,8 +352,12 @@ impl Works {
         }
     }
 
-    /// Empties nodes that are to go, then deletes their machines (rule A220).
-    fn retire(&mut self, cluster: &Cluster, plan: &mut Plan) {
+    /// Empties nodes that are to go, then deletes their machines; after the grace period of a node
+    /// nothing holds it (rule A220).
+    ///
+    /// Source: kubernetes-sigs/karpenter v1.14.1 pkg/controllers/node/termination/terminator
+    /// `DeleteExpiringPods`.
+    fn retire(&mut self, cluster: &Cluster, plan: &mut Plan, now: SimTime) {
         let taint = taint(&self.words);
         for claim in self.claims.values_mut().filter(|claim| claim.retires && !claim.is_doomed) {
             let left = claim.node.map_or_else(Vec::new, |node| {
@@ -328,14 +367,22 @@ impl Works {
                 }
                 movable(node, &taint, cluster)
             });
+            let since = *claim.retired.get_or_insert(now);
+            let deadline = claim.made.termination_grace.map(|grace| since + grace);
             let first = left.iter().map(|(_, is_daemon)| *is_daemon).min();
-            for (pod, _) in left.iter().filter(|(_, is_daemon)| Some(*is_daemon) == first) {
-                if cluster.pod(*pod).is_some_and(|row| row.deletion.is_none()) {
+            for (pod, is_daemon) in &left {
+                let Some(row) = cluster.pod(*pod).filter(|row| row.deletion.is_none()) else {
+                    continue;
+                };
+                if let Some(end) = deadline.filter(|end| is_due(row, now, *end, cluster)) {
+                    let grace = Some(end.saturating_since(now));
+                    plan.push(Write::DeletePod { pod: *pod, grace });
+                } else if Some(*is_daemon) == first {
                     // A budget that refuses is asked again.
                     drop(plan.evict_pod(*pod, None, cluster));
                 }
             }
-            if left.is_empty() {
+            if left.is_empty() || deadline.is_some_and(|end| end <= now) {
                 claim.is_doomed = true;
                 let instances = vec![claim.instance];
                 plan.push(Write::DeleteInstances { instances, lowers_target: false });
@@ -363,14 +410,14 @@ impl Works {
         let known = self.claims.iter().filter(|(_, claim)| claim.is_launched);
         let known = known.map(|(serial, claim)| {
             let last = claim.last_event.or(claim.up);
-            let after = self.spec.pools[claim.pool].consolidate_after;
+            let after = self.specs[claim.pool].consolidate_after;
             let is_ripe = claim.up.is_some()
                 && after.zip(last).is_some_and(|(after, last)| last + after <= now);
             let view = ClaimView {
                 is_consolidatable: is_ripe,
                 last_pod_event: last,
-                drifted: None,
-                has_grace_period: false,
+                drifted: claim.drifted,
+                has_grace_period: claim.made.termination_grace.is_some(),
                 created: claim.created,
                 expires: None,
             };
@@ -448,7 +495,7 @@ impl Works {
         cluster: &Cluster,
         plan: &mut Plan,
     ) {
-        let spec = &self.spec.pools[claim.pool];
+        let spec = &self.specs[claim.pool];
         let words = (&self.words, cluster.names());
         let offers = self.catalog.launch(claim, spec, &look.view, words);
         if !offers.is_empty() {
@@ -533,7 +580,7 @@ impl Works {
         self.quiet = None;
         if wanted == 0 {
             self.advance(plan, now);
-            self.retire(cluster, plan);
+            self.retire(cluster, plan, now);
         }
     }
 

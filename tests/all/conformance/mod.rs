@@ -15,6 +15,7 @@ mod label_selectors;
 mod network;
 mod node_autoscaling;
 mod node_autoscaling_timelines;
+mod node_autoscaling_world;
 mod node_lifecycle;
 mod node_selectors;
 mod objects;

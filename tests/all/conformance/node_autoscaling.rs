@@ -313,9 +313,15 @@ fn check(case: &Value) -> Result<(), String> {
     let mut names = reader.objects.names;
     let view =
         View { now, profile: &profile, catalog: &catalog, nodes, pods, budgets, daemon_sets };
-    let mut autoscaler = ClusterAutoscaler::new(options);
-    let iteration = autoscaler.run_once(&view, &mut cloud, &mut names);
-    let ours = told(&iteration, &autoscaler, (&view, &cloud.groups), (first, &names));
+    let mut plain_cloud = Fake { groups: cloud.groups.clone() };
+    let mut run = |mut autoscaler: ClusterAutoscaler, cloud: &mut Fake| {
+        let iteration = autoscaler.run_once(&view, cloud, &mut names);
+        told(&iteration, &autoscaler, (&view, &cloud.groups), (first, &names))
+    };
+    let ours = run(ClusterAutoscaler::new(options.clone()), &mut cloud);
+    if ours != run(ClusterAutoscaler::plain(options), &mut plain_cloud) {
+        return Err("what is remembered changes the decision".to_owned());
+    }
     agree(&ours, &case["expect"]["loops"][0])
 }
 

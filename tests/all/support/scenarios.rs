@@ -40,8 +40,14 @@ pub(crate) struct Stepped {
 impl Stepped {
     /// Of a scenario that applies `web.yaml` with so many replicas of half a core.
     pub(crate) fn of(scenario: &str, replicas: u32) -> Self {
+        Self::with(scenario, replicas, "")
+    }
+
+    /// The same; the scenario applies `more.yaml` too.
+    pub(crate) fn with(scenario: &str, replicas: u32, more: &str) -> Self {
         let web = WEB.replace("REPLICAS", &replicas.to_string());
-        let model = load_memory(&[("scenario.yaml", scenario), ("web.yaml", &web)]).model;
+        let files = [("scenario.yaml", scenario), ("web.yaml", &web), ("more.yaml", more)];
+        let model = load_memory(&files).model;
         let recorder = Recorder::new(&model, Wants::default());
         let mut world = World::new(&model, 0, recorder).with_checks();
         world.begin();

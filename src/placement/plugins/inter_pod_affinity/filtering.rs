@@ -143,6 +143,9 @@ pub fn pre_filter(of: &Applicant, world: &World<'_>) -> Option<FilterState> {
     let mut state = FilterState::new(&of.info, world);
     let incoming = Incoming::new(&of.info, world.catalog, world.names);
     let has_own = !state.required.is_empty() || !state.anti_required.is_empty();
+    if !has_own && world.nodes.pods_avoiding() == 0 {
+        return None;
+    }
     for id in world.nodes.order() {
         let node = world.nodes.state(*id);
         if !has_own && node.pods_avoiding == 0 {
