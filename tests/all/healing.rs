@@ -1,5 +1,5 @@
 //! Pods that wait for what others do: ConfigMaps and Secrets that come later, readiness gates
-//! (rules N53, N69, N88).
+//! (rules N8, N53, N88).
 
 use crate::support::{Told, tell};
 
@@ -32,7 +32,7 @@ const ENV: &str = "containers: [{ name: app, image: web:1, env: [{ name: A, valu
 const MOUNTED: &str = "containers: [{ name: app, image: web:1 }],
   volumes: [{ name: config, configMap: { name: settings } }]";
 
-/// Rules N8 and N69: no container is made without its environment; each sync, 10 s after the one
+/// Rules N8 and N53: no container is made without its environment; each sync, 10 s after the one
 /// that failed, tries again.
 #[test]
 fn a_container_is_made_once_its_config_is_there() {

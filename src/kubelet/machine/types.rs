@@ -248,7 +248,7 @@ pub trait Host {
     }
 
     /// Whether the configuration of a container cannot be made: a ConfigMap or Secret, or a key of
-    /// it, is not there (rule N69).
+    /// it, is not there (rule N53).
     fn lacks_config(&mut self, slot: Slot, container: u8) -> bool {
         let _ = (slot, container);
         false
