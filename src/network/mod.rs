@@ -23,3 +23,4 @@ pub mod runner;
 pub mod service;
 pub mod table;
 pub mod view;
+pub mod way;

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::model::{DnsCache, Latencies, NodeId, PodRef, ServiceId, ServiceKind};
 use crate::network::balancer::Balancer;
 use crate::network::rules::one_of;
-use crate::network::view::{Side, Way};
+use crate::network::way::{Side, Way};
 use crate::record::{Cause, Fate};
 use crate::sim::{Ctx, LaneId};
 
