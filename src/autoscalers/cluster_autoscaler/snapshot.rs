@@ -42,7 +42,7 @@ enum Step {
     Put(NodeId, PodRef),
     Took(NodeId, PlacedPod, usize),
     Added(NodeId),
-    Detached(NodeId, NodeState, usize),
+    Detached(NodeId, Box<NodeState>, usize),
 }
 
 /// A state that a simulation can go back to.
@@ -183,7 +183,7 @@ impl<'a> Snapshot<'a> {
                 Step::Added(node) => {
                     self.nodes.detach(node);
                 }
-                Step::Detached(node, state, place) => self.nodes.attach(node, state, place),
+                Step::Detached(node, state, place) => self.nodes.attach(node, *state, place),
             }
         }
     }
@@ -202,7 +202,7 @@ impl<'a> Snapshot<'a> {
     pub(super) fn detach(&mut self, node: NodeId) {
         let Some((state, place)) = self.nodes.detach(node) else { return };
         self.nodes_change(node, state.pods_avoiding);
-        self.done.push(Step::Detached(node, state, place));
+        self.done.push(Step::Detached(node, Box::new(state), place));
     }
 
     fn nodes_change(&mut self, node: NodeId, avoiding: u32) {
