@@ -89,7 +89,7 @@ pub(super) fn remedies(patient: &Patient<'_>) -> Vec<Remedy> {
         base.extend(patient.startup(template));
     }
     if has(&BY_NODE) {
-        base.extend(patient.from_anywhere());
+        base.extend(patient.taking_calls_anywhere());
     }
     // A hook does nothing for a rollout that takes all pods away at once: that is to end first.
     if has(&TOO_FEW) || patient.kind != Kind::Rollout || patient.is_recreate() {
@@ -200,7 +200,7 @@ impl Patient<'_> {
     }
 
     /// Its Services let calls in by every node (rule N158).
-    fn from_anywhere(&self) -> Option<Remedy> {
+    fn taking_calls_anywhere(&self) -> Option<Remedy> {
         let mut sets = Vec::new();
         for shown in &self.fronted.services {
             let is_it = |own: &&crate::model::ServiceSpec| {

@@ -92,6 +92,10 @@ impl IngressProxy {
     }
 
     /// It looks.
+    ///
+    /// # Panics
+    ///
+    /// Never: what it knows has a version from the start.
     pub fn look(
         &mut self,
         spec: &IngressSpec,

@@ -375,8 +375,8 @@ impl Proxies {
         let delay = self.draw(&self.watch, node, number);
         let at = log.entry(number).1.at + delay;
         // What would reach it while it is cut off it hears when it is not any more (rule N406).
-        let cut = self.cuts.get(node).into_iter().flatten();
-        let cut = cut.filter(|(from, until)| (*from..*until).contains(&at)).last();
+        let mut cut = self.cuts.get(node).into_iter().flatten();
+        let cut = cut.rfind(|(from, until)| (*from..*until).contains(&at));
         before.max(cut.map_or(at, |(_, until)| until.saturating_add(delay)))
     }
 

@@ -410,7 +410,7 @@ fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
     figure.panels.extend(figures_pools::demand(facts, hpa, target));
     figure.panels.extend(figures_pools::machines(facts));
     figure.panels.extend(figures_pools::cost(facts));
-    Some(with_commands(figure, facts, (0.0, end), &[&name]))
+    Some(with_commands(figure, facts, (0.0, end), &[name]))
 }
 
 /// The share of the requests that an autoscaler aims at.

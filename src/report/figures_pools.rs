@@ -7,6 +7,9 @@ use crate::recorder::{Facts, Gauge, PoolPoint, SamplePoint};
 use super::chart::{Axis, Layer, Panel, Role, Stack, Unit};
 use super::figures::{Points, curve, secs};
 
+/// The name of a layer and the pools that it stands for.
+type Group<'a> = (&'a str, &'a [(&'a str, Symbol)]);
+
 /// Pools that have a colour of their own; the rest is one more.
 const POOLS_MAX: usize = 6;
 
@@ -62,12 +65,12 @@ fn stacks(facts: &Facts, value: impl Fn(&PoolPoint) -> f64) -> Vec<Stack> {
         point.pools.iter().filter(own).map(&value).sum()
     };
     let (named, rest) = pools.split_at(pools.len().min(POOLS_MAX));
-    let mut groups: Vec<(&str, &[(&str, Symbol)])> =
+    let mut groups: Vec<Group<'_>> =
         named.iter().map(|pool| (pool.0, std::slice::from_ref(pool))).collect();
     if !rest.is_empty() {
         groups.push(("other pools", rest));
     }
-    let stack = |(index, (name, own)): (usize, (&str, &[(&str, Symbol)]))| {
+    let stack = |(index, (name, own)): (usize, Group<'_>)| {
         let name = if name.is_empty() { "nodes" } else { name };
         Stack::new(name, Role::Series(index), points.iter().map(|p| of(p, own)).collect())
     };
@@ -79,8 +82,8 @@ pub(super) fn demand(facts: &Facts, hpa: usize, target: Workload) -> Option<Pane
     let model = &facts.model;
     let rules = model.behaviors.rules.iter();
     let series = rules.filter(|rule| rule.workload == Some(target));
-    let series = series.filter_map(|rule| rule.change.cpu.as_ref());
-    if let Some(cpu) = series.filter(|cpu| cpu.of == CpuOf::Workload).last() {
+    let mut series = series.filter_map(|rule| rule.change.cpu.as_ref());
+    if let Some(cpu) = series.rfind(|cpu| cpu.of == CpuOf::Workload) {
         let axis = Axis::new("CPU that is asked for, cores", Unit::Number);
         let layer = Layer::line("demand", Role::Ok, over_time(facts, &cpu.cores));
         return Some(Panel::new(axis).layer(layer));
