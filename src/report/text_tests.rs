@@ -6,8 +6,8 @@ use crate::model::{
     Action, Command, HpaId, Kubectl, Load, Model, Rate, Revision, ServiceId, TimelineEntry,
 };
 use crate::record::{
-    CallRecord, Fate, PodName, PodRecord, ReplicaSample, RolloutRecord, RolloutStep, Sample,
-    ScaleRecord,
+    CallRecord, CommandRecord, Fate, PodName, PodRecord, ReplicaSample, RolloutRecord, RolloutStep,
+    Sample, ScaleRecord,
 };
 use crate::recorder::testing::{hpa, model};
 use crate::recorder::{Recorder, Wants};
@@ -45,6 +45,9 @@ fn rolling(names: &[&str]) -> Model {
 fn facts(model: &Arc<Model>, replication: u64, failed: u64) -> Facts {
     let mut recorder = Recorder::new(model, Wants::default());
     let workloads: Vec<_> = model.deployments.iter().map(|d| d.template.workload).collect();
+    for (number, entry) in (0..).zip(&model.timeline) {
+        recorder.command(CommandRecord::begun(number, entry.at, entry.text.clone()));
+    }
     for second in 0..600 {
         let replicas = workloads.iter().map(|workload| ReplicaSample {
             workload: *workload,

@@ -23,8 +23,8 @@ const ALIVE_PATIENT: &str = container!(
 const REPLICAS_8: &str = "deployment/web:spec.replicas=8";
 const REPLICAS_12: &str = "deployment/web:spec.replicas=12";
 const NO_ROLLOUT: &str = "timeline=[]";
-/// Half of the processes deadlock twenty seconds after they can serve.
-const DEADLOCK: &str = "behaviors[0].hang={ after: 60s, share: 0.5 }";
+/// A quarter of the processes deadlock twenty seconds after they can serve.
+const DEADLOCK: &str = "behaviors[0].hang={ after: 60s, share: 0.25 }";
 /// What all pods need does not answer for half a minute.
 const STALL: &str = "behaviors[0].hang={ at: 70s, lasts: 30s }";
 const PATIENT: &str = "traffic[0].timeout=60s";
