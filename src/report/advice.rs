@@ -102,10 +102,7 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
             }
         }
     }
-    // Who has killed the pods is what to change, not how they roll.
-    let killed: Vec<usize> =
-        all.iter().filter(|f| f.group == Group::KilledByProbe).map(|f| f.service).collect();
-    all.retain(|f| f.group != Group::NoReadyPod || !killed.contains(&f.service));
+    blame_killers(&mut all);
     all.sort_by(|a, b| b.failed.total_cmp(&a.failed));
     let total: f64 = all.iter().map(|f| f.failed).sum();
     let weighty = all.iter().filter(|f| f.failed >= total / 10.0).take(2);
@@ -118,6 +115,23 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
     }
     all.truncate(2);
     all
+}
+
+/// Who has killed pods is what to change, not how they roll: calls that met no pod of a Service
+/// count with those that were cut when its pods were killed.
+fn blame_killers(all: &mut Vec<Failures>) {
+    let is_killer = |f: &&Failures| matches!(f.group, Group::KilledByProbe | Group::OutOfMemory);
+    let killers: Vec<(usize, Group)> =
+        all.iter().filter(is_killer).map(|f| (f.service, f.group)).collect();
+    for (service, killer) in killers {
+        let is_gap = |f: &Failures| {
+            f.service == service && matches!(f.group, Group::NoReadyPod | Group::ProcessDown)
+        };
+        let gaps: f64 = all.iter().filter(|f| is_gap(f)).map(|f| f.failed).sum();
+        all.retain(|f| !is_gap(f));
+        let mut own = all.iter_mut().filter(|f| f.service == service && f.group == killer);
+        own.by_ref().for_each(|f| f.failed += gaps);
+    }
 }
 
 fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts) -> Advice {
@@ -145,7 +159,8 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
         ),
         Group::OutOfMemory => (
             format!(
-                "containers of {name} were killed at their memory limit with calls in service."
+                "containers of {name} were killed at their memory limit, and started again later each \
+                 time."
             ),
             "a higher memory limit, or fewer calls at a time (serve.concurrency)".to_owned(),
         ),
