@@ -269,6 +269,17 @@ impl Subject {
     /// Whether fewer calls failed, run by run over the same seeds: the 95 % interval of the
     /// difference is below zero.
     fn is_better(&self, tried: &Tried) -> bool {
+        self.gains(tried).is_some_and(|gains| gains.high < 0.0)
+    }
+
+    /// Whether it may be better: calls fail less by a tenth and more, but too few runs show it.
+    fn may_be_better(&self, tried: &Tried) -> bool {
+        let worth = -0.1 * self.now.failed_mean();
+        self.gains(tried).is_some_and(|gains| gains.high >= 0.0 && gains.mean < worth)
+    }
+
+    /// How many more calls fail, run by run; `None` if the rollout is not complete with it.
+    fn gains(&self, tried: &Tried) -> Option<stats::Summary> {
         let runs = |numbers: &Numbers| -> Vec<f64> {
             let failed = numbers.failed.as_ref();
             let all = failed.map(|number| number.runs.iter().map(|run| run.unwrap_or(0.0)));
@@ -276,7 +287,7 @@ impl Subject {
         };
         let (now, then) = (runs(&self.now), runs(&tried.numbers));
         let gains: Vec<f64> = then.iter().zip(&now).map(|(then, now)| then - now).collect();
-        !gains.is_empty() && tried.numbers.is_complete() && stats::Summary::of(&gains).high < 0.0
+        (!gains.is_empty() && tried.numbers.is_complete()).then(|| stats::Summary::of(&gains))
     }
 
     fn lines(&self, seeds: u32, has_tried: bool) -> Vec<String> {
@@ -348,8 +359,18 @@ impl Subject {
         for tried in partly.take(2) {
             lines.push(format!("  partly  {}: {}", tried.about, outcome(tried)));
         }
+        let unclear = self.tried.iter().filter(is_shown);
+        let unclear =
+            unclear.filter(|tried| !tried.numbers.is_clean() && self.may_be_better(tried));
+        for tried in unclear.take(2) {
+            let (about, outcome) = (&tried.about, outcome(tried));
+            lines.push(format!("  unclear {about}: {outcome}; more seeds would tell"));
+        }
+        let is_useless = |tried: &&Tried| {
+            !tried.numbers.is_clean() && !self.is_better(tried) && !self.may_be_better(tried)
+        };
         let useless: Vec<String> = (self.tried.iter().filter(is_shown))
-            .filter(|tried| !tried.numbers.is_clean() && !self.is_better(tried))
+            .filter(is_useless)
             .map(|tried| format!("{} ({})", tried.about, outcome(tried)))
             .collect();
         if !useless.is_empty() {
