@@ -123,7 +123,8 @@ pub(super) fn read(args: &Args) -> Result<Create> {
         "configmap" | "cm" => config_map(name()?, args),
         "service" | "svc" => self::service(service, name()?, kind.at.clone(), args),
         "namespace" | "ns" => {
-            Ok(plain(Kind::Namespace, name()?, &json!({ "spec": {}, "status": {} })))
+            let create = plain(Kind::Namespace, name()?, &json!({ "spec": {}, "status": {} }));
+            Ok(Create { failed: None, ..create })
         }
         "serviceaccount" | "sa" => Ok(plain(Kind::ServiceAccount, name()?, &json!({}))),
         "priorityclass" | "pc" => priority_class(name()?, args),

@@ -107,8 +107,9 @@ fn a_namespace_goes_pods_first() {
     let said = run.kubectl(30, "delete namespace shop");
     assert_eq!(said.stdout, "namespace \"shop\" deleted\n");
     let said = run.kubectl(30, "create namespace shop");
-    let wanted = "object is being deleted: namespaces \"shop\" already exists";
-    assert!(said.stderr.contains(wanted), "{}", said.stderr);
+    let wanted = "Error from server (AlreadyExists): object is being deleted: namespaces \"shop\" \
+                  already exists\n";
+    assert_eq!(said.stderr, wanted);
     let create = "create deployment late --image=late:1 -n shop";
     let said = run.kubectl(31, create);
     let wanted = "error: failed to create deployment: deployments.apps \"late\" is forbidden: unable \
