@@ -94,7 +94,9 @@ impl Commands {
 
 /// Carries out one entry of the timeline.
 pub(super) fn run(index: u32, world: &mut World) {
-    begin(index, None, world);
+    if let Some(output) = begin(index, None, world) {
+        end((index, None), &output, world);
+    }
 }
 
 /// Begins a script.
@@ -107,28 +109,38 @@ pub(super) fn start_script(script: u32, step: Option<u32>, world: &mut World) {
     follow((script, of.first), world);
 }
 
-/// The next step of a script; sleep and commands that wait go on later.
-fn follow((script, next): (u32, ScriptNext), world: &mut World) {
+/// The steps of a script from one on, up to a sleep or a command that waits: these go on later.
+fn follow((script, mut next): (u32, ScriptNext), world: &mut World) {
     let model = Arc::clone(world.cluster.model());
     let of = &model.scripts[cast::usize_of(script)];
-    let step = match next {
-        ScriptNext::Step(step) => step,
-        ScriptNext::End(status) => {
-            let (began, ended) = (of.at, world.queue.now());
-            return world.recorder.script(ScriptRecord { script, began, ended, status });
-        }
-    };
-    match of.steps[cast::usize_of(step)].action {
-        ScriptAction::Sleep(length) => {
-            world.queue.push_after(length, Event::Script { script, slept: Some(step) });
-        }
-        ScriptAction::Entry(entry) => begin(entry, Some((script, step)), world),
+    loop {
+        let step = match next {
+            ScriptNext::Step(step) => step,
+            ScriptNext::End(status) => {
+                let (began, ended) = (of.at, world.queue.now());
+                return world.recorder.script(ScriptRecord { script, began, ended, status });
+            }
+        };
+        let entry = match of.steps[cast::usize_of(step)].action {
+            ScriptAction::Sleep(length) => {
+                let event = Event::Script { script, slept: Some(step) };
+                return world.queue.push_after(length, event);
+            }
+            ScriptAction::Entry(entry) => entry,
+        };
+        let own = Some((script, step));
+        let output = begin(entry, own, world);
+        let Some((_, then)) = output.and_then(|output| end((entry, own), &output, world)) else {
+            return;
+        };
+        next = then;
     }
 }
 
-/// Begins a command, or carries out whatever else an entry says. Each write of a command is
-/// committed before its next one, as a client of an API server sees it.
-fn begin(entry: u32, script: Option<(u32, u32)>, world: &mut World) {
+/// Begins a command, or carries out whatever else an entry says; how it ended, or `None` if it
+/// waits. Each write of a command is committed before its next one, as a client of an API server
+/// sees it.
+fn begin(entry: u32, script: Option<(u32, u32)>, world: &mut World) -> Option<Output> {
     let model = Arc::clone(world.cluster.model());
     let of = &model.timeline[cast::usize_of(entry)];
     let at = world.queue.now();
@@ -145,7 +157,10 @@ fn begin(entry: u32, script: Option<(u32, u32)>, world: &mut World) {
             }
         }
         Action::Command(Command::Drain(options)) => match drain(&of.text, options, world) {
-            Ok(id) => return wait((entry, script), What::Drains(id), String::new(), world),
+            Ok(id) => {
+                wait((entry, script), What::Drains(id), String::new(), world);
+                return None;
+            }
             Err(why) => done(Err(why)),
         },
         Action::Cloud(action) => done(crate::cloud::act(action, &world.cluster, &mut world.plan)),
@@ -157,13 +172,14 @@ fn begin(entry: u32, script: Option<(u32, u32)>, world: &mut World) {
     if let Some(mut waiting) = output.waiting.take() {
         let looked = waiting.look(&mut ApiServer(world));
         if looked == Looked::Waits {
-            return wait((entry, script), What::Waits(waiting), output.stdout, world);
+            wait((entry, script), What::Waits(waiting), output.stdout, world);
+            return None;
         }
         let said = output.stdout;
         output = waiting.output();
         output.stdout.insert_str(0, &said);
     }
-    end((entry, script), &output, world);
+    Some(output)
 }
 
 /// A command waits from now on.
@@ -232,7 +248,7 @@ pub(super) fn handle(command: u32, step: CommandStep, world: &mut World) {
     if let What::Waits(waiting) = what {
         let mut output = waiting.output();
         output.stdout.insert_str(0, &said);
-        end((entry, script), &output, world);
+        end_and_follow((entry, script), &output, world);
     }
 }
 
@@ -250,12 +266,23 @@ pub(super) fn look_at_drains(world: &mut World) {
             Err(why) => (String::new(), why),
         };
         let output = Output { stdout, stderr, exit_code, waiting: None };
-        end((entry, script), &output, world);
+        end_and_follow((entry, script), &output, world);
     }
 }
 
-/// Records how a command has ended, and lets its script go on.
-fn end((entry, script): (u32, Option<(u32, u32)>), output: &Output, world: &mut World) {
+/// A command that waited has ended: its script goes on.
+fn end_and_follow(own: (u32, Option<(u32, u32)>), output: &Output, world: &mut World) {
+    if let Some(next) = end(own, output, world) {
+        follow(next, world);
+    }
+}
+
+/// Records how a command has ended; where its script goes on, if it is of one.
+fn end(
+    (entry, script): (u32, Option<(u32, u32)>),
+    output: &Output,
+    world: &mut World,
+) -> Option<(u32, ScriptNext)> {
     let model = Arc::clone(world.cluster.model());
     let step = script.map(|(script, step)| {
         (script, &model.scripts[cast::usize_of(script)].steps[cast::usize_of(step)])
@@ -265,11 +292,9 @@ fn end((entry, script): (u32, Option<(u32, u32)>), output: &Output, world: &mut 
     let failed = (output.exit_code != 0).then(|| output.stderr.trim_end().to_owned());
     let said = if failed.is_some() { String::new() } else { last(&output.stdout) };
     world.recorder.command_ended(entry, world.queue.now(), failed, said, is_asked);
-    if let Some((script, step)) = step {
-        let next = if output.exit_code == 0 { step.then } else { step.otherwise };
-        world.settle();
-        follow((script, next), world);
-    }
+    let (script, step) = step?;
+    world.settle();
+    Some((script, if output.exit_code == 0 { step.then } else { step.otherwise }))
 }
 
 /// Lets kubectl ask the API server of the run.

@@ -241,3 +241,14 @@ fn entries_keep_their_times() {
         facts.commands.iter().map(|c| format!("{} {}", c.at, c.ended.expect("over"))).collect();
     assert_eq!(at, ["1:00 1:00", "1:00 1:30", "1:10 1:10", "2:00 2:00"]);
 }
+
+/// However long a script is, it needs no more stack than a short one.
+#[test]
+fn a_script_of_many_lines() {
+    let work = || {
+        let facts = run("{ script: upgrade.sh }", &"kubectl get pods\n".repeat(20_000));
+        facts.scripts.iter().map(|script| script.status).collect::<Vec<_>>()
+    };
+    let small = std::thread::Builder::new().stack_size(1 << 20).spawn(work);
+    assert_eq!(small.expect("a thread").join().expect("it ends"), [0]);
+}
