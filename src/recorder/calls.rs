@@ -87,7 +87,7 @@ pub struct ServiceCalls {
     pub bytes: [u64; Distance::ALL.len()],
     warmup: SimTime,
     width: Duration,
-    intervals: Vec<Interval>,
+    intervals: Intervals,
     intervals_max: usize,
     /// The interval of the last call: most calls start in the same one.
     last: (SimTime, usize),
@@ -106,7 +106,7 @@ impl ServiceCalls {
             bytes: [0; Distance::ALL.len()],
             warmup,
             width: Duration::secs(1),
-            intervals: Vec::new(),
+            intervals: Intervals::default(),
             intervals_max: (INTERVALS_ALL / services.max(1)).clamp(256, 4096),
             last: (SimTime::ZERO, 0),
         }
@@ -125,7 +125,7 @@ impl ServiceCalls {
         let within = row.start.saturating_since(from) < self.width && row.start >= from;
         let index =
             if within && index < self.intervals.len() { index } else { self.find(row.start) };
-        self.intervals[index].add(row);
+        self.intervals.add(index, row);
     }
 
     /// Adds the bytes of a call that started at an instant.
@@ -137,9 +137,9 @@ impl ServiceCalls {
     }
 
     /// The intervals, each with its start, in order; every interval from the start of the run.
-    pub fn intervals(&self) -> impl ExactSizeIterator<Item = (SimTime, &Interval)> {
+    pub fn intervals(&self) -> impl ExactSizeIterator<Item = (SimTime, Interval<&[u32]>)> {
         let from = |index: usize| SimTime::at(self.width * cast::u64_of(index));
-        (self.intervals.iter().enumerate()).map(move |(index, row)| (from(index), row))
+        (0..self.intervals.len()).map(move |index| (from(index), self.intervals.get(index)))
     }
 
     /// How long one interval is: a second, or more in a long run.
@@ -153,7 +153,7 @@ impl ServiceCalls {
     pub fn between(&self, from: SimTime, until: SimTime) -> Interval {
         let mut sum = Interval::default();
         let within = self.intervals().filter(|(at, _)| (from..until).contains(at));
-        within.for_each(|(_, interval)| sum.merge(interval));
+        within.for_each(|(_, interval)| sum.merge(&interval));
         sum
     }
 
@@ -166,50 +166,125 @@ impl ServiceCalls {
             self.halve();
         }
         let index = place(self.width);
-        while self.intervals.len() <= index {
-            let like = self.intervals.last().map(|row| row.latency.like());
-            let latency = like.unwrap_or_default();
-            let counts = CallCounts::default();
-            self.intervals.push(Interval { counts, latency });
-        }
+        self.intervals.extend_to(index);
         self.last = (SimTime::at(self.width * cast::u64_of(index)), index);
         index
     }
 
     /// Makes one interval of each two.
     fn halve(&mut self) {
-        let mut merged = Vec::with_capacity(self.intervals.len() / 2 + 1);
-        for pair in self.intervals.chunks(2) {
-            let mut sum = pair[0].clone();
-            pair.iter().skip(1).for_each(|second| sum.merge(second));
-            merged.push(sum);
-        }
-        self.intervals = merged;
+        self.intervals.halve();
         self.width = self.width * 2;
         self.last = (SimTime::ZERO, usize::MAX);
     }
 }
 
-/// The calls that started in one interval.
+/// All intervals in two pieces of memory, so that another one hardly ever asks for some: buckets
+/// are a matrix, a row an interval.
 #[derive(Clone, Debug, Default)]
-pub struct Interval {
-    /// How they ended.
-    pub counts: CallCounts,
-    /// How long those that were answered well took.
-    pub latency: IntervalLatency,
+struct Intervals {
+    rows: Vec<Row>,
+    /// Number of the first bucket of each row.
+    first: usize,
+    /// Buckets a row.
+    width: usize,
+    buckets: Vec<u32>,
 }
 
-impl Interval {
+/// An interval without its buckets.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    counts: CallCounts,
+    count: u64,
+    max: Duration,
+}
+
+impl Intervals {
+    const fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn get(&self, index: usize) -> Interval<&[u32]> {
+        let Row { counts, count, max } = self.rows[index];
+        let buckets = &self.buckets[index * self.width..(index + 1) * self.width];
+        Interval { counts, latency: IntervalLatency { first: self.first, buckets, count, max } }
+    }
+
     #[inline]
-    fn add(&mut self, row: &CallRecord) {
-        self.counts.add(row);
-        if row.fate == Fate::Ok {
-            self.latency.record(row.latency);
+    fn add(&mut self, index: usize, call: &CallRecord) {
+        let row = &mut self.rows[index];
+        row.counts.add(call);
+        if call.fate != Fate::Ok {
+            return;
+        }
+        row.max = row.max.max(call.latency);
+        row.count += 1;
+        let bucket = bucket_of(call.latency);
+        let place = bucket.wrapping_sub(self.first);
+        if place < self.width {
+            self.buckets[index * self.width + place] += 1;
+        } else {
+            self.add_outside(index, bucket);
         }
     }
 
+    #[cold]
+    fn add_outside(&mut self, index: usize, bucket: usize) {
+        let (from, to) = (bucket.saturating_sub(MARGIN), bucket + MARGIN + 1);
+        let first = if self.width == 0 { from } else { self.first.min(from) };
+        let width = to.max(self.first + self.width) - first;
+        let mut buckets = Vec::with_capacity(self.rows.capacity() * width);
+        let before = self.first.saturating_sub(first);
+        for row in 0..self.rows.len() {
+            buckets.resize(row * width + before, 0);
+            buckets.extend_from_slice(&self.buckets[row * self.width..(row + 1) * self.width]);
+        }
+        buckets.resize(self.rows.len() * width, 0);
+        (self.first, self.width, self.buckets) = (first, width, buckets);
+        self.buckets[index * width + bucket - first] += 1;
+    }
+
+    fn extend_to(&mut self, index: usize) {
+        if index >= self.rows.len() {
+            self.rows.resize(index + 1, Row::default());
+            self.buckets.resize((index + 1) * self.width, 0);
+        }
+    }
+
+    fn halve(&mut self) {
+        let (rows, width) = (self.rows.len(), self.width);
+        let half = rows.div_ceil(2);
+        for into in 0..half {
+            let (one, two) = (2 * into, 2 * into + 1);
+            let mut sum = self.rows[one];
+            self.buckets.copy_within(one * width..(one + 1) * width, into * width);
+            if let Some(more) = self.rows.get(two) {
+                sum.counts.merge(&more.counts);
+                sum.count += more.count;
+                sum.max = sum.max.max(more.max);
+                let (own, more) = self.buckets.split_at_mut(two * width);
+                let own = &mut own[into * width..(into + 1) * width];
+                own.iter_mut().zip(&more[..width]).for_each(|(own, more)| *own += more);
+            }
+            self.rows[into] = sum;
+        }
+        self.rows.truncate(half);
+        self.buckets.truncate(half * width);
+    }
+}
+
+/// The calls that started in one interval, or in several.
+#[derive(Clone, Debug, Default)]
+pub struct Interval<B = Vec<u32>> {
+    /// How they ended.
+    pub counts: CallCounts,
+    /// How long those that were answered well took.
+    pub latency: IntervalLatency<B>,
+}
+
+impl Interval {
     /// Adds another interval.
-    pub fn merge(&mut self, other: &Self) {
+    pub fn merge<B: AsRef<[u32]>>(&mut self, other: &Interval<B>) {
         self.counts.merge(&other.counts);
         self.latency.merge(&other.latency);
     }
@@ -217,10 +292,10 @@ impl Interval {
 
 /// Latencies of one interval in buckets of 3 % width, from the smallest seen to the largest.
 #[derive(Clone, Debug, Default)]
-pub struct IntervalLatency {
+pub struct IntervalLatency<B = Vec<u32>> {
     /// Number of the first bucket kept.
     first: usize,
-    counts: Vec<u32>,
+    buckets: B,
     count: u64,
     max: Duration,
 }
@@ -233,56 +308,36 @@ const UNIT_BITS: u32 = 10;
 const MARGIN: usize = 16;
 
 impl IntervalLatency {
-    #[inline]
-    fn record(&mut self, latency: Duration) {
-        let place = bucket_of(latency).wrapping_sub(self.first);
-        self.max = self.max.max(latency);
-        self.count += 1;
-        if let Some(count) = self.counts.get_mut(place) {
-            *count += 1;
-        } else {
-            self.record_outside(bucket_of(latency));
-        }
-    }
-
-    #[cold]
-    fn record_outside(&mut self, bucket: usize) {
-        self.cover(bucket.saturating_sub(MARGIN), bucket + MARGIN);
-        self.counts[bucket - self.first] += 1;
-    }
-
     fn cover(&mut self, from: usize, to: usize) {
-        if self.counts.is_empty() {
+        if self.buckets.is_empty() {
             self.first = from;
         }
         if from < self.first {
             let more = std::iter::repeat_n(0, self.first - from);
-            self.counts.splice(0..0, more);
+            self.buckets.splice(0..0, more);
             self.first = from;
         }
-        let length = self.counts.len().max(to + 1 - self.first);
-        self.counts.resize(length, 0);
+        let length = self.buckets.len().max(to + 1 - self.first);
+        self.buckets.resize(length, 0);
     }
 
-    /// Empty, with the same room.
-    fn like(&self) -> Self {
-        let counts = vec![0; self.counts.len()];
-        Self { first: self.first, counts, count: 0, max: Duration::ZERO }
-    }
-
-    fn merge(&mut self, other: &Self) {
+    /// Adds others.
+    pub fn merge<B: AsRef<[u32]>>(&mut self, other: &IntervalLatency<B>) {
         if other.count == 0 {
             return;
         }
-        self.cover(other.first, other.first + other.counts.len() - 1);
+        let more = other.buckets.as_ref();
+        self.cover(other.first, other.first + more.len() - 1);
         let offset = other.first - self.first;
-        for (own, more) in self.counts[offset..].iter_mut().zip(&other.counts) {
+        for (own, more) in self.buckets[offset..].iter_mut().zip(more) {
             *own += more;
         }
         self.count += other.count;
         self.max = self.max.max(other.max);
     }
+}
 
+impl<B: AsRef<[u32]>> IntervalLatency<B> {
     /// How many there are.
     #[must_use]
     pub const fn count(&self) -> u64 {
@@ -293,8 +348,9 @@ impl IntervalLatency {
     #[must_use]
     pub fn above(&self, limit: Duration) -> u64 {
         let first = bucket_of(limit) + 1;
-        let from = first.saturating_sub(self.first).min(self.counts.len());
-        self.counts[from..].iter().map(|count| u64::from(*count)).sum()
+        let buckets = self.buckets.as_ref();
+        let from = first.saturating_sub(self.first).min(buckets.len());
+        buckets[from..].iter().map(|count| u64::from(*count)).sum()
     }
 
     /// The largest, exactly; `None` of nothing.
@@ -316,7 +372,7 @@ impl IntervalLatency {
             seen += u64::from(*count);
             seen >= rank
         };
-        let place = self.counts.iter().position(reached);
+        let place = self.buckets.as_ref().iter().position(reached);
         place.map(|place| middle_of(self.first + place).min(self.max))
     }
 }
@@ -342,23 +398,46 @@ fn middle_of(bucket: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ServiceId;
 
     fn ms(count: u64) -> Duration {
         Duration::ms(count)
     }
 
+    fn good(latency: Duration) -> CallRecord {
+        CallRecord {
+            source: None,
+            service: ServiceId::new(0),
+            start: SimTime::ZERO,
+            latency,
+            fate: Fate::Ok,
+            cause: Cause::None,
+            retries: 0,
+            pod: None,
+        }
+    }
+
+    /// One interval with calls that took so long.
+    fn interval(latencies: impl Iterator<Item = Duration>) -> Intervals {
+        let mut intervals = Intervals::default();
+        intervals.extend_to(0);
+        latencies.for_each(|latency| intervals.add(0, &good(latency)));
+        intervals
+    }
+
     #[test]
     fn quantiles_of_an_interval() {
-        let mut latency = IntervalLatency::default();
-        assert_eq!(latency.quantile(0.5), None);
-        (1..=1_000).rev().for_each(|n| latency.record(ms(n)));
+        let mut calls = interval(std::iter::empty());
+        assert_eq!(calls.get(0).latency.quantile(0.5), None);
+        calls = interval((1..=1_000).rev().map(ms));
         for (p, wanted) in [(0.5, 500.0), (0.99, 990.0), (0.001, 1.0)] {
-            let found = latency.quantile(p).unwrap().as_millis_f64();
+            let found = calls.get(0).latency.quantile(p).unwrap().as_millis_f64();
             assert!((found / wanted - 1.0).abs() < 0.016, "{p}: {found}");
         }
+        let latency = calls.get(0).latency;
         assert_eq!((latency.count(), latency.max()), (1_000, Some(ms(1_000))));
-        latency.record(Duration::ZERO);
-        assert!(latency.quantile(0.000_1).unwrap() < Duration::us(1));
+        calls = interval((0..=1_000).map(ms));
+        assert!(calls.get(0).latency.quantile(0.000_1).unwrap() < Duration::us(1));
     }
 
     #[test]
@@ -374,14 +453,30 @@ mod tests {
 
     #[test]
     fn merging_covers_both() {
-        let (mut low, mut high) = (IntervalLatency::default(), IntervalLatency::default());
-        low.record(ms(1));
-        high.record(Duration::secs(20));
-        for (into, from) in [(&low, &high), (&high, &low)] {
-            let mut sum = into.clone();
-            sum.merge(from);
-            assert_eq!((sum.count(), sum.max()), (2, Some(Duration::secs(20))));
-            assert!(sum.quantile(0.5).unwrap() < ms(2));
+        let low = interval([ms(1)].into_iter());
+        let high = interval([Duration::secs(20)].into_iter());
+        for (one, two) in [(&low, &high), (&high, &low)] {
+            let mut sum = Interval::default();
+            sum.merge(&one.get(0));
+            sum.merge(&two.get(0));
+            assert_eq!((sum.latency.count(), sum.latency.max()), (2, Some(Duration::secs(20))));
+            assert!(sum.latency.quantile(0.5).unwrap() < ms(2));
         }
+    }
+
+    #[test]
+    fn halves_keep_all_calls() {
+        let mut intervals = Intervals::default();
+        for index in 0..5 {
+            intervals.extend_to(index);
+            intervals.add(index, &good(ms(1 << (2 * index))));
+        }
+        intervals.halve();
+        let all = |index| {
+            let latency = intervals.get(index).latency;
+            (latency.count(), latency.max(), latency.above(ms(2)))
+        };
+        let wanted = [(2, Some(ms(4)), 1), (2, Some(ms(64)), 2), (1, Some(ms(256)), 1)];
+        assert_eq!([all(0), all(1), all(2)], wanted);
     }
 }

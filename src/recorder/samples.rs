@@ -2,7 +2,9 @@
 
 use crate::base::{SimTime, Symbol, cast};
 use crate::model::Workload;
-use crate::record::{PoolSample, Sample};
+use crate::record::{PoolSample, ReplicaSample, Sample};
+
+const GAUGES: usize = Gauge::ALL.len();
 
 /// What is sampled of the whole cluster: a column of `series.csv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,17 +124,17 @@ impl Spread {
 }
 
 /// One or several samples, one after another.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SamplePoint {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SamplePoint<'a> {
     /// When the first of them was taken.
     pub at: SimTime,
     /// How many there are.
     pub samples: u32,
-    gauges: [Spread; Gauge::ALL.len()],
+    gauges: [Spread; GAUGES],
     /// One entry a revision of a workload that has a ReplicaSet.
-    pub replicas: Vec<ReplicaPoint>,
+    pub replicas: &'a [ReplicaPoint],
     /// One entry a pool that has machines.
-    pub pools: Vec<PoolPoint>,
+    pub pools: &'a [PoolPoint],
 }
 
 /// The machines of one pool, means over the samples of a point.
@@ -163,50 +165,73 @@ pub struct ReplicaPoint {
     pub wanted: f64,
 }
 
-impl SamplePoint {
-    fn of(row: &Sample) -> Self {
-        let replica = |r: &crate::record::ReplicaSample| ReplicaPoint {
-            workload: r.workload,
-            revision: r.revision,
-            pods: f64::from(r.pods),
-            ready: f64::from(r.ready),
-            terminating: f64::from(r.terminating),
-            wanted: f64::from(r.wanted),
-        };
-        Self {
-            at: row.at,
-            samples: 1,
-            gauges: Gauge::ALL.map(|gauge| Spread::of(gauge.of(row))),
-            replicas: row.replicas.iter().map(replica).collect(),
-            pools: row.pools.iter().map(PoolPoint::of).collect(),
-        }
-    }
-
+impl SamplePoint<'_> {
     /// One of the gauges.
     #[must_use]
     pub const fn gauge(&self, gauge: Gauge) -> Spread {
         self.gauges[gauge as usize]
     }
+}
 
-    fn merge(&mut self, other: &Self) {
-        for (own, more) in self.gauges.iter_mut().zip(other.gauges) {
-            own.merge(self.samples, more, other.samples);
+/// Points in few pieces of memory, so that another one hardly ever asks for some.
+#[derive(Clone, Debug, Default)]
+struct Points {
+    rows: Vec<Row>,
+    replicas: Vec<ReplicaPoint>,
+    pools: Vec<PoolPoint>,
+}
+
+/// A point: its entries are those from where it begins to where the next one does.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    at: SimTime,
+    samples: u32,
+    gauges: [Spread; GAUGES],
+    replicas_from: usize,
+    pools_from: usize,
+}
+
+impl Points {
+    fn get(&self, index: usize) -> Option<SamplePoint<'_>> {
+        let row = self.rows.get(index)?;
+        let next = self.rows.get(index + 1);
+        let replicas = row.replicas_from..next.map_or(self.replicas.len(), |n| n.replicas_from);
+        let pools = row.pools_from..next.map_or(self.pools.len(), |n| n.pools_from);
+        let (replicas, pools) = (&self.replicas[replicas], &self.pools[pools]);
+        Some(SamplePoint { at: row.at, samples: row.samples, gauges: row.gauges, replicas, pools })
+    }
+
+    fn push(&mut self, point: SamplePoint<'_>) {
+        let SamplePoint { at, samples, gauges, replicas, pools } = point;
+        let (replicas_from, pools_from) = (self.replicas.len(), self.pools.len());
+        self.rows.push(Row { at, samples, gauges, replicas_from, pools_from });
+        self.replicas.extend_from_slice(replicas);
+        self.pools.extend_from_slice(pools);
+    }
+
+    /// Adds the samples of a point to those of the last one.
+    fn merge(&mut self, other: SamplePoint<'_>) {
+        let Some(mut row) = self.rows.last().copied() else { return self.push(other) };
+        for (own, more) in row.gauges.iter_mut().zip(other.gauges) {
+            own.merge(row.samples, more, other.samples);
         }
-        self.merge_replicas(other);
-        self.merge_pools(other);
-        self.samples += other.samples;
+        let part = f64::from(other.samples) / f64::from(row.samples + other.samples);
+        self.merge_replicas(row.replicas_from, other.replicas, part);
+        self.merge_pools(row.pools_from, other.pools, part);
+        row.samples += other.samples;
+        self.rows.pop();
+        self.rows.push(row);
     }
 
     /// What one of both lacks counts as no machines there.
-    fn merge_pools(&mut self, other: &Self) {
-        let part = f64::from(other.samples) / f64::from(self.samples + other.samples);
-        for more in &other.pools {
-            if self.pools.iter().all(|own| own.pool != more.pool) {
+    fn merge_pools(&mut self, from: usize, other: &[PoolPoint], part: f64) {
+        for more in other {
+            if self.pools[from..].iter().all(|own| own.pool != more.pool) {
                 self.pools.push(PoolPoint { nodes: 0.0, cost_usd_per_hour: 0.0, ..*more });
             }
         }
-        for own in &mut self.pools {
-            let more = other.pools.iter().find(|more| more.pool == own.pool);
+        for own in &mut self.pools[from..] {
+            let more = other.iter().find(|more| more.pool == own.pool);
             let (nodes, cost) =
                 more.map_or((0.0, 0.0), |more| (more.nodes, more.cost_usd_per_hour));
             own.nodes += (nodes - own.nodes) * part;
@@ -215,21 +240,17 @@ impl SamplePoint {
     }
 
     /// What one of both lacks counts as no pods there.
-    fn merge_replicas(&mut self, other: &Self) {
-        let (own, more) = (f64::from(self.samples), f64::from(other.samples));
-        let part = more / (own + more);
+    fn merge_replicas(&mut self, from: usize, other: &[ReplicaPoint], part: f64) {
         let same = |a: &ReplicaPoint, b: &ReplicaPoint| {
             a.workload == b.workload && a.revision == b.revision
         };
-        for row in &mut self.replicas {
-            let found = other.replicas.iter().find(|r| same(r, row)).copied();
-            let other =
-                found.unwrap_or(ReplicaPoint { pods: 0.0, ready: 0.0, terminating: 0.0, ..*row });
-            row.mix(&other, part);
+        for row in &mut self.replicas[from..] {
+            let found = other.iter().find(|r| same(r, row)).copied();
+            row.mix(&found.unwrap_or_else(|| row.without_pods()), part);
         }
-        for row in &other.replicas {
-            if self.replicas.iter().all(|r| !same(r, row)) {
-                let mut new = ReplicaPoint { pods: 0.0, ready: 0.0, terminating: 0.0, ..*row };
+        for row in other {
+            if self.replicas[from..].iter().all(|r| !same(r, row)) {
+                let mut new = row.without_pods();
                 new.mix(row, part);
                 self.replicas.push(new);
             }
@@ -245,6 +266,21 @@ impl PoolPoint {
 }
 
 impl ReplicaPoint {
+    fn of(row: &ReplicaSample) -> Self {
+        Self {
+            workload: row.workload,
+            revision: row.revision,
+            pods: f64::from(row.pods),
+            ready: f64::from(row.ready),
+            terminating: f64::from(row.terminating),
+            wanted: f64::from(row.wanted),
+        }
+    }
+
+    const fn without_pods(&self) -> Self {
+        Self { pods: 0.0, ready: 0.0, terminating: 0.0, ..*self }
+    }
+
     fn mix(&mut self, other: &Self, part: f64) {
         let mix = |own: &mut f64, more: f64| *own += (more - *own) * part;
         mix(&mut self.pods, other.pods);
@@ -257,12 +293,15 @@ impl ReplicaPoint {
 /// The series of the whole cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
-    points: Vec<SamplePoint>,
+    points: Points,
     stride: u32,
-    last: Option<SamplePoint>,
+    last: Option<(SimTime, [Spread; GAUGES])>,
+    /// The entries of the sample that is added.
+    replicas: Vec<ReplicaPoint>,
+    pools: Vec<PoolPoint>,
     /// Value · seconds of each gauge up to the last sample, or the end.
-    area: [f64; Gauge::ALL.len()],
-    max: [f64; Gauge::ALL.len()],
+    area: [f64; GAUGES],
+    max: [f64; GAUGES],
     seconds: f64,
 }
 
@@ -272,18 +311,23 @@ const POINTS_MAX: usize = 5_000;
 impl Samples {
     /// Adds a sample; instants do not go back.
     pub fn add(&mut self, row: &Sample) {
-        let point = SamplePoint::of(row);
         self.hold_until(row.at);
-        for (max, gauge) in self.max.iter_mut().zip(point.gauges) {
+        let gauges = Gauge::ALL.map(|gauge| Spread::of(gauge.of(row)));
+        for (max, gauge) in self.max.iter_mut().zip(gauges) {
             *max = max.max(gauge.mean);
         }
-        let stride = self.stride.max(1);
-        match self.points.last_mut() {
-            Some(open) if open.samples < stride => open.merge(&point),
-            _ => self.points.push(point.clone()),
+        self.replicas.clear();
+        self.replicas.extend(row.replicas.iter().map(ReplicaPoint::of));
+        self.pools.clear();
+        self.pools.extend(row.pools.iter().map(PoolPoint::of));
+        let (replicas, pools) = (self.replicas.as_slice(), self.pools.as_slice());
+        let point = SamplePoint { at: row.at, samples: 1, gauges, replicas, pools };
+        match self.points.rows.last() {
+            Some(open) if open.samples < self.stride.max(1) => self.points.merge(point),
+            _ => self.points.push(point),
         }
-        self.last = Some(point);
-        if self.points.len() > POINTS_MAX {
+        self.last = Some((row.at, gauges));
+        if self.points.rows.len() > POINTS_MAX {
             self.thin();
         }
     }
@@ -291,15 +335,16 @@ impl Samples {
     /// The last sample holds until the end of the run.
     pub(super) fn end(&mut self, at: SimTime) {
         self.hold_until(at);
-        if let Some(last) = &mut self.last {
-            last.at = last.at.max(at);
+        if let Some((last, _)) = &mut self.last {
+            *last = at.max(*last);
         }
     }
 
     /// The points in order.
     #[must_use]
-    pub fn points(&self) -> &[SamplePoint] {
-        &self.points
+    pub fn points(&self) -> impl ExactSizeIterator<Item = SamplePoint<'_>> + Clone {
+        let point = |index| self.points.get(index).expect("an index below the count");
+        (0..self.points.rows.len()).map(point)
     }
 
     /// The average over time of a gauge; `None` when no time has passed.
@@ -321,20 +366,18 @@ impl Samples {
     }
 
     fn hold_until(&mut self, at: SimTime) {
-        let Some(last) = &self.last else { return };
-        let span = at.saturating_since(last.at).as_secs_f64();
-        for (area, gauge) in self.area.iter_mut().zip(last.gauges) {
+        let Some((last, gauges)) = self.last else { return };
+        let span = at.saturating_since(last).as_secs_f64();
+        for (area, gauge) in self.area.iter_mut().zip(gauges) {
             *area += gauge.mean * span;
         }
         self.seconds += span;
     }
 
     fn thin(&mut self) {
-        let mut thinned: Vec<SamplePoint> = Vec::with_capacity(self.points.len() / 2 + 1);
-        for pair in self.points.chunks(2) {
-            let mut first = pair[0].clone();
-            pair.iter().skip(1).for_each(|second| first.merge(second));
-            thinned.push(first);
+        let mut thinned = Points::default();
+        for (index, point) in self.points().enumerate() {
+            if index % 2 == 0 { thinned.push(point) } else { thinned.merge(point) }
         }
         self.points = thinned;
         self.stride = self.stride.max(1) * 2;
@@ -343,7 +386,7 @@ impl Samples {
     /// How many points there are, as a float for means.
     #[must_use]
     pub fn samples(&self) -> f64 {
-        cast::f64_of_u64(self.points.iter().map(|p| u64::from(p.samples)).sum())
+        cast::f64_of_u64(self.points.rows.iter().map(|p| u64::from(p.samples)).sum())
     }
 }
 
@@ -372,7 +415,7 @@ mod tests {
         let mean = samples.mean(Gauge::PodsPending).unwrap();
         assert!((mean - 40.0 / 12_000.0).abs() < 1e-12);
         assert!((samples.area(Gauge::Cost) - 18_000.0).abs() < 1e-6);
-        let peak = samples.points().iter().map(|p| p.gauge(Gauge::PodsPending).max);
+        let peak = samples.points().map(|p| p.gauge(Gauge::PodsPending).max);
         assert!((peak.fold(0.0, f64::max) - 40.0).abs() < 1e-12);
     }
 }

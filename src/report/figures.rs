@@ -112,10 +112,10 @@ fn rollout(facts: &Facts, last: &Rollout, name: &str) -> Option<Figure> {
     Some(figure)
 }
 
-fn points_between(facts: &Facts, (from, until): (SimTime, SimTime)) -> Vec<&SamplePoint> {
+fn points_between(facts: &Facts, (from, until): (SimTime, SimTime)) -> Vec<SamplePoint<'_>> {
     let points = facts.samples.points();
-    let first = points.partition_point(|point| point.at < from).saturating_sub(1);
-    points[first..].iter().take_while(|point| point.at <= until).collect()
+    let first = points.clone().take_while(|point| point.at < from).count().saturating_sub(1);
+    points.skip(first).take_while(|point| point.at <= until).collect()
 }
 
 fn replicas_panel(
@@ -126,7 +126,7 @@ fn replicas_panel(
 ) -> Option<Panel> {
     let points = points_between(facts, window);
     let own = |row: &&ReplicaPoint| row.workload == workload;
-    let of = |point: &SamplePoint, value: &dyn Fn(&ReplicaPoint) -> f64| -> f64 {
+    let of = |point: &SamplePoint<'_>, value: &dyn Fn(&ReplicaPoint) -> f64| -> f64 {
         point.replicas.iter().filter(own).map(value).sum()
     };
     let mut revisions: Vec<u32> = points
@@ -155,7 +155,7 @@ fn replicas_panel(
     let line = |value: &dyn Fn(&ReplicaPoint) -> f64| -> Vec<(f64, f64)> {
         points.iter().map(|point| (secs(point.at), of(point, value))).collect()
     };
-    let wanted = |point: &&SamplePoint| {
+    let wanted = |point: &SamplePoint<'_>| {
         let wanted = point.replicas.iter().filter(own).map(|row| row.wanted);
         (secs(point.at), wanted.fold(0.0, f64::max))
     };
@@ -231,7 +231,7 @@ pub(super) type Points = Vec<(f64, f64)>;
 
 fn latency(calls: &ServiceCalls, p: f64, (from, until): (SimTime, SimTime)) -> Points {
     let inside = calls.intervals().filter(|(at, _)| (from..until).contains(at));
-    let point = |(at, row): (SimTime, &Interval)| {
+    let point = |(at, row): (SimTime, Interval<&[u32]>)| {
         let value = row.latency.quantile(p).map_or(f64::NAN, Duration::as_secs_f64);
         (secs(at), value)
     };
@@ -268,8 +268,9 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
     let window = (SimTime::ZERO, SimTime::MAX);
     let (x, mut stacks) = causes(calls, window);
     let width = calls.width().as_secs_f64();
-    let ok =
-        |(_, row): (SimTime, &Interval)| cast::f64_of_u64(row.counts.of_fate(Fate::Ok)) / width;
+    let ok = |(_, row): (SimTime, Interval<&[u32]>)| {
+        cast::f64_of_u64(row.counts.of_fate(Fate::Ok)) / width
+    };
     stacks.push(Stack::new("answered well", Role::Ok, calls.intervals().map(ok).collect()));
     let end = secs(facts.ended);
     let rates = Axis::new("calls per second", Unit::Number);
@@ -293,11 +294,11 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
 }
 
 /// A curve over all samples.
-pub(super) fn curve(facts: &Facts, value: impl Fn(&SamplePoint) -> f64) -> Points {
-    facts.samples.points().iter().map(|point| (secs(point.at), value(point))).collect()
+pub(super) fn curve(facts: &Facts, value: impl Fn(&SamplePoint<'_>) -> f64) -> Points {
+    facts.samples.points().map(|point| (secs(point.at), value(&point))).collect()
 }
 
-fn share_of(point: &SamplePoint, part: Gauge, whole: Gauge) -> f64 {
+fn share_of(point: &SamplePoint<'_>, part: Gauge, whole: Gauge) -> f64 {
     let whole = point.gauge(whole).mean;
     if whole > 0.0 { point.gauge(part).mean / whole } else { f64::NAN }
 }
@@ -308,7 +309,7 @@ fn nodes(facts: &Facts) -> Option<Figure> {
     if samples.points().len() < 2 || samples.area(Gauge::CpuAllocatable) <= 0.0 {
         return None;
     }
-    let band = samples.points().iter().map(|point| {
+    let band = samples.points().map(|point| {
         let (least, most) =
             (point.gauge(Gauge::CpuRequestedLeast), point.gauge(Gauge::CpuRequestedMost));
         (secs(point.at), least.min, most.max)
@@ -378,7 +379,7 @@ fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
     let target = metrics_scaling::target_of(&facts.model, hpa)?;
     let steps = metrics_scaling::steps_of(facts, hpa);
     let own = |row: &&ReplicaPoint| row.workload == target;
-    let sum = |point: &SamplePoint, value: fn(&ReplicaPoint) -> f64| -> f64 {
+    let sum = |point: &SamplePoint<'_>, value: fn(&ReplicaPoint) -> f64| -> f64 {
         point.replicas.iter().filter(own).map(value).sum()
     };
     let wanted = curve(facts, |point| {
@@ -433,7 +434,7 @@ fn offered(facts: &Facts, target: Workload) -> Option<Panel> {
     let service = *names::services_of(&facts.model, target).first()?;
     let calls = &facts.services.as_slice()[service];
     let width = calls.width().as_secs_f64();
-    let all: Vec<(SimTime, &Interval)> = calls.intervals().collect();
+    let all: Vec<(SimTime, Interval<&[u32]>)> = calls.intervals().collect();
     // Means of some intervals show the tide and not the ripple.
     let points = all.chunks(all.len().div_ceil(240).max(1)).map(|chunk| {
         let calls: u64 = chunk.iter().map(|(_, row)| row.counts.total()).sum();

@@ -47,20 +47,20 @@ fn is_level(values: &[f64]) -> bool {
 }
 
 fn instants(facts: &Facts) -> Vec<f64> {
-    facts.samples.points().iter().map(|point| secs(point.at)).collect()
+    facts.samples.points().map(|point| secs(point.at)).collect()
 }
 
 /// One series a pool, by name; those that hardly count are one.
 fn stacks(facts: &Facts, value: impl Fn(&PoolPoint) -> f64) -> Vec<Stack> {
     let points = facts.samples.points();
     let mut pools: Vec<(&str, Symbol)> = Vec::new();
-    for row in points.iter().flat_map(|point| &point.pools) {
+    for row in points.clone().flat_map(|point| point.pools) {
         if pools.iter().all(|(_, known)| *known != row.pool) {
             pools.push((facts.model.names.resolve(row.pool), row.pool));
         }
     }
     pools.sort_unstable();
-    let of = |point: &SamplePoint, pools: &[(&str, Symbol)]| -> f64 {
+    let of = |point: &SamplePoint<'_>, pools: &[(&str, Symbol)]| -> f64 {
         let own = |row: &&PoolPoint| pools.iter().any(|(_, pool)| *pool == row.pool);
         point.pools.iter().filter(own).map(&value).sum()
     };
@@ -72,7 +72,7 @@ fn stacks(facts: &Facts, value: impl Fn(&PoolPoint) -> f64) -> Vec<Stack> {
     }
     let stack = |(index, (name, own)): (usize, Group<'_>)| {
         let name = if name.is_empty() { "nodes" } else { name };
-        Stack::new(name, Role::Series(index), points.iter().map(|p| of(p, own)).collect())
+        Stack::new(name, Role::Series(index), points.clone().map(|p| of(&p, own)).collect())
     };
     groups.into_iter().enumerate().map(stack).collect()
 }
@@ -102,5 +102,5 @@ pub(super) fn demand(facts: &Facts, hpa: usize, target: Workload) -> Option<Pane
 /// A series at the instants of the samples.
 fn over_time(facts: &Facts, series: &Rate) -> Points {
     let value = |at: SimTime| (secs(at), series.at(at));
-    facts.samples.points().iter().map(|point| value(point.at)).collect()
+    facts.samples.points().map(|point| value(point.at)).collect()
 }

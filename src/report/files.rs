@@ -282,7 +282,7 @@ fn write_replicas(facts: &Facts, table: &mut Table) -> csv::Result<()> {
         ["at_s", "namespace", "workload", "revision", "pods", "ready", "terminating", "wanted"];
     table.write_record(heading)?;
     for point in facts.samples.points() {
-        for row in &point.replicas {
+        for row in point.replicas {
             let name = names.resolve(row.workload.name.name);
             table.write_record([
                 secs(point.at).as_str(),

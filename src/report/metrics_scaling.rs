@@ -60,12 +60,12 @@ fn replicas(
 ) -> (Option<f64>, Option<f64>, Option<f64>) {
     let own = |row: &&ReplicaPoint| Some(row.workload) == target;
     let points = facts.samples.points();
-    let sampled = points.iter().flat_map(|p| p.replicas.iter().filter(own).map(|r| r.wanted));
+    let sampled = points.clone().flat_map(|p| p.replicas.iter().filter(own).map(|r| r.wanted));
     let stepped = steps.iter().flat_map(|step| [step.from, step.to]).map(f64::from);
     let wanted: Vec<f64> = sampled.chain(stepped).collect();
     let least = wanted.iter().copied().reduce(f64::min);
     let most = wanted.iter().copied().reduce(f64::max);
-    let pods = points.iter().map(|point| {
+    let pods = points.map(|point| {
         let own: f64 = point.replicas.iter().filter(own).map(|row| row.pods).sum();
         own * f64::from(point.samples)
     });
