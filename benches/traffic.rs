@@ -5,8 +5,9 @@
 //! turns over several rounds and the median round counts, so that a busy machine does not decide;
 //! time is that which the process had a core for (Linux; elsewhere the wall's).
 //!
-//! Allocations are counted while it is measured, after a second of warm-up: the recorder begins a
-//! row of its series each simulated second, and else there are none.
+//! Allocations are counted while it is measured, after twenty seconds of warm-up in which pools of
+//! connections, backlogs and the lanes of the event queue reach their size. What is left are the
+//! doublings of the series, a row of which begins each simulated second.
 //!
 //! The graph: a call of the source makes three at once, each of which makes two at once: ten
 //! services, ten hops a call.
@@ -51,6 +52,7 @@ const CALLS: f64 = 1e6;
 const PODS: u32 = 32;
 const SLOTS: u32 = 32;
 const HOP_NS: u64 = 300_000;
+const WARM_UP: Duration = Duration::secs(20);
 
 fn hold() -> Distribution {
     Distribution::log_normal_p99(0.020, 0.080)
@@ -116,7 +118,7 @@ mod clock {
 /// Runs a field for so many calls from its sources; gives the nanoseconds a call.
 fn run(setup: Setup, calls: f64) -> Measured {
     let mut field = Field::new(setup, 0, Recorder::off());
-    field.run_until(SimTime::at(Duration::secs(1)));
+    field.run_until(SimTime::at(WARM_UP));
     let span = Duration::from_secs_f64(calls / rate());
     let clock = Clock::start();
     field.run_until(field.now() + span);
@@ -161,7 +163,7 @@ fn run_world(setup: Setup, calls: f64) -> Measured {
             plan.push(Write::Endpoints { service, endpoints });
         }
     });
-    let warm = SimTime::at(Duration::secs(1));
+    let warm = SimTime::at(WARM_UP);
     world.step_until(warm);
     let clock = Clock::start();
     world.step_until(warm + Duration::from_secs_f64(calls / rate()));
@@ -330,7 +332,7 @@ fn plain() -> Measured {
         done: 0,
     };
     plain.push(0, Event::Start);
-    let warm = 1_000_000_000;
+    let warm = WARM_UP.as_nanos();
     let end = warm + Duration::from_secs_f64(CALLS / rate()).as_nanos();
     let mut clock = None;
     while let Some(Reverse((at, _, event))) = plain.heap.pop() {
