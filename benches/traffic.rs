@@ -7,7 +7,8 @@
 //!
 //! Allocations are counted while it is measured, after twenty seconds of warm-up in which pools of
 //! connections, backlogs and the lanes of the event queue reach their size. What is left are the
-//! doublings of the series, a row of which begins each simulated second.
+//! doublings of the series, a row of which begins each simulated second; bytes that stay are theirs,
+//! until rows are merged two by two.
 //!
 //! The graph: a call of the source makes three at once, each of which makes two at once: ten
 //! services, ten hops a call.
@@ -75,11 +76,12 @@ fn setup(watch_s: f64, hop: Distribution) -> Setup {
     setup
 }
 
-/// What a candidate's run gave: nanoseconds and allocations a call.
+/// What a candidate's run gave a call: nanoseconds, allocations, and bytes that stay.
 #[derive(Clone, Copy)]
 struct Measured {
     ns: f64,
     allocations: f64,
+    kept: f64,
 }
 
 #[expect(clippy::disallowed_types, reason = "a benchmark reads a clock")]
@@ -96,21 +98,28 @@ mod clock {
     }
 
     /// A stretch of time that is measured.
-    pub(super) struct Clock(Option<f64>, Instant, usize);
+    pub(super) struct Clock(Option<f64>, Instant, (f64, f64));
+
+    /// Allocations so far, and bytes that are in use.
+    fn memory() -> (f64, f64) {
+        let stats = super::ALLOCATOR.stats();
+        let float = seatrial::base::cast::f64_of_usize;
+        let count = stats.allocations + stats.reallocations;
+        (float(count), float(stats.bytes_allocated) - float(stats.bytes_deallocated))
+    }
 
     impl Clock {
         pub(super) fn start() -> Self {
-            let allocations = super::ALLOCATOR.stats();
-            let count = allocations.allocations + allocations.reallocations;
-            Self(core_secs(), Instant::now(), count)
+            Self(core_secs(), Instant::now(), memory())
         }
 
         pub(super) fn a_call(&self) -> super::Measured {
             let on_core = core_secs().zip(self.0).map(|(now, then)| now - then);
             let ns = on_core.unwrap_or_else(|| self.1.elapsed().as_secs_f64()) * 1e9 / CALLS;
-            let now = super::ALLOCATOR.stats();
-            let count = now.allocations + now.reallocations - self.2;
-            super::Measured { ns, allocations: seatrial::base::cast::f64_of_usize(count) / CALLS }
+            let (now, before) = (memory(), self.2);
+            let a_call = |now: f64, before: f64| (now - before) / CALLS;
+            let (allocations, kept) = (a_call(now.0, before.0), a_call(now.1, before.1));
+            super::Measured { ns, allocations, kept }
         }
     }
 }
@@ -367,24 +376,25 @@ fn main() {
         }
     }
     println!(
-        "{:34} {:>9} {:>14} {:>22}",
-        "workload", "ns a hop", "hops a second", "allocations a million"
+        "{:34} {:>9} {:>14} {:>22} {:>18}",
+        "workload", "ns a hop", "hops a second", "allocations a million", "kB kept a million"
     );
     let mut medians = Vec::new();
     for (times, (name, about, _)) in rounds.iter_mut().zip(candidates) {
         times.sort_by(|a, b| a.ns.total_cmp(&b.ns));
-        let Measured { ns, allocations } = times[ROUNDS / 2];
-        let million = allocations * 1e6;
-        println!("{about:34} {ns:>9.1} {:>14.0} {million:>22.0}", 1e9 / ns);
-        medians.push((name, ns, million));
+        let Measured { ns, allocations, kept } = times[ROUNDS / 2];
+        let (million, kb) = (allocations * 1e6, kept * 1e3);
+        println!("{about:34} {ns:>9.1} {:>14.0} {million:>22.0} {kb:>18.0}", 1e9 / ns);
+        medians.push((name, ns, million, kb));
     }
-    for (name, ns, million) in medians {
+    for (name, ns, million, kb) in medians {
         match name {
             "graph10" => println!("figure hops_per_s_graph10 {:.0} hops/s", 1e9 / ns),
             _ => println!("figure calls_per_s_{name} {:.0} calls/s", 1e9 / ns),
         }
         if matches!(name, "single_hop" | "graph10") {
             println!("figure allocations_per_million_{name} {million:.0} allocations");
+            println!("figure kept_per_million_{name} {kb:.0} kB");
         }
         if name == "single_hop" {
             println!("figure ns_per_call {ns:.1} ns");
