@@ -179,11 +179,12 @@ pub fn conduct(
         Kind::NodeCrash => format!("node {place} without power for 8 min"),
     };
     let about = format!(
-        "{}, {what} · {} · {} calls/s to each service · {}",
+        "{}, {what} · {} · {} calls/s to each service · {}{}",
         crate::base::text::counted(cast::u64_of(subjects.len()), noun(how.kind)),
         crate::base::text::counted(u64::from(how.seeds), "run"),
         how.rate,
         plain.machines(),
+        plain.assumed(),
     );
     let title = if how.kind == Kind::Rollout { "ROLLOUT" } else { "DRILL" }.to_owned();
     Ok(Report { title, about, seeds: how.seeds, subjects, others: plain.others.clone() })

@@ -51,9 +51,17 @@ pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut D
 }
 
 /// Jobs, and what CronJobs start.
-fn jobs(model: &Model) -> impl Iterator<Item = (&'static str, &JobSpec)> {
+pub(super) fn jobs(model: &Model) -> impl Iterator<Item = (&'static str, &JobSpec)> {
     let crons = model.cron_jobs.iter().map(|cron| ("cronjob", &*cron.job));
     model.jobs.iter().map(|job| ("job", job)).chain(crons)
+}
+
+/// Whether nothing says when a pod of a Job ends.
+pub(super) fn is_endless(job: &JobSpec) -> bool {
+    let template = &job.template;
+    let mut containers = 0..template.spec.containers.len();
+    template.spec.lifetime.is_none()
+        && containers.any(|index| template.behavior(index).run.is_none())
 }
 
 /// A Job's pods must end some time.
@@ -64,10 +72,7 @@ fn check_job(
     names: &Interner,
     found: &mut Diagnostics,
 ) {
-    let template = &job.template;
-    let containers = 0..template.spec.containers.len();
-    let mut endless = containers.filter(|index| template.behavior(*index).run.is_none());
-    if template.spec.lifetime.is_none() && endless.next().is_some() {
+    if is_endless(job) {
         let name = super::behaviors::shown(kind, job.name, names);
         let message = format!("the pods of {name} never end: nothing says how long they run");
         let warning = Diagnostic::warning(file.name.span, message);

@@ -38,6 +38,8 @@ pub struct Plain {
     apply: Vec<String>,
     pool: Value,
     nodes: u32,
+    /// How long Jobs run that do not say so: entries of `behaviors`.
+    runs: Vec<Value>,
     /// The first look: its findings are those of the manifests.
     pub loaded: Loaded,
     /// The workloads that Services lead to, in the order of the model's tables.
@@ -94,15 +96,19 @@ impl Plain {
     /// # Errors
     /// If anything in the manifests is wrong: all of it, at once.
     pub fn read(loader: &Loader, paths: &[String]) -> Result<Self, Box<Refused>> {
-        let look = json!({
-            "apiVersion": "seatrial/v1",
-            "kind": "Scenario",
-            "name": "manifests",
-            "cluster": { "nodes": [{ "pool": "workers", "allocatable": { "cpu": 4, "memory": "16Gi" } }] },
-            "apply": paths,
-            "run": { "until": "1s" },
-        });
-        let loaded = load_text(loader.clone(), "the command line", &json_to_yaml(&look), &[])?;
+        let look = |loader: Loader, paths: &[String], runs: &[Value]| {
+            let file = json!({
+                "apiVersion": "seatrial/v1",
+                "kind": "Scenario",
+                "name": "manifests",
+                "cluster": { "nodes": [{ "pool": "workers", "allocatable": { "cpu": 4, "memory": "16Gi" } }] },
+                "apply": paths,
+                "behaviors": runs,
+                "run": { "until": "1s" },
+            });
+            load_text(loader, "the command line", &json_to_yaml(&file), &[])
+        };
+        let mut loaded = look(loader.clone(), paths, &[])?;
         let mut files = BTreeMap::new();
         let mut apply = Vec::new();
         for file in loaded.sources.files().skip(1) {
@@ -114,6 +120,10 @@ impl Plain {
                 apply.push(name);
             }
         }
+        let runs = runs(&loaded.model);
+        if !runs.is_empty() {
+            loaded = look(Loader::from_memory(files.clone()), &apply, &runs)?;
+        }
         let model = &loaded.model;
         let missing: String =
             missing(model).iter().map(|object| format!("---\n{}", json_to_yaml(object))).collect();
@@ -124,13 +134,19 @@ impl Plain {
         let (pool, nodes) = pool(model);
         let (fronted, others) = fronted(model);
         let through = through(model);
-        Ok(Self { files, apply, pool, nodes, loaded, fronted, through, others })
+        Ok(Self { files, apply, pool, nodes, runs, loaded, fronted, through, others })
     }
 
     /// How many machines it has; they are called `workers-0` and so on.
     #[must_use]
     pub const fn nodes(&self) -> u32 {
         self.nodes
+    }
+
+    /// What is assumed of Jobs, in words; empty if there are none that do not say how long they run.
+    #[must_use]
+    pub const fn assumed(&self) -> &'static str {
+        if self.runs.is_empty() { "" } else { " · Jobs run 1 min (assumed)" }
     }
 
     /// The machines in words: `6 nodes of 4 cpu, 16 GiB`.
@@ -198,7 +214,7 @@ impl Plain {
                 file[key] = Value::Array(value);
             }
         };
-        put("behaviors", trial.behaviors.clone());
+        put("behaviors", self.runs.iter().chain(&trial.behaviors).cloned().collect());
         put("traffic", traffic.collect());
         put("timeline", trial.timeline.clone());
         file["run"] = json!({
@@ -293,6 +309,14 @@ pub(crate) fn service_text(name: ObjectName, names: &crate::base::Interner) -> S
 
 fn is_called(kind: ServiceKind) -> bool {
     kind != ServiceKind::ExternalName
+}
+
+/// A minute for each Job, and those of CronJobs, whose pods would never end.
+fn runs(model: &Model) -> Vec<Value> {
+    super::checks::jobs(model)
+        .filter(|(_, job)| super::checks::is_endless(job))
+        .map(|(kind, job)| json!({ "for": shown(kind, job.name, &model.names), "run": "1m" }))
+        .collect()
 }
 
 /// How many pods of a template there will be; `None`: one a machine.

@@ -80,6 +80,37 @@ fn the_exit_code_says_whether_too_many_calls_fail() {
 }
 
 /// The scenario of a rollout is one that a person can go on from.
+/// Manifests do not say how long a Job's pods run: it is assumed, and said.
+#[test]
+fn jobs_beside_what_rolls_run_a_minute() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let with_jobs = format!(
+        "{}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {{ name: report, namespace: office }}
+spec:
+  schedule: '*/5 * * * *'
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{{ name: report, image: report }}]
+",
+        web()
+    );
+    let output = seatrial(here.path(), &["rollout", "-", "--seeds", "2"], &with_jobs);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!error.contains("never end"), "{error}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("Jobs run 1 min (assumed)"), "{text}");
+    let shown = seatrial(here.path(), &["rollout", "-", "--show-scenario"], &with_jobs);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.contains("for: cronjob/office/report"), "{text}");
+}
+
 #[test]
 fn the_scenario_that_is_run_can_be_had() {
     let here = tempfile::tempdir().expect("a temporary folder");
