@@ -63,6 +63,7 @@ impl Cluster {
             priorities: model.priorities.clone(),
             services: IdVec::new(),
             hpas: IdVec::new(),
+            hpa_places: Vec::new(),
             log: EndpointLog::default(),
             cuts: Vec::new(),
             generator_templates: IdVec::new(),
@@ -90,16 +91,23 @@ impl Cluster {
             changes.push(Change::Node { node, what: NodeChange::Added });
         }
         self.add_groups(model);
+        let later = &model.later;
         for spec in &model.services {
-            self.add_service(spec, changes);
+            match later.services.contains(&spec.name) {
+                true => self.reserve_service(spec.name),
+                false => self.add_service(spec, changes),
+            }
         }
-        for spec in &model.deployments {
+        for spec in model.deployments.iter().filter(|d| !later.has(d.template.workload)) {
             self.add_deployment(Arc::new(spec.clone()), changes);
         }
         for spec in &model.hpas {
-            self.add_hpa(Arc::new(spec.clone()), changes);
+            match later.hpas.contains(&spec.name) {
+                true => self.reserve_hpa(spec.name),
+                false => self.add_hpa(Arc::new(spec.clone()), changes),
+            }
         }
-        for spec in &model.replica_sets {
+        for spec in model.replica_sets.iter().filter(|r| !later.has(r.template.workload)) {
             self.add_bare_replica_set(spec, changes);
         }
         for generator in &model.generators {
@@ -107,7 +115,7 @@ impl Cluster {
             let ids = mix.map(|(_, t)| self.use_template(&t.0, t.0.labels.clone())).collect();
             self.generator_templates.push(ids);
         }
-        for pod in &model.pods {
+        for pod in model.pods.iter().filter(|p| !later.has(p.template.workload)) {
             self.add_bare_pod(pod, changes);
         }
         self.add_controllers(model, changes);

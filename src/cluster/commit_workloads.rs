@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::api::{self, Kind};
 use crate::base::{Duration, Symbol};
 use crate::model::{
-    DeploymentId, DeploymentSpec, HpaId, HpaSpec, Labels, ObjectKey, Propagation, ReplicaSetRef,
-    ReplicaSetSpec, Requirement, Selector, ServiceId, ServiceSpec,
+    DeploymentId, DeploymentSpec, HpaId, HpaSpec, Labels, ObjectKey, ObjectName, Propagation,
+    ReplicaSetRef, ReplicaSetSpec, Requirement, Selector, ServiceId, ServiceSpec,
 };
 use crate::recorder::Recorder;
 
@@ -421,22 +421,48 @@ impl Cluster {
         let now = self.now;
         // Of one that is there from the start proxies have long known.
         let is_new = now > crate::base::SimTime::ZERO;
-        let first = EndpointSet::empty((!is_new).then(|| Arc::clone(&spec)));
-        self.log.add_service(Arc::new(first.clone()));
-        let row = Service {
+        let free = self.free_service(spec.name);
+        let (service, first) = match free {
+            Some(id) => (id, Arc::new(self.log.newest(id).next(Vec::new(), now))),
+            None => {
+                let first = EndpointSet::empty((!is_new).then(|| Arc::clone(&spec)));
+                let first = Arc::new(first);
+                self.log.add_service(Arc::clone(&first));
+                (self.services.push(None), first)
+            }
+        };
+        self.services[service] = Some(Service {
             spec: Arc::clone(&spec),
             slices: Vec::new(),
             slices_made: 0,
-            endpoints: Arc::new(first),
+            endpoints: first,
             pods: Vec::new(),
-        };
-        let service = self.services.push(Some(row));
-        if is_new {
+        });
+        if is_new || free.is_some() {
             self.publish_service(service, Some(Arc::clone(&spec)));
         }
         self.service_by_name.insert(spec.name, service);
         self.select_pods(service);
         changes.push(Change::Service { service, what: ObjectChange::Added });
+    }
+
+    /// The place of a Service that is not there, or not any more: one of that name takes it, so
+    /// that who calls it by its name finds it.
+    fn free_service(&self, name: ObjectName) -> Option<ServiceId> {
+        self.service_named(name).filter(|id| self.services[*id].is_none())
+    }
+
+    /// Keeps a place for a Service that a command creates.
+    pub(super) fn reserve_service(&mut self, name: ObjectName) {
+        self.log.add_service(Arc::new(EndpointSet::empty(None)));
+        let service = self.services.push(None);
+        self.service_by_name.insert(name, service);
+    }
+
+    /// Whether a Service has never been there: nobody finds its name.
+    #[must_use]
+    pub fn is_unborn(&self, service: ServiceId) -> bool {
+        self.services[service].is_none() && self.log.newest(service).version == 0
     }
 
     /// Puts another version of a Service in place.
@@ -476,9 +502,23 @@ impl Cluster {
 
     /// Adds an autoscaler.
     pub(super) fn add_hpa(&mut self, spec: Arc<HpaSpec>, changes: &mut Vec<Change>) {
-        let row = Hpa { spec, created: self.now, status: HpaStatus::default() };
-        let hpa = self.hpas.push(Some(row));
+        let free = self.hpa_places.iter().find(|(name, _)| *name == spec.name);
+        let free = free.map(|(_, id)| *id).filter(|id| self.hpas[*id].is_none());
+        let row = Some(Hpa { spec, created: self.now, status: HpaStatus::default() });
+        let hpa = match free {
+            Some(id) => {
+                self.hpas[id] = row;
+                id
+            }
+            None => self.hpas.push(row),
+        };
         changes.push(Change::Hpa { hpa, what: ObjectChange::Added });
+    }
+
+    /// Keeps a place for an autoscaler that a command creates.
+    pub(super) fn reserve_hpa(&mut self, name: ObjectName) {
+        let hpa = self.hpas.push(None);
+        self.hpa_places.push((name, hpa));
     }
 
     /// Puts another version of an autoscaler in place.

@@ -112,6 +112,13 @@ impl EndpointLog {
         self.base.push(set);
     }
 
+    /// The newest version of a Service's endpoints.
+    #[must_use]
+    pub fn newest(&self, service: ServiceId) -> &Arc<EndpointSet> {
+        let own = self.entries.iter().rev().find(|(of, _)| *of == service);
+        own.map_or(&self.base[service], |(_, set)| set)
+    }
+
     /// Adds a version.
     pub(super) fn push(&mut self, service: ServiceId, set: Arc<EndpointSet>) {
         let now = set.at;

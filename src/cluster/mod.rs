@@ -139,6 +139,8 @@ pub struct Cluster {
     priorities: PriorityClasses,
     services: IdVec<ServiceId, Option<Service>>,
     hpas: IdVec<HpaId, Option<Hpa>>,
+    /// The places of those that a command creates.
+    hpa_places: Vec<(ObjectName, HpaId)>,
     log: EndpointLog,
     /// What is cut off from what.
     cuts: Vec<(crate::model::FaultPlace, crate::model::CutFrom)>,

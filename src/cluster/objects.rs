@@ -24,24 +24,25 @@ impl Cluster {
     pub(super) fn add_controllers(&mut self, model: &Model, changes: &mut Vec<Change>) {
         let now = self.now;
         let added = |key| Change::Object { key, what: ObjectChange::Added };
-        for spec in &model.stateful_sets {
+        let later = &model.later;
+        for spec in model.stateful_sets.iter().filter(|s| !later.has(s.template.workload)) {
             let row = StatefulSet::new(Arc::new(spec.clone()), now);
             let id = self.stateful_sets.insert(spec.name, row);
             let key = ObjectKey::StatefulSet(id);
             self.add_selector(key, spec.name.namespace, &spec.selector);
             changes.push(added(ObjectKey::StatefulSet(id)));
         }
-        for spec in &model.daemon_sets {
+        for spec in model.daemon_sets.iter().filter(|s| !later.has(s.template.workload)) {
             let row = DaemonSet::new(Arc::new(spec.clone()), now);
             let id = self.daemon_sets.insert(spec.name, row);
             let key = ObjectKey::DaemonSet(id);
             self.add_selector(key, spec.name.namespace, &spec.selector);
             changes.push(added(ObjectKey::DaemonSet(id)));
         }
-        for spec in &model.jobs {
+        for spec in model.jobs.iter().filter(|j| !later.has(j.template.workload)) {
             self.insert_job(Arc::new(spec.clone()), None, changes);
         }
-        for spec in &model.cron_jobs {
+        for spec in model.cron_jobs.iter().filter(|c| !later.has(c.job.template.workload)) {
             let row = CronJob::new(Arc::new(spec.clone()), now);
             let id = self.cron_jobs.insert(spec.name, row);
             changes.push(added(ObjectKey::CronJob(id)));

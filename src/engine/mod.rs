@@ -300,7 +300,7 @@ impl World {
         self.tell();
         self.settle();
         sampling::start(&mut self.queue);
-        pipeline::start(model, &mut self.queue);
+        self.pipeline.start(model, &mut self.queue);
     }
 
     /// The one match: each event goes to its role.
@@ -374,9 +374,11 @@ impl World {
     }
 
     fn tell(&mut self) {
-        let Self { cluster, queue, streams, recorder, roles, work, changes, commands, .. } = self;
+        let Self { cluster, queue, streams, recorder, roles, work, changes, .. } = self;
+        let (commands, pipeline) = (&mut self.commands, &mut self.pipeline);
         let ctx = &mut Ctx { queue, streams, recorder };
         for change in changes.drain(..) {
+            pipeline.observe(&change, cluster, ctx);
             roles.kubelet.observe(&change, cluster, ctx);
             roles.traffic.observe(&change, cluster, ctx);
             roles.nodes.observe(&change, cluster, ctx);

@@ -16,7 +16,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::base::{Distribution, Duration, IdVec, SimTime, cast};
 use crate::cluster::{
-    CallCount, Cluster, KubeletRole, Node, Phase, Plan, Pod, PodReading, TrafficRole, Write,
+    CallCount, Change, Cluster, KubeletRole, Node, ObjectChange, Phase, Plan, Pod, PodReading,
+    TrafficRole, Write,
 };
 use crate::event::Event;
 use crate::model::{Latencies, MetricSource, MetricSpec, Model, NodeId, PodId};
@@ -27,13 +28,10 @@ const SPREAD_MAX: Duration = Duration::secs(4);
 /// Samples fall on whole steps of this.
 const STEP: Duration = Duration::ms(100);
 
-/// Arms the first tick, if anybody may ask for metrics.
-pub(super) fn start(model: &Model, queue: &mut EventQueue<Event>) {
-    let is_asked = !model.hpas.is_empty() || !model.vpas.is_empty() || !model.traffic.is_empty();
-    let has_series = model.behaviors.rules.iter().any(|rule| rule.change.cpu.is_some());
-    if is_asked || has_series {
-        queue.push_after(model.latencies.metrics_period, Event::Metrics);
-    }
+/// Whether anybody may ask for metrics, from the start or after a command of the timeline.
+fn is_asked(model: &Model) -> bool {
+    let has_series = || model.behaviors.rules.iter().any(|rule| rule.change.cpu.is_some());
+    !model.hpas.is_empty() || !model.vpas.is_empty() || !model.traffic.is_empty() || has_series()
 }
 
 /// What is measured: what pods do, and what kubelets know of their memory.
@@ -45,6 +43,8 @@ pub(super) struct Measured<'a> {
 /// The kubelets' last samples, and what metrics-server does next.
 #[derive(Debug, Default)]
 pub(super) struct Pipeline {
+    /// Whether it ticks.
+    is_on: bool,
     nodes: IdVec<NodeId, Kubelet>,
     /// Samples to take before the next publication, the latest first.
     due: Vec<(SimTime, NodeId)>,
@@ -70,6 +70,24 @@ struct Kubelet {
 }
 
 impl Pipeline {
+    /// Arms the first tick, if anybody may ask for metrics.
+    pub(super) fn start(&mut self, model: &Model, queue: &mut EventQueue<Event>) {
+        if is_asked(model) {
+            self.is_on = true;
+            queue.push_after(model.latencies.metrics_period, Event::Metrics);
+        }
+    }
+
+    /// An autoscaler has come that nobody had announced: from the next tick on there are metrics.
+    pub(super) fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        if !self.is_on && matches!(change, Change::Hpa { what: ObjectChange::Added, .. }) {
+            self.is_on = true;
+            let period = cluster.model().latencies.metrics_period.as_nanos().max(1);
+            let ticks = ctx.now().as_nanos() / period + 1;
+            ctx.at(SimTime::from_nanos(ticks.saturating_mul(period)), Event::Metrics);
+        }
+    }
+
     /// Something is due: samples, or a publication.
     pub(super) fn handle(
         &mut self,

@@ -227,7 +227,8 @@ impl Recorder {
         }
     }
 
-    /// An autoscaler has changed the number of replicas; one that a command made is not told of.
+    /// An autoscaler has changed the number of replicas; one that nothing announced is not told
+    /// of.
     pub fn scale(&mut self, row: ScaleRecord) {
         if let Some(kept) = &mut self.kept
             && row.hpa.index() < kept.model.hpas.len()

@@ -85,23 +85,28 @@ impl Line {
 type Brought = BTreeSet<(&'static str, String, String)>;
 
 /// A line that is read, and the documents that its files have.
-struct Read<'l> {
-    line: &'l Line,
-    invocation: Invocation,
-    files: BTreeMap<String, Vec<Value>>,
+pub(super) struct Read<'l> {
+    /// The place of the line among all.
+    place: usize,
+    pub(super) line: &'l Line,
+    pub(super) invocation: Invocation,
+    pub(super) files: BTreeMap<String, Vec<Value>>,
+}
+
+/// The lines that are commands of kubectl's.
+pub(super) fn read_all<'l>(lines: &'l [Line], input: &mut Input) -> Vec<Read<'l>> {
+    lines.iter().enumerate().filter_map(|(place, line)| read(place, line, input)).collect()
 }
 
 /// The commands that are right, as entries with the places of their lines.
 pub(super) fn lower(
-    lines: &[Line],
+    read: Vec<Read<'_>>,
     known: &Known<'_>,
     names: &mut Interner,
     input: &mut Input,
 ) -> Vec<(usize, TimelineEntry)> {
-    let read = |(place, line)| Some((place, read(line, input)?));
-    let read: Vec<(usize, Read<'_>)> = lines.iter().enumerate().filter_map(read).collect();
-    let brought: Brought = read.iter().flat_map(|(_, read)| brings(read)).collect();
-    let entry = |(place, Read { line, invocation, files }): (usize, Read<'_>)| {
+    let brought: Brought = read.iter().flat_map(brings).collect();
+    let entry = |Read { place, line, invocation, files }: Read<'_>| {
         check(line, &invocation, (known, &brought), names, &mut input.found)?;
         let action = match &invocation.verb {
             Verb::Drain(drain) => {
@@ -125,7 +130,7 @@ pub(super) fn lower(
     read.into_iter().filter_map(entry).collect()
 }
 
-fn read<'l>(line: &'l Line, input: &mut Input) -> Option<Read<'l>> {
+fn read<'l>(place: usize, line: &'l Line, input: &mut Input) -> Option<Read<'l>> {
     let invocation = match kubectl::parse(&line.text, "default") {
         Ok(invocation) => invocation,
         Err(problem) => {
@@ -141,24 +146,24 @@ fn read<'l>(line: &'l Line, input: &mut Input) -> Option<Read<'l>> {
     let mut files = BTreeMap::new();
     let patch = invocation.patch_file().map(str::to_owned);
     for name in invocation.files().map(str::to_owned).collect::<Vec<_>>() {
-        let place = line.word(&name);
+        let at = line.word(&name);
         let documents = if name == "-" {
             let Some(text) = &line.stdin else {
-                let error = Diagnostic::error(place, "nothing is piped into this command");
+                let error = Diagnostic::error(at, "nothing is piped into this command");
                 input.found.push(error.with_hint("name a file: -f web.yaml"));
                 continue;
             };
             here_document(text, input)
         } else if patch.as_ref() == Some(&name) {
-            patch_file(&Spanned::new(name.clone(), place), input)
+            patch_file(&Spanned::new(name.clone(), at), input)
         } else {
-            let documents = input.read_manifests(&[Spanned::new(name.clone(), place)]);
+            let documents = input.read_manifests(&[Spanned::new(name.clone(), at)]);
             let objects = documents.iter().map(|document| object(document.root(), input));
             objects.collect()
         };
         files.insert(name, documents);
     }
-    (input.found.error_count() == before).then_some(Read { line, invocation, files })
+    (input.found.error_count() == before).then_some(Read { place, line, invocation, files })
 }
 
 /// An object as it is written, checked.

@@ -17,8 +17,8 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, ingress, keda, latencies, loads, mesh, metrics, network, node_monitor,
-    node_pools, nodes, objects, run, scheduler, timeline, workloads,
+    checks, clients, cloud, commands, ingress, keda, latencies, later, loads, mesh, metrics,
+    network, node_monitor, node_pools, nodes, objects, run, scheduler, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -49,6 +49,9 @@ pub(super) fn lower(
         generators: damaged.contains("workload"),
         run: damaged.contains("run"),
     };
+    let (lines, scripts) = timeline::read(&file.timeline, input);
+    let commands = commands::read_all(&lines, input);
+    let later = later::play(&commands, &documents);
     let before = input.found.error_count();
     let mut all_nodes = pools(file, &mut names, input);
     let is_ideal =
@@ -61,7 +64,8 @@ pub(super) fn lower(
     all_nodes.extend(first);
     gaps.nodes |= damaged.contains("cloud");
     gaps.nodes |= input.found.error_count() > before;
-    let identities = objects::identities(&documents, &mut names);
+    let mut identities = objects::identities(&documents, &mut names);
+    later.iter().for_each(|of| identities.add(of.kind, of.object_name(&mut names)));
     let generators: Vec<Workload> =
         file.workload.iter().map(|w| workloads::identity(&w.value, &mut names)).collect();
     let known: Vec<Workload> = identities.workloads.iter().chain(&generators).copied().collect();
@@ -78,6 +82,8 @@ pub(super) fn lower(
     let behaviors = Behaviors { standard: behaviors::standard(), rules };
     let before = input.found.error_count();
     let mut objects = objects::lower(&documents, &behaviors, &mut names, input);
+    later::lower(&later, &behaviors, &mut names, &mut objects);
+    objects::check_hpas(&objects, &documents, &names, input);
     let whole = !gaps.objects && input.found.error_count() == before;
     all_nodes.append(&mut objects.nodes);
     check_nodes(&all_nodes, file, gaps, &names, input);
@@ -117,7 +123,8 @@ pub(super) fn lower(
         cloud: &cloud,
         gaps,
     };
-    let (timeline, scripts) = timeline::lower(&file.timeline, &known, &mut names, input);
+    let (timeline, scripts) =
+        timeline::lower(&file.timeline, (commands, scripts), &known, &mut names, input);
     let cluster = &file.cluster;
     let latencies = latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
     let monitor = node_monitor::lower(cluster.node_monitor.as_ref(), &mut input.found);
@@ -141,6 +148,7 @@ pub(super) fn lower(
         ingress,
         mesh,
         ingress_paths: paths.all,
+        later: objects.later,
         outages: network::outages(&cluster.registry, &mut input.found),
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,

@@ -34,6 +34,7 @@ mod keda;
 mod known;
 mod kubelet;
 mod latencies;
+mod later;
 mod law;
 mod loads;
 mod lower;

@@ -11,8 +11,9 @@ use crate::kubectl;
 use crate::manifest::Document;
 use crate::model::{
     Behaviors, CronJobSpec, DaemonSetSpec, DeploymentSpec, DisruptionBudget, HpaSpec, HpaTarget,
-    JobSpec, NamespaceSpec, NodeSpec, ObjectName, PodObject, PriorityClasses, ReplicaSetSpec,
-    ServiceSpec, StatefulSetSpec, Storage, Template, VpaSpec, Workload, WorkloadKind,
+    JobSpec, Later, NamespaceSpec, NodeSpec, ObjectName, PodObject, PriorityClasses,
+    ReplicaSetSpec, ServiceSpec, StatefulSetSpec, Storage, Template, VpaSpec, Workload,
+    WorkloadKind,
 };
 use crate::tree::{self, Diagnostic, Severity, Span, Spanned};
 
@@ -48,6 +49,8 @@ pub(super) struct Objects {
     pub priorities: PriorityClasses,
     /// All of them as trees with defaults.
     pub trees: Vec<Arc<Value>>,
+    /// What of them only commands create.
+    pub later: Later,
     /// Where the selectors of the Services are written.
     pub selectors: BTreeMap<ObjectName, Span>,
 }
@@ -159,7 +162,14 @@ pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identi
     for document in documents {
         let KindClass::Modelled(kind) = class(document) else { continue };
         let (_, namespace, name) = identity(document);
-        let name = object_name(namespace, name, names);
+        all.add(kind, object_name(namespace, name, names));
+    }
+    all
+}
+
+impl Identities {
+    pub(super) fn add(&mut self, kind: Kind, name: ObjectName) {
+        let all = self;
         let workload = |kind| Workload { kind, name };
         match kind {
             Kind::Deployment => all.workloads.push(workload(WorkloadKind::Deployment)),
@@ -192,7 +202,6 @@ pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identi
             Kind::Ingress | Kind::NetworkPolicy | Kind::RoleBinding => {}
         }
     }
-    all
 }
 
 fn class(document: &Document) -> KindClass {
@@ -246,7 +255,6 @@ pub(super) fn lower(
         objects.trees.push(tree);
     }
     default_class(&mut objects.storage);
-    check_hpas(&objects, documents, names, input);
     objects
 }
 
@@ -408,7 +416,12 @@ fn default_class(storage: &mut Storage) {
 }
 
 /// Autoscalers whose target is not there do nothing, which is hardly meant.
-fn check_hpas(objects: &Objects, documents: &[Document], names: &Interner, input: &mut Input) {
+pub(super) fn check_hpas(
+    objects: &Objects,
+    documents: &[Document],
+    names: &Interner,
+    input: &mut Input,
+) {
     if input.found.has_errors() {
         return; // it may be in what could not be read
     }
@@ -426,7 +439,12 @@ fn check_hpas(objects: &Objects, documents: &[Document], names: &Interner, input
             }
             HpaTarget::Missing => ("", ""),
         };
-        if of(kind).any(|name| name == target) {
+        let is_later = |name: &ObjectName| {
+            names.resolve(name.name) == target && name.namespace == hpa.name.namespace
+        };
+        let of_kind = |of: &&Workload| of.kind.as_str() == kind.to_lowercase();
+        let mut later = objects.later.workloads.iter().filter(of_kind);
+        if of(kind).any(|name| name == target) || later.any(|of| is_later(&of.name)) {
             continue;
         }
         let own = (HPA, namespace, names.resolve(hpa.name.name));
@@ -531,6 +549,7 @@ pub(super) fn check(paths: &[Spanned<String>], input: &mut Input) -> Vec<(String
     names.intern("");
     let behaviors = Behaviors { standard: super::behaviors::standard(), rules: Vec::new() };
     let objects = lower(&documents, &behaviors, &mut names, input);
+    check_hpas(&objects, &documents, &names, input);
     if !input.found.has_errors() {
         let templates: Vec<&Template> = objects.templates().map(|t| &**t).collect();
         let told = |_| false;

@@ -8,7 +8,7 @@ use crate::model::{
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
 use super::cloud_actions;
-use super::commands::{self, Line};
+use super::commands::{self, Line, Read};
 use super::file::{FaultFile, PartitionFile, PlaceFile, TimelineFile};
 use super::input::Input;
 use super::known::Gaps;
@@ -26,22 +26,44 @@ pub(super) struct Known<'a> {
     pub gaps: Gaps,
 }
 
-/// All entries, in order of time, and the scripts among them.
-pub(super) fn lower(
+fn start_of(entry: &TimelineFile) -> SimTime {
+    SimTime::ZERO + entry.at.map_or(Duration::ZERO, |at| at.0)
+}
+
+/// The lines of all commands, and the scripts.
+pub(super) fn read(
     entries: &[Spanned<TimelineFile>],
-    known: &Known<'_>,
-    names: &mut Interner,
     input: &mut Input,
-) -> (Vec<TimelineEntry>, Vec<Script>) {
-    let (mut lines, mut all, mut scripts) = (Vec::new(), Vec::new(), Vec::new());
+) -> (Vec<Line>, Vec<Script>) {
+    let (mut lines, mut scripts) = (Vec::new(), Vec::new());
     for entry in entries {
-        let TimelineFile { at, run, script, fault, cloud } = &entry.value;
-        let start = SimTime::ZERO + at.map_or(Duration::ZERO, |at| at.0);
+        let start = start_of(&entry.value);
+        let TimelineFile { run, script, fault, cloud, .. } = &entry.value;
         match (run, script, fault, cloud) {
             (Some(run), None, None, None) => lines.push(Line::of_entry(start, run)),
             (None, Some(path), None, None) => {
                 scripts.extend(script::read(start, path, input, &mut lines));
             }
+            _ => {}
+        }
+    }
+    (lines, scripts)
+}
+
+/// All entries, in order of time, and the scripts among them.
+pub(super) fn lower(
+    entries: &[Spanned<TimelineFile>],
+    (commands, mut scripts): (Vec<Read<'_>>, Vec<Script>),
+    known: &Known<'_>,
+    names: &mut Interner,
+    input: &mut Input,
+) -> (Vec<TimelineEntry>, Vec<Script>) {
+    let mut all = Vec::new();
+    for entry in entries {
+        let TimelineFile { at, run, script, fault, cloud } = &entry.value;
+        let start = start_of(&entry.value);
+        match (run, script, fault, cloud) {
+            (Some(_), None, None, None) | (None, Some(_), None, None) => {}
             (None, None, None, Some(action)) => {
                 let lowered = cloud_actions::lower(action, known.cloud, names, &mut input.found);
                 if let Some((action, text)) = lowered {
@@ -67,7 +89,7 @@ pub(super) fn lower(
             input.found.error(entry.span, "key \"at\" is missing");
         }
     }
-    let commands = commands::lower(&lines, known, names, input);
+    let commands = commands::lower(commands, known, names, input);
     all.extend(commands.into_iter().map(|(line, entry)| (Some(line), entry)));
     all.sort_by_key(|(_, entry)| entry.at);
     // Steps name lines; now they can name entries.

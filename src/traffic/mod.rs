@@ -55,7 +55,9 @@ mod sources;
 mod stops;
 
 use crate::base::{Duration, IdVec, LookupMap, SimTime, Slots};
-use crate::cluster::{Change, Cluster, Component, NodeChange, Plan, Serving, TrafficRole, Write};
+use crate::cluster::{
+    Change, Cluster, Component, NodeChange, ObjectChange, Plan, Serving, TrafficRole, Write,
+};
 use crate::event::{CallId, Event, TrafficEvent};
 use crate::model::{Model, NodeId, PodRef, ServiceId, SourceId};
 use crate::network::balancer::Balancer;
@@ -185,6 +187,9 @@ impl Component<TrafficEvent> for Traffic {
             Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
             Change::Plight { pod, what } => self.befalls(*pod, *what, ctx),
             Change::Endpoints { .. } => self.ingress_hears(cluster, ctx),
+            Change::Service { service, what: ObjectChange::Added } => {
+                self.begin_balancer(*service, cluster, ctx);
+            }
             Change::OomKill { pod } => self.server_is_killed(*pod, ctx),
             Change::Node { node, what } => {
                 self.entries_are_stale = true;

@@ -149,6 +149,10 @@ impl Traffic {
             }
             Way::ByName => self.resolve(call, word, cluster, now),
             Way::Reject => Err(End { fate: Fate::NoEndpoint, cause: Cause::NoReadyPod, at: now }),
+            // Nobody finds a name that was never there.
+            Way::Drop if cluster.is_unborn(call.service) => {
+                Err(End { fate: Fate::NoEndpoint, cause: Cause::NoReadyPod, at: now })
+            }
             Way::Drop => {
                 let cause = self.why_dropped(call, side, cluster);
                 Err(End { fate: Fate::TimedOut, cause, at: call.deadline.max(now) })
@@ -240,14 +244,20 @@ impl Traffic {
     /// Puts the load balancer that the scenario has before each Service of that type that is
     /// called from outside.
     pub(super) fn begin_balancers(&mut self, cluster: &Cluster, ctx: &Ctx<'_>) {
+        let services: Vec<ServiceId> = self.sources.iter().filter_map(Source::service).collect();
+        services.into_iter().for_each(|service| self.begin_balancer(service, cluster, ctx));
+    }
+
+    /// Puts one before a Service, if it is of that type and called from outside.
+    pub(super) fn begin_balancer(&mut self, service: ServiceId, cluster: &Cluster, ctx: &Ctx<'_>) {
         let Some(spec) = &cluster.model().balancer else { return };
-        let seed = ctx.streams.seed ^ mix(u64::from(ctx.streams.replication));
-        for service in self.sources.iter().filter_map(Source::service) {
-            let row = cluster.service(service);
-            if row.is_some_and(|row| row.spec.kind == ServiceKind::LoadBalancer) {
-                let balancer = Balancer::new(spec.clone(), service, cluster, seed);
-                *self.balancers.grow_to(service) = Some(Box::new(balancer));
-            }
+        let is_called = self.sources.iter().any(|source| source.service() == Some(service));
+        let row = cluster.service(service).filter(|_| is_called);
+        let is_new = self.balancer(service).is_none();
+        if is_new && row.is_some_and(|row| row.spec.kind == ServiceKind::LoadBalancer) {
+            let seed = ctx.streams.seed ^ mix(u64::from(ctx.streams.replication));
+            let balancer = Balancer::new(spec.clone(), service, cluster, seed);
+            *self.balancers.grow_to(service) = Some(Box::new(balancer));
         }
     }
 

@@ -31,6 +31,7 @@ mod ingress;
 mod jobs;
 mod karpenter;
 mod kubesbs;
+mod later;
 mod manifest_files;
 mod mesh;
 mod metrics_pipeline;
