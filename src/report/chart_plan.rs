@@ -73,7 +73,11 @@ fn plot_height(panel: &Panel, panels: usize) -> f64 {
     if let Unit::Names(names) = &panel.y.unit {
         return 30.0 * count(names.len().max(2)) + 8.0;
     }
-    if panels == 1 { 300.0 } else { 190.0 }
+    match panels {
+        1 => 300.0,
+        2..=4 => 190.0,
+        _ => 130.0,
+    }
 }
 
 /// Decades of a log axis may stand closer than linear ticks.

@@ -131,7 +131,7 @@ impl Comparison {
                 row.verdict.as_str().to_owned(),
             ]
         };
-        let rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
+        let mut rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
         let columns = [
             ("", Align::Left),
             (names[0], Align::Right),
@@ -140,7 +140,15 @@ impl Comparison {
             ("95 % interval", Align::Left),
             ("", Align::Left),
         ];
-        text += &text_table(&columns, &rows, 0);
+        // One pair says nothing of how far chance reaches.
+        let is_one = self.rows.iter().all(|row| row.difference.n < 2);
+        let shown = if is_one { 4 } else { columns.len() };
+        rows.iter_mut().for_each(|row| row.truncate(shown));
+        text += &text_table(&columns[..shown], &rows, 0);
+        if is_one {
+            text +=
+                "\none pair of runs has no intervals: --replications 10 tells chance from effect\n";
+        }
         if self.rows.is_empty() {
             text = format!("{} → {}: no number differs from zero in both\n", names[0], names[1]);
         }
@@ -236,7 +244,7 @@ impl Difference {
     fn interval(&self) -> String {
         let stats::Summary { low, high, n, .. } = self.difference;
         if n < 2 {
-            return "one pair: none".to_owned();
+            return String::new();
         }
         format!("[{} to {}]", signed(low, self.unit), signed(high, self.unit))
     }
@@ -248,7 +256,12 @@ fn signed(number: f64, unit: Unit) -> String {
         number if number < 0.0 => "-",
         _ => "",
     };
-    format!("{sign}{}", words::value(number.abs(), unit))
+    // The difference of two percentages is no percentage of either.
+    let value = words::value(number.abs(), unit);
+    match unit {
+        Unit::Share => format!("{sign}{} points", value.trim_end_matches(" %")),
+        _ => format!("{sign}{value}"),
+    }
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use crate::record::{Cause, CommandRecord, Fate};
 use crate::recorder::{Facts, Gauge, Interval, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
 
 use super::chart::{Axis, Figure, Layer, Panel, Role, Stack, Unit};
-use super::{figures_pools, metrics_scaling, names, rollouts};
+use super::{figures_pools, figures_scaling, names, rollouts};
 
 /// Charts of one kind at most.
-const EACH_MAX: usize = 8;
+pub(super) const EACH_MAX: usize = 8;
 /// Commands marked in one chart at most.
 const MARKERS_MAX: usize = 6;
 
@@ -19,14 +19,14 @@ pub fn figures(facts: &Facts) -> Vec<(String, Figure)> {
     let mut all = Vec::new();
     all.extend(rollout_figures(facts));
     all.extend(call_figures(facts));
-    all.extend(scaling_figures(facts));
+    all.extend(figures_scaling::all(facts));
     all.extend(nodes(facts).map(|figure| ("nodes".to_owned(), figure)));
     all.extend(pending(facts).map(|figure| ("pending".to_owned(), figure)));
     all
 }
 
 /// A name as a part of a file's name.
-fn file_part(name: &str) -> String {
+pub(super) fn file_part(name: &str) -> String {
     name.replace('/', "-")
 }
 
@@ -35,14 +35,14 @@ pub(super) fn secs(at: SimTime) -> f64 {
 }
 
 /// What each figure says below its title.
-fn subtitle(facts: &Facts) -> String {
+pub(super) fn subtitle(facts: &Facts) -> String {
     let run = &facts.model.run;
     format!("{}, seed {}, first of {} runs", facts.model.name, run.seed, run.replications)
 }
 
 /// With the commands of the timeline between two instants; of those of one instant the one that
 /// names one of `own` gives the label.
-fn with_commands(
+pub(super) fn with_commands(
     mut figure: Figure,
     facts: &Facts,
     (from, until): (f64, f64),
@@ -298,7 +298,7 @@ pub(super) fn curve(facts: &Facts, value: impl Fn(&SamplePoint<'_>) -> f64) -> P
     facts.samples.points().map(|point| (secs(point.at), value(&point))).collect()
 }
 
-fn share_of(point: &SamplePoint<'_>, part: Gauge, whole: Gauge) -> f64 {
+pub(super) fn share_of(point: &SamplePoint<'_>, part: Gauge, whole: Gauge) -> f64 {
     let whole = point.gauge(whole).mean;
     if whole > 0.0 { point.gauge(part).mean / whole } else { f64::NAN }
 }
@@ -363,88 +363,4 @@ fn pending(facts: &Facts) -> Option<Figure> {
         never => format!("{pods} were placed; {never} more never were and are not in the picture."),
     };
     Some(figure.note(note))
-}
-
-fn scaling_figures(facts: &Facts) -> Vec<(String, Figure)> {
-    let hpas = names::hpas(&facts.model).into_iter().enumerate();
-    let figure = |(index, name): (usize, String)| {
-        let figure = scaling(facts, index, &name)?;
-        Some((format!("scaling-{}", file_part(&name)), figure))
-    };
-    hpas.filter_map(figure).take(EACH_MAX).collect()
-}
-
-/// Pods that an autoscaler wants and those that are ready, what it saw, and the calls.
-fn scaling(facts: &Facts, hpa: usize, name: &str) -> Option<Figure> {
-    let target = metrics_scaling::target_of(&facts.model, hpa)?;
-    let steps = metrics_scaling::steps_of(facts, hpa);
-    let own = |row: &&ReplicaPoint| row.workload == target;
-    let sum = |point: &SamplePoint<'_>, value: fn(&ReplicaPoint) -> f64| -> f64 {
-        point.replicas.iter().filter(own).map(value).sum()
-    };
-    let wanted = curve(facts, |point| {
-        point.replicas.iter().filter(own).map(|row| row.wanted).fold(0.0, f64::max)
-    });
-    if wanted.len() < 2 || wanted.iter().all(|(_, pods)| *pods <= 0.0) {
-        return None;
-    }
-    let spec = &facts.model.hpas[hpa];
-    let pods = Panel::new(Axis::new("pods", Unit::Count))
-        .layer(Layer::level("most allowed", Role::Muted, f64::from(spec.replicas_max)))
-        .layer(Layer::step("ready", Role::Series(0), curve(facts, |p| sum(p, |row| row.ready))))
-        .layer(Layer::step("wanted", Role::Reference, wanted));
-    let end = secs(facts.ended);
-    let axis = Axis::clock().range(0.0, end);
-    let figure = Figure::new(format!("Scaling by hpa/{name}"), axis).subtitle(subtitle(facts));
-    let mut figure = figure.panel(pods);
-    let seen = steps.iter().filter_map(|s| Some((secs(s.at), f64::from(s.utilization?) / 100.0)));
-    let seen: Points = seen.collect();
-    if seen.len() > 1 {
-        let axis = Axis::new("utilisation of requests, at each step", Unit::Share);
-        let mut panel = Panel::new(axis).layer(Layer::line("seen", Role::Series(1), seen));
-        if let Some(target) = aim(spec) {
-            panel = panel.layer(Layer::level("aimed at", Role::Reference, target));
-        }
-        figure = figure.panel(panel);
-    }
-    figure.panels.extend(offered(facts, target));
-    figure.panels.extend(figures_pools::demand(facts, hpa, target));
-    figure.panels.extend(figures_pools::machines(facts));
-    figure.panels.extend(figures_pools::cost(facts));
-    Some(with_commands(figure, facts, (0.0, end), &[name]))
-}
-
-/// The share of the requests that an autoscaler aims at.
-fn aim(spec: &crate::model::HpaSpec) -> Option<f64> {
-    use crate::model::{HpaAim, HpaMetric};
-    spec.metrics.iter().find_map(|metric| match metric {
-        HpaMetric::Resource { target: HpaAim::Utilization(percent), .. } => {
-            Some(f64::from(*percent) / 100.0)
-        }
-        HpaMetric::Resource { .. }
-        | HpaMetric::Pods { .. }
-        | HpaMetric::Object { .. }
-        | HpaMetric::External { .. }
-        | HpaMetric::Unmodelled(_) => None,
-    })
-}
-
-/// Calls a second to the first Service of a Deployment.
-fn offered(facts: &Facts, target: Workload) -> Option<Panel> {
-    let service = *names::services_of(&facts.model, target).first()?;
-    let calls = &facts.services.as_slice()[service];
-    let width = calls.width().as_secs_f64();
-    let all: Vec<(SimTime, Interval<&[u32]>)> = calls.intervals().collect();
-    // Means of some intervals show the tide and not the ripple.
-    let points = all.chunks(all.len().div_ceil(240).max(1)).map(|chunk| {
-        let calls: u64 = chunk.iter().map(|(_, row)| row.counts.total()).sum();
-        let span = cast::f64_of_usize(chunk.len()) * width;
-        (secs(chunk[0].0), cast::f64_of_u64(calls) / span)
-    });
-    let points: Points = points.collect();
-    if points.is_empty() {
-        return None;
-    }
-    let panel = Panel::new(Axis::new("calls per second", Unit::Number));
-    Some(panel.layer(Layer::line("calls", Role::Ok, points)))
 }

@@ -4,7 +4,7 @@ use crate::base::{SimTime, Symbol};
 use crate::model::{CpuOf, HpaMetric, MetricSource, Rate, Workload};
 use crate::recorder::{Facts, Gauge, PoolPoint, SamplePoint};
 
-use super::chart::{Axis, Layer, Panel, Role, Stack, Unit};
+use super::chart::{Axis, Layer, Panel, Role, Shape, Stack, Unit};
 use super::figures::{Points, curve, secs};
 
 /// The name of a layer and the pools that it stands for.
@@ -36,6 +36,29 @@ pub(super) fn cost(facts: &Facts) -> Option<Panel> {
     }
     let panel = Panel::new(Axis::new("cost of nodes by pool, USD an hour", Unit::Number));
     Some(panel.layer(Layer::stacked(instants(facts), stacks)))
+}
+
+/// What the machines have cost since the start, by pool, where that is more than one straight line.
+pub(super) fn cost_so_far(facts: &Facts) -> Option<Panel> {
+    let mut stacks = stacks(facts, |row| row.cost_usd_per_hour);
+    if stacks.iter().all(|stack| is_level(&stack.values)) {
+        return None;
+    }
+    let x = instants(facts);
+    for stack in &mut stacks {
+        let mut sum = 0.0;
+        let rates = std::mem::take(&mut stack.values);
+        let spans = x.iter().scan(0.0, |before, at| Some(at - std::mem::replace(before, *at)));
+        stack.values = spans
+            .zip(rates)
+            .map(|(span, rate)| {
+                sum += rate * span / 3600.0;
+                sum
+            })
+            .collect();
+    }
+    let panel = Panel::new(Axis::new("cost of nodes so far, USD", Unit::Number));
+    Some(panel.layer(Layer::Stacked { x, series: stacks, shape: Shape::Lines }))
 }
 
 fn varies(points: &Points) -> bool {
@@ -85,7 +108,7 @@ pub(super) fn demand(facts: &Facts, hpa: usize, target: Workload) -> Option<Pane
     let mut series = series.filter_map(|rule| rule.change.cpu.as_ref());
     if let Some(cpu) = series.rfind(|cpu| cpu.of == CpuOf::Workload) {
         let axis = Axis::new("CPU that is asked for, cores", Unit::Number);
-        let layer = Layer::line("demand", Role::Ok, over_time(facts, &cpu.cores));
+        let layer = Layer::line("demand", Role::Series(0), over_time(facts, &cpu.cores));
         return Some(Panel::new(axis).layer(layer));
     }
     let named = model.hpas[hpa].metrics.iter().find_map(|metric| match metric {
@@ -94,8 +117,10 @@ pub(super) fn demand(facts: &Facts, hpa: usize, target: Workload) -> Option<Pane
     })?;
     let metric = model.metrics.iter().find(|metric| metric.name == named)?;
     let MetricSource::Series(values) = &metric.source else { return None };
-    let axis = Axis::new(format!("metric {}", model.names.resolve(named)), Unit::Number);
-    let layer = Layer::step("value", Role::Ok, over_time(facts, values));
+    // A trigger of KEDA has a metric of its own with the values of the scenario's.
+    let first = model.metrics.iter().find(|other| other.source == metric.source)?;
+    let axis = Axis::new(format!("metric {}", model.names.resolve(first.name)), Unit::Number);
+    let layer = Layer::step("value", Role::Series(0), over_time(facts, values));
     Some(Panel::new(axis).layer(layer))
 }
 

@@ -21,6 +21,7 @@ mod drains;
 pub mod expect;
 pub mod figures;
 mod figures_pools;
+mod figures_scaling;
 pub mod files;
 mod font;
 mod html;
