@@ -234,6 +234,8 @@ pub enum KubeletNodeStep {
     PowerLost,
     /// Its node is up again, and it starts.
     Restart,
+    /// Its process is started anew; the node runs on.
+    StartsAnew,
     /// The API server can be reached again.
     Rejoin,
     /// It looks whether the node has memory left, or the kernel finds that it has none.

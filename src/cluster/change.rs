@@ -250,6 +250,8 @@ pub enum NodeChange {
     Pressure,
     /// The machine is to shut down.
     ShutsDown,
+    /// Its kubelet is started anew.
+    KubeletRestarts,
     /// The machine died.
     Down,
     /// The machine came back.

@@ -40,6 +40,7 @@ impl Cluster {
             serving: IdVec::new(),
             metrics: IdVec::new(),
             metrics_at: None,
+            metrics_server_away: false,
             calls: super::call_metrics::CallHistory::default(),
             cpu_used_milli: 0,
             counts: PodCounts::default(),
@@ -323,6 +324,10 @@ impl Cluster {
             Write::NodeShutdown { node } => {
                 changes.push(Change::Node { node, what: NodeChange::ShutsDown });
             }
+            Write::KubeletRestart { node } => {
+                changes.push(Change::Node { node, what: NodeChange::KubeletRestarts });
+            }
+            Write::MetricsServer { is_up } => self.set_metrics_server(is_up),
             Write::NodePressure { node, is_on } => self.set_pressure(node, is_on, changes),
             Write::NodeCondition { node, condition } => {
                 self.set_condition(node, condition, changes);

@@ -70,6 +70,19 @@ impl Cluster {
         self.cpu_used_milli
     }
 
+    /// Whether metrics-server is there.
+    #[must_use]
+    pub const fn has_metrics_server(&self) -> bool {
+        !self.metrics_server_away
+    }
+
+    /// metrics-server goes, and what it knew with it, or comes back and knows nothing: it takes two
+    /// samples of a container to say something of it (rule A64).
+    pub(super) fn set_metrics_server(&mut self, is_up: bool) {
+        self.metrics_server_away = !is_up;
+        self.metrics_at = None;
+    }
+
     /// Publishes what the kubelets that answered have measured: it takes the place of all that was
     /// published before.
     ///

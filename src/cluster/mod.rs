@@ -112,6 +112,7 @@ pub struct Cluster {
     serving: IdVec<PodId, Serving>,
     metrics: IdVec<PodId, PodMetrics>,
     metrics_at: Option<SimTime>,
+    metrics_server_away: bool,
     calls: call_metrics::CallHistory,
     cpu_used_milli: i64,
     counts: PodCounts,

@@ -388,6 +388,16 @@ pub enum Write {
         /// Which.
         node: NodeId,
     },
+    /// Somebody starts the kubelet of a machine anew.
+    KubeletRestart {
+        /// Which.
+        node: NodeId,
+    },
+    /// metrics-server goes away, or is back.
+    MetricsServer {
+        /// Whether it is there.
+        is_up: bool,
+    },
     /// A kubelet reports condition MemoryPressure of its node.
     NodePressure {
         /// Which.

@@ -157,7 +157,9 @@ impl Pipeline {
         };
         let told = self.nodes.enumerate().filter(answers).filter(|(_, kubelet)| !kubelet.is_lost);
         let told = told.flat_map(|(_, kubelet)| kubelet.readings.iter().copied());
-        plan.push(Write::Metrics(told.collect()));
+        if cluster.has_metrics_server() {
+            plan.push(Write::Metrics(told.collect()));
+        }
         let of_calls = |metric: &MetricSpec| matches!(metric.source, MetricSource::Calls { .. });
         if cluster.model().metrics.iter().any(of_calls) {
             plan.push(Write::CallMetrics(count_calls(roles, cluster)));

@@ -1,5 +1,6 @@
 //! Faults that a scenario injects: machines lose power, shut down, report that they are not ready,
-//! are cut off from others or the API server, recover.
+//! are cut off from others or the API server, recover; kubelets are started anew; metrics-server is
+//! away.
 //!
 //! What follows from one is everybody's own business: the kubelet's processes end, callers get no
 //! answer, the node lifecycle notices that a Lease is not renewed, a kubelet that is cut off writes
@@ -15,11 +16,18 @@ use crate::model::{Fault, FaultPlace, NodeId};
 /// # Errors
 /// If there is no such node by now, in kubectl's words.
 pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), String> {
-    let (Fault::Crash(place)
-    | Fault::NotReady(place)
-    | Fault::Shutdown(place)
-    | Fault::Recover(place)
-    | Fault::Cut(place, _)) = fault;
+    let place = match fault {
+        Fault::Crash(place)
+        | Fault::NotReady(place)
+        | Fault::Shutdown(place)
+        | Fault::KubeletRestart(place)
+        | Fault::Recover(place)
+        | Fault::Cut(place, _) => place,
+        Fault::MetricsServer { is_up } => {
+            plan.push(Write::MetricsServer { is_up });
+            return Ok(());
+        }
+    };
     let nodes = nodes_of(place, cluster)?;
     match fault {
         Fault::Cut(_, from) => {
@@ -29,7 +37,7 @@ pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), St
         Fault::Recover(_) if cluster.is_cut(place) => {
             plan.push(Write::Cut { place, from: None, nodes: nodes.clone() });
         }
-        Fault::Crash(_) | Fault::NotReady(_) | Fault::Shutdown(_) | Fault::Recover(_) => {}
+        _ => {}
     }
     for node in nodes {
         let row = &cluster.nodes()[node];
@@ -37,7 +45,12 @@ pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), St
             Fault::Crash(_) => Write::NodeUp { node, is_up: false },
             Fault::NotReady(_) if row.is_up => Write::NodeReady { node, ready: false },
             Fault::Shutdown(_) if row.is_up => Write::NodeShutdown { node },
-            Fault::NotReady(_) | Fault::Shutdown(_) | Fault::Cut(..) => continue,
+            Fault::KubeletRestart(_) if row.is_up => Write::KubeletRestart { node },
+            Fault::NotReady(_)
+            | Fault::Shutdown(_)
+            | Fault::KubeletRestart(_)
+            | Fault::MetricsServer { .. }
+            | Fault::Cut(..) => continue,
             // A kubelet that was cut off reports by itself.
             Fault::Recover(_) if row.is_up && row.is_cut() => continue,
             Fault::Recover(_) if row.is_up => Write::NodeReady { node, ready: true },

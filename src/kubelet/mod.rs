@@ -41,7 +41,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::base::{Duration, IdVec, LookupMap, SimTime};
+use crate::base::{Distribution, Duration, IdVec, LookupMap, SimTime};
 use crate::cluster::{
     Change, Cluster, Component, KubeletEvent, KubeletRole, NodeChange, Plan, Pod,
 };
@@ -241,6 +241,22 @@ impl Kubelet {
         }
     }
 
+    /// The kubelet's process is started anew; its pods run on (rule N16).
+    fn start_anew(&mut self, node: NodeId, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
+        if !cluster.nodes()[node].is_up {
+            return;
+        }
+        let model = cluster.model();
+        let keeps_ready = !model.regressions.unready_after_kubelet_restart;
+        let is_ideal = model.latencies.relist.is_zero();
+        let spread = Distribution::Uniform { low: 0.0, high: if is_ideal { 0.0 } else { 1.0 } };
+        let mut chance = self.nodes[node].state.machinery.clone();
+        self.with(node, cluster, plan, ctx, |machine, port| {
+            let mut phase = || spread.sample(&mut chance);
+            machine.kubelet_restarted(keeps_ready, &mut phase, port.now, port);
+        });
+    }
+
     /// A kubelet hears the API server again: of pods that are gone, of others that are to go, of new
     /// ones (rule N406).
     fn rejoin(&mut self, node: NodeId, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
@@ -287,6 +303,7 @@ impl Kubelet {
                 port.power_lost();
             }),
             KubeletNodeStep::Restart => self.restart(node, cluster, plan, ctx),
+            KubeletNodeStep::StartsAnew => self.start_anew(node, cluster, plan, ctx),
             KubeletNodeStep::Rejoin => self.rejoin(node, cluster, plan, ctx),
             KubeletNodeStep::Memory => self.with(node, cluster, plan, ctx, |machine, port| {
                 port.look_at_memory(machine);
@@ -347,6 +364,10 @@ impl Component<KubeletEvent> for Kubelet {
             }
             Change::Node { node, what: NodeChange::ShutsDown } => {
                 let step = KubeletNodeStep::ShutDown;
+                ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
+            }
+            Change::Node { node, what: NodeChange::KubeletRestarts } => {
+                let step = KubeletNodeStep::StartsAnew;
                 ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
             }
             Change::Tree { kind, name } => self.config_changed((kind, name), cluster, ctx),

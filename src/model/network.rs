@@ -98,9 +98,13 @@ impl BalancerSpec {
 pub struct Regressions {
     /// Exec probes end as soon as a pod is told to end (rule N138: 1.35.0 to 1.36.3 at least).
     pub cancelled_exec_probes: bool,
+    /// A kubelet that is started anew reports its containers as not ready until they have been
+    /// probed (rule N16: up to 1.34).
+    pub unready_after_kubelet_restart: bool,
 }
 
 impl Regressions {
     /// As 1.36.3 is.
-    pub const DEFAULT: Self = Self { cancelled_exec_probes: true };
+    pub const DEFAULT: Self =
+        Self { cancelled_exec_probes: true, unready_after_kubelet_restart: false };
 }

@@ -152,6 +152,13 @@ pub enum Fault {
     NotReady(FaultPlace),
     /// Machines shut down: their kubelets end the pods first, as they are set (rule N132).
     Shutdown(FaultPlace),
+    /// Kubelets are started anew, and their pods run on (rule N16).
+    KubeletRestart(FaultPlace),
+    /// metrics-server goes away, or is back.
+    MetricsServer {
+        /// Whether it is there.
+        is_up: bool,
+    },
     /// Machines are cut off: they run on, and neither see nor are seen (rules N406, N407).
     Cut(FaultPlace, CutFrom),
     /// All are over.

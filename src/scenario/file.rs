@@ -136,6 +136,9 @@ pub struct RegressionsFile {
     /// while it drains, and sidecars are not restarted any more. `true` if absent; `false` is as
     /// 1.34 was.
     pub cancelled_exec_probes: Option<bool>,
+    /// Containers are not ready after a restart of the kubelet (`fault: { kubeletRestart: … }`)
+    /// until their probe has succeeded, as up to 1.34. `false` if absent: they stay as they were.
+    pub unready_after_kubelet_restart: Option<bool>,
 }
 
 /// What the cluster's DNS does; what is left out is as kubeadm sets it.
@@ -593,6 +596,10 @@ pub struct FaultFile {
     /// Machines that shut down in order: for up to the kubelet's `shutdownGracePeriod` pods may
     /// end; without one the power is off at once.
     pub shutdown: Option<Spanned<PlaceFile>>,
+    /// Machines whose kubelet is started anew, as an upgrade does; their pods run on.
+    pub kubelet_restart: Option<Spanned<PlaceFile>>,
+    /// metrics-server: `down` (autoscalers get no metrics of pods), or `up` again.
+    pub metrics_server: Option<Spanned<String>>,
     /// Machines that are cut off, and go on.
     pub partition: Option<Spanned<PartitionFile>>,
     /// The end of all of these.

@@ -95,5 +95,8 @@ pub(super) fn regressions(file: Option<&RegressionsFile>) -> Regressions {
     if let Some(is_on) = file.and_then(|file| file.cancelled_exec_probes) {
         to.cancelled_exec_probes = is_on;
     }
+    if let Some(is_on) = file.and_then(|file| file.unready_after_kubelet_restart) {
+        to.unready_after_kubelet_restart = is_on;
+    }
     to
 }

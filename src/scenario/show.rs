@@ -48,6 +48,7 @@ pub fn show(loaded: &Loaded) -> String {
         },
         "regressions": {
             "cancelledExecProbes": model.regressions.cancelled_exec_probes,
+            "unreadyAfterKubeletRestart": model.regressions.unready_after_kubelet_restart,
         },
         "loadBalancer": model.balancer.as_ref().map(show_balancer),
         "ingress": show_calls::ingress(&model.ingress, names),

@@ -112,30 +112,51 @@ fn lower_fault(
     found: &mut Diagnostics,
 ) -> Option<(Fault, String)> {
     type Make = fn(FaultPlace) -> Fault;
-    let FaultFile { crash, not_ready, shutdown, partition, recover } = &fault.value;
-    let kinds: [(&Option<_>, &str, Make); 4] = [
+    let FaultFile { crash, not_ready, shutdown, kubelet_restart, metrics_server, .. } =
+        &fault.value;
+    let FaultFile { partition, recover, .. } = &fault.value;
+    let kinds: [(&Option<_>, &str, Make); 5] = [
         (crash, "crash", Fault::Crash),
         (not_ready, "not ready:", Fault::NotReady),
         (shutdown, "shutdown", Fault::Shutdown),
+        (kubelet_restart, "restart of the kubelet", Fault::KubeletRestart),
         (recover, "recovery", Fault::Recover),
     ];
-    if let (Some(cut), None, None, None) = (partition, crash, not_ready, recover) {
-        return lower_cut(cut, known, names, found);
+    let is_of_places = kinds.iter().any(|(place, ..)| place.is_some());
+    match (partition, metrics_server) {
+        (Some(cut), None) if !is_of_places => return lower_cut(cut, known, names, found),
+        (None, Some(state)) if !is_of_places => return metrics_server_is(state, found),
+        _ => {}
     }
     let mut written = kinds
         .into_iter()
         .filter_map(|(place, word, make)| place.as_ref().map(|place| (place, word, make)));
-    let (Some((place, word, make)), None, None) = (written.next(), written.next(), partition)
-    else {
-        let is_empty = kinds.iter().all(|(place, ..)| place.is_none());
-        let one = "expected exactly one of crash, notReady, shutdown, partition and recover";
-        let message = if is_empty && partition.is_none() { "an empty fault" } else { one };
+    let others = partition.is_some() || metrics_server.is_some();
+    let (Some((place, word, make)), None, false) = (written.next(), written.next(), others) else {
+        let one = "expected exactly one of crash, notReady, shutdown, kubeletRestart, \
+                   metricsServer, partition and recover";
+        let message = if is_of_places || others { one } else { "an empty fault" };
         let error = Diagnostic::error(fault.span, message);
         found.push(error.with_hint("crash: { node: NAME }"));
         return None;
     };
     let (place, shown) = lower_place(place, known, names, found)?;
     Some((make(place), format!("{word} of {shown}").replace(": of", ":")))
+}
+
+/// metrics-server is away, or back.
+fn metrics_server_is(state: &Spanned<String>, found: &mut Diagnostics) -> Option<(Fault, String)> {
+    let is_up = match state.value.as_str() {
+        "up" => true,
+        "down" => false,
+        other => {
+            let message = format!("metrics-server is up or down, not \"{other}\"");
+            found.error(state.span, message);
+            return None;
+        }
+    };
+    let word = if is_up { "back" } else { "away" };
+    Some((Fault::MetricsServer { is_up }, format!("metrics-server is {word}")))
 }
 
 /// Machines that are cut off, and how the report calls it.

@@ -207,6 +207,7 @@ impl Component<TrafficEvent> for Traffic {
                     | NodeChange::Offer
                     | NodeChange::Pressure
                     | NodeChange::ShutsDown
+                    | NodeChange::KubeletRestarts
                     | NodeChange::Removed
                     | NodeChange::Ready => {}
                 }

@@ -290,6 +290,7 @@ impl Traffic {
                 | NodeChange::Links
                 | NodeChange::Pressure
                 | NodeChange::ShutsDown
+                | NodeChange::KubeletRestarts
                 | NodeChange::Ready => {}
             }
         }

@@ -147,3 +147,37 @@ fn a_node_that_does_not_answer_hides_its_pods_for_two_scrapes() {
     // Seen: both this scrape and the one before were answered, 49 % of the time.
     assert!((400..800).contains(&missing), "{missing}");
 }
+
+/// Rules A44, A64: without metrics-server an autoscaler says FailedGetResourceMetric and scales
+/// nothing, whatever is used; it goes on once the server is back and has two samples.
+#[test]
+fn without_metrics_server_nothing_is_scaled() {
+    let steps = "{ steps: [{ at: 0s, cpu: 500m }, { at: 10m, cpu: 2 }] }";
+    let away = "timeline:
+  - { at: 9m50s, fault: { metricsServer: down } }
+  - { at: 20m, fault: { metricsServer: up } }";
+    let model = model("ideal", steps, away);
+    let mut world = world(&model);
+    let mut look = |secs: u64| {
+        world.step_until(at(secs));
+        let cluster = world.cluster();
+        let hpa = cluster.hpa(seatrial::model::HpaId::new(0)).expect("it is there");
+        let web = cluster.deployment(seatrial::model::DeploymentId::new(0)).expect("it is there");
+        (web.replicas, hpa.status.active_reason)
+    };
+    assert_eq!(look(580), (2, "ValidMetricFound"));
+    assert_eq!(look(700), (2, "FailedGetResourceMetric"));
+    // One sample says nothing yet.
+    assert_eq!(look(1210), (2, "FailedGetResourceMetric"));
+    assert_eq!(look(1260), (8, "ValidMetricFound"));
+    // Others see nothing but a wrong word.
+    let wrong = files("ideal", steps, "timeline: [{ at: 1m, fault: { metricsServer: gone } }]");
+    let files: Vec<(&str, &str)> = wrong.iter().map(|(path, text)| (*path, &**text)).collect();
+    let place = seatrial::scenario::Place {
+        loader: seatrial::manifest::Loader::from_memory(files),
+        path: "scenario.yaml".to_owned(),
+    };
+    let refused = seatrial::scenario::load(&place, &[]).expect_err("a wrong word");
+    let text = refused.found.lines(&refused.sources).join("\n");
+    assert!(text.contains("metrics-server is up or down, not \"gone\""), "{text}");
+}

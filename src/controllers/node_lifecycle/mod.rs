@@ -192,6 +192,7 @@ impl Controller for NodeLifecycleController {
             | NodeChange::Offer
             | NodeChange::Pressure
             | NodeChange::ShutsDown
+            | NodeChange::KubeletRestarts
             | NodeChange::Labels => false,
         };
         if matters {

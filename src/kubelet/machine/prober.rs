@@ -299,7 +299,9 @@ impl Probes {
                 return Some(act);
             }
             let at = self.workers.iter().position(|worker| {
-                let is_awake = worker.is_poked || worker.is_stopping;
+                // Nobody wakes a worker that has not begun (rule N16).
+                let has_begun = worker.looked.is_some() || worker.anchor <= now;
+                let is_awake = has_begun && (worker.is_poked || worker.is_stopping);
                 worker.tries.is_none() && (is_awake || worker.due().is_some_and(|due| due <= now))
             })?;
             self.step(at, spec, status, now);
@@ -482,6 +484,32 @@ impl Probes {
         self.is_cancelled = true;
         let busy = self.workers.iter().filter(|worker| worker.tries.is_some());
         busy.map(|worker| (worker.container, worker.which)).collect()
+    }
+
+    /// The kubelet starts anew, and its workers with it: each waits for a part of its period,
+    /// `phase` from 0 to 1, before it looks first. A container that `keeps` its state is as it was
+    /// until a probe says something else (rule N16). Gives the probes under way, which nobody waits
+    /// for any more.
+    pub fn restarted(
+        &mut self,
+        now: SimTime,
+        keeps: impl Fn(u8) -> bool,
+        phase: &mut dyn FnMut() -> f64,
+    ) -> SmallVec<[(u8, Which, Duration); 2]> {
+        let mut busy = SmallVec::new();
+        self.acts.clear();
+        for worker in &mut self.workers {
+            if worker.tries.take().is_some() {
+                busy.push((worker.container, worker.which, worker.probe.timeout));
+            }
+            if !keeps(worker.container) {
+                (worker.id, worker.published) = (None, None);
+            }
+            (worker.last, worker.run, worker.is_on_hold) = (None, 0, false);
+            (worker.looked, worker.doze, worker.is_poked) = (None, None, false);
+            worker.anchor = now.saturating_add(worker.probe.period.scale(phase()));
+        }
+        busy
     }
 
     /// Whether no worker is left.

@@ -238,3 +238,25 @@ fn exec_probes_of_a_pod_that_ends() {
     assert!(switch("cluster.regressions={}"));
     assert!(!switch("cluster.regressions={ cancelledExecProbes: false }"));
 }
+
+/// N485, N16: up to 1.34 no pod of a node whose kubelet is started anew is ready until it has been
+/// probed, after up to a period: of four with a period of 10 s the first is after 2 s on average.
+#[test]
+fn a_kubelet_that_is_started_anew() {
+    let failed = |is_old: bool| {
+        let switch = format!("cluster.regressions={{ unreadyAfterKubeletRestart: {is_old} }}");
+        let sets = [
+            "cluster.nodes=[{ pool: workers, count: 1, allocatable: { cpu: 16, memory: 64Gi } }]",
+            "timeline=[{ at: 100s, fault: { kubeletRestart: { node: workers-0 } } }]",
+            "deployment/web:spec.template.spec.containers[name=app].readinessProbe={ tcpSocket: { port: 8080 }, periodSeconds: 10 }",
+            &switch,
+        ];
+        calls(&experiment(&sets, 12), "failed")
+    };
+    let (_, now) = failed(false);
+    let (before, _) = failed(true);
+    println!("{now} failed, {before} up to 1.34");
+    assert!(now <= 0.0, "{now}");
+    // 200 calls a second.
+    assert!((150.0..800.0).contains(&before), "{before}");
+}

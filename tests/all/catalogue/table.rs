@@ -34,6 +34,8 @@ const SLEEP_25: &str = container!("lifecycle={ preStop: { sleep: { seconds: 25 }
 const SLEEP_40: &str = container!("lifecycle={ preStop: { exec: { command: [sleep, '40'] } } }");
 const NO_PROBE: &str = container!("readinessProbe=null");
 const PROBE: &str = container!("readinessProbe={ tcpSocket: { port: 8080 }, periodSeconds: 1 }");
+const PROBE_SLOW: &str =
+    container!("readinessProbe={ tcpSocket: { port: 8080 }, periodSeconds: 10 }");
 const PROBE_LATE: &str = container!(
     "readinessProbe={ tcpSocket: { port: 8080 }, initialDelaySeconds: 45, periodSeconds: 1 }"
 );
@@ -231,6 +233,26 @@ pub(super) const TABLE: &[Row] = &[
         measure: Failed(&["no_ready_pod", "stale_proxy"]),
         helps: &[&[BUDGET]],
         wrong: &[&[REPLICAS_8], &[DRAINS], &[GRACE_60]],
+    },
+    // Up to 1.34: nobody is ready until probed again, within ten seconds.
+    Row {
+        rule: "N485",
+        cause: &[
+            ONE_NODE_FIRST,
+            "timeline=[{ at: 60s, run: kubectl rollout restart deployment/web }, { at: 100s, fault: { kubeletRestart: { node: workers-0 } } }]",
+            "cluster.regressions={ unreadyAfterKubeletRestart: true }",
+            SLEEP_5,
+            PROBE_SLOW,
+        ],
+        measure: Failed(&["no_ready_pod"]),
+        // As from 1.35 on; or pods on other nodes.
+        helps: &[
+            &["cluster.regressions={ unreadyAfterKubeletRestart: false }"],
+            &[
+                "cluster.nodes=[{ pool: workers, count: 4, allocatable: { cpu: 16, memory: 64Gi } }]",
+            ],
+        ],
+        wrong: &[&[SLEEP_15], &[GRACE_60], &[DRAINS]],
     },
     Row {
         rule: "N486",
