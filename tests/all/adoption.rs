@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::Pod;
-use seatrial::engine::World;
-use seatrial::kubectl::{Files, Output};
-use seatrial::recorder::Recorder;
+use seatrial::kubectl::Output;
 use serde_json::{Value, json};
 
-use crate::support::load_memory;
+use crate::support::Stepped;
 
 const SCENARIO: &str = "apiVersion: seatrial/v1
 kind: Scenario
@@ -51,10 +48,7 @@ fn work() -> Value {
     )
 }
 
-struct Run {
-    world: World,
-    files: Files,
-}
+struct Run(Stepped);
 
 impl Run {
     fn of(object: &Value) -> Self {
@@ -63,27 +57,23 @@ impl Run {
         let (kind, is_job) = (text("kind"), text("kind") == "job");
         let scenario = SCENARIO.replace("KIND", &format!("{kind}/{name}"));
         let scenario = scenario.replace("BEHAVIOR", if is_job { "run: 60s" } else { "start: 1s" });
-        let files = [("scenario.yaml", scenario.as_str()), ("all.yaml", &object.to_string())];
-        let model = load_memory(&files).model;
-        let mut world = World::new(&model, 0, Recorder::off()).with_checks();
-        world.begin();
-        Self { world, files: Files::from([("all.yaml".to_owned(), vec![object.clone()])]) }
+        let run = Stepped::read(&[("scenario.yaml", &scenario), ("all.yaml", &object.to_string())]);
+        Self(run.with_file("all.yaml", object.clone()))
     }
 
     fn to(&mut self, secs: u64) {
-        self.world.advance_to(SimTime::at(Duration::secs(secs)));
+        self.0.to(secs);
     }
 
     /// Lets kubectl carry out a line that it takes.
     fn kubectl(&mut self, secs: u64, line: &str) -> Output {
-        let at = SimTime::at(Duration::secs(secs));
-        let output = self.world.kubectl(at, line, &self.files).expect("a right line");
+        let output = self.0.kubectl(secs, line);
         assert_eq!(output.exit_code, 0, "{}", output.stderr);
         output
     }
 
     fn pods(&self, is_it: impl Fn(&Pod) -> bool) -> BTreeSet<u64> {
-        let pods = self.world.cluster().pods().iter();
+        let pods = self.0.cluster().pods().iter();
         pods.filter(|(_, pod)| pod.deletion.is_none() && is_it(pod))
             .map(|(_, p)| p.serial)
             .collect()
@@ -98,7 +88,7 @@ impl Run {
     }
 
     fn name(&self, serial: u64) -> String {
-        let cluster = self.world.cluster();
+        let cluster = self.0.cluster();
         let found = cluster.pods().iter().find(|(_, pod)| pod.serial == serial);
         found.expect("it is there").1.name.text(cluster.names())
     }
@@ -138,7 +128,7 @@ fn orphans_are_adopted_by_who_comes_again() {
         run.kubectl(41, "apply -f all.yaml");
         run.to(60);
         assert_eq!((run.owned(), run.free().len()), (before.clone(), 0), "{kind}");
-        let cluster = run.world.cluster();
+        let cluster = run.0.cluster();
         assert_eq!(cluster.replica_sets().iter().count(), usize::from(!is_set));
         run.kubectl(61, &format!("scale {what} web --replicas=1"));
         run.to(70);

@@ -1,15 +1,8 @@
 //! `seatrial advise` and values laid over objects, through the command itself.
 
 use std::fs;
-use std::process::{Command, Output};
 
-use crate::support::WEB;
-
-fn seatrial(folder: &std::path::Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    command.current_dir(folder).args(arguments).env_remove("RUST_BACKTRACE");
-    command.output().expect("the command starts")
-}
+use crate::support::{WEB, seatrial};
 
 fn folder(search: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");

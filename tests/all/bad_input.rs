@@ -7,52 +7,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use seatrial::manifest::Loader;
 use seatrial::report::expect::Expect;
 use seatrial::scenario::{self, Place};
 use seatrial::tree::DrawOptions;
 
+use crate::support::{Noise, files_in as files, seatrial_fed};
+
 /// The folder with the cases.
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad")
 }
 
-/// Files by their paths in a folder, sorted.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(at) = open.pop() {
-        for entry in fs::read_dir(&at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let inside = path.strip_prefix(folder).unwrap().to_owned();
-                all.insert(inside, fs::read(&path).unwrap());
-            }
-        }
-    }
-    all
-}
-
 /// Runs the command in a folder.
 fn seatrial(folder: &Path, arguments: &str, stdin: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_seatrial"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdin.take().unwrap().write_all(stdin)); // it may not want to read
-    child.wait_with_output().unwrap()
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    seatrial_fed(folder, &arguments, stdin)
 }
 
 /// Messages that are about a file as a whole, or about the command line: they have no place.
@@ -376,51 +350,6 @@ fn what_is_there_but_no_file() {
     assert_eq!(faults(&output), [""; 0]);
 }
 
-/// A small generator of our own: the same bytes on every machine.
-struct Noise(u64);
-
-impl Noise {
-    /// A number below a bound (xorshift64*).
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(number).unwrap() % bound
-    }
-
-    /// A few edits of a text: bytes changed, taken out, put in, parts repeated.
-    fn mutate(&mut self, text: &str) -> Vec<u8> {
-        const SPICE: &[u8] = b"0123456789-:{}[],\"'#&*!|>%@ \n\t\0\xff~./eE";
-        let mut bytes = text.as_bytes().to_vec();
-        for _ in 0..1 + self.below(4) {
-            let at = self.below(bytes.len());
-            let spice = SPICE[self.below(SPICE.len())];
-            match self.below(6) {
-                0 => bytes[at] = spice,
-                1 => bytes.insert(at, spice),
-                2 => drop(bytes.remove(at)),
-                3 => {
-                    let end = (at + 1 + self.below(40)).min(bytes.len());
-                    drop(bytes.drain(at..end));
-                }
-                4 => {
-                    let end = (at + 1 + self.below(60)).min(bytes.len());
-                    let part = bytes[at..end].to_vec();
-                    let to = self.below(bytes.len());
-                    drop(bytes.splice(to..to, part));
-                }
-                _ => {
-                    let end = (at + 1 + self.below(8)).min(bytes.len());
-                    let digits = b"-99999999999999999999"[..end - at].to_vec();
-                    drop(bytes.splice(at..end, digits));
-                }
-            }
-        }
-        bytes
-    }
-}
-
 /// Loads a scenario and draws what is said; whether it is refused.
 fn is_refused(scenario: &[u8], manifests: &[u8]) -> bool {
     let place = memory(&[("scenario.yaml", scenario), ("shop.yaml", manifests)]);
@@ -445,7 +374,7 @@ fn is_refused(scenario: &[u8], manifests: &[u8]) -> bool {
 
 #[test]
 fn no_mutation_of_good_input_panics() {
-    let mut noise = Noise(0x5ea7_71a1);
+    let mut noise = Noise::of(0x5ea7_71a1);
     let mut refused = 0;
     for round in 0..600 {
         let (mut scenario, mut manifests) = (SCENARIO.into(), MANIFESTS.into());

@@ -2,10 +2,9 @@
 //! A245, C164, C175), and what they cost.
 
 use seatrial::cluster::{Cluster, InstanceState, Node, Readiness};
-use seatrial::engine::{Outcome, World};
-use seatrial::recorder::{Facts, Recorder, Wants};
+use seatrial::recorder::Facts;
 
-use crate::support::{Stepped, WEB, load_memory};
+use crate::support::{Stepped, WEB, ended};
 
 /// Machines of 2 cores of which 1.9 are left, so that three pods of 500m fit with what else is
 /// there; 10 s until one runs, 20 s more until its node is there, 5 s more until Ready.
@@ -139,11 +138,7 @@ fn a_spot_machine_is_interrupted() {
 fn finished(group: &str, timeline: &str) -> Facts {
     let scenario = scenario(group, timeline);
     let web = WEB.replace("REPLICAS", "2");
-    let model = load_memory(&[("scenario.yaml", scenario.as_str()), ("web.yaml", &web)]).model;
-    let recorder = Recorder::new(&model, Wants::default());
-    let Outcome { recorder, cluster, ended, events } =
-        World::new(&model, 0, recorder).run().expect("no limit");
-    recorder.into_facts(cluster.names(), ended, events).expect("kept")
+    ended(&[("scenario.yaml", scenario.as_str()), ("web.yaml", &web)]).1
 }
 
 /// Money by the second, from the instant a machine runs until it is off.

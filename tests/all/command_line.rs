@@ -3,15 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::support::WEB;
-
-fn seatrial(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    command.current_dir(folder).args(arguments).env_remove("RUST_BACKTRACE");
-    command.output().expect("the command starts")
-}
+use crate::support::{WEB, seatrial};
 
 fn code(output: &Output) -> i32 {
     output.status.code().expect("it ends by itself")

@@ -3,25 +3,11 @@
 
 use seatrial::api::Kind;
 use seatrial::cluster::Cluster;
-use seatrial::engine::{Outcome, World};
 use seatrial::model::{ObjectName, WorkloadKind};
-use seatrial::recorder::{Facts, Recorder, Wants};
+use seatrial::recorder::Facts;
 use serde_json::Value;
 
-use crate::support::{WEB, load_memory};
-
-const DB: &str = "
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: { name: db }
-spec:
-  serviceName: db
-  replicas: 2
-  selector: { matchLabels: { app: db } }
-  template:
-    metadata: { labels: { app: db } }
-    spec: { containers: [{ name: db, image: db:1 }] }
-";
+use crate::support::{WEB, ended, images, stateful_set};
 
 const NIGHTLY: &str = "
 apiVersion: batch/v1
@@ -57,18 +43,15 @@ run: {{ until: 10m }}
 "
         );
         let web = WEB.replace("REPLICAS", "3");
+        let db = stateful_set("db", 2, "containers: [{ name: db, image: db:1 }]");
         let mut all = vec![
             ("scenario.yaml", scenario.as_str()),
             ("web.yaml", web.as_str()),
-            ("db.yaml", DB),
+            ("db.yaml", &db),
             ("nightly.yaml", NIGHTLY),
         ];
         all.extend(files);
-        let model = load_memory(&all).model;
-        let recorder = Recorder::new(&model, Wants::default());
-        let world = World::new(&model, 0, recorder).with_checks();
-        let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
-        let facts = recorder.into_facts(cluster.names(), ended, events).expect("kept");
+        let (cluster, facts) = ended(&all);
         Self { cluster, facts }
     }
 
@@ -90,19 +73,9 @@ run: {{ until: 10m }}
         tree.map_or(Value::Null, |tree| (**tree).clone())
     }
 
-    /// Pods of a kind of owner that run now, by image of their first container.
+    /// Images of the pods of a kind of owner that run now.
     fn pods(&self, kind: WorkloadKind) -> Vec<String> {
-        let names = self.cluster.names();
-        let templates = self.cluster.templates();
-        let pods = self.cluster.pods().iter();
-        let mut images: Vec<String> = pods
-            .filter(|(_, pod)| pod.deletion.is_none())
-            .map(|(_, pod)| &templates[pod.template].template)
-            .filter(|template| template.workload.kind == kind)
-            .map(|template| names.resolve(template.spec.containers[0].image).to_owned())
-            .collect();
-        images.sort();
-        images
+        images(&self.cluster, kind)
     }
 
     fn refusals(&self) -> Vec<&str> {

@@ -9,11 +9,10 @@ use seatrial::cluster::{Cluster, DaemonSet, Pod, Write};
 use seatrial::engine::World;
 use seatrial::experiment::{self, Options};
 use seatrial::model::{NodeId, ObjectName, Propagation, TaintEffect};
-use seatrial::recorder::{Recorder, Wants};
 use seatrial::report::text;
 use serde_json::{Value, json};
 
-use crate::support::load_memory;
+use crate::support::{begun, load_memory};
 
 const SCENARIO: &str = "
 apiVersion: seatrial/v1
@@ -50,10 +49,7 @@ spec:
 fn world_of(latencies: &str, agent: &str) -> World {
     let scenario = SCENARIO.replace("LATENCIES", latencies);
     let model = load_memory(&[("scenario.yaml", &scenario), ("agent.yaml", agent)]).model;
-    let recorder = Recorder::new(&model, Wants::default());
-    let mut world = World::new(&model, 0, recorder).with_checks();
-    world.begin();
-    world
+    begun(&model)
 }
 
 fn at(seconds: u64) -> SimTime {
@@ -263,9 +259,7 @@ fn a_daemon_preempts_on_its_own_node() {
     let web = crate::support::WEB.replace("REPLICAS", "4").replace("500m", "1500m");
     let files = [("scenario.yaml", &scenario), ("agent.yaml", &agent), ("web.yaml", &web)];
     let model = load_memory(&files.map(|(path, text)| (path, text.as_str()))).model;
-    let recorder = Recorder::new(&model, Wants::default());
-    let mut world = World::new(&model, 0, recorder).with_checks();
-    world.begin();
+    let mut world = begun(&model);
     world.step_until(at(120));
     assert_eq!(counts(&world), [5, 5, 0, 5, 5]);
 }
@@ -343,9 +337,7 @@ fn nothing_is_lost_while_nodes_come_and_go() {
         let web = crate::support::WEB.replace("REPLICAS", "4");
         let files = [("scenario.yaml", &scenario), ("agent.yaml", &agent), ("web.yaml", &web)];
         let model = load_memory(&files.map(|(path, text)| (path, text.as_str()))).model;
-        let recorder = Recorder::new(&model, Wants::default());
-        let mut world = World::new(&model, 0, recorder).with_checks();
-        world.begin();
+        let mut world = begun(&model);
         let mut state: u64 = seed;
         let mut below = |bound: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

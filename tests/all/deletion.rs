@@ -6,9 +6,8 @@ use seatrial::cluster::{Cluster, Write};
 use seatrial::engine::World;
 use seatrial::model::{ObjectName, PodRef, Propagation};
 use seatrial::record::PodName;
-use seatrial::recorder::Recorder;
 
-use crate::support::{WEB, load_memory};
+use crate::support::{WEB, begun, load_memory};
 
 const TOO_LARGE: &str = "
 apiVersion: v1
@@ -32,8 +31,7 @@ run: { until: 10m }
     let web = WEB.replace("REPLICAS", "3");
     let files = [("scenario.yaml", scenario), ("web.yaml", &web), ("large.yaml", TOO_LARGE)];
     let model = load_memory(&files).model;
-    let mut world = World::new(&model, 0, Recorder::off()).with_checks();
-    world.begin();
+    let mut world = begun(&model);
     world.advance_to(at(30));
     world
 }

@@ -9,9 +9,8 @@ use seatrial::cluster::{
 };
 use seatrial::engine::World;
 use seatrial::model::{Model, ObjectName, PodRef};
-use seatrial::recorder::Recorder;
 
-use crate::support::load_memory;
+use crate::support::{begun, load_memory};
 
 /// A model of three nodes with these manifests, in `ideal` latencies.
 fn model(manifests: &str, timeline: &str) -> Arc<Model> {
@@ -67,8 +66,7 @@ impl Bench {
     /// Everything has settled at 1:00.
     fn new(manifests: &str) -> Self {
         let model = model(manifests, "[]");
-        let mut world = World::new(&model, 0, Recorder::off()).with_checks();
-        world.begin();
+        let mut world = begun(&model);
         world.step_until(SimTime::ZERO + Duration::secs(60));
         Self { world }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use seatrial::base::{Duration, SimTime};
-use seatrial::engine::{Outcome, World};
+use seatrial::engine::World;
 use seatrial::experiment::{self, Options};
 use seatrial::model::Model;
 use seatrial::record::{BlockedBy, DrainOutcome, DrainRecord};
@@ -11,7 +11,7 @@ use seatrial::recorder::{Facts, Recorder, Wants};
 use seatrial::report::text;
 use seatrial::scenario::{Place, load};
 
-use crate::support::load_memory;
+use crate::support::{begun, ended_with, load_memory};
 
 /// Three pods of a Deployment on two nodes: each takes 8 s to become ready and 5 s to go.
 const WEB: &str = "apiVersion: apps/v1
@@ -73,11 +73,7 @@ timeline:
 }
 
 fn facts(manifests: &str, commands: &[&str]) -> Facts {
-    let model = model(manifests, commands);
-    let recorder = Recorder::new(&model, Wants::default());
-    let world = World::new(&model, 0, recorder).with_checks();
-    let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
-    recorder.into_facts(cluster.names(), ended, events).expect("facts")
+    ended_with(&model(manifests, commands), Wants::default()).1
 }
 
 fn drained(manifests: &str, command: &str) -> DrainRecord {
@@ -194,8 +190,7 @@ fn one_fatal_pod_stops_the_whole_node() {
 fn all_nodes_are_cordoned_first() {
     let all = WEB.to_owned() + &budget("maxUnavailable: 0");
     let model = model(&all, &["kubectl drain n-0 n-1"]);
-    let mut world = World::new(&model, 0, Recorder::off()).with_checks();
-    world.begin();
+    let mut world = begun(&model);
     world.step_until(secs(100));
     let nodes = world.cluster().nodes();
     assert!(nodes.iter().all(|node| node.spec.unschedulable));

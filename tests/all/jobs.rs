@@ -7,9 +7,8 @@ use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, Job, Phase, Pod, Write};
 use seatrial::engine::World;
 use seatrial::model::{Model, PodRef, Propagation};
-use seatrial::recorder::Recorder;
 
-use crate::support::load_memory;
+use crate::support::{begun, load_memory};
 
 /// A model with these manifests and behaviours; the clock begins at midnight, Monday 5 January 2026.
 fn model(manifests: &str, behaviors: &str) -> Arc<Model> {
@@ -55,9 +54,7 @@ struct Run(World);
 
 impl Run {
     fn new(manifests: &str, behaviors: &str) -> Self {
-        let mut world = World::new(&model(manifests, behaviors), 0, Recorder::off()).with_checks();
-        world.begin();
-        Self(world)
+        Self(begun(&model(manifests, behaviors)))
     }
 
     /// Until just after that many seconds.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use seatrial::base::{Duration, SimTime};
 use seatrial::engine::World;
 use seatrial::model::{Model, PodId};
-use seatrial::recorder::Recorder;
 
-use crate::support::load_memory;
+use crate::support::{begun, load_memory};
 
 /// A Deployment `web` whose pods ask for 500m, and an autoscaler that wants 50 % of it used.
 fn model(latencies: &str, cpu: &str, extra: &str) -> Arc<Model> {
@@ -56,9 +55,7 @@ spec:
 }
 
 fn world(model: &Arc<Model>) -> World {
-    let mut world = World::new(model, 0, Recorder::off()).with_checks();
-    world.begin();
-    world
+    begun(model)
 }
 
 fn at(secs: u64) -> SimTime {

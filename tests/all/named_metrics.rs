@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use seatrial::base::{Duration, SimTime};
-use seatrial::engine::World;
 use seatrial::manifest::Loader;
 use seatrial::model::Model;
-use seatrial::recorder::Recorder;
 use seatrial::scenario::{Place, load};
 
-use crate::support::load_memory;
+use crate::support::{begun, load_memory};
 
 /// A Deployment `web` of two pods and what scales it.
 fn model(metrics: &str, scaler: &str) -> Arc<Model> {
@@ -66,8 +64,7 @@ spec:
 
 /// The size of `web` just after each of these seconds.
 fn sizes(model: &Arc<Model>, at: &[u64]) -> Vec<u32> {
-    let mut world = World::new(model, 0, Recorder::off()).with_checks();
-    world.begin();
+    let mut world = begun(model);
     let mut all = Vec::new();
     for at in at {
         world.step_until(SimTime::at(Duration::ms(at * 1000 + 500)));

@@ -1,15 +1,11 @@
 //! Namespaces that are deleted, ServiceAccounts that are missing, and quotas of what controllers
 //! make: whole runs with the real controllers in ideal latencies.
 
-use seatrial::base::{Duration, SimTime};
-use seatrial::cluster::{Cluster, ReplicaFailure};
-use seatrial::engine::World;
+use seatrial::cluster::ReplicaFailure;
 use seatrial::experiment::{self, Options};
-use seatrial::kubectl::{Files, Output};
-use seatrial::recorder::Recorder;
 use seatrial::report::text;
 
-use crate::support::load_memory;
+use crate::support::{Stepped, load_memory, secs};
 
 const HEAD: &str = "apiVersion: seatrial/v1
 kind: Scenario
@@ -64,44 +60,20 @@ metadata: { name: web, namespace: shop }
 spec: { selector: { app: web }, ports: [{ port: 80 }] }
 ";
 
-struct Run(World);
-
-impl Run {
-    fn of(objects: &str) -> Self {
-        let model = load_memory(&[("scenario.yaml", HEAD), ("all.yaml", objects)]).model;
-        let mut world = World::new(&model, 0, Recorder::off()).with_checks();
-        world.begin();
-        Self(world)
-    }
-
-    fn to(&mut self, secs: u64) -> &Cluster {
-        self.0.advance_to(at(secs));
-        self.0.cluster()
-    }
-
-    fn kubectl(&mut self, secs: u64, line: &str) -> Output {
-        self.0.kubectl(at(secs), line, &Files::new()).expect("a right line")
-    }
-
-    fn pods(&self) -> usize {
-        self.0.cluster().pods().iter().filter(|(_, pod)| pod.deletion.is_none()).count()
-    }
-
-    fn failure(&self) -> Option<ReplicaFailure> {
-        let mut sets = self.0.cluster().replica_sets().iter();
-        sets.find_map(|(_, set)| set.status.failure)
-    }
+fn of(objects: &str) -> Stepped {
+    Stepped::read(&[("scenario.yaml", HEAD), ("all.yaml", objects)])
 }
 
-fn at(secs: u64) -> SimTime {
-    SimTime::at(Duration::secs(secs))
+fn failure(run: &Stepped) -> Option<ReplicaFailure> {
+    let mut sets = run.cluster().replica_sets().iter();
+    sets.find_map(|(_, set)| set.status.failure)
 }
 
 /// Rules C186 and C70: nothing is created in a namespace on its way out, by users or controllers;
 /// five seconds after the mark its pods go, all else when they are gone, then the namespace.
 #[test]
 fn a_namespace_goes_pods_first() {
-    let mut run = Run::of(SHOP);
+    let mut run = of(SHOP);
     run.to(30);
     assert_eq!(run.pods(), 5);
     let said = run.kubectl(30, "delete namespace shop");
@@ -121,7 +93,7 @@ fn a_namespace_goes_pods_first() {
     assert_eq!(cluster.pods().len(), 3, "the others stopped at once");
     assert_eq!(cluster.deployments().count(), 1, "other kinds wait for the pods");
     assert_eq!(run.pods(), 0, "no pod comes back");
-    assert_eq!(run.failure(), None, "a ReplicaSet takes it for made");
+    assert_eq!(failure(&run), None, "a ReplicaSet takes it for made");
     // At 35 s, 16 s later again: half of 30 s and one.
     let cluster = run.to(50);
     assert_eq!((cluster.pods().len(), cluster.deployments().count()), (0, 1));
@@ -144,17 +116,17 @@ fn a_namespace_goes_pods_first() {
 #[test]
 fn a_namespace_with_finalizers_stays() {
     let held = SHOP.replace("{ name: shop }", "{ name: shop, finalizers: [example.com/hold] }");
-    let mut run = Run::of(&held);
+    let mut run = of(&held);
     let said = run.kubectl(30, "delete namespace kube-system");
     let wanted = "Error from server (Forbidden): namespaces \"kube-system\" is forbidden: this \
                   namespace may not be deleted\n";
     assert_eq!(said.stderr, wanted);
     run.kubectl(30, "delete namespace shop");
     run.to(200);
-    let namespace = run.0.cluster().names().get("shop").expect("a name");
-    assert_eq!(run.0.cluster().namespace_deleted(namespace), Some(at(30)));
-    assert_eq!(run.0.cluster().pods().len(), 0);
-    assert_eq!(run.0.cluster().deployments().count(), 0);
+    let namespace = run.cluster().names().get("shop").expect("a name");
+    assert_eq!(run.cluster().namespace_deleted(namespace), Some(secs(30)));
+    assert_eq!(run.cluster().pods().len(), 0);
+    assert_eq!(run.cluster().deployments().count(), 0);
 }
 
 /// What a run tells of a namespace that goes, and of one that cannot.
@@ -188,19 +160,19 @@ metadata: { name: other, namespace: shop }
 /// being made; its ReplicaSet says so, tries again later and later, and heals when it comes.
 #[test]
 fn a_missing_service_account_refuses_pods() {
-    let mut run = Run::of(&format!("{SHOP}{ACCOUNT}"));
+    let mut run = of(&format!("{SHOP}{ACCOUNT}"));
     run.to(30);
     assert_eq!(run.pods(), 2, "those of the StatefulSet alone");
-    assert_eq!(run.failure(), Some(ReplicaFailure::FailedCreate));
+    assert_eq!(failure(&run), Some(ReplicaFailure::FailedCreate));
     assert_eq!(run.kubectl(31, "create serviceaccount web -n shop").exit_code, 0);
     // 5 ms · 2^13 = 40.96 s: the 14th try is after 81.915 s at the latest.
     run.to(45);
     assert_eq!(run.pods(), 5, "the try at 40.955 s");
-    assert_eq!(run.failure(), None);
+    assert_eq!(failure(&run), None);
     assert_eq!(run.kubectl(46, "delete serviceaccount web -n shop").exit_code, 0);
     assert_eq!(run.kubectl(47, "delete pod -l app=web -n shop").exit_code, 0);
     run.to(60);
-    assert_eq!((run.pods(), run.failure()), (2, Some(ReplicaFailure::FailedCreate)));
+    assert_eq!((run.pods(), failure(&run)), (2, Some(ReplicaFailure::FailedCreate)));
 }
 
 const FEW_SETS: &str = "
@@ -215,7 +187,7 @@ spec: { hard: { count/replicasets.apps: 1, count/jobs.batch: 1 } }
 /// that is refused one does not roll, and tries again.
 #[test]
 fn quotas_count_what_controllers_make() {
-    let mut run = Run::of(&format!("{SHOP}{FEW_SETS}"));
+    let mut run = of(&format!("{SHOP}{FEW_SETS}"));
     run.kubectl(30, "set image deployment/web web=web:2 -n shop");
     let cluster = run.to(40);
     assert_eq!(cluster.replica_sets().iter().count(), 1);
@@ -226,6 +198,6 @@ fn quotas_count_what_controllers_make() {
     run.kubectl(42, "annotate deployment/web note=again -n shop");
     assert_eq!(run.to(50).replica_sets().iter().count(), 2);
     run.kubectl(51, "delete resourcequota few -n shop");
-    let again = Run::of(&format!("{SHOP}{FEW_SETS}")).to(400).jobs().iter().count();
+    let again = of(&format!("{SHOP}{FEW_SETS}")).to(400).jobs().iter().count();
     assert_eq!(again, 1, "the first Job stands in the way of the others");
 }

@@ -3,11 +3,10 @@
 
 use seatrial::api::Kind;
 use seatrial::cluster::Cluster;
-use seatrial::engine::{Outcome, World};
 use seatrial::model::{ObjectName, WorkloadKind};
-use seatrial::recorder::{Recorder, RowSinks, Wants};
+use seatrial::recorder::{RowSinks, Wants};
 
-use crate::support::{Page, load_memory};
+use crate::support::{Page, ended_with, images, load_memory};
 
 const SCENARIO: &str = "
 apiVersion: seatrial/v1
@@ -74,24 +73,9 @@ fn run(commands: &[&str]) -> Run {
     let model = load_memory(&[("scenario.yaml", &scenario), ("old.yaml", OLD)]).model;
     let page = Page::default();
     let rows = RowSinks::default().pods(page.clone());
-    let recorder = Recorder::new(&model, Wants { rows, ..Wants::default() });
-    let world = World::new(&model, 0, recorder).with_checks();
-    let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
-    let facts = recorder.into_facts(cluster.names(), ended, events).expect("kept");
+    let (cluster, facts) = ended_with(&model, Wants { rows, ..Wants::default() });
     let refused = facts.commands.into_iter().filter_map(|c| c.refused).collect();
     Run { cluster, refused, rows: String::from_utf8(page.bytes()).expect("text") }
-}
-
-/// Images of the pods of a kind of owner that are there and not going, in order.
-fn images(run: &Run, kind: WorkloadKind) -> Vec<String> {
-    let (cluster, names) = (&run.cluster, run.cluster.names());
-    let templates = cluster.pods().iter().filter(|(_, pod)| pod.deletion.is_none());
-    let templates = templates.map(|(_, pod)| &cluster.templates()[pod.template].template);
-    let own = templates.filter(|template| template.workload.kind == kind);
-    let mut images: Vec<String> =
-        own.map(|t| names.resolve(t.spec.containers[0].image).to_owned()).collect();
-    images.sort();
-    images
 }
 
 #[test]
@@ -102,9 +86,9 @@ fn commands_scale_and_change_it() {
         "scale replicationcontroller old --replicas=6",
         "rollout restart rc/old",
     ]);
-    let old = images(&done, WorkloadKind::ReplicationController);
+    let old = images(&done.cluster, WorkloadKind::ReplicationController);
     assert_eq!(old, ["old:1", "old:1", "old:1", "old:1", "old:1", "old:2"], "no rollout");
-    assert_eq!(images(&done, WorkloadKind::ReplicaSet), ["other:1"], "of the same name");
+    assert_eq!(images(&done.cluster, WorkloadKind::ReplicaSet), ["other:1"], "of the same name");
     let names = done.cluster.names();
     let symbol = |text: &str| names.get(text).expect("it is there");
     let name = ObjectName { namespace: symbol("default"), name: symbol("old") };
@@ -117,16 +101,20 @@ fn commands_scale_and_change_it() {
 #[test]
 fn it_goes_with_its_pods_or_without_them() {
     let done = run(&["delete rc old"]);
-    assert!(images(&done, WorkloadKind::ReplicationController).is_empty());
-    assert_eq!(images(&done, WorkloadKind::ReplicaSet), ["other:1"], "C191: only its own");
+    assert!(images(&done.cluster, WorkloadKind::ReplicationController).is_empty());
+    assert_eq!(images(&done.cluster, WorkloadKind::ReplicaSet), ["other:1"], "C191: only its own");
     let own = done.rows.lines().filter(|row| row.contains("replicationcontroller/old"));
     assert_eq!(own.count(), 3, "{}", done.rows);
     let done = run(&["delete rc old --cascade=orphan"]);
-    assert_eq!(images(&done, WorkloadKind::ReplicationController).len(), 3, "C191: they stay");
+    assert_eq!(
+        images(&done.cluster, WorkloadKind::ReplicationController).len(),
+        3,
+        "C191: they stay"
+    );
 }
 
 #[test]
 fn an_autoscaler_holds_it_within_its_limits() {
     let done = run(&["scale rc/old --replicas=9"]);
-    assert_eq!(images(&done, WorkloadKind::ReplicationController).len(), 6, "maxReplicas");
+    assert_eq!(images(&done.cluster, WorkloadKind::ReplicationController).len(), 6, "maxReplicas");
 }

@@ -3,9 +3,8 @@
 use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, StatefulSet};
 use seatrial::engine::World;
-use seatrial::recorder::Recorder;
 
-use crate::support::load_memory;
+use crate::support::{begun, load_memory};
 
 const SCENARIO: &str = "
 apiVersion: seatrial/v1
@@ -68,9 +67,7 @@ fn world(policy: &str) -> World {
     let database = database(policy);
     let files = [("scenario.yaml", SCENARIO), ("database.yaml", database.as_str())];
     let model = load_memory(&files).model;
-    let mut world = World::new(&model, 0, Recorder::off()).with_checks();
-    world.begin();
-    world
+    begun(&model)
 }
 
 fn at(seconds: u64) -> SimTime {

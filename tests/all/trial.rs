@@ -1,24 +1,17 @@
 //! `seatrial rollout` and `seatrial drill`: manifests without a scenario, through the command.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::WEB;
+use crate::support::{WEB, seatrial, seatrial_fed};
 
-fn seatrial(folder: &Path, arguments: &[&str], stdin: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    command.current_dir(folder).args(arguments).env_remove("RUST_BACKTRACE");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the command starts");
-    child.stdin.take().expect("a pipe").write_all(stdin.as_bytes()).expect("written");
-    child.wait_with_output().expect("the command ends")
-}
-
-fn json(output: &Output) -> Value {
+/// What a command prints as JSON: its words, and its standard input.
+fn report(folder: &Path, words: &str, stdin: &str) -> Value {
+    let arguments: Vec<&str> = words.split_whitespace().chain(["--format", "json"]).collect();
+    let output = seatrial_fed(folder, &arguments, stdin.as_bytes());
     let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {error}"))
 }
 
@@ -31,10 +24,7 @@ fn web() -> String {
 #[test]
 fn a_rollout_of_piped_manifests_tells_what_fails_and_what_helps() {
     let here = tempfile::tempdir().expect("a temporary folder");
-    let arguments = ["rollout", "-", "--seeds", "6", "--rate", "200", "--format", "json"];
-    let output = seatrial(here.path(), &arguments, &web());
-    assert_eq!(output.status.code(), Some(0));
-    let report = json(&output);
+    let report = report(here.path(), "rollout - --seeds 6 --rate 200", &web());
     let subject = &report["subjects"][0];
     assert_eq!(subject["name"], "deployment/web");
     let now = subject["now"]["failed"]["value"].as_f64().expect("a number");
@@ -67,7 +57,7 @@ fn the_exit_code_says_whether_too_many_calls_fail() {
     std::fs::write(here.path().join("kept.yaml"), kept).expect("written");
     let code = |file: &str, more: &[&str]| {
         let arguments = [&["rollout", file, "--seeds", "3", "--no-advice"], more].concat();
-        let output = seatrial(here.path(), &arguments, "");
+        let output = seatrial(here.path(), &arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.code(), text)
     };
@@ -115,13 +105,13 @@ spec:
 fn the_scenario_that_is_run_can_be_had() {
     let here = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(here.path().join("web.yaml"), web()).expect("written");
-    let shown = seatrial(here.path(), &["rollout", "web.yaml", "--show-scenario"], "");
+    let shown = seatrial(here.path(), &["rollout", "web.yaml", "--show-scenario"]);
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(text.contains("kubectl rollout restart deployment/web"), "{text}");
     // What the plain cluster brings besides is told by its own file.
     let own = text.replace("- plain-cluster.yaml", "");
     std::fs::write(here.path().join("scenario.yaml"), own).expect("written");
-    let checked = seatrial(here.path(), &["check", "scenario.yaml"], "");
+    let checked = seatrial(here.path(), &["check", "scenario.yaml"]);
     assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
@@ -130,19 +120,8 @@ fn drills_take_nodes_and_zones_away() {
     let here = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(here.path().join("web.yaml"), web()).expect("written");
     let drill = |kind: &str| {
-        let arguments = [
-            "drill",
-            kind,
-            "web.yaml",
-            "--seeds",
-            "2",
-            "--rate",
-            "20",
-            "--no-advice",
-            "--format",
-            "json",
-        ];
-        json(&seatrial(here.path(), &arguments, ""))["subjects"][0].clone()
+        let words = format!("drill {kind} web.yaml --seeds 2 --rate 20 --no-advice");
+        report(here.path(), &words, "")["subjects"][0].clone()
     };
     let lost = drill("--zone-loss");
     assert_eq!(lost["name"], "service/web");
@@ -163,7 +142,7 @@ fn a_drill_strikes_where_pods_are() {
     std::fs::write(here.path().join("web.yaml"), pinned).expect("written");
     let shown = |more: &[&str]| {
         let arguments = [&["drill", "web.yaml", "--show-scenario"], more].concat();
-        let output = seatrial(here.path(), &arguments, "");
+        let output = seatrial(here.path(), &arguments);
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     };
@@ -195,11 +174,8 @@ fn other_peoples_services_roll() {
     ];
     for (folder, workloads) in expected {
         let path = data.join("manifests").join(folder).display().to_string();
-        let arguments =
-            ["rollout", &path, "--seeds", "1", "--rate", "5", "--no-advice", "--format", "json"];
-        let output = seatrial(&data, &arguments, "");
-        assert_eq!(output.status.code(), Some(0), "{folder}");
-        let report = json(&output);
+        let words = format!("rollout {path} --seeds 1 --rate 5 --no-advice");
+        let report = report(&data, &words, "");
         let subjects = report["subjects"].as_array().expect("a list");
         assert_eq!(subjects.len(), workloads, "{folder}");
         for subject in subjects {
@@ -220,8 +196,7 @@ fn no_hook_is_tried_beside_recreate() {
         "  strategy: { type: Recreate }\n  selector: { matchLabels: { app: web } }",
     );
     assert_ne!(recreate, web());
-    let arguments = ["rollout", "-", "--seeds", "2", "--rate", "20", "--format", "json"];
-    let report = json(&seatrial(here.path(), &arguments, &recreate));
+    let report = report(here.path(), "rollout - --seeds 2 --rate 20", &recreate);
     let tried = report["subjects"][0]["tried"].as_array().expect("a list");
     assert!(!tried.is_empty());
     for one in tried {
@@ -235,22 +210,15 @@ fn no_hook_is_tried_beside_recreate() {
 fn rollouts_one_by_one() {
     let here = tempfile::tempdir().expect("a temporary folder");
     let both = format!("{}---{}", web(), web().replace("web", "shop"));
-    let shown = seatrial(here.path(), &["rollout", "-", "--one-by-one", "--show-scenario"], &both);
+    let shown = seatrial_fed(
+        here.path(),
+        &["rollout", "-", "--one-by-one", "--show-scenario"],
+        both.as_bytes(),
+    );
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(text.contains("at: 1m0s") && text.contains("at: 4m0s"), "{text}");
-    let arguments = [
-        "rollout",
-        "-",
-        "--one-by-one",
-        "--seeds",
-        "2",
-        "--rate",
-        "20",
-        "--no-advice",
-        "--format",
-        "json",
-    ];
-    let report = json(&seatrial(here.path(), &arguments, &both));
+    let report =
+        report(here.path(), "rollout - --one-by-one --seeds 2 --rate 20 --no-advice", &both);
     for subject in report["subjects"].as_array().expect("a list") {
         assert_eq!(subject["now"]["completed"]["value"], 1, "{subject}");
     }
@@ -265,8 +233,7 @@ fn local_policies_are_tried_without() {
         "spec:\n  type: LoadBalancer\n  externalTrafficPolicy: Local\n  selector: { app: web }",
     );
     assert_ne!(local, web());
-    let arguments = ["rollout", "-", "--seeds", "3", "--rate", "100", "--format", "json"];
-    let report = json(&seatrial(here.path(), &arguments, &local));
+    let report = report(here.path(), "rollout - --seeds 3 --rate 100", &local);
     let subject = &report["subjects"][0];
     let causes = &subject["now"]["causes"];
     let tried: Vec<&str> = subject["tried"]

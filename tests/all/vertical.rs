@@ -2,12 +2,11 @@
 //! budgets (rules A77, A102, A105, A108 to A110, A114, A115).
 
 use seatrial::cluster::Cluster;
-use seatrial::engine::{Outcome, World};
 use seatrial::manifest::Loader;
-use seatrial::recorder::{Facts, Recorder, Wants};
+use seatrial::recorder::Facts;
 use seatrial::scenario::{Place, load};
 
-use crate::support::load_memory;
+use crate::support::ended;
 
 const SCENARIO: &str = "
 apiVersion: seatrial/v1
@@ -58,12 +57,7 @@ fn run(policy: &str, more: &str) -> (Cluster, Facts) {
 }
 
 fn run_of(scenario: &str, web: &str) -> (Cluster, Facts) {
-    let model = load_memory(&[("scenario.yaml", scenario), ("web.yaml", web)]).model;
-    let recorder = Recorder::new(&model, Wants::default());
-    let world = World::new(&model, 0, recorder).with_checks();
-    let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
-    let facts = recorder.into_facts(cluster.names(), ended, events).expect("kept");
-    (cluster, facts)
+    ended(&[("scenario.yaml", scenario), ("web.yaml", web)])
 }
 
 /// Requests and limits of CPU of the pods that are there, in millicores.

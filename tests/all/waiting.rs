@@ -1,10 +1,9 @@
 //! Commands that wait: `kubectl wait`, `rollout status`, `delete` and `drain` in scripts, and what
 //! a shell makes of their ends (rules C65, C157).
 
-use seatrial::engine::{Outcome, World};
-use seatrial::recorder::{Facts, Recorder, Wants};
+use seatrial::recorder::Facts;
 
-use crate::support::load_memory;
+use crate::support::{ended, stateful_set};
 
 const WEB: &str = "
 apiVersion: apps/v1
@@ -24,23 +23,8 @@ spec:
           readinessProbe: { httpGet: { path: /, port: 80 }, periodSeconds: 1 }
 ";
 
-const DB: &str = "
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: { name: db }
-spec:
-  serviceName: db
-  replicas: 2
-  selector: { matchLabels: { app: db } }
-  template:
-    metadata: { labels: { app: db } }
-    spec:
-      terminationGracePeriodSeconds: 5
-      containers:
-        - name: db
-          image: db:1
-          readinessProbe: { httpGet: { path: /, port: 80 }, periodSeconds: 1 }
-";
+const DB: &str = "terminationGracePeriodSeconds: 5, containers: [{ name: db, image: db:1, \
+                  readinessProbe: { httpGet: { path: /, port: 80 }, periodSeconds: 1 } }]";
 
 const JOB: &str = "
 apiVersion: batch/v1
@@ -75,18 +59,15 @@ run: {{ until: 20m }}
 
 fn run(timeline: &str, script: &str) -> Facts {
     let text = scenario(timeline);
+    let db = stateful_set("db", 2, DB);
     let files = [
         ("scenario.yaml", text.as_str()),
         ("web.yaml", WEB),
-        ("db.yaml", DB),
+        ("db.yaml", &db),
         ("job.yaml", JOB),
         ("upgrade.sh", script),
     ];
-    let model = load_memory(&files).model;
-    let recorder = Recorder::new(&model, Wants::default());
-    let world = World::new(&model, 0, recorder).with_checks();
-    let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
-    recorder.into_facts(cluster.names(), ended, events).expect("kept")
+    ended(&files).1
 }
 
 /// Start, end and what was said of each command of a script.

@@ -5,7 +5,7 @@ use seatrial::engine::World;
 use seatrial::kubectl::Files;
 use seatrial::recorder::Recorder;
 
-use crate::support::{WEB, load_memory};
+use crate::support::{WEB, begun, load_memory};
 
 fn world(latencies: &str) -> World {
     let scenario = format!(
@@ -21,9 +21,7 @@ run: {{ until: 10m }}
     );
     let web = WEB.replace("REPLICAS", "3");
     let model = load_memory(&[("scenario.yaml", &scenario), ("web.yaml", &web)]).model;
-    let mut world = World::new(&model, 0, Recorder::off()).with_checks();
-    world.begin();
-    world
+    begun(&model)
 }
 
 fn pods_at(world: &mut World, ms: u64) -> usize {

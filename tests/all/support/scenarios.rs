@@ -2,13 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use seatrial::base::{Duration, SimTime};
-use seatrial::cluster::Cluster;
-use seatrial::engine::World;
 use seatrial::experiment::{self, Options};
 use seatrial::manifest::Loader;
 use seatrial::model::Model;
-use seatrial::recorder::{Recorder, RowSinks, Wants};
+use seatrial::recorder::{RowSinks, Wants};
 use seatrial::scenario::{Loaded, Place, load};
 
 /// Loads a scenario whose files are in memory.
@@ -30,35 +27,6 @@ pub(crate) fn load_bytes(files: &[(&str, &[u8])]) -> Loaded {
     load(&place, &[]).unwrap_or_else(|refused| {
         panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
     })
-}
-
-/// A run that the test steps, with all invariants checked.
-pub(crate) struct Stepped {
-    world: World,
-}
-
-impl Stepped {
-    /// Of a scenario that applies `web.yaml` with so many replicas of half a core.
-    pub(crate) fn of(scenario: &str, replicas: u32) -> Self {
-        Self::with(scenario, replicas, "")
-    }
-
-    /// The same; the scenario applies `more.yaml` too.
-    pub(crate) fn with(scenario: &str, replicas: u32, more: &str) -> Self {
-        let web = WEB.replace("REPLICAS", &replicas.to_string());
-        let files = [("scenario.yaml", scenario), ("web.yaml", &web), ("more.yaml", more)];
-        let model = load_memory(&files).model;
-        let recorder = Recorder::new(&model, Wants::default());
-        let mut world = World::new(&model, 0, recorder).with_checks();
-        world.begin();
-        Self { world }
-    }
-
-    /// The cluster so many seconds after the beginning.
-    pub(crate) fn to(&mut self, seconds: u64) -> &Cluster {
-        self.world.advance_to(SimTime::at(Duration::secs(seconds)));
-        self.world.cluster()
-    }
 }
 
 /// A Deployment `web` behind a Service `web` on three nodes. `words` are lines `key: value` of
@@ -113,6 +81,23 @@ spec:
   selector: { app: web }
   ports: [{ port: 80, targetPort: 8080 }]
 ";
+
+/// A StatefulSet whose pods have this spec.
+pub(crate) fn stateful_set(name: &str, replicas: u32, pod: &str) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{ name: {name} }}
+spec:
+  serviceName: {name}
+  replicas: {replicas}
+  selector: {{ matchLabels: {{ app: {name} }} }}
+  template:
+    metadata: {{ labels: {{ app: {name} }} }}
+    spec: {{ {pod} }}
+"
+    )
+}
 
 /// A page of a file that a test can look into.
 #[derive(Clone, Default)]
