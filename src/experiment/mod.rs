@@ -25,6 +25,9 @@ use crate::report::compare::Comparison;
 use crate::report::metrics;
 use crate::report::summary::{Metrics, Summary};
 
+/// Threads at most, however many are asked for.
+const THREADS_MAX: usize = 256;
+
 /// How an experiment is run.
 #[derive(Debug)]
 pub struct Options {
@@ -127,7 +130,7 @@ fn run_once(
 
 /// The results of tasks 0 to `count`, in their order.
 fn in_parallel<T: Send>(count: u32, jobs: usize, one: impl Fn(u32) -> T + Sync + Send) -> Vec<T> {
-    let threads = jobs.clamp(1, crate::base::cast::usize_of(count).max(1));
+    let threads = jobs.min(crate::base::cast::usize_of(count)).clamp(1, THREADS_MAX);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     match pool {
         Ok(pool) if threads > 1 => pool.install(|| (0..count).into_par_iter().map(one).collect()),

@@ -39,6 +39,8 @@ pub(super) struct Found {
 
 const DEPTH_MAX: usize = 32;
 const FILES_MAX: usize = 100_000;
+/// Folders that are looked into: links may make many of few.
+const FOLDERS_MAX: usize = 100_000;
 
 /// The files of all paths, each once, in the order of the paths; in a folder sorted.
 pub(super) fn files(loader: &Loader, paths: &[PathSpec], found: &mut Diagnostics) -> Vec<Found> {
@@ -47,6 +49,8 @@ pub(super) fn files(loader: &Loader, paths: &[PathSpec], found: &mut Diagnostics
         seen: BTreeSet::new(),
         files: Vec::new(),
         kustomizations: Vec::new(),
+        folders: 0,
+        is_full: false,
         found,
     };
     for spec in paths {
@@ -75,6 +79,9 @@ struct Search<'a> {
     files: Vec<Found>,
     /// Found on the way of the path being searched.
     kustomizations: Vec<String>,
+    folders: usize,
+    /// Whether a limit was passed: the search is over.
+    is_full: bool,
     found: &'a mut Diagnostics,
 }
 
@@ -168,6 +175,13 @@ impl Search<'_> {
 
     /// Recursion is bounded by a depth, which a loop of links passes.
     fn folder(&mut self, full: &str, span: Span, depth: usize) {
+        self.folders += 1;
+        if self.folders > FOLDERS_MAX {
+            self.stop(Diagnostic::error(span, format!("more than {FOLDERS_MAX} folders")));
+        }
+        if self.is_full {
+            return;
+        }
         let paths = match self.loader.list(full) {
             Ok(paths) => paths,
             Err(error) => {
@@ -184,8 +198,8 @@ impl Search<'_> {
         }
         if depth >= DEPTH_MAX {
             let message = format!("\"{full}\" lies deeper than {DEPTH_MAX} folders");
-            self.found
-                .push(Diagnostic::error(span, message).with_hint("is there a loop of links?"));
+            let diagnostic = Diagnostic::error(span, message);
+            self.stop(diagnostic.with_hint("is there a loop of links?"));
             return;
         }
         for path in paths {
@@ -211,11 +225,19 @@ impl Search<'_> {
 
     fn add(&mut self, path: String, named_at: Span, itself: bool) {
         if self.files.len() >= FILES_MAX {
-            self.found.error(named_at, format!("more than {FILES_MAX} files"));
+            self.stop(Diagnostic::error(named_at, format!("more than {FILES_MAX} files")));
             return;
         }
         if self.seen.insert(path.trim_start_matches("./").to_owned()) {
             self.files.push(Found { path, named_at, itself });
+        }
+    }
+
+    /// A limit was passed: it is said once.
+    fn stop(&mut self, said: Diagnostic) {
+        if !self.is_full {
+            self.is_full = true;
+            self.found.push(said);
         }
     }
 }

@@ -32,11 +32,18 @@ pub fn read(
     found: &mut Diagnostics,
 ) -> Vec<Document> {
     let mut documents = Vec::new();
+    let mut bytes = 0;
     for file in find::files(loader, paths, found) {
+        if bytes > options.limits.bytes_of_all {
+            let most = options.limits.bytes_of_all >> 20;
+            found.error(file.named_at, format!("more than {most} MiB of manifests"));
+            break;
+        }
         let Some(id) = load(loader, &file.path, file.named_at, &options.limits, sources, found)
         else {
             continue;
         };
+        bytes += sources.file(id).text().len();
         document::read_file(sources, id, options, &file, found, &mut documents);
     }
     documents

@@ -208,6 +208,28 @@ fn packed_files_and_their_limits() {
 }
 
 #[test]
+fn manifests_have_a_limit_together() {
+    let loader = Loader::from_memory(["a.yaml", "b.yaml", "c.yaml"].map(|path| (path, pod("a"))));
+    let mut options = ParseOptions::manifest();
+    options.limits.bytes_of_all = pod("a").len() * 2 - 1;
+    let mut found = Diagnostics::new();
+    let documents = read(&loader, &[".".into()], &options, &mut Sources::new(), &mut found);
+    assert_eq!((documents.len(), found.len()), (2, 1), "one is too many, and said once");
+}
+
+/// Three links a folder make more folders than can be counted.
+#[cfg(unix)]
+#[test]
+fn loops_of_links_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for link in ["a", "b", "c"] {
+        std::os::unix::fs::symlink(".", folder.path().join(link)).unwrap();
+    }
+    let said = read_from(&Loader::disk(folder.path()), &["."]).said;
+    assert!(said.len() == 1 && said[0].contains("lies deeper than 32 folders"), "{said:?}");
+}
+
+#[test]
 fn the_disk_is_read_as_memory_is() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("shop")).unwrap();

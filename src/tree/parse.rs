@@ -13,6 +13,8 @@ use super::{json, yaml};
 pub struct Limits {
     /// Bytes of one file after decompression.
     pub bytes: usize,
+    /// Bytes of all manifests together.
+    pub bytes_of_all: usize,
     /// Levels of nesting.
     pub depth: usize,
     /// Values in one document.
@@ -22,9 +24,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 256 MiB, 200 levels, 50 million values, 1 million through aliases.
+    /// 256 MiB a file, 512 MiB of all, 200 levels, 50 million values, 1 million through aliases.
     fn default() -> Self {
-        Self { bytes: 256 << 20, depth: 200, nodes: 50_000_000, alias_nodes: 1_000_000 }
+        Self {
+            bytes: 256 << 20,
+            bytes_of_all: 512 << 20,
+            depth: 200,
+            nodes: 50_000_000,
+            alias_nodes: 1_000_000,
+        }
     }
 }
 

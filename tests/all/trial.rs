@@ -91,12 +91,13 @@ spec:
 ",
         web()
     );
-    let output = seatrial(here.path(), &["rollout", "-", "--seeds", "2"], &with_jobs);
+    let output = seatrial_fed(here.path(), &["rollout", "-", "--seeds", "2"], with_jobs.as_bytes());
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!error.contains("never end"), "{error}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("Jobs run 1 min (assumed)"), "{text}");
-    let shown = seatrial(here.path(), &["rollout", "-", "--show-scenario"], &with_jobs);
+    let shown =
+        seatrial_fed(here.path(), &["rollout", "-", "--show-scenario"], with_jobs.as_bytes());
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(text.contains("for: cronjob/office/report"), "{text}");
 }
