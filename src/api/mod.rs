@@ -41,7 +41,9 @@ pub use locate::{plain, report};
 pub use lower::*;
 pub use names::{label_value as label_value_faults, qualified_name as qualified_name_faults};
 pub use node_selector::NodeRules;
-pub use patch::{PatchError, PatchType, apply_patch, merge_diff, three_way, two_way};
+pub use patch::{
+    PatchError, PatchType, apply_patch, merge_diff, three_way, three_way_merge, two_way,
+};
 pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
 pub use scheduler::{SCHEDULER_GROUP, SCHEDULER_KIND, lower_scheduler};

@@ -5,14 +5,14 @@
 //! pkg/updater/logic/updater.go (rules A77, A101 to A110). Differs: recommender and updater act at
 //! one instant, the updater on what the recommender has just said; evictions for
 //! memory are not taken as kills (rule A92);
-//! a resize in place counts as refused, so that `InPlaceOrRecreate` evicts (rule A111); objects
-//! that a command makes do nothing.
+//! a resize in place counts as refused, so that `InPlaceOrRecreate` evicts (rule A111).
 
 use std::collections::BTreeMap;
 
 use crate::base::{Duration, SimTime};
 use crate::cluster::{
-    Change, Cluster, Controller, EvictionRefused, Phase, Plan, Pod, Requeue, Write, allot, declared,
+    Change, Cluster, Controller, EvictionRefused, Phase, Plan, Pod, Requeue, Vpa, Write, allot,
+    declared,
 };
 use crate::model::{
     Amounts, Model, ObjectKey, OwnerRef, PodId, PodRef, TemplateId, VpaMode, VpaSpec, Workload,
@@ -40,6 +40,7 @@ pub struct VerticalController {
 struct Row {
     recommender: Recommender<(PodId, u64), TemplateId>,
     target: Amounts,
+    since: SimTime,
 }
 
 /// `--evict-after-oom-threshold` (rule A105).
@@ -77,9 +78,15 @@ impl Controller for VerticalController {
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) -> Requeue {
-        let model = std::sync::Arc::clone(cluster.model());
-        let mut pods = pods_by_target(&model, cluster);
-        for (vpa, spec) in model.vpas.iter().enumerate() {
+        let mut pods = pods_by_target(cluster);
+        for (vpa, Vpa { spec, created }) in cluster.vpas() {
+            while self.rows.len() <= vpa {
+                self.rows.push(Row::default());
+            }
+            // One that was deleted and has come again begins anew.
+            if self.rows[vpa].since != *created {
+                self.rows[vpa] = Row { since: *created, ..Row::default() };
+            }
             // Of several for one workload the first counts (rule A103): it takes the pods.
             if let Some((workload, own)) = spec.target.and_then(|of| pods.remove_entry(&of)) {
                 self.turn((vpa, spec), (workload, &own), cluster, plan, ctx);
@@ -128,11 +135,8 @@ impl VerticalController {
 
 /// The pods of each workload that an autoscaler is for, by one walk over all pods; none of those
 /// that have ended.
-fn pods_by_target<'a>(
-    model: &Model,
-    cluster: &'a Cluster,
-) -> BTreeMap<Workload, Vec<(PodId, &'a Pod)>> {
-    let targets = model.vpas.iter().filter_map(|vpa| vpa.target);
+fn pods_by_target(cluster: &Cluster) -> BTreeMap<Workload, Vec<(PodId, &Pod)>> {
+    let targets = cluster.vpas().filter_map(|(_, vpa)| vpa.spec.target);
     let mut all: BTreeMap<Workload, Vec<(PodId, &Pod)>> =
         targets.map(|target| (target, Vec::new())).collect();
     for (id, pod) in cluster.pods().iter().filter(|(_, pod)| !pod.is_terminal()) {

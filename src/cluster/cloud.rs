@@ -30,6 +30,8 @@ pub struct Cloud {
     scarce: Vec<Scarcity>,
     /// NodePools that were declared anew.
     node_pools: Vec<Arc<PoolSpec>>,
+    /// NodePools that were deleted.
+    gone_pools: Vec<Symbol>,
     launched: u64,
 }
 
@@ -159,7 +161,7 @@ pub enum CloudChange {
     Deleting(InstanceRef),
     /// A machine is gone; its Node, if it had one.
     Ended(Option<NodeId>),
-    /// A NodePool of this name was declared anew.
+    /// A NodePool of this name was declared anew, or deleted.
     NodePool(Symbol),
 }
 
@@ -192,6 +194,12 @@ impl Cloud {
     #[must_use]
     pub fn node_pools(&self) -> &[Arc<PoolSpec>] {
         &self.node_pools
+    }
+
+    /// NodePools of Karpenter that were deleted and are not there again.
+    #[must_use]
+    pub fn gone_pools(&self) -> &[Symbol] {
+        &self.gone_pools
     }
 
     /// The machines of a group.
@@ -352,6 +360,14 @@ impl Cluster {
         let name = spec.name;
         self.cloud.node_pools.retain(|known| known.name != name);
         self.cloud.node_pools.push(spec);
+        self.cloud.gone_pools.retain(|gone| *gone != name);
+        changes.push(Change::Cloud(CloudChange::NodePool(name)));
+    }
+
+    /// Deletes a NodePool.
+    pub(super) fn drop_node_pool(&mut self, name: Symbol, changes: &mut Vec<Change>) {
+        self.cloud.node_pools.retain(|known| known.name != name);
+        self.cloud.gone_pools.push(name);
         changes.push(Change::Cloud(CloudChange::NodePool(name)));
     }
 

@@ -61,6 +61,8 @@ impl Cluster {
             admission: super::admission::Admission::new(model.default_toleration),
             namespaces: super::namespaces::Namespaces::default(),
             vertical: super::vertical::Vertical::default(),
+            vpas: Vec::new(),
+            customs: BTreeMap::new(),
             priorities: model.priorities.clone(),
             services: IdVec::new(),
             hpas: IdVec::new(),
@@ -87,6 +89,7 @@ impl Cluster {
 
     fn add_objects(&mut self, model: &Model, changes: &mut Vec<Change>) {
         self.add_trees(model);
+        self.add_customs(model);
         for spec in &model.nodes {
             let node = self.add_node(spec.clone());
             changes.push(Change::Node { node, what: NodeChange::Added });
@@ -345,6 +348,7 @@ impl Cluster {
                 self.write_instance(instance, *write, changes, recorder);
             }
             Write::Scarcity { scarcity, is_scarce } => self.set_scarcity(scarcity, is_scarce),
+            Write::Custom(write) => self.write_custom(*write, changes),
             Write::NodePool(spec) => self.set_node_pool(spec, changes),
             Write::RemoveNode { node } => self.remove_node(node, changes),
             Write::Metrics(sample) => self.publish_metrics(&sample),

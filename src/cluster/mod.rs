@@ -18,6 +18,7 @@ mod commit_nodes;
 mod commit_pods;
 mod commit_workloads;
 mod cron_job;
+mod custom;
 mod daemon_set;
 mod dataplane;
 mod endpoint_slices;
@@ -54,9 +55,9 @@ use serde_json::Value;
 use crate::api::{Kind, Lowering};
 use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
-    BudgetId, CronJobId, DaemonSetId, DeploymentId, GeneratorId, HpaId, JobId, Labels, Model,
-    NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId, ReplicaSetRef,
-    ServiceId, StatefulSetId, TemplateId, ZoneId,
+    BudgetId, CronJobId, Custom, DaemonSetId, DeploymentId, GeneratorId, HpaId, JobId, Labels,
+    Model, NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId,
+    ReplicaSetRef, ServiceId, StatefulSetId, TemplateId, ZoneId,
 };
 use crate::record::PodName;
 use crate::sim::Streams;
@@ -71,6 +72,7 @@ pub use cloud::{
     Scarcity,
 };
 pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
+pub use custom::{CustomWrite, Vpa};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{Plight, Serving};
 pub use endpoint_slices::{EndpointSlice, SliceEndpoint, SlicePort};
@@ -135,6 +137,9 @@ pub struct Cluster {
     admission: admission::Admission,
     namespaces: namespaces::Namespaces,
     vertical: vertical::Vertical,
+    /// By their places in the model, then as they come.
+    vpas: Vec<(ObjectName, Option<Vpa>)>,
+    customs: BTreeMap<(Custom, ObjectName), Arc<Value>>,
     /// Claims that StatefulSets have made.
     claims: BTreeMap<ObjectName, ClaimOwner>,
     priorities: PriorityClasses,

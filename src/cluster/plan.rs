@@ -470,6 +470,8 @@ pub enum Write {
         /// Whether there are none.
         is_scarce: bool,
     },
+    /// Writes or deletes a custom object.
+    Custom(Box<super::CustomWrite>),
     /// Declares a NodePool of Karpenter anew.
     NodePool(std::sync::Arc<crate::model::PoolSpec>),
     /// Removes a Node whose machine is gone.

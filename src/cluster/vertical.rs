@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::api::{self, Lowering};
 use crate::base::{LookupMap, Symbol};
-use crate::model::{Amounts, PodSpec, Template, VpaPolicy, VpaSpec, Workload};
+use crate::model::{Amounts, ObjectName, PodSpec, Template, VpaPolicy, VpaSpec, Workload};
+
+use super::Vpa;
 
 /// What a container asks for and may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,11 +66,16 @@ impl Vertical {
         }
     }
 
+    /// Pods of the workload are created as they are declared again.
+    pub(super) fn forget(&mut self, workload: Workload) {
+        self.0.remove(&workload);
+    }
+
     /// The template of a new pod instead of that one; `None`: nothing is recommended.
     pub(super) fn of(
         &mut self,
         template: &Arc<Template>,
-        vpas: &[VpaSpec],
+        vpas: &[(ObjectName, Option<Vpa>)],
         cx: &mut Lowering<'_>,
     ) -> Option<Arc<Template>> {
         if self.0.is_empty() {
@@ -78,7 +85,8 @@ impl Vertical {
         if let Some((_, made)) = row.made.iter().find(|(from, _)| Arc::ptr_eq(from, template)) {
             return Some(Arc::clone(made));
         }
-        let spec = vpas.iter().find(|vpa| vpa.target == Some(template.workload))?;
+        let mut all = vpas.iter().filter_map(|(_, row)| row.as_ref());
+        let spec = &all.find(|vpa| vpa.spec.target == Some(template.workload))?.spec;
         let made = resized(template, &row.targets, spec, cx)?;
         row.made.push((Arc::clone(template), Arc::clone(&made)));
         Some(made)

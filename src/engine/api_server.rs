@@ -12,9 +12,10 @@ use serde_json::Value;
 
 use crate::api::{self, Kind, PatchType, Refused, TextSelector};
 use crate::base::{Duration, Symbol};
-use crate::cluster::{Refusal, Write};
+use crate::cluster::{CustomWrite, Refusal, Write};
 use crate::kubectl::{self, Api, At, Cascade, DeleteOptions, Resource, Status, server};
-use crate::model::{ObjectName, Propagation};
+use crate::model::{Custom, ObjectName, Propagation};
+use crate::scenario;
 
 use super::{World, objects, statuses};
 
@@ -39,6 +40,9 @@ impl ApiServer<'_> {
 
     /// The object, if it is there.
     fn object(&self, at: At<'_>) -> Option<Value> {
+        if let Some(custom) = at.resource.custom {
+            return self.0.cluster.custom(custom, self.name(at)?).map(|tree| (**tree).clone());
+        }
         objects::object(at.resource.kind?, self.name(at)?, &self.0.cluster)
     }
 
@@ -57,6 +61,9 @@ impl ApiServer<'_> {
 
     /// Checks, lowers and writes an object.
     fn store(&mut self, at: At<'_>, mut tree: Value, is_new: bool) -> Result<Value, Status> {
+        if let Some(custom) = at.resource.custom {
+            return self.store_custom(custom, at, tree, is_new);
+        }
         let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
         let namespace = self.0.cluster.names_mut().intern(at.namespace);
         if is_new {
@@ -78,6 +85,35 @@ impl ApiServer<'_> {
 }
 
 impl ApiServer<'_> {
+    /// Checks and writes an object of somebody else's kind.
+    fn store_custom(
+        &mut self,
+        custom: Custom,
+        at: At<'_>,
+        tree: Value,
+        is_new: bool,
+    ) -> Result<Value, Status> {
+        let space = if at.resource.is_namespaced { at.namespace } else { "default" };
+        let names = self.0.cluster.names_mut();
+        let (namespace, own) = (names.intern(space), name_of(&tree));
+        let name = ObjectName { namespace, name: names.intern(&own) };
+        let lowered = scenario::lower_custom(custom, &tree, names);
+        if is_new {
+            self.admit_to_namespace(at, &tree, namespace)?;
+        }
+        let spec = lowered.map_err(|causes| Status {
+            code: 422,
+            reason: "Invalid",
+            message: format!("{} {own:?} is invalid: {}", at.resource.name, causes.join(", ")),
+            of: Some((at.resource.name.to_owned(), own)),
+            causes,
+        })?;
+        let to = Some((Arc::new(tree.clone()), spec));
+        self.0.plan.push(Write::Custom(Box::new(CustomWrite { custom, name, to })));
+        self.0.settle();
+        Ok(tree)
+    }
+
     /// Whether the namespace of a new object takes it.
     fn admit_to_namespace(&self, at: At<'_>, tree: &Value, of: Symbol) -> Result<(), Status> {
         if !at.resource.is_namespaced {
@@ -160,9 +196,14 @@ impl Api for ApiServer<'_> {
             return Ok(Vec::new());
         }
         let space = space.filter(|_| resource.is_namespaced);
-        let mut all = match resource.kind {
-            Some(kind) => objects::objects(kind, space, cluster),
-            None => objects::revisions(space, cluster),
+        let mut all = match (resource.kind, resource.custom) {
+            (Some(kind), _) => objects::objects(kind, space, cluster),
+            (None, Some(custom)) => {
+                let all = cluster.customs_of(custom);
+                let here = all.filter(|(name, _)| space.is_none_or(|own| own == name.namespace));
+                here.map(|(_, tree)| (**tree).clone()).collect()
+            }
+            (None, None) => objects::revisions(space, cluster),
         };
         all.retain(|object| selector.matches(&object["metadata"]["labels"]));
         Ok(all)
@@ -207,6 +248,12 @@ impl Api for ApiServer<'_> {
     fn delete(&mut self, at: At<'_>, options: DeleteOptions) -> Result<(), Status> {
         self.learn(at);
         let missing = || Status::not_found(at.resource, at.name);
+        if let Some(custom) = at.resource.custom {
+            let name = self.name(at).filter(|_| self.object(at).is_some()).ok_or_else(missing)?;
+            self.0.plan.push(Write::Custom(Box::new(CustomWrite { custom, name, to: None })));
+            self.0.settle();
+            return Ok(());
+        }
         let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
         let name = self.name(at).filter(|_| self.object(at).is_some()).ok_or_else(missing)?;
         if kind == Kind::Namespace {

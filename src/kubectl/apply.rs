@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::api::{PatchType, three_way};
+use crate::api::{PatchType, three_way, three_way_merge};
 
 use super::client::{At, Done, Session, Trouble, all_of};
 use super::resources::Resource;
@@ -164,8 +164,11 @@ fn patched(
 ) -> (Option<Value>, Done) {
     let text = current["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap_or_default();
     let original = serde_json::from_str(text).unwrap_or(Value::Null);
-    let Some(kind) = at.resource.kind else { return (None, Err("no such kind".into())) };
-    let patch = match three_way(kind, &original, modified, current) {
+    let (made, language) = match at.resource.kind {
+        Some(kind) => (three_way(kind, &original, modified, current), PatchType::Strategic),
+        None => (Ok(three_way_merge(&original, modified, current)), PatchType::Merge),
+    };
+    let patch = match made {
         Ok(patch) => patch,
         Err(error) => {
             let (modified, current) = (go_json(modified), go_json(current));
@@ -182,7 +185,7 @@ fn patched(
     if patch.as_object().is_none_or(|patch| patch.is_empty()) || !session.writes() {
         return (Some(patch), Ok(()));
     }
-    let sent = session.api.patch(at, PatchType::Strategic, patch.clone());
+    let sent = session.api.patch(at, language, patch.clone());
     (Some(patch), sent.map(drop).map_err(Trouble::from))
 }
 

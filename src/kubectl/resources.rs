@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::api::Kind;
 use crate::base::text::did_you_mean;
+use crate::model::Custom;
 
 use super::words::CommandError;
 
@@ -12,6 +13,8 @@ use super::words::CommandError;
 pub struct Resource {
     /// The kind that is modelled; none of what only clients look at.
     pub kind: Option<Kind>,
+    /// The kind of others that is acted on here.
+    pub custom: Option<Custom>,
     /// As manifests write it.
     pub name: &'static str,
     /// As paths write it.
@@ -151,6 +154,7 @@ const fn row(
 ) -> Resource {
     Resource {
         kind: Some(kind),
+        custom: None,
         name,
         plural,
         short,
@@ -172,7 +176,7 @@ impl Resource {
 }
 
 /// Source: `kubectl api-resources` of kubernetes v1.36.3.
-pub(super) static RESOURCES: [Resource; 28] = [
+pub(super) static RESOURCES: [Resource; 30] = [
     row(Kind::Pod, "Pod", "pods", &["po"], ""),
     row(Kind::Deployment, "Deployment", "deployments", &["deploy"], "apps").scaled(),
     row(Kind::ReplicaSet, "ReplicaSet", "replicasets", &["rs"], "apps").scaled(),
@@ -237,8 +241,27 @@ pub(super) static RESOURCES: [Resource; 28] = [
     ),
     row(Kind::VolumeAttachment, "VolumeAttachment", "volumeattachments", &[], "storage.k8s.io")
         .of_cluster(),
+    // Source: vertical-pod-autoscaler 1.7.3 deploy/vpa-v1-crd-gen.yaml, karpenter v1.14.1
+    // pkg/apis/crds/karpenter.sh_nodepools.yaml.
     Resource {
         kind: None,
+        custom: Some(Custom::VerticalPodAutoscaler),
+        ..row(
+            Kind::Pod,
+            "VerticalPodAutoscaler",
+            "verticalpodautoscalers",
+            &["vpa"],
+            "autoscaling.k8s.io",
+        )
+    },
+    Resource {
+        kind: None,
+        custom: Some(Custom::NodePool),
+        ..row(Kind::Pod, "NodePool", "nodepools", &[], "karpenter.sh").of_cluster()
+    },
+    Resource {
+        kind: None,
+        custom: None,
         name: "ControllerRevision",
         plural: "controllerrevisions",
         short: &[],

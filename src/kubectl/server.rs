@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{self, PatchError, PatchType, Refused};
+use crate::api::{self, Kind, PatchError, PatchType, Refused};
 
 use super::client::{At, Status};
 use super::resources::Resource;
@@ -16,6 +16,10 @@ type Done = Result<Value, Status>;
 pub fn create(at: At<'_>, mut object: Value) -> Done {
     if at.resource.is_namespaced && object["metadata"].is_object() {
         object["metadata"]["namespace"] = at.namespace.into();
+    }
+    if at.resource.custom.is_some() {
+        object["metadata"]["generation"] = 1.into();
+        return Ok(object);
     }
     let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -35,7 +39,13 @@ pub fn patch(at: At<'_>, old: &Value, language: PatchType, patch: &Value) -> Don
         }
         return replace_scale(at, old, &new);
     }
-    let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
+    let kind = match (at.resource.kind, at.resource.custom) {
+        (Some(kind), _) => kind,
+        (None, Some(_)) if language == PatchType::Strategic => return Err(no_strategic()),
+        // The other languages know no kinds.
+        (None, Some(_)) => Kind::Pod,
+        (None, None) => return Err(Status::no_such_path()),
+    };
     let new = api::apply_patch(kind, old, language, patch).map_err(unfit)?;
     update(at, old, new)
 }
@@ -44,7 +54,13 @@ pub fn patch(at: At<'_>, old: &Value, language: PatchType, patch: &Value) -> Don
 ///
 /// # Errors
 /// It is refused.
-pub fn update(at: At<'_>, old: &Value, new: Value) -> Done {
+pub fn update(at: At<'_>, old: &Value, mut new: Value) -> Done {
+    if at.resource.custom.is_some() {
+        let generation = old["metadata"]["generation"].as_i64().unwrap_or(1);
+        let is_same = old["spec"] == new["spec"];
+        new["metadata"]["generation"] = (generation + i64::from(!is_same)).into();
+        return Ok(new);
+    }
     let kind = at.resource.kind.ok_or_else(Status::no_such_path)?;
     api::update(kind, old, new).map_err(|refused| refusal(at.resource, at.name, refused))
 }
@@ -82,6 +98,20 @@ pub fn replace_scale(at: At<'_>, old: &Value, scale: &Value) -> Done {
         new["spec"]["replicas"] = scale["spec"]["replicas"].clone();
     }
     update(At { is_scale: false, ..at }, old, new)
+}
+
+/// Custom kinds have no strategic merge.
+///
+/// Source: kubernetes v1.36.3 staging/src/k8s.io/apiserver/pkg/endpoints/handlers/negotiation
+/// `NewUnsupportedMediaTypeError`.
+fn no_strategic() -> Status {
+    let accepted =
+        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+    let message = format!(
+        "the body of the request was in an unknown format - accepted media types include: \
+         {accepted}"
+    );
+    Status { code: 415, reason: "UnsupportedMediaType", message, of: None, causes: Vec::new() }
 }
 
 fn unfit(error: PatchError) -> Status {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::Symbol;
+
 use super::ids::{ObjectName, Workload};
 
 /// Objects of the model's tables that only a command of the timeline creates: numbers of theirs
@@ -16,6 +18,8 @@ pub struct Later {
     pub hpas: BTreeSet<ObjectName>,
     /// VerticalPodAutoscalers.
     pub vpas: BTreeSet<ObjectName>,
+    /// NodePools of Karpenter.
+    pub pools: BTreeSet<Symbol>,
 }
 
 impl Later {

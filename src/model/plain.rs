@@ -153,6 +153,7 @@ impl Model {
             ingress_paths: Vec::new(),
             mesh: None,
             outages: Vec::new(),
+            customs: Vec::new(),
             later: super::Later::default(),
             cron_jobs: Vec::new(),
             trees: Vec::new(),

@@ -114,6 +114,8 @@ pub struct Model {
     pub ingress_paths: Vec<super::IngressPath>,
     /// When which images cannot be pulled.
     pub outages: Vec<Outage>,
+    /// Custom objects as trees.
+    pub customs: Vec<super::CustomObject>,
     /// What of all this only a command of the timeline creates.
     pub later: super::Later,
 }

@@ -28,7 +28,9 @@ fn pools(model: &Model) -> impl Iterator<Item = (Symbol, &str)> {
     let cloud = &model.cloud;
     let groups = cloud.groups.iter().map(|group| (group.name, group.boot.profile));
     let karpenter = cloud.karpenter.iter().flat_map(|karpenter| &karpenter.pools);
-    groups.chain(karpenter.map(|pool| (pool.name, cloud.boot.profile)))
+    let later = model.later.pools.iter().copied();
+    let karpenter = karpenter.map(|pool| pool.name).chain(later);
+    groups.chain(karpenter.map(|pool| (pool, cloud.boot.profile)))
 }
 
 pub(super) fn put_money(facts: &Facts, out: &mut Metrics) {

@@ -9,11 +9,12 @@ use crate::api::{self, Kind};
 use crate::base::{Interner, SimTime};
 use crate::kubectl::{self, Invocation, Rollout, Set, Verb, Wait};
 use crate::model::{
-    Action, Command, Kubectl, ObjectName, Revision, TimelineEntry, Workload, WorkloadKind,
+    Action, Command, Custom, Kubectl, ObjectName, Revision, TimelineEntry, Workload, WorkloadKind,
 };
 use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Span, Spanned};
 
 use super::behaviors::{object_name, shown};
+use super::custom;
 use super::input::Input;
 use super::known::missing;
 use super::timeline::{Known, node, part};
@@ -170,6 +171,12 @@ fn read<'l>(place: usize, line: &'l Line, input: &mut Input) -> Option<Read<'l>>
 fn object(root: tree::Value<'_>, input: &mut Input) -> Value {
     let written = root.to_json();
     let text = |key: &str| written[key].as_str().unwrap_or_default();
+    if let Some(custom) = custom::custom_of(text("apiVersion"), text("kind")) {
+        let mut names = Interner::new();
+        names.intern("");
+        let wrong = custom::lower(custom, &written, &mut names).err().unwrap_or_default();
+        wrong.into_iter().for_each(|wrong| input.found.error(root.span(), wrong));
+    }
     if let api::KindClass::Modelled(kind) = api::classify(text("apiVersion"), text("kind")) {
         let problems = api::prepare(kind, &mut written.clone());
         api::report(&problems, root, &mut input.found);
@@ -242,6 +249,11 @@ fn check(
     for target in &invocation.targets.named {
         let (plural, namespace) = (target.resource.plural, invocation.namespace.clone());
         let is_brought = brought.contains(&(plural, namespace.clone(), target.name.clone()));
+        if let Some(custom) = target.resource.custom.filter(|_| !is_brought) {
+            let namespace = if target.resource.is_namespaced { &namespace } else { "default" };
+            let name = object_name(namespace, &target.name, names);
+            check_custom(custom, name, line.span(&target.at), known, names, found);
+        }
         let Some(kind) = target.resource.kind.filter(|_| !is_brought) else { continue };
         if kind == Kind::Node {
             let name = Spanned::new(target.name.clone(), line.span(&target.at));
@@ -266,6 +278,26 @@ fn check(
         }
     }
     (found.error_count() == before).then_some(())
+}
+
+/// A custom object that a command names must be there, or come.
+fn check_custom(
+    custom: Custom,
+    name: ObjectName,
+    place: Span,
+    known: &Known<'_>,
+    names: &Interner,
+    found: &mut Diagnostics,
+) {
+    let kind = match custom {
+        Custom::VerticalPodAutoscaler => "vpa",
+        Custom::NodePool => "nodepool",
+    };
+    let all = || known.customs.iter().filter(|own| own.custom == custom);
+    if !all().any(|own| own.name == name) && !known.gaps.objects {
+        let texts: Vec<String> = all().map(|own| shown(kind, own.name, names)).collect();
+        found.push(missing(place, (kind, name), &texts, names));
+    }
 }
 
 /// A condition that objects of a kind never have is waited for in vain.

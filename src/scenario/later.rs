@@ -16,22 +16,36 @@ use crate::api::{self, Kind, Lowering, PatchType, TextSelector};
 use crate::base::{Interner, Timestamp};
 use crate::kubectl::{self, Api, At, DeleteOptions, Resource, Status, Verb, server};
 use crate::manifest::Document;
-use crate::model::{Behaviors, Declared, ObjectName, Workload, WorkloadKind};
+use crate::model::{Behaviors, Custom, CustomSpec, Declared, ObjectName, Workload, WorkloadKind};
 
 use super::behaviors::object_name;
 use super::commands::Read;
 use super::objects::{Objects, identity};
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Kind(Kind),
+    Custom(Custom),
+}
+
 /// An object that a command creates, as it is stored first.
 #[derive(Debug)]
 pub(super) struct Created {
-    pub kind: Kind,
+    what: What,
     namespace: String,
     name: String,
     tree: Value,
 }
 
 impl Created {
+    /// Its kind, if it is one of Kubernetes' own.
+    pub(super) const fn kind(&self) -> Option<Kind> {
+        match self.what {
+            What::Kind(kind) => Some(kind),
+            What::Custom(_) => None,
+        }
+    }
+
     /// Its name.
     pub(super) fn object_name(&self, names: &mut Interner) -> ObjectName {
         object_name(&self.namespace, &self.name, names)
@@ -64,9 +78,7 @@ pub(super) fn play(commands: &[Read<'_>], documents: &[Document]) -> Vec<Created
         kubectl::run(&read.invocation, &read.files, Timestamp::from_unix(0), &mut play);
     }
     let mut all: Vec<Created> = play.created.into_values().collect();
-    all.sort_by(|a, b| {
-        (a.kind.name(), &a.namespace, &a.name).cmp(&(b.kind.name(), &b.namespace, &b.name))
-    });
+    all.sort_by(|a, b| (a.what, &a.namespace, &a.name).cmp(&(b.what, &b.namespace, &b.name)));
     all
 }
 
@@ -100,8 +112,8 @@ impl Play {
             if resource.is_namespaced {
                 tree["metadata"]["namespace"] = namespace.into();
             }
-            let stored = resource.kind.and_then(|kind| api::create(kind, tree).ok());
-            if let Some(stored) = stored {
+            let at = At { resource, namespace, name, is_scale: false };
+            if let Ok(stored) = server::create(at, tree) {
                 play.objects.insert(key, stored);
             }
         }
@@ -149,9 +161,11 @@ impl Api for Play {
         if self.objects.contains_key(&key) {
             return Err(Status::already_exists(at.resource, &name));
         }
-        if let Some(kind) = at.resource.kind.filter(|_| !self.declared.contains(&key)) {
+        let custom = at.resource.custom.map(What::Custom);
+        let what = at.resource.kind.map(What::Kind).or(custom);
+        if let Some(what) = what.filter(|_| !self.declared.contains(&key)) {
             let created = Created {
-                kind,
+                what,
                 namespace: at.namespace.to_owned(),
                 name: name.clone(),
                 tree: stored.clone(),
@@ -197,12 +211,28 @@ pub(super) fn lower(
         if let Some(object) = tree.as_object_mut() {
             object.remove("status");
         }
+        let kind = match created.what {
+            What::Kind(kind) => kind,
+            What::Custom(custom) => {
+                match super::custom::lower(custom, &tree, names) {
+                    Ok(CustomSpec::Vpa(spec)) => {
+                        objects.later.vpas.insert(spec.name);
+                        objects.vpas.push((*spec).clone());
+                    }
+                    Ok(CustomSpec::NodePool(spec)) => {
+                        objects.later.pools.insert(spec.name);
+                    }
+                    Err(_) => {}
+                }
+                continue;
+            }
+        };
         let mut cx = Lowering { behaviors, classes: &priorities, names };
         // What is wrong is said when the command runs.
-        let Ok(lowered) = api::lower_object(created.kind, &Arc::new(tree), &mut cx) else {
+        let Ok(lowered) = api::lower_object(kind, &Arc::new(tree), &mut cx) else {
             continue;
         };
-        add(created.kind, lowered, objects);
+        add(kind, lowered, objects);
     }
 }
 

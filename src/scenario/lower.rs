@@ -17,8 +17,9 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, commands, ingress, keda, latencies, later, loads, mesh, metrics,
-    network, node_monitor, node_pools, nodes, objects, run, scheduler, timeline, workloads,
+    checks, clients, cloud, commands, custom, ingress, keda, latencies, later, loads, mesh,
+    metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler, timeline,
+    workloads,
 };
 
 /// What a scenario becomes.
@@ -65,7 +66,9 @@ pub(super) fn lower(
     gaps.nodes |= damaged.contains("cloud");
     gaps.nodes |= input.found.error_count() > before;
     let mut identities = objects::identities(&documents, &mut names);
-    later.iter().for_each(|of| identities.add(of.kind, of.object_name(&mut names)));
+    for (kind, of) in later.iter().filter_map(|of| Some((of.kind()?, of))) {
+        identities.add(kind, of.object_name(&mut names));
+    }
     let generators: Vec<Workload> =
         file.workload.iter().map(|w| workloads::identity(&w.value, &mut names)).collect();
     let known: Vec<Workload> = identities.workloads.iter().chain(&generators).copied().collect();
@@ -113,10 +116,16 @@ pub(super) fn lower(
     zones.extend(cloud.zones.iter().filter(|_| cloud.karpenter.is_some()));
     zones.sort_unstable();
     zones.dedup();
+    let karpenter = cloud.karpenter.as_ref().map_or(&[][..], |of| &of.pools);
+    let written = file.cloud.as_ref().and_then(|cloud| cloud.karpenter.as_ref());
+    let written = written.map_or(&[][..], |of| &of.value.node_pools);
+    let customs = custom::declared(&documents, (karpenter, written), &mut names);
+    objects.later.pools.retain(|name| karpenter.iter().all(|pool| pool.name != *name));
     let known = timeline::Known {
         workloads: &known,
         services: &identities.services,
         hpas: &identities.hpas,
+        customs: &customs,
         nodes: &node_names,
         zones: &zones,
         deployments: &objects.deployments,
@@ -148,6 +157,7 @@ pub(super) fn lower(
         ingress,
         mesh,
         ingress_paths: paths.all,
+        customs,
         later: objects.later,
         outages: network::outages(&cluster.registry, &mut input.found),
         deployments: objects.deployments,

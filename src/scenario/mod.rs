@@ -17,6 +17,7 @@ mod cloud_actions;
 mod cluster_autoscaler;
 mod commands;
 mod cpu;
+mod custom;
 mod cycles;
 mod file;
 mod file_cloud;
@@ -73,6 +74,7 @@ use crate::tree::{
 
 use input::Input;
 
+pub use custom::lower as lower_custom;
 pub use file::ScenarioFile;
 pub use search::{Knob, Values};
 pub use show::show;

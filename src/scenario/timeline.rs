@@ -2,8 +2,8 @@
 
 use crate::base::{Duration, Interner, SimTime, cast};
 use crate::model::{
-    Action, CloudSpec, CutFrom, DeploymentSpec, Fault, FaultPlace, ObjectName, Script,
-    ScriptAction, TimelineEntry, Workload,
+    Action, CloudSpec, CustomObject, CutFrom, DeploymentSpec, Fault, FaultPlace, ObjectName,
+    Script, ScriptAction, TimelineEntry, Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
@@ -19,6 +19,7 @@ pub(super) struct Known<'a> {
     pub workloads: &'a [Workload],
     pub services: &'a [ObjectName],
     pub hpas: &'a [ObjectName],
+    pub customs: &'a [CustomObject],
     pub nodes: &'a [crate::base::Symbol],
     pub zones: &'a [crate::base::Symbol],
     pub deployments: &'a [DeploymentSpec],

@@ -228,3 +228,46 @@ fn pools_of_the_manifests_count() {
     let asked = [("eight".to_owned(), CapacityType::OnDemand, InstanceState::Requested)];
     assert_eq!(machines(run.to(2)), asked);
 }
+
+/// Rule A217 by a command: a merge patch of the pool makes its nodes drift, as `cloud: { nodePool }`
+/// does.
+#[test]
+fn kubectl_patches_a_pool() {
+    let timeline = "[{ at: 10m, run: \"kubectl patch nodepool default --type=merge -p 'spec: { \
+                    template: { metadata: { labels: { tier: new } } } }'\" }]";
+    let mut run = run(ON_DEMAND, 6, timeline);
+    assert_eq!(machines(run.to(599)).len(), 1);
+    assert_eq!(machines(run.to(620)).len(), 2);
+    let cluster = run.to(760);
+    assert_eq!((machines(cluster).len(), bound(cluster)), (1, 6));
+    let names = cluster.names();
+    let (tier, new) = (names.get("tier").expect("a label"), names.get("new").expect("a value"));
+    let nodes = cluster.nodes().iter().filter(|node| !node.is_gone);
+    assert_eq!(nodes.map(|node| node.spec.labels.get(tier)).collect::<Vec<_>>(), [Some(new)]);
+}
+
+const SECOND: &str = "apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: { name: second }
+spec:
+  template:
+    spec:
+      requirements:
+        - { key: node.kubernetes.io/instance-type, operator: In, values: [eight] }
+        - { key: karpenter.sh/capacity-type, operator: In, values: [on-demand] }
+";
+
+/// A pool that a command creates buys machines; the nodes of one that is deleted are emptied and
+/// go after it.
+#[test]
+fn kubectl_creates_and_deletes_pools() {
+    let timeline = "[{ at: 10m, run: kubectl apply -f more.yaml }, \
+                    { at: 11m, run: kubectl delete nodepool default }]";
+    let mut run = Stepped::with(&scenario(ON_DEMAND, timeline), 6, SECOND);
+    let kinds = |cluster: &Cluster| {
+        machines(cluster).into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(run.to(659)), ["four"]);
+    let cluster = run.to(800);
+    assert_eq!((kinds(cluster), bound(cluster)), (vec!["eight".to_owned()], 6));
+}

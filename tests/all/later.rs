@@ -157,3 +157,72 @@ fn refused(files: &[(&str, &str)]) -> Vec<String> {
     let refused = load(&place, &[]).expect_err("it is wrong");
     refused.found.lines(&refused.sources)
 }
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: 4
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      containers:
+        - { name: app, image: 'web:1', resources: { requests: { cpu: 50m }, limits: { cpu: 100m } } }
+";
+
+const VPA: &str = "
+apiVersion: autoscaling.k8s.io/v1
+kind: VerticalPodAutoscaler
+metadata: { name: web }
+spec:
+  targetRef: { apiVersion: apps/v1, kind: Deployment, name: web }
+  updatePolicy: { updateMode: 'Off' }
+";
+
+/// Rules A77, A102, A105: made by a command it recommends, changed by a patch it evicts, and when
+/// it is deleted new pods are as they are declared.
+#[test]
+fn a_vertical_autoscaler_comes_changes_and_goes() {
+    let mode = r#"kubectl patch vpa web --type=merge -p '{"spec":{"updatePolicy":{"updateMode":"Recreate"}}}'"#;
+    let script = |end: &str| {
+        format!(
+            "kubectl apply -f web.yaml\nsleep 120\nkubectl apply -f vpa.yaml\nsleep 300\n{mode}\n{end}"
+        )
+    };
+    let behaviors = "behaviors: [{ for: deployment/web, cpuIdle: 200m }]";
+    let files = [("web.yaml", WEB), ("vpa.yaml", VPA)];
+    let run = Run::of(&script(""), behaviors, &files);
+    assert_eq!(run.refusals(), [""; 0]);
+    assert!((run.number(&["vpas", "web", "evicted"]) - 4.0).abs() < 1e-9);
+    let target = run.number(&["vpas", "web", "target_cpu_milli"]);
+    assert!((230.0..=250.0).contains(&target), "A85, A95: {target}");
+    let first = run.facts.verticals.iter().find(|row| row.evicted > 0).expect("it evicts");
+    assert!(first.at.as_secs_f64() >= 420.0, "not before the patch: {}", first.at);
+    let requests = |run: &Run| -> Vec<i64> {
+        let pods = run.cluster.pods().iter().filter(|(_, pod)| pod.deletion.is_none());
+        let of = |pod| run.cluster.template_of(pod).template.spec.containers[0].requests.cpu.0;
+        pods.map(|(_, pod)| of(pod)).collect()
+    };
+    assert!(requests(&run).iter().all(|cpu| *cpu > 200), "{:?}", requests(&run));
+    let end = "sleep 300\nkubectl delete vpa web\nkubectl rollout restart deployment/web";
+    let run = Run::of(&script(end), behaviors, &files);
+    assert_eq!(run.refusals(), [""; 0]);
+    assert_eq!(requests(&run), [50; 4]);
+}
+
+#[test]
+fn custom_objects_have_no_strategic_patches() {
+    let script = "kubectl apply -f web.yaml\nkubectl apply -f vpa.yaml\n\
+                  kubectl patch vpa web -p '{\"spec\":{}}'\nkubectl apply -f vpa.yaml";
+    let run = Run::of(script, "", &[("web.yaml", WEB), ("vpa.yaml", VPA)]);
+    let refused = "Error from server (UnsupportedMediaType): the body of the request was in an \
+                   unknown format - accepted media types include: application/json-patch+json, \
+                   application/merge-patch+json, application/apply-patch+yaml";
+    assert_eq!(run.refusals(), [refused]);
+    assert_eq!(
+        run.facts.commands[3].said,
+        "verticalpodautoscaler.autoscaling.k8s.io/web unchanged"
+    );
+}

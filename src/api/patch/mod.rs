@@ -115,6 +115,52 @@ pub fn merge_diff(old: &Value, new: &Value) -> Value {
     patch.into()
 }
 
+/// The JSON merge patch of `kubectl apply` for kinds without strategic merge.
+///
+/// Source: kubernetes v1.36.3 staging/src/k8s.io/apimachinery/pkg/util/jsonmergepatch/patch.go
+/// `CreateThreeWayJSONMergePatch`.
+#[must_use]
+pub fn three_way_merge(original: &Value, modified: &Value, current: &Value) -> Value {
+    let empty = Value::Object(Map::new());
+    let original = if original.is_object() { original } else { &empty };
+    let added = nulls(merge_diff(current, modified), false);
+    let deleted = nulls(merge_diff(original, modified), true);
+    both(deleted, added)
+}
+
+/// Only the nulls of a patch, or all but them; mappings that are empty then are left out.
+fn nulls(patch: Value, wanted: bool) -> Value {
+    let Value::Object(map) = patch else { return patch };
+    let kept = map.into_iter().filter_map(|(key, value)| match value {
+        Value::Object(_) => {
+            let inner = nulls(value, wanted);
+            inner.as_object().is_some_and(|map| !map.is_empty()).then_some((key, inner))
+        }
+        value => (value.is_null() == wanted).then_some((key, value)),
+    });
+    Value::Object(kept.collect())
+}
+
+/// Two patches as one; the second wins.
+fn both(first: Value, second: Value) -> Value {
+    match (first, second) {
+        (Value::Object(mut first), Value::Object(second)) => {
+            for (key, value) in second {
+                let before = first.remove(&key);
+                first.insert(
+                    key,
+                    match before {
+                        Some(before) => both(before, value),
+                        None => value,
+                    },
+                );
+            }
+            Value::Object(first)
+        }
+        (_, second) => second,
+    }
+}
+
 /// A JSON merge patch applied.
 fn merged(old: &Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else { return patch.clone() };

@@ -232,16 +232,35 @@ impl Works {
         self.next(now)
     }
 
-    /// Takes over pools that were declared anew.
+    /// Takes over pools that were declared anew, or deleted.
+    ///
+    /// Source: karpenter.sh docs, Disruption: a NodePool owns its nodes, which are emptied and
+    /// deleted after it.
     fn redeclare(&mut self, cluster: &Cluster) {
+        let count = self.catalog.types.len();
         for spec in cluster.cloud().node_pools() {
-            let Some(at) = self.specs.iter().position(|own| own.name == spec.name) else {
+            let at = self.specs.iter().position(|own| own.name == spec.name);
+            if at.is_some_and(|at| Arc::ptr_eq(&self.specs[at], spec)) {
                 continue;
-            };
-            if !Arc::ptr_eq(&self.specs[at], spec) {
-                let count = self.catalog.types.len();
-                self.pools[at] = pool(spec, count, &self.words, cluster.names());
-                self.specs[at] = Arc::clone(spec);
+            }
+            let pool = pool(spec, count, &self.words, cluster.names());
+            match at {
+                Some(at) => {
+                    self.pools[at] = pool;
+                    self.specs[at] = Arc::clone(spec);
+                }
+                None => {
+                    self.pools.push(pool);
+                    self.specs.push(Arc::clone(spec));
+                }
+            }
+            self.quiet = None;
+        }
+        for name in cluster.cloud().gone_pools() {
+            let Some(at) = self.specs.iter().position(|own| own.name == *name) else { continue };
+            if std::mem::take(&mut self.pools[at].is_ready) {
+                let own = self.claims.values_mut().filter(|claim| claim.pool == at);
+                own.for_each(|claim| claim.retires = true);
                 self.quiet = None;
             }
         }
