@@ -242,6 +242,8 @@ pub enum KubeletNodeStep {
     Memory,
     /// A change of the node's conditions is reported.
     Report,
+    /// The disks that it uses are reported.
+    Disks,
     /// Its machine is to shut down.
     ShutDown,
     /// A group of pods has had its time, or the machine.

@@ -2,8 +2,8 @@
 
 use crate::api::Kind;
 use crate::model::{
-    DeploymentId, HpaId, NodeId, ObjectKey, ObjectName, OwnerRef, PodRef, ReplicaSetRef, ServiceId,
-    TemplateId,
+    DeploymentId, DiskId, HpaId, NodeId, ObjectKey, ObjectName, OwnerRef, PodRef, ReplicaSetRef,
+    ServiceId, TemplateId,
 };
 
 use super::{CloudChange, Plight, Serving};
@@ -85,6 +85,13 @@ pub enum Change {
         name: ObjectName,
         /// What of it.
         what: ObjectChange,
+    },
+    /// A disk is wanted at a node, attached to it or used there, or no longer.
+    Disk {
+        /// Which.
+        disk: DiskId,
+        /// Where.
+        node: NodeId,
     },
     /// An object that is kept as a tree alone was created, changed or deleted.
     Tree {

@@ -58,6 +58,9 @@ impl Cluster {
             budgets: Registry::new(),
             trees: BTreeMap::new(),
             claims: BTreeMap::new(),
+            disks: IdVec::new(),
+            disk_by_name: LookupMap::new(),
+            pod_disks: LookupMap::new(),
             admission: super::admission::Admission::new(model.default_toleration),
             namespaces: super::namespaces::Namespaces::default(),
             vertical: super::vertical::Vertical::default(),
@@ -212,15 +215,19 @@ impl Cluster {
         self.now = now;
         self.free_templates();
         self.settle_charges(&std::mem::take(&mut plan.charged));
+        let from = changes.len();
         for write in plan.writes.drain(..) {
             self.carry_out(write, changes, recorder);
         }
+        self.follow_disks(from, changes);
     }
 
     fn carry_out(&mut self, write: Write, changes: &mut Vec<Change>, recorder: &mut Recorder) {
         match write {
             Write::CreatePod(new) => self.create_pod_if_owned(&new, changes),
             Write::BindPod { pod, node } => self.bind_pod(pod, node, changes),
+            Write::PodDisks { pod, disks } => self.set_pod_disks(pod, &disks),
+            Write::Disk { disk, node, write } => self.write_disk(disk, node, write, changes),
             Write::Unschedulable { pod, message } => self.set_unschedulable(pod, message, changes),
             Write::Nominate { pod, node } => self.nominate(pod, node, changes),
             Write::Evict { pod, reason, grace } => {

@@ -21,6 +21,7 @@ mod cron_job;
 mod custom;
 mod daemon_set;
 mod dataplane;
+mod disks;
 mod endpoint_slices;
 mod endpoints;
 mod eviction;
@@ -55,8 +56,8 @@ use serde_json::Value;
 use crate::api::{Kind, Lowering};
 use crate::base::{IdVec, Interner, LookupMap, SimTime, Slots, Symbol};
 use crate::model::{
-    BudgetId, CronJobId, Custom, DaemonSetId, DeploymentId, GeneratorId, HpaId, JobId, Labels,
-    Model, NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId,
+    BudgetId, CronJobId, Custom, DaemonSetId, DeploymentId, DiskId, GeneratorId, HpaId, JobId,
+    Labels, Model, NodeId, NodeOrder, ObjectName, PodId, PodRef, PriorityClasses, ReplicaSetId,
     ReplicaSetRef, ServiceId, StatefulSetId, TemplateId, ZoneId,
 };
 use crate::record::PodName;
@@ -75,6 +76,7 @@ pub use cron_job::{ActiveJob, CronJob, CronJobStatus, CronJobWrite};
 pub use custom::{CustomWrite, Vpa};
 pub use daemon_set::{DaemonSet, DaemonSetStatus, DaemonSetWrite};
 pub use dataplane::{Plight, Serving};
+pub use disks::{Attachment, Disk, DiskWrite};
 pub use endpoint_slices::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet, Hints};
 pub use eviction::EvictionRefused;
@@ -140,6 +142,9 @@ pub struct Cluster {
     /// By their places in the model, then as they come.
     vpas: Vec<(ObjectName, Option<Vpa>)>,
     customs: BTreeMap<(Custom, ObjectName), Arc<Value>>,
+    disks: IdVec<DiskId, Disk>,
+    disk_by_name: LookupMap<Symbol, DiskId>,
+    pod_disks: LookupMap<PodRef, smallvec::SmallVec<[DiskId; 1]>>,
     /// Claims that StatefulSets have made.
     claims: BTreeMap<ObjectName, ClaimOwner>,
     priorities: PriorityClasses,

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use crate::api::{Kind, Object};
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{
-    Amounts, BudgetId, CronJobId, CutFrom, DaemonSetId, DeploymentId, DeploymentSpec, FaultPlace,
-    GroupId, HpaId, InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef, PodRef, Propagation,
-    ReplicaSetRef, ServiceId, StatefulSetId, Taint, Template, TemplateId, Workload, WorkloadKind,
+    Amounts, BudgetId, CronJobId, CutFrom, DaemonSetId, DeploymentId, DeploymentSpec, DiskId,
+    DiskUse, FaultPlace, GroupId, HpaId, InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef,
+    PodRef, Propagation, ReplicaSetRef, ServiceId, StatefulSetId, Taint, Template, TemplateId,
+    Workload, WorkloadKind,
 };
 use crate::record::PodName;
 
 use super::{
-    BudgetWrite, ClaimOwner, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, Disruption,
-    Endpoint, EndpointSlice, HpaStatus, InstanceWrite, JobWrite, Launch, Plight, PodStatus,
-    Readiness, ReplicaSetStatus, Scarcity, Serving, StatefulSetWrite,
+    BudgetWrite, ClaimOwner, Cluster, CronJobWrite, DaemonSetWrite, DeploymentStatus, DiskWrite,
+    Disruption, Endpoint, EndpointSlice, HpaStatus, InstanceWrite, JobWrite, Launch, Plight,
+    PodStatus, Readiness, ReplicaSetStatus, Scarcity, Serving, StatefulSetWrite,
 };
 
 /// Changes that a component asks for, carried out in order by `Cluster::commit`.
@@ -71,6 +72,22 @@ pub enum Write {
         pod: PodRef,
         /// To which node.
         node: NodeId,
+    },
+    /// What a pod that is bound next needs attached to its node.
+    PodDisks {
+        /// Which pod.
+        pod: PodRef,
+        /// Its disks.
+        disks: Vec<DiskUse>,
+    },
+    /// Something happens to a disk at a node.
+    Disk {
+        /// Which disk.
+        disk: DiskId,
+        /// Which node.
+        node: NodeId,
+        /// What.
+        write: DiskWrite,
     },
     /// A placement failed: condition PodScheduled=False with this message.
     Unschedulable {

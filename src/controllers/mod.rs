@@ -9,6 +9,7 @@
 //!        └─────────► EndpointSlice ─► endpoints
 //! ```
 
+mod attach_detach;
 mod claiming;
 mod cron_job;
 mod daemon_set;
@@ -30,6 +31,7 @@ mod taint_eviction;
 mod template_hash;
 mod ttl_after_finished;
 
+pub use attach_detach::AttachDetachController;
 pub use cron_job::CronJobController;
 pub use daemon_set::DaemonSetController;
 pub use deletion_order::{Candidate, first_to_go};

@@ -40,6 +40,7 @@ pub(super) fn concerns(change: &Change, waiting: &Waiting, cluster: &Cluster) ->
         Change::Object { .. } | Change::Claim { .. } => true,
         Change::PodNominated { .. }
         | Change::PodRefused { .. }
+        | Change::Disk { .. }
         | Change::Serving { .. }
         | Change::ServerIdle { .. }
         | Change::Endpoints { .. }

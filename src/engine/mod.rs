@@ -25,10 +25,10 @@ use crate::cluster::{
     Plan, SchedulerRole, TrafficRole,
 };
 use crate::controllers::{
-    CronJobController, DaemonSetController, DeploymentController, DisruptionController,
-    EndpointSliceController, JobController, NamespaceController, NodeLifecycleController,
-    PodGcController, ReplicaSetController, StatefulSetController, TaintEvictionController,
-    TtlAfterFinishedController,
+    AttachDetachController, CronJobController, DaemonSetController, DeploymentController,
+    DisruptionController, EndpointSliceController, JobController, NamespaceController,
+    NodeLifecycleController, PodGcController, ReplicaSetController, StatefulSetController,
+    TaintEvictionController, TtlAfterFinishedController,
 };
 use crate::drain::Drains;
 use crate::event::{CloudEvent, Event};
@@ -107,6 +107,7 @@ impl Roles {
                 Box::new(TaintEvictionController::new(model, streams)),
                 Box::new(PodGcController::new(model, streams)),
                 Box::new(NamespaceController::new(model, streams)),
+                Box::new(AttachDetachController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
                 Box::new(crate::autoscalers::KedaController::new(model)),
                 Box::new(crate::autoscalers::VerticalController::new(model)),

@@ -23,9 +23,12 @@ impl Port<'_, '_> {
         {
             message = self.missing_text(config, row.name.0);
         }
-        if say == Say::MountFailed
-            && let Some(config) = self.missing_config(slot, true)
-        {
+        if say == Say::MountTimedOut {
+            message = self.waits_text(slot);
+        }
+        if say == Say::MountFailed {
+            // A disk that is not there yet is no failure.
+            let Some(config) = self.missing_config(slot, true) else { return };
             let text = self.missing_text(config, row.name.0);
             message = text.replacen("Error", "MountVolume.SetUp failed", 1);
         }
@@ -103,7 +106,9 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
             warning("NodeShutdown", "Pod was rejected as the node is shutting down.".to_owned())
         }
         Say::Rejected(reason, _) => warning(reason, "Pod was rejected by the kubelet".to_owned()),
-        Say::MountFailed => warning("FailedMount", "MountVolume.SetUp failed".to_owned()),
+        Say::MountFailed | Say::MountTimedOut => {
+            warning("FailedMount", "MountVolume.SetUp failed".to_owned())
+        }
         Say::Evicted { threshold, available } => warning(
             "Evicted",
             format!(

@@ -279,7 +279,12 @@ impl Host for Port<'_, '_> {
         // Every pod has the token of its service account, which takes no time where nothing does.
         let is_mounted = |config: &ConfigRef| config.is_mounted;
         !self.latencies().volumes.is_zero()
+            || self.state.row(slot).is_some_and(|row| row.disks.is_some())
             || self.spec(slot).is_some_and(|spec| spec.config_refs.iter().any(is_mounted))
+    }
+
+    fn unmounts(&mut self, slot: Slot, at: SimTime) {
+        self.disks_unmount(slot, at);
     }
 
     fn clean_up(&mut self, _slot: Slot) -> Duration {

@@ -20,6 +20,7 @@
 //! (N8); no failing hooks or sandboxes (N58); no static pods, resize or limits of attached volumes
 //! (N15, N16, N46, N102 to N104).
 
+mod disks;
 mod events;
 mod hang;
 mod host;
@@ -188,8 +189,10 @@ impl Kubelet {
         let new = Row::new(pod, row, Arc::clone(template), ctx.now());
         self.with(node, cluster, plan, ctx, |machine, port| {
             port.state.incoming = Some(new);
+            port.take_disks();
             let slot = machine.pod_added(input, port.now, port);
             port.bind(slot);
+            port.disks_known(slot);
         });
     }
 
@@ -235,6 +238,7 @@ impl Kubelet {
                 machine.pod_deleting(slot, deletion, port.now, port);
             }
             machine.restarted(port.now, port);
+            port.disks_again();
         });
         for pod in pods {
             self.admit(pod, cluster, plan, ctx);
@@ -266,6 +270,7 @@ impl Kubelet {
         let known = self.nodes[node].state.slots();
         self.with(node, cluster, plan, ctx, |machine, port| {
             port.write_again();
+            port.report_disks_later(port.now);
             for slot in known {
                 let Some(pod) = port.state.row(slot).map(|row| row.pod) else { continue };
                 match cluster.pod(pod).map(deletion_of) {
@@ -307,6 +312,9 @@ impl Kubelet {
             KubeletNodeStep::Rejoin => self.rejoin(node, cluster, plan, ctx),
             KubeletNodeStep::Memory => self.with(node, cluster, plan, ctx, |machine, port| {
                 port.look_at_memory(machine);
+            }),
+            KubeletNodeStep::Disks => self.with(node, cluster, plan, ctx, |machine, port| {
+                port.report_disks(machine);
             }),
             KubeletNodeStep::Report => self.with(node, cluster, plan, ctx, |_, port| {
                 port.report();
@@ -370,6 +378,7 @@ impl Component<KubeletEvent> for Kubelet {
                 let step = KubeletNodeStep::StartsAnew;
                 ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
             }
+            Change::Disk { disk, node } => self.disk_changed(disk, node, cluster, ctx),
             Change::Tree { kind, name } => self.config_changed((kind, name), cluster, ctx),
             Change::Node { node, what: NodeChange::Up } => {
                 let rng = &mut self.nodes[node].state.machinery;

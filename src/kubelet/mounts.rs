@@ -23,7 +23,7 @@ const FIRST: Duration = Duration::ms(500);
 const LONGEST: Duration = Duration::secs(122);
 
 /// The first try from an instant on, of tries that began to fail at `first`.
-fn next_try(first: SimTime, now: SimTime) -> SimTime {
+pub(super) fn next_try(first: SimTime, now: SimTime) -> SimTime {
     let (mut at, mut pause) = (first, FIRST);
     while at < now {
         at = at.saturating_add(pause);
@@ -63,7 +63,7 @@ impl Port<'_, '_> {
         if lacks && let Some(row) = self.state.row_mut(slot) {
             row.mounts_from.get_or_insert(now);
         }
-        lacks
+        lacks || self.lacks_disks(slot)
     }
 }
 

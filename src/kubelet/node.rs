@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 
+use super::disks::RowDisks;
 use super::machine::{Call, Config, Exit, Outcome, Slot};
 use super::memory::Ledger;
 use super::pressure::Pressure;
@@ -57,6 +58,8 @@ pub(super) struct NodeState {
     pub memory: Ledger,
     /// Whether it runs out of memory.
     pub pressure: Pressure,
+    /// When the disks that it uses are reported next.
+    pub disks_due: SimTime,
     /// The shutdown of its machine, once it has begun.
     pub shutdown: Option<Shutdown>,
     /// Calls made so far; wraps around.
@@ -85,6 +88,8 @@ pub(super) struct Row {
     pub started: Option<SimTime>,
     /// Since when its volumes cannot be mounted.
     pub mounts_from: Option<SimTime>,
+    /// Its disks, if it has some.
+    pub disks: Option<Box<RowDisks>>,
     /// Whether it is known when its readiness gates open.
     pub gates_are_due: bool,
     /// Init containers, then the others.
@@ -108,6 +113,7 @@ impl Row {
             taken: now,
             started: None,
             mounts_from: None,
+            disks: None,
             gates_are_due: false,
             processes,
             calls: SmallVec::new(),
@@ -178,6 +184,7 @@ impl NodeState {
             words: Vec::new(),
             memory: Ledger::default(),
             pressure: Pressure::new(name, streams, is_ideal),
+            disks_due: NEVER,
             shutdown: None,
             calls: 0,
             rows: Vec::new(),

@@ -346,16 +346,18 @@ impl Port<'_, '_> {
 
     /// The condition is written with the next report of the node.
     fn report_later(&mut self) {
-        let pressure = &self.state.pressure;
-        let at = match pressure.looks {
-            None => self.now,
-            Some(_) => {
-                let tick = self.now.next_tick(pressure.reports, PERIOD);
-                let latencies = self.latencies();
-                tick + latencies.status_write.sample_duration(&mut self.state.machinery)
-            }
-        };
+        let at = self.next_report(self.now);
         self.report_at(at);
+    }
+
+    /// When the first report of the node from an instant on is there.
+    pub(super) fn next_report(&mut self, from: SimTime) -> SimTime {
+        let pressure = &self.state.pressure;
+        if pressure.looks.is_none() {
+            return from;
+        }
+        let tick = from.next_tick(pressure.reports, PERIOD);
+        tick + self.latencies().status_write.sample_duration(&mut self.state.machinery)
     }
 
     /// The conditions of the node are reported at an instant.

@@ -19,6 +19,7 @@ id_type!(ServiceId, "A Service.");
 id_type!(HpaId, "A HorizontalPodAutoscaler.");
 id_type!(TemplateId, "A slot in the table of pod templates: all pods of one template share it.");
 id_type!(SourceId, "A source of calls (an entry of `traffic`, or an entry of `calls`).");
+id_type!(DiskId, "A disk that pods on a node need attached to it.");
 id_type!(GeneratorId, "A generator or trace of bare pods (an entry of `workload`).");
 
 /// A pod that may be gone: stale when the slot has begun another life.
@@ -102,6 +103,8 @@ pub enum ObjectKey {
     Zone(ZoneId),
     /// A pod (the slot).
     Pod(PodId),
+    /// A disk.
+    Disk(DiskId),
     /// The cluster as a whole: for loops that go over everything.
     Cluster,
 }

@@ -27,6 +27,10 @@ pub struct Latencies {
     pub volumes: Duration,
     /// What a provisioner takes to make a volume for a claim.
     pub provision: Distribution,
+    /// What a cloud takes to attach a disk to a node, until it can be mounted there (rule N55).
+    pub attach: Distribution,
+    /// What a cloud takes to detach a disk from a node (rule N56).
+    pub detach: Distribution,
     /// How often the scheduler looks whether the volumes of a pod are bound (rule S123c); zero: at
     /// once.
     pub volume_poll: Duration,
@@ -100,6 +104,8 @@ impl Latencies {
             kubelet_sync: zero.clone(),
             volumes: Duration::ZERO,
             provision: zero.clone(),
+            attach: zero.clone(),
+            detach: zero.clone(),
             volume_poll: Duration::ZERO,
             sandbox: zero.clone(),
             container_start: zero.clone(),

@@ -256,6 +256,17 @@ pub struct CsiDriver {
     pub name: Symbol,
     /// Whether it publishes storage capacity.
     pub publishes_capacity: bool,
+    /// Whether its volumes are attached to nodes (`attachRequired`).
+    pub attach_required: bool,
+}
+
+/// A volume that must be attached to a node before pods there can have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskUse {
+    /// The PersistentVolume, or what names the disk in the pod itself.
+    pub volume: Symbol,
+    /// Whether it may be attached to several nodes at once (rule N56).
+    pub is_shared: bool,
 }
 
 /// A CSIStorageCapacity: what a class has left in a part of the cluster.

@@ -367,6 +367,10 @@ pub struct LatencyTable {
     pub volumes: Option<Span>,
     /// A provisioner makes a volume for a claim.
     pub provision: Option<Law>,
+    /// A cloud attaches a disk to a node, until it can be mounted there.
+    pub attach: Option<Law>,
+    /// A cloud detaches a disk from a node.
+    pub detach: Option<Law>,
     /// How often the scheduler looks whether a pod's volumes are bound.
     pub volume_poll: Option<Span>,
     /// Sandbox and network of a pod.

@@ -129,6 +129,10 @@ fn small() -> Latencies {
         volumes: Duration::ms(300),
         // An assumption: a cloud's disk is there after some seconds.
         provision: log_normal(3.0, 15.0),
+        // Rule N302: an EBS volume is mounted after 15 to 17 s with all waits (k/k#62119), and moves
+        // in about 60 s.
+        attach: log_normal(6.0, 30.0),
+        detach: log_normal(6.0, 30.0),
         volume_poll: Duration::secs(1),
         sandbox: log_normal(0.45, 1.5),
         container_start: log_normal(0.2, 0.6),
@@ -192,13 +196,15 @@ fn large() -> Latencies {
 }
 
 fn lay_over(table: &LatencyTable, to: &mut Latencies) {
-    let laws: [(&Option<Law>, &mut Distribution); 18] = [
+    let laws: [(&Option<Law>, &mut Distribution); 20] = [
         (&table.watch, &mut to.watch),
         (&table.api_write, &mut to.api_write),
         (&table.eviction, &mut to.eviction),
         (&table.schedule, &mut to.schedule),
         (&table.kubelet_sync, &mut to.kubelet_sync),
         (&table.provision, &mut to.provision),
+        (&table.attach, &mut to.attach),
+        (&table.detach, &mut to.detach),
         (&table.sandbox, &mut to.sandbox),
         (&table.container_start, &mut to.container_start),
         (&table.pull, &mut to.pull),

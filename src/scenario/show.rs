@@ -265,6 +265,8 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("schedule", &latencies.schedule),
         ("kubeletSync", &latencies.kubelet_sync),
         ("provision", &latencies.provision),
+        ("attach", &latencies.attach),
+        ("detach", &latencies.detach),
         ("sandbox", &latencies.sandbox),
         ("containerStart", &latencies.container_start),
         ("pull", &latencies.pull),

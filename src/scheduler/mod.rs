@@ -31,6 +31,7 @@ use crate::base::{Duration, SimTime};
 use crate::cluster::{Change, Cluster, Component, Disruption, Plan, Pod, Write};
 use crate::event::{Event, SchedulerEvent};
 use crate::model::{Model, NodeId, PodRef};
+use crate::placement::plugins::volumes::attach;
 use crate::placement::{Applicant, Failure, Placer, Policy};
 use crate::sim::{Ctx, Streams};
 
@@ -253,10 +254,23 @@ impl Scheduler {
         let delay = volumes + self.binding.draw() + self.client.wait(ctx.now());
         if delay.is_zero() {
             self.core.bind_volumes(pod, cluster.names(), ctx.now());
+            self.tell_disks(pod, cluster, plan);
             plan.push(Write::BindPod { pod, node });
             tell::scheduled(row, node, cluster, ctx);
         } else {
             ctx.after(delay, Event::Scheduler(SchedulerEvent::Bind(pod)));
+        }
+    }
+
+    /// What of a pod's volumes must be attached to its node: the claims are bound by now.
+    fn tell_disks(&self, pod: PodRef, cluster: &Cluster, plan: &mut Plan) {
+        let Some(info) = self.core.info_of(pod).filter(|info| !info.spec.volumes.is_empty()) else {
+            return;
+        };
+        let storage = &self.core.placer().catalog().storage;
+        let disks = attach::disks(info, storage, cluster.names());
+        if !disks.is_empty() {
+            plan.push(Write::PodDisks { pod, disks });
         }
     }
 
@@ -266,6 +280,7 @@ impl Scheduler {
         self.arm(ctx);
         let Some(node) = self.core.node_of(pod) else { return };
         if let Some(row) = cluster.pod(pod).filter(|row| row.node.is_none()) {
+            self.tell_disks(pod, cluster, plan);
             plan.push(Write::BindPod { pod, node });
             tell::scheduled(row, node, cluster, ctx);
         }

@@ -83,6 +83,7 @@ impl Notice {
             | Change::PodRefused { .. }
             | Change::Object { .. }
             | Change::Claim { .. }
+            | Change::Disk { .. }
             | Change::Tree { .. }
             | Change::Serving { .. }
             | Change::Plight { .. }

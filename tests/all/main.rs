@@ -19,6 +19,7 @@ mod controllers;
 mod daemon_sets;
 mod deletion;
 mod determinism;
+mod disks;
 mod disruption;
 mod drain;
 mod experiment;

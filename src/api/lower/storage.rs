@@ -85,7 +85,10 @@ pub fn lower_claim(object: &Value, names: &mut Interner) -> Claim {
     let owners = items(&metadata["ownerReferences"]);
     let owner = owners.iter().find(|owner| owner["controller"] == true);
     let new_volume = match text(&metadata["uid"]) {
-        "" => format!("pvc-{}-{}", text(&metadata["namespace"]), text(&metadata["name"])),
+        "" => {
+            let namespace = metadata["namespace"].as_str().filter(|name| !name.is_empty());
+            format!("pvc-{}-{}", namespace.unwrap_or("default"), text(&metadata["name"]))
+        }
         uid => format!("pvc-{uid}"),
     };
     let class = class.map(|class| names.intern(class));
@@ -239,6 +242,7 @@ pub fn lower_csi_driver(object: &Value, names: &mut Interner) -> CsiDriver {
     CsiDriver {
         name: names.intern(text(&object["metadata"]["name"])),
         publishes_capacity: object["spec"]["storageCapacity"] == true,
+        attach_required: object["spec"]["attachRequired"] != false,
     }
 }
 

@@ -54,7 +54,7 @@ use prober::Act;
 use runtime::RunState;
 use sender::Sender;
 
-use crate::base::{SimTime, cast};
+use crate::base::{Duration, SimTime, cast};
 
 /// Period of the container garbage collection (rule N103).
 const GARBAGE: crate::base::Duration = crate::base::Duration::mins(1);
@@ -235,15 +235,25 @@ impl Machine {
     pub fn volumes_changed<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         self.now = now;
         let wait = self.config.volume_wait;
-        let is_waiting = self.find(slot).is_some_and(|pod| {
-            let busy = pod.worker.step.as_ref().and_then(|step| step.busy);
-            busy == Some(Busy::Volumes(SimTime::MAX))
-        });
-        if is_waiting && !host.lacks_volumes(slot) {
-            if wait.is_zero() {
-                self.have_volumes(slot, now, host);
-            } else if let Some(step) = &mut self.pod_mut(slot).worker.step {
-                step.busy = Some(Busy::Volumes(now.saturating_add(wait)));
+        let Some(pod) = self.find(slot) else { return };
+        let worker = &pod.worker;
+        let has_given_up = worker.step.is_none() && worker.last.is_some() && !pod.is_mounted;
+        let until = match worker.step.as_ref().and_then(|step| step.busy) {
+            Some(Busy::Lacking(until)) => Some(until),
+            _ => None,
+        };
+        if (until.is_some() || has_given_up) && !host.lacks_volumes(slot) {
+            match until {
+                // The next sync finds them mounted.
+                None => self.pod_mut(slot).is_mounted = true,
+                Some(_) if wait.is_zero() => self.have_volumes(slot, now, host),
+                Some(until) => {
+                    let next = now.saturating_add(Duration::ns(1));
+                    let look = next.next_tick(until.saturating_sub(worker::VOLUMES_MAX), wait);
+                    if let Some(step) = &mut self.pod_mut(slot).worker.step {
+                        step.busy = Some(Busy::Volumes(look));
+                    }
+                }
             }
             self.work.push_back(Work::Look(slot));
         }
@@ -344,6 +354,12 @@ impl Machine {
                     self.have_volumes(slot, now, host);
                 }
             }
+            Some(Busy::Lacking(due)) if due <= now => {
+                step.busy = None;
+                step.has_failed = true;
+                host.event(slot, None, Say::MountTimedOut);
+                self.work.push_back(Work::Step(slot));
+            }
             Some(Busy::Unmount(due)) if due <= now => {
                 let is_gone = unmounted.is_none_or(|gone| gone <= now);
                 let next = Busy::Unmount(now.saturating_add(wait));
@@ -380,7 +396,7 @@ impl Machine {
                     self.work.push_back(Work::Done(slot, call, Outcome::Cancelled));
                 }
             }
-            if let Some(Some(Busy::Volumes(_))) = waits
+            if let Some(Some(Busy::Volumes(_) | Busy::Lacking(_))) = waits
                 && let Some(step) = &mut self.pod_mut(slot).worker.step
             {
                 step.busy = None;

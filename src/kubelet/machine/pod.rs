@@ -62,6 +62,8 @@ pub(super) enum Todo {
 pub(super) enum Busy {
     /// Its volumes: looked at again then.
     Volumes(SimTime),
+    /// Volumes that cannot be mounted yet: given up then (rule N52).
+    Lacking(SimTime),
     /// The kills of the list.
     Kills(AfterKills),
     StopSandbox,
@@ -292,7 +294,7 @@ impl Pod {
             .filter(|_| !is_held);
         let deadline = deadline.map(|due| due.next_tick(config.sync_phase, config.sync_tick));
         let busy = match self.worker.step.as_ref().and_then(|step| step.busy) {
-            Some(Busy::Volumes(due) | Busy::Unmount(due)) => Some(due),
+            Some(Busy::Volumes(due) | Busy::Lacking(due) | Busy::Unmount(due)) => Some(due),
             Some(_) | None => None,
         };
         let kills = self.kills.iter().filter_map(|kill| match kill.phase {

@@ -240,6 +240,11 @@ pub trait Host {
         false
     }
 
+    /// The volumes of a pod whose containers have stopped are unmounted at this instant.
+    fn unmounts(&mut self, slot: Slot, at: SimTime) {
+        let _ = (slot, at);
+    }
+
     /// What the clean-up of a pod takes after its volumes are unmounted, before its object may go
     /// (rule N130).
     fn clean_up(&mut self, slot: Slot) -> Duration {
@@ -559,6 +564,8 @@ pub enum Say {
     Preempting,
     /// FailedMount.
     MountFailed,
+    /// FailedMount: the wait for volumes is given up (rule N52).
+    MountTimedOut,
     /// Evicted: so much memory must be available, and so much is.
     Evicted {
         /// In bytes.

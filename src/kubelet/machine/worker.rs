@@ -21,6 +21,8 @@ use crate::model::{AfterExit, Container, PodSpec};
 
 const RESYNC: Duration = Duration::secs(60);
 const RETRY: Duration = Duration::secs(10);
+/// How long a sync waits for volumes (rule N52).
+pub(super) const VOLUMES_MAX: Duration = Duration::secs(123);
 
 impl Machine {
     /// An idle worker takes what waits for it, and begins once its view is new enough (rule N7).
@@ -133,7 +135,9 @@ impl Machine {
             return;
         }
         if !pod.is_mounted && host.lacks_volumes(slot) {
-            step.busy = Some(Busy::Volumes(SimTime::MAX));
+            // Without latencies nothing is gained by giving up and waiting again.
+            let until = if wait.is_zero() { SimTime::MAX } else { now + VOLUMES_MAX };
+            step.busy = Some(Busy::Lacking(until));
             host.event(slot, None, Say::MountFailed);
         } else if pod.is_mounted || wait.is_zero() {
             self.have_volumes(slot, now, host);
@@ -364,10 +368,12 @@ impl Machine {
                 let pod = self.pod_mut(slot);
                 let tick = now.saturating_add(Duration::ns(1)).next_tick(phase, loops);
                 let tick = if is_late { tick.saturating_add(loops) } else { tick };
-                pod.unmounted = Some(if loops.is_zero() { now } else { tick });
+                let unmounted = if loops.is_zero() { now } else { tick };
+                pod.unmounted = Some(unmounted);
                 pod.worker.is_terminated = true;
                 pod.worker.has_update = true;
                 pod.worker.queue = None;
+                host.unmounts(slot, unmounted);
                 self.freed(slot, host);
             }
             Kind::Terminated => {

@@ -7,6 +7,7 @@
 //! Source: kubernetes v1.36.3 pkg/scheduler/framework/plugins/{volumerestrictions,
 //! nodevolumelimits, volumebinding, volumezone} (rules S123a to S123d; recorded).
 
+pub mod attach;
 pub mod binding;
 pub mod controller;
 pub mod hints;

@@ -215,7 +215,7 @@ pub(super) fn event(say: Say, container: Option<&Value>, manifest: &Value) -> Va
         Say::KillFailed => ("FailedKillPod", String::new()),
         Say::DeadlineExceeded => ("DeadlineExceeded", DEADLINE.to_owned()),
         Say::Rejected(reason, numbers) => (reason, refused(reason, numbers)),
-        Say::MountFailed => ("FailedMount", String::new()),
+        Say::MountFailed | Say::MountTimedOut => ("FailedMount", String::new()),
         Say::Evicted { .. } => ("Evicted", String::new()),
         Say::Preempting => ("Preempting", PREEMPTED.to_owned()),
     };
