@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use crate::base::{Duration, SimTime, cast};
 use crate::cluster::HpaStatus;
-use crate::model::{HpaBehavior, HpaPolicy, HpaRules, HpaSpec, SelectPolicy};
+use crate::model::{HpaBehavior, HpaMetric, HpaPolicy, HpaRules, HpaSpec, SelectPolicy};
 
 /// What the controller remembers of one autoscaler, in its own memory only (rule A4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Look<'a> {
     pub now: SimTime,
     /// The controller's own downscale stabilisation (rule A5).
     pub window: Duration,
+    /// The gate HPAScaleToZero (rule A17).
+    pub scales_to_zero: bool,
 }
 
 /// The largest proposal counts. Invalid metrics forbid a step down, and all of them any step.
@@ -75,7 +77,7 @@ pub fn combine(
     for one in asked {
         match one {
             Ok((replicas, name)) => {
-                if best.is_none_or(|(most, _)| most == 0 || replicas > most) {
+                if best.is_none_or(|(most, _)| most <= 0 || replicas > most) {
                     best = Some((replicas, name));
                 }
             }
@@ -93,8 +95,8 @@ impl Look<'_> {
     /// Decides; `metrics` is asked only where the branch needs it. Sets the conditions of the status
     /// and the numbers of a look that writes none; [`written`](Self::written) does the rest.
     ///
-    /// Source: horizontal.go `reconcileAutoscaler` (rules A7 to A17). Differs: the gate
-    /// HPAScaleToZero is off.
+    /// Source: horizontal.go `reconcileAutoscaler`, `shouldComputeMetricsForZeroReplicas` (rules A7
+    /// to A18).
     pub fn decide(
         &self,
         memory: &mut Memory,
@@ -107,12 +109,15 @@ impl Look<'_> {
         }
         let (min, max) = (i64::from(self.spec.replicas_min), i64::from(self.spec.replicas_max));
         status.current = count(self.current);
-        let verdict = if self.current == 0 {
+        if !self.scales_to_zero {
+            status.scaled_to_zero = None;
+        }
+        let verdict = if self.current == 0 && !self.leaves_zero(status) {
             status.active_reason = "ScalingDisabled";
             Verdict::Keep
         } else if self.current > max {
             clamp(max, "Current number of replicas above Spec.MaxReplicas")
-        } else if self.current < min {
+        } else if self.current > 0 && self.current < min {
             clamp(min, "Current number of replicas below Spec.MinReplicas")
         } else {
             match metrics() {
@@ -129,14 +134,32 @@ impl Look<'_> {
         verdict
     }
 
+    /// Whether metrics may bring it back from zero: only where it was the autoscaler that went
+    /// there (rule A18).
+    fn leaves_zero(&self, status: &HpaStatus) -> bool {
+        let was_own = self.scales_to_zero && status.scaled_to_zero == Some(true);
+        was_own && (self.spec.replicas_min != 0 || self.has_outside_metric())
+    }
+
+    /// Whether a metric has a value without pods.
+    fn has_outside_metric(&self) -> bool {
+        let is_outside =
+            |m: &HpaMetric| matches!(m, HpaMetric::Object { .. } | HpaMetric::External { .. });
+        self.spec.metrics.iter().any(is_outside)
+    }
+
     /// Notes that the number asked for was written.
     ///
     /// Source: horizontal.go `reconcileAutoscaler`, `storeScaleEvent`, `markScaleEventsOutdated`
-    /// (rules A13, A54).
+    /// (rules A13, A18, A54).
     pub fn written(&self, to: i64, memory: &mut Memory, status: &mut HpaStatus) {
         status.able_reason = "SucceededRescale";
         status.desired = count(to);
         status.last_scale = Some(self.now);
+        if self.scales_to_zero {
+            let has_gone = self.current > 0 && to == 0 && self.spec.replicas_min == 0;
+            status.scaled_to_zero = Some(has_gone && self.has_outside_metric());
+        }
         let Some(behavior) = &self.spec.behavior else {
             return;
         };
@@ -158,6 +181,8 @@ impl Look<'_> {
             None => self.normalise(raw, memory, status),
             Some(behavior) => self.normalise_by(behavior, raw, memory, status),
         };
+        // From zero it goes to the least number at once (rule A19).
+        let to = if self.current == 0 { to.max(i64::from(self.spec.replicas_min)) } else { to };
         let reason = match raw.cmp(&self.current) {
             Ordering::Greater => asked.above,
             Ordering::Less => "All metrics below target",
@@ -382,11 +407,13 @@ mod tests {
         memory: Memory,
         status: HpaStatus,
         current: i64,
+        gate: bool,
     }
 
     impl Case {
         fn new(spec: HpaSpec, current: i64) -> Self {
-            Self { spec, memory: Memory::default(), status: HpaStatus::default(), current }
+            let (memory, status) = (Memory::default(), HpaStatus::default());
+            Self { spec, memory, status, current, gate: false }
         }
 
         /// A look at so many seconds with metrics that ask for `raw`; gives the number then.
@@ -396,6 +423,7 @@ mod tests {
                 current: self.current,
                 now: SimTime::ZERO + Duration::secs(secs),
                 window: Duration::secs(300),
+                scales_to_zero: self.gate,
             };
             let asked = Combined { replicas: raw, above: "cpu above target", failed: None };
             let verdict = look.decide(&mut self.memory, &mut self.status, || Ok(asked));
@@ -441,6 +469,31 @@ mod tests {
         case.current = 0;
         assert_eq!(case.look(30, 99), 0);
         assert_eq!(case.status.active_reason, "ScalingDisabled");
+    }
+
+    /// Rules A18, A19: with the gate it comes back from a zero of its own, not from another's.
+    #[test]
+    fn with_the_gate_it_goes_to_zero_and_comes_back() {
+        let mut spec = spec(0, 9, Some(standard()));
+        let mut case = Case::new(spec.clone(), 2);
+        (case.gate, case.current) = (true, 0);
+        assert_eq!(case.look(0, 5), 0);
+        assert_eq!(case.status.active_reason, "ScalingDisabled", "somebody else went to zero");
+        spec.metrics = vec![HpaMetric::External {
+            name: spec.name.name,
+            target: crate::model::HpaGoal::Value(1000),
+        }];
+        let mut case = Case::new(spec, 2);
+        case.gate = true;
+        case.look(0, 2);
+        assert_eq!((case.look(301, 0), case.status.scaled_to_zero), (0, Some(true)));
+        assert_eq!(case.look(316, 0), 0);
+        assert_eq!(case.status.active_reason, "ValidMetricFound");
+        case.spec.replicas_min = 3;
+        assert_eq!((case.look(331, 1), case.status.scaled_to_zero), (3, Some(false)));
+        case.gate = false;
+        case.current = 0;
+        assert_eq!((case.look(346, 5), case.status.scaled_to_zero), (0, None));
     }
 
     #[test]

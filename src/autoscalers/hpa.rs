@@ -13,27 +13,19 @@ use crate::cluster::{
     Change, Cluster, Controller, Hpa, HpaStatus, ObjectChange, Plan, Requeue, Write,
 };
 use crate::model::{
-    DeploymentId, HpaId, HpaSpec, HpaTarget, Model, ObjectKey, ObjectName, PodId, ReplicaSetId,
-    ReplicaSetRef, Selector,
+    DeploymentId, HorizontalSettings, HpaId, HpaSpec, HpaTarget, Model, ObjectKey, ObjectName,
+    PodId, ReplicaSetId, ReplicaSetRef, Selector,
 };
 use crate::record::{About, EventRecord, ScaleRecord};
 use crate::sim::{Ctx, Streams};
 
 use super::behavior::{Combined, Look, Memory, Verdict};
-use super::hpa_metrics::{Reading, Settings};
-
-/// `--horizontal-pod-autoscaler-sync-period` (rule A5).
-const SYNC_PERIOD: Duration = Duration::secs(15);
-/// `--horizontal-pod-autoscaler-downscale-stabilization`.
-const STABILISATION: Duration = Duration::mins(5);
-/// `--horizontal-pod-autoscaler-cpu-initialization-period` and
-/// `--horizontal-pod-autoscaler-initial-readiness-delay`.
-const SETTINGS: Settings =
-    Settings { initialization: Duration::mins(5), initial_delay: Duration::secs(30) };
+use super::hpa_metrics::Reading;
 
 /// The controller of all autoscalers.
 #[derive(Debug, Default)]
 pub struct HorizontalController {
+    settings: HorizontalSettings,
     rows: IdVec<HpaId, Row>,
 }
 
@@ -54,8 +46,8 @@ pub(super) enum Target {
 impl HorizontalController {
     /// For a run of this model.
     #[must_use]
-    pub fn new(_model: &Model, _streams: &Streams) -> Self {
-        Self::default()
+    pub fn new(model: &Model, _streams: &Streams) -> Self {
+        Self { settings: model.horizontal, rows: IdVec::default() }
     }
 }
 
@@ -71,7 +63,7 @@ impl Controller for HorizontalController {
     }
 
     fn wake_delay(&self) -> Duration {
-        SYNC_PERIOD
+        self.settings.period
     }
 
     fn reconcile(
@@ -95,7 +87,7 @@ impl Controller for HorizontalController {
         if status != row.status {
             plan.push(Write::HpaStatus { hpa: id, status });
         }
-        Requeue::After(SYNC_PERIOD)
+        Requeue::After(self.settings.period)
     }
 }
 
@@ -118,7 +110,8 @@ impl HorizontalController {
             spec: &row.spec,
             current: i64::from(current),
             now: ctx.now(),
-            window: STABILISATION,
+            window: self.settings.stabilization,
+            scales_to_zero: self.settings.scales_to_zero,
         };
         let mut memory = std::mem::take(&mut self.rows.grow_to(id).memory);
         let mut utilization = None;
@@ -182,7 +175,7 @@ impl HorizontalController {
             counted: i64::from(target.counted(cluster)),
             now: look.now,
             cluster,
-            settings: SETTINGS,
+            settings: self.settings,
         };
         reading.all()
     }

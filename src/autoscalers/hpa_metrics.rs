@@ -3,18 +3,12 @@
 use crate::base::{Duration, SimTime, Symbol};
 use crate::cluster::{Cluster, Pod};
 use crate::model::{
-    Container, HpaAim, HpaGoal, HpaMetric, HpaSpec, PodId, PodSpec, ResourceName, Template,
+    Container, HorizontalSettings, HpaAim, HpaGoal, HpaMetric, HpaSpec, PodId, PodSpec,
+    ResourceName, Template,
 };
 
 use super::behavior::{Asked, Combined, combine};
 use super::replica_calculator::{PodInput, PodMetric, Proposal, Question, Tolerance};
-
-/// How the controller is set (rule A5).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) initialization: crate::base::Duration,
-    pub(super) initial_delay: crate::base::Duration,
-}
 
 /// What is asked, and of which pods.
 pub(super) struct Reading<'a> {
@@ -25,7 +19,7 @@ pub(super) struct Reading<'a> {
     pub(super) counted: i64,
     pub(super) now: SimTime,
     pub(super) cluster: &'a Cluster,
-    pub(super) settings: Settings,
+    pub(super) settings: HorizontalSettings,
 }
 
 impl Reading<'_> {
@@ -54,11 +48,11 @@ impl Reading<'_> {
             HpaMetric::Resource { resource, container, target } => (resource, container, target),
             HpaMetric::Pods { name, target } => return self.of_pods(*name, *target),
             HpaMetric::Object { name, target } => {
-                let goal = self.goal(*name, *target).ok_or("FailedGetObjectMetric")?;
+                let goal = self.goal(*name, *target, true).ok_or("FailedGetObjectMetric")?;
                 return Ok((goal, "object metric above target"));
             }
             HpaMetric::External { name, target } => {
-                let goal = self.goal(*name, *target).ok_or("FailedGetExternalMetric")?;
+                let goal = self.goal(*name, *target, false).ok_or("FailedGetExternalMetric")?;
                 return Ok((goal, "external metric above target"));
             }
             HpaMetric::Unmodelled(_) => return Err("InvalidMetricSourceType"),
@@ -118,7 +112,7 @@ impl Reading<'_> {
     ///
     /// Source: horizontal.go `computeStatusForObjectMetric`, `computeStatusForExternalMetric`
     /// (rules A25, A27, A43, A44).
-    fn goal(&self, name: Symbol, goal: HpaGoal) -> Option<Proposal> {
+    fn goal(&self, name: Symbol, goal: HpaGoal, is_object: bool) -> Option<Proposal> {
         let metric = self.cluster.metric_named(name)?;
         let usage = self.cluster.metric_value(metric, self.now)?;
         let inputs: Vec<PodInput> = self.pods.iter().map(|pod| self.plain(*pod)).collect();
@@ -127,7 +121,7 @@ impl Reading<'_> {
                 self.question(&inputs, false, self.current).value(usage, target).ok()
             }
             HpaGoal::AverageValue(target) => {
-                Some(self.question(&inputs, false, self.counted).share(usage, target))
+                Some(self.question(&inputs, false, self.counted).share(usage, target, is_object))
             }
         }
     }
@@ -148,7 +142,8 @@ impl Reading<'_> {
 
     /// Source: horizontal.go `tolerancesForHpa` (rule A36).
     fn tolerance(&self) -> Tolerance {
-        let mut tolerance = Tolerance::DEFAULT;
+        let of_all = self.settings.tolerance;
+        let mut tolerance = Tolerance { down: of_all, up: of_all };
         if let Some(behavior) = &self.spec.behavior {
             tolerance.down = behavior.down.tolerance.unwrap_or(tolerance.down);
             tolerance.up = behavior.up.tolerance.unwrap_or(tolerance.up);

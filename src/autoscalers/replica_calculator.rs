@@ -152,7 +152,7 @@ impl<'a> Question<'a> {
         if self.tolerance.holds(ratio) {
             return self.current;
         }
-        ceil(ratio * cast::f64_of_usize(ready))
+        narrowed(ratio * cast::f64_of_usize(ready))
     }
 
     /// What a second look, at a set filled up to `count`, comes to (rules A40, A41).
@@ -161,7 +161,7 @@ impl<'a> Question<'a> {
         if self.tolerance.holds(ratio) || turned {
             return self.current;
         }
-        let replicas = ceil(ratio * cast::f64_of_usize(count));
+        let replicas = narrowed(ratio * cast::f64_of_usize(count));
         let against =
             (ratio < 1.0 && replicas > self.current) || (ratio > 1.0 && replicas < self.current);
         if against { self.current } else { replicas }
@@ -194,7 +194,7 @@ impl<'a> Question<'a> {
         }
         if let Some(share) = missing_use(ratio, i64::from(target.max(100))) {
             for pod in &groups.missing {
-                sums.add(request(pod) * share / 100, request(pod));
+                sums.add(request(pod).wrapping_mul(share) / 100, request(pod));
             }
             count += groups.missing.len();
         }
@@ -216,7 +216,7 @@ impl<'a> Question<'a> {
         let groups = self.group()?;
         let mut count = groups.ready.len() + self.strays.len();
         let values = groups.ready.iter().map(|(_, value)| value);
-        let mut used: i64 = values.chain(self.strays).sum();
+        let mut used = values.chain(self.strays).fold(0_i64, |sum, value| sum.wrapping_add(*value));
         let ratio_of = |used: i64, count: usize| {
             let average = used / cast::i64_of(count);
             cast::f64_of_i64(average) / cast::f64_of_i64(target)
@@ -228,7 +228,7 @@ impl<'a> Question<'a> {
             return Ok(answer(self.plain(ratio, groups.ready.len())));
         }
         if let Some(use_of_one) = missing_use(ratio, target) {
-            used += use_of_one * cast::i64_of(groups.missing.len());
+            used = used.wrapping_add(use_of_one.wrapping_mul(cast::i64_of(groups.missing.len())));
             count += groups.missing.len();
         }
         if fills_unready {
@@ -263,13 +263,17 @@ impl<'a> Question<'a> {
     /// Replicas that bring each one's share of a number that is not of the pods to `target`; both
     /// in thousandths. `current` is `status.replicas` here (rule A27).
     ///
+    /// Beyond 32 bits the largest number is the answer, but of one object's number (rule A44).
+    ///
     /// Source: `GetObjectPerPodMetricReplicas`, `GetExternalPerPodMetricReplicas` (rules A20, A44).
     #[must_use]
-    pub fn share(&self, usage: i64, target: i64) -> Proposal {
+    pub fn share(&self, usage: i64, target: i64, is_object: bool) -> Proposal {
         let (whole, target) = (cast::f64_of_i64(usage), cast::f64_of_i64(target));
         let pods = cast::f64_of_i64(self.current);
         let replicas = if self.tolerance.holds(whole / (target * pods)) {
             self.current
+        } else if is_object {
+            narrowed(whole / target)
         } else {
             ceil(whole / target)
         };
@@ -299,18 +303,26 @@ struct Sums {
 
 impl Sums {
     fn add(&mut self, used: i64, requested: i64) {
-        self.used += used;
-        self.requested += requested;
+        self.used = self.used.wrapping_add(used);
+        self.requested = self.requested.wrapping_add(requested);
     }
 
-    /// Whole percent, cut (rule A34).
+    /// Whole percent, cut; beyond 64 and 32 bits as the original's integers go on (rules A34, A45).
     fn percent(&self) -> Result<i32, Failure> {
         if self.requested == 0 {
             return Err(Failure::NoMatch);
         }
-        let percent = i128::from(self.used) * 100 / i128::from(self.requested);
-        Ok(i32::try_from(percent).unwrap_or(i32::MAX))
+        let percent = self.used.wrapping_mul(100).wrapping_div(self.requested);
+        let [a, b, c, d, ..] = percent.to_le_bytes();
+        Ok(i32::from_le_bytes([a, b, c, d]))
     }
+}
+
+/// Rounded up and put into 32 bits as amd64 does it: what is too large becomes the least integer
+/// (rule A45).
+fn narrowed(replicas: f64) -> i64 {
+    let whole = cast::i64_trunc(replicas.ceil());
+    i64::from(i32::try_from(whole).unwrap_or(i32::MIN))
 }
 
 /// Rounded up, within 32 bits.

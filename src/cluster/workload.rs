@@ -204,12 +204,14 @@ pub struct HpaStatus {
     pub last_scale: Option<SimTime>,
     /// Reason of condition ScalingActive; it is True with `ValidMetricFound` alone.
     pub active_reason: &'static str,
-    /// Reason of condition AbleToScale; it is False with `FailedGetScale` alone.
+    /// Reason of condition AbleToScale; it is False with `FailedGetScale` and `FailedUpdateScale`.
     pub able_reason: &'static str,
     /// Reason of condition ScalingLimited.
     pub limited_reason: &'static str,
     /// Condition ScalingLimited.
     pub is_limited: bool,
+    /// Condition ScaledToZero, with the gate HPAScaleToZero alone (rule A18).
+    pub scaled_to_zero: Option<bool>,
 }
 
 /// A template in use.

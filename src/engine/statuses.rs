@@ -242,7 +242,7 @@ fn job(of: &JobStatus) -> Value {
 fn autoscaler(of: &HpaStatus) -> Value {
     let mut conditions = Conditions::default();
     if !of.able_reason.is_empty() {
-        let able = truth(of.able_reason != "FailedGetScale");
+        let able = truth(!of.able_reason.starts_with("Failed"));
         conditions.put("AbleToScale", able, of.able_reason);
     }
     if !of.active_reason.is_empty() {
@@ -251,6 +251,10 @@ fn autoscaler(of: &HpaStatus) -> Value {
     }
     if !of.limited_reason.is_empty() {
         conditions.put("ScalingLimited", truth(of.is_limited), of.limited_reason);
+    }
+    if let Some(zero) = of.scaled_to_zero {
+        let reason = if zero { "ScaledToZero" } else { "NotScaledToZero" };
+        conditions.put("ScaledToZero", truth(zero), reason);
     }
     json!({
         "currentReplicas": of.current, "desiredReplicas": of.desired, "conditions": conditions.0,

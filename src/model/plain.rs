@@ -141,6 +141,7 @@ impl Model {
             node_order: NodeOrder::ByName,
             default_toleration: None,
             node_monitor: super::NodeMonitor::DEFAULT,
+            horizontal: super::HorizontalSettings::DEFAULT,
             deployments: Vec::new(),
             replica_sets: Vec::new(),
             stateful_sets: Vec::new(),

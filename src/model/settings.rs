@@ -8,6 +8,7 @@ use crate::base::{Duration, Interner, SimTime, Symbol};
 use super::behavior::Behaviors;
 use super::cloud::CloudSpec;
 use super::controllers::{DaemonSetSpec, StatefulSetSpec};
+use super::horizontal::HorizontalSettings;
 use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::ingress::IngressSpec;
 use super::jobs::{CronJobSpec, JobSpec};
@@ -43,6 +44,8 @@ pub struct Model {
     pub default_toleration: Option<Duration>,
     /// How kube-controller-manager watches over nodes.
     pub node_monitor: NodeMonitor,
+    /// How kube-controller-manager looks at autoscalers.
+    pub horizontal: HorizontalSettings,
     /// Deployments, by namespace and name.
     pub deployments: Vec<DeploymentSpec>,
     /// ReplicaSets written by hand, by namespace and name.

@@ -178,7 +178,7 @@ fn object(root: tree::Value<'_>, input: &mut Input) -> Value {
         wrong.into_iter().for_each(|wrong| input.found.error(root.span(), wrong));
     }
     if let api::KindClass::Modelled(kind) = api::classify(text("apiVersion"), text("kind")) {
-        let problems = api::prepare(kind, &mut written.clone());
+        let problems = input.prepare(kind, &mut written.clone());
         api::report(&problems, root, &mut input.found);
     }
     written

@@ -10,6 +10,7 @@ use crate::tree::Spanned;
 
 pub(super) use super::file_cloud::*;
 pub(super) use super::file_cpu::*;
+pub(super) use super::file_horizontal::*;
 pub(super) use super::file_ingress::*;
 pub(super) use super::file_kubelet::*;
 pub(super) use super::file_metrics::*;
@@ -87,6 +88,8 @@ pub struct ClusterFile {
     pub scheduler: Option<SchedulerFile>,
     /// How kube-controller-manager watches over nodes.
     pub node_monitor: Option<NodeMonitorFile>,
+    /// How kube-controller-manager looks at HorizontalPodAutoscalers.
+    pub horizontal_pod_autoscaler: Option<HorizontalFile>,
     /// What the cluster's DNS does: it answers for headless Services.
     pub dns: Option<DnsFile>,
     /// The load balancer in front of Services of the type LoadBalancer, as callers from outside

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api::{self, Problem};
 use crate::manifest::{self, Document, Loader, PathSpec};
 use crate::tree::{
     Assignment, Diagnostics, FileId, ParseOptions, SourceFile, Sources, Span, Spanned,
@@ -20,12 +21,21 @@ pub(super) struct Input {
     pub policies: Vec<String>,
     /// What is laid over objects of the manifests.
     pub sets: Vec<Assignment>,
+    /// The gate HPAScaleToZero.
+    pub scales_to_zero: bool,
 }
 
 impl Input {
     pub(super) fn new(loader: Loader) -> Self {
         let (sources, found) = (Sources::new(), Diagnostics::new());
-        Self { loader, sources, found, policies: Vec::new(), sets: Vec::new() }
+        Self {
+            loader,
+            sources,
+            found,
+            policies: Vec::new(),
+            sets: Vec::new(),
+            scales_to_zero: false,
+        }
     }
 
     /// A file that the scenario names (plain or gzip).
@@ -40,6 +50,15 @@ impl Input {
     pub(super) fn read_text(&mut self, path: &Spanned<String>) -> Option<Arc<SourceText>> {
         let file = self.read_file(path)?;
         Some(Arc::new(SourceText(Arc::clone(self.sources.file(file)))))
+    }
+
+    /// Checks an object and fills its defaults in; answers with what is wrong with it.
+    pub(super) fn prepare(&self, kind: api::Kind, tree: &mut serde_json::Value) -> Vec<Problem> {
+        let mut problems = api::prepare(kind, tree);
+        if self.scales_to_zero && tree["spec"]["minReplicas"] == 0 {
+            problems.retain(|problem| problem.path != "spec.minReplicas");
+        }
+        problems
     }
 
     /// The Kubernetes objects of files, folders and globs.

@@ -17,8 +17,8 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, commands, custom, ingress, keda, latencies, later, loads, mesh,
-    metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler, timeline,
+    checks, clients, cloud, commands, custom, horizontal, ingress, keda, latencies, later, loads,
+    mesh, metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler, timeline,
     workloads,
 };
 
@@ -65,6 +65,8 @@ pub(super) fn lower(
     all_nodes.extend(first);
     gaps.nodes |= damaged.contains("cloud");
     gaps.nodes |= input.found.error_count() > before;
+    let hpa = file.cluster.horizontal_pod_autoscaler.as_ref();
+    input.scales_to_zero = hpa.is_some_and(|hpa| hpa.scale_to_zero == Some(true));
     let mut identities = objects::identities(&documents, &mut names);
     for (kind, of) in later.iter().filter_map(|of| Some((of.kind()?, of))) {
         identities.add(kind, of.object_name(&mut names));
@@ -137,6 +139,8 @@ pub(super) fn lower(
     let cluster = &file.cluster;
     let latencies = latencies::lower(cluster.latencies.as_ref(), all_nodes.len(), &mut input.found);
     let monitor = node_monitor::lower(cluster.node_monitor.as_ref(), &mut input.found);
+    let horizontal =
+        horizontal::lower(cluster.horizontal_pod_autoscaler.as_ref(), &mut input.found);
     let settings = run::settings(&file.run, &mut input.found);
     let scheduler = scheduler::lower(cluster.scheduler.as_ref(), &mut names, input);
     if whole {
@@ -151,6 +155,7 @@ pub(super) fn lower(
         node_order: run::node_order(cluster.node_order),
         default_toleration: Some(crate::base::Duration::secs(300)),
         node_monitor: monitor,
+        horizontal,
         dns: network::dns(cluster.dns.as_ref(), &mut input.found),
         regressions: network::regressions(cluster.regressions.as_ref()),
         balancer: network::balancer(cluster.load_balancer.as_ref(), &mut input.found),

@@ -313,7 +313,7 @@ const KINDS: [&str; 19] = [
 
 fn prepare(kind: Kind, document: &Document, input: &mut Input) -> Option<Arc<Value>> {
     let mut tree = document.root().to_json();
-    let problems = api::prepare(kind, &mut tree);
+    let problems = input.prepare(kind, &mut tree);
     let refused = problems.iter().any(|problem| problem.is_error);
     api::report(&problems, document.root(), &mut input.found);
     (!refused).then(|| Arc::new(tree))

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Duration, Interner, Ratio, SimTime};
 use crate::model::{
-    BalancerSpec, Behavior, Exit, Hang, HangWhen, KubeletSpec, Latencies, NodeMonitor, NodeSpec,
-    Outage, Release, Template,
+    BalancerSpec, Behavior, Exit, Hang, HangWhen, HorizontalSettings, KubeletSpec, Latencies,
+    NodeMonitor, NodeSpec, Outage, Release, Template,
 };
 use crate::tree::json_to_yaml;
 
@@ -41,6 +41,7 @@ pub fn show(loaded: &Loaded) -> String {
         "cloud": show_cloud::show(&model.cloud, names),
         "latencies": show_latencies(&model.latencies),
         "nodeMonitor": show_monitor(&model.node_monitor),
+        "horizontalPodAutoscaler": show_horizontal(&model.horizontal),
         "dns": {
             "ttl": model.dns.ttl.go_text(),
             "cache": model.dns.cache.go_text(),
@@ -254,6 +255,17 @@ fn show_monitor(monitor: &NodeMonitor) -> Value {
         "evictionRate": rate(monitor.eviction_gap),
         "secondaryEvictionRate": rate(monitor.secondary_gap),
         "largeZone": monitor.large_zone,
+    })
+}
+
+fn show_horizontal(of: &HorizontalSettings) -> Value {
+    json!({
+        "syncPeriod": of.period.go_text(),
+        "downscaleStabilization": of.stabilization.go_text(),
+        "tolerance": of.tolerance,
+        "cpuInitializationPeriod": of.initialization.go_text(),
+        "initialReadinessDelay": of.initial_delay.go_text(),
+        "scaleToZero": of.scales_to_zero,
     })
 }
 

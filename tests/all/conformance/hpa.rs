@@ -6,47 +6,29 @@
 
 use std::collections::BTreeMap;
 
-use seatrial::autoscalers::behavior::{Asked, Look, Memory, Verdict, combine};
+use seatrial::api::{TextSelector, lower_hpa};
+use seatrial::autoscalers::behavior::{Asked, Combined, Look, Memory, Verdict, combine};
 use seatrial::autoscalers::replica_calculator::{
     Failure, PodInput, PodMetric, Proposal, Question, Tolerance,
 };
 use seatrial::base::{Duration, Interner, Quantity, SimTime};
 use seatrial::cluster::{HpaStatus, Phase};
-use seatrial::model::{
-    HpaBehavior, HpaPolicy, HpaRules, HpaSpec, HpaTarget, ObjectName, SelectPolicy,
-};
-use serde_json::Value;
+use seatrial::model::{HpaSpec, Labels};
+use serde_json::{Value, json};
 
-use crate::support::corpus::{Verdict as Judged, judge_corpus};
+use crate::support::corpus::run_corpus;
 
 /// Recorded times may be before the start of a case: all are moved by this.
 const MOVED_MS: i64 = 1_000_000_000;
 
 #[test]
 fn conformance_replica_calculator() {
-    judge_corpus("hpa", "replica-calculator", |case| {
-        if [1017, 1733].iter().any(|n| case["id"] == format!("calc-{n:06}")) {
-            return Judged::Exempt("beyond 32 bits: what amd64 makes of it".to_owned());
-        }
-        judged(calculated(case))
-    });
+    run_corpus("hpa", "replica-calculator", calculated);
 }
 
 #[test]
 fn conformance_timelines() {
-    judge_corpus("hpa", "timelines", |case| {
-        if case["featureGates"]["HPAScaleToZero"] == true {
-            return Judged::Exempt("the gate HPAScaleToZero, off in 1.36".to_owned());
-        }
-        judged(lived(case))
-    });
-}
-
-fn judged(result: Result<(), String>) -> Judged {
-    match result {
-        Ok(()) => Judged::Agreed,
-        Err(how) => Judged::Differs(how),
-    }
+    run_corpus("hpa", "timelines", lived);
 }
 
 fn int(value: &Value) -> i64 {
@@ -218,10 +200,15 @@ impl Reading<'_> {
     }
 
     /// A number that is not of the pods, against a target for each.
-    fn of_share(&self, usage: Option<i64>, target: i64) -> Result<Proposal, Failure> {
+    fn of_share(
+        &self,
+        usage: Option<i64>,
+        target: i64,
+        is_object: bool,
+    ) -> Result<Proposal, Failure> {
         let usage = usage.ok_or(Failure::NoMetrics)?;
         let question = Question { current: self.status_replicas, ..self.question(&[], &[], false) };
-        Ok(question.share(usage, target))
+        Ok(question.share(usage, target, is_object))
     }
 
     fn object_usage(&self, name: &str) -> Option<i64> {
@@ -285,9 +272,9 @@ fn calculated(case: &Value) -> Result<(), String> {
         Some("GetObjectMetricReplicas") => reading.of_value(reading.object_usage(name), target),
         Some("GetExternalMetricReplicas") => reading.of_value(reading.external_usage(name), target),
         Some("GetObjectPerPodMetricReplicas") => {
-            reading.of_share(reading.object_usage(name), target)
+            reading.of_share(reading.object_usage(name), target, true)
         }
-        _ => reading.of_share(reading.external_usage(name), target),
+        _ => reading.of_share(reading.external_usage(name), target, false),
     };
     let out = &case["out"];
     match result {
@@ -314,6 +301,13 @@ struct Kept {
     memory: Memory,
     status: HpaStatus,
     spec: Value,
+    /// The selector that it has put into the controller's table of selectors, as parsed last.
+    selects: Option<TextSelector>,
+}
+
+fn manifest_of<'a>(case: &'a Value, name: &str) -> &'a Value {
+    let is_it = |hpa: &&Value| hpa["manifest"]["metadata"]["name"] == name;
+    list(&case["hpas"]).iter().find(is_it).unwrap_or(&Value::Null)
 }
 
 fn lived(case: &Value) -> Result<(), String> {
@@ -331,19 +325,24 @@ fn lived(case: &Value) -> Result<(), String> {
             happen(event, case, &mut kept);
         }
         let name = sync["hpa"].as_str().unwrap_or("");
-        let hpa = kept.get_mut(name).ok_or("no such autoscaler")?;
-        look(case, sync, hpa).map_err(|how| format!("sync {number} at {now} ms: {how}"))?;
+        let mut hpa = kept.remove(name).ok_or("no such autoscaler")?;
+        let others: Vec<&TextSelector> =
+            kept.values().filter_map(|other| other.selects.as_ref()).collect();
+        let found = look((case, sync), &mut hpa, &others);
+        found.map_err(|how| format!("sync {number} at {now} ms: {how}"))?;
+        kept.insert(name.to_owned(), hpa);
     }
     Ok(())
 }
 
 fn happen(event: &Value, case: &Value, kept: &mut BTreeMap<String, Kept>) {
     let name = event["hpa"].as_str().unwrap_or("");
-    let forget = |hpa: &mut Kept| hpa.memory = Memory::default();
+    let forget = |hpa: &mut Kept| (hpa.memory, hpa.selects) = (Memory::default(), None);
     match (event["op"].as_str(), kept.get_mut(name)) {
         (Some("editHPA"), Some(hpa)) => hpa.spec = event["spec"].clone(),
         (Some("deleteHPA" | "createHPA"), Some(hpa)) => {
-            *hpa = Kept { spec: case["hpas"][0]["defaultedSpec"].clone(), ..Kept::default() };
+            let spec = manifest_of(case, name)["defaultedSpec"].clone();
+            *hpa = Kept { spec, ..Kept::default() };
         }
         (Some("restartController"), _) => kept.values_mut().for_each(forget),
         _ => {}
@@ -351,21 +350,27 @@ fn happen(event: &Value, case: &Value, kept: &mut BTreeMap<String, Kept>) {
 }
 
 /// One look against what was recorded of it.
-fn look(case: &Value, sync: &Value, hpa: &mut Kept) -> Result<(), String> {
+fn look(
+    (case, sync): (&Value, &Value),
+    hpa: &mut Kept,
+    others: &[&TextSelector],
+) -> Result<(), String> {
     let (input, out) = (&sync["in"], &sync["out"]);
     let scale = &input["scale"];
     let mut write = None;
     if scale.is_null() || !scale["error"].is_null() {
         hpa.status.able_reason = "FailedGetScale";
     } else {
-        let spec = spec(&hpa.spec);
+        let spec = lower_hpa(&json!({ "spec": hpa.spec }), &mut Interner::new());
         let look = Look {
             spec: &spec,
             current: int(&scale["specReplicas"]),
             now: at(int(&sync["t"])),
             window: span(int(&case["controller"]["downscaleStabilizationMs"])),
+            scales_to_zero: case["featureGates"]["HPAScaleToZero"] == true,
         };
-        let metrics = || metrics(case, sync, &hpa.spec, &spec);
+        let selects = &mut hpa.selects;
+        let metrics = || metrics((case, sync), (&hpa.spec, &spec), (selects, others));
         let verdict = look.decide(&mut hpa.memory, &mut hpa.status, metrics);
         if let Verdict::Scale { to, .. } = verdict {
             write = Some(to);
@@ -400,10 +405,13 @@ fn compare(write: Option<i64>, status: &HpaStatus, out: &Value) -> Result<(), St
     let truth = |yes: bool| if yes { "True" } else { "False" };
     let able = !["FailedGetScale", "FailedUpdateScale"].contains(&status.able_reason);
     let active = status.active_reason == "ValidMetricFound";
+    let zero = status.scaled_to_zero;
+    let zero_reason = zero.map_or("", |zero| if zero { "ScaledToZero" } else { "NotScaledToZero" });
     let ours = [
         ("AbleToScale", truth(able), status.able_reason),
         ("ScalingActive", truth(active), status.active_reason),
         ("ScalingLimited", truth(status.is_limited), status.limited_reason),
+        ("ScaledToZero", truth(zero == Some(true)), zero_reason),
     ];
     for (kind, value, reason) in ours {
         let found = list(&out["conditions"]).iter().find(|c| c[0] == kind);
@@ -417,26 +425,20 @@ fn compare(write: Option<i64>, status: &HpaStatus, out: &Value) -> Result<(), St
     Ok(())
 }
 
-/// What the metrics ask for. That pods are selected twice is taken from the recording: it hangs
-/// on all autoscalers of the namespace.
+/// What the metrics ask for (rule A10: first the selector, then who else selects these pods).
 fn metrics(
-    case: &Value,
-    sync: &Value,
-    written: &Value,
-    spec: &HpaSpec,
-) -> Result<seatrial::autoscalers::behavior::Combined, &'static str> {
+    (case, sync): (&Value, &Value),
+    (written, spec): (&Value, &HpaSpec),
+    (selects, others): (&mut Option<TextSelector>, &[&TextSelector]),
+) -> Result<Combined, &'static str> {
     let scale = &sync["in"]["scale"];
-    let selector = scale["selector"].as_str().unwrap_or("");
-    let is_ambiguous = |c: &Value| c[0] == "ScalingActive" && c[2] == "AmbiguousSelector";
+    let text = scale["selector"].as_str().unwrap_or("");
+    let parsed = TextSelector::parse(text).ok().filter(|_| !text.is_empty());
+    let own = &*selects.insert(parsed.ok_or("InvalidSelector")?);
     let pods = list(&sync["in"]["pods"]).iter();
-    let selected = pods.filter(|pod| {
-        let template = &case["podTemplates"][pod["template"].as_str().unwrap_or("")];
-        selects(selector, &template["labels"])
-    });
-    if selector.is_empty() || selector == "app in (web" {
-        return Err("InvalidSelector");
-    }
-    if list(&sync["out"]["conditions"]).iter().any(is_ambiguous) {
+    let selected = pods.filter(|pod| matches(own, case, pod));
+    let is_others = |pod: &&Value| others.iter().any(|other| matches(other, case, pod));
+    if selected.clone().any(|pod| is_others(&pod)) {
         return Err("AmbiguousSelector");
     }
     let default = case["controller"]["tolerance"].as_f64().unwrap_or(0.1);
@@ -458,12 +460,16 @@ fn metrics(
     combine(asked, reading.current)
 }
 
-fn selects(selector: &str, labels: &Value) -> bool {
-    match selector.split_once('=') {
-        Some((key, value)) => labels[key] == value,
-        None if selector == "app in (api,web)" => labels["app"] == "api" || labels["app"] == "web",
-        None => !labels[selector].is_null(),
-    }
+/// Whether a selector selects a pod, by the labels of its template.
+fn matches(selector: &TextSelector, case: &Value, pod: &Value) -> bool {
+    let template = &case["podTemplates"][pod["template"].as_str().unwrap_or("")];
+    let mut names = Interner::new();
+    let pairs = template["labels"].as_object().into_iter().flatten();
+    let labels =
+        Labels::new(pairs.map(|(key, value)| {
+            (names.intern(key), names.intern(value.as_str().unwrap_or_default()))
+        }));
+    selector.lower(&mut names).matches(&labels, &names)
 }
 
 fn one(reading: &Reading<'_>, metric: &Value) -> Asked {
@@ -494,7 +500,7 @@ fn one(reading: &Reading<'_>, metric: &Value) -> Asked {
                 reading.external_usage(of.name)
             };
             match average {
-                Some(average) => reading.of_share(usage, average),
+                Some(average) => reading.of_share(usage, average, kind == "Object"),
                 None => reading.of_value(usage, milli(&target["value"])),
             }
         }
@@ -504,44 +510,4 @@ fn one(reading: &Reading<'_>, metric: &Value) -> Asked {
 
 fn kind_name(kind: &str) -> &'static str {
     if kind == "Resource" { "resource" } else { "other" }
-}
-
-fn spec(written: &Value) -> HpaSpec {
-    let name = Interner::new().intern("web");
-    let number = |key: &str, default| written[key].as_u64().unwrap_or(default);
-    let count = |n: u64| u32::try_from(n).expect("a number of replicas");
-    let behavior = written["behavior"].as_object().map(|_| HpaBehavior {
-        up: rules(&written["behavior"]["scaleUp"]),
-        down: rules(&written["behavior"]["scaleDown"]),
-    });
-    HpaSpec {
-        name: ObjectName { namespace: name, name },
-        target: HpaTarget::Deployment(name),
-        replicas_min: count(number("minReplicas", 1)),
-        replicas_max: count(number("maxReplicas", 1)),
-        metrics: Vec::new(),
-        behavior,
-    }
-}
-
-fn rules(written: &Value) -> HpaRules {
-    let policy = |p: &Value| HpaPolicy {
-        is_percent: p["type"] == "Percent",
-        value: i32::try_from(int(&p["value"])).expect("a policy's value"),
-        period: span(int(&p["periodSeconds"]) * 1000),
-    };
-    let tolerance = written["tolerance"].as_str().map(|text| {
-        let quantity = Quantity::parse(text).expect("a tolerance");
-        quantity.approximate_f64()
-    });
-    HpaRules {
-        window: written["stabilizationWindowSeconds"].as_i64().map(|s| span(s * 1000)),
-        select: match written["selectPolicy"].as_str() {
-            Some("Min") => SelectPolicy::Min,
-            Some("Disabled") => SelectPolicy::Disabled,
-            _ => SelectPolicy::Max,
-        },
-        policies: list(&written["policies"]).iter().map(policy).collect(),
-        tolerance,
-    }
 }
