@@ -31,6 +31,8 @@ pub enum Plight {
     Condemned,
     /// The mesh proxy of its pod begins to take calls (rule N471).
     ProxyUp,
+    /// It has been told to stop and waits until its pod has no calls.
+    ProxyDrains,
     /// It has ended.
     ProxyDown,
 }

@@ -119,6 +119,9 @@ impl<'a> Port<'a, '_> {
                 fixed + Duration::from_secs_f64(size.as_f64() / latencies.pull_rate)
             }
             Call::Hook { container, is_post_start } => {
+                if let Some(wait) = self.waits_for_proxy(slot, container, is_post_start) {
+                    return wait;
+                }
                 let row = self.state.row(slot);
                 row.map_or(Duration::ZERO, |row| hook_time(row, container, is_post_start))
             }
@@ -171,8 +174,12 @@ impl<'a> Port<'a, '_> {
             | Call::Stop { .. }
             | Call::Remove { .. }
             | Call::Probe { .. }
-            | Call::Hook { .. }
             | Call::Patch => {}
+            Call::Hook { container, is_post_start } => {
+                if !is_post_start {
+                    self.quits(slot, container);
+                }
+            }
         }
         Outcome::Ok
     }

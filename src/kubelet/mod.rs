@@ -114,10 +114,15 @@ impl Kubelet {
         let node = cluster.pod(pod).and_then(|row| row.node);
         let Some((node, slot)) = node.zip(self.slot_of(pod)) else { return };
         let Some(row) = self.nodes[node].state.row_mut(slot) else { return };
-        let Some(container) = row.server() else { return };
-        if row.process(container).is_idle(ctx.now()) {
-            let step = SlotStep::DrainEnds(container);
-            ctx.after(Duration::ZERO, Event::Slot { node, slot: slot.0, step });
+        let mesh = cluster.model().mesh.as_ref().map(|mesh| mesh.container);
+        let all = 0..u8::try_from(row.processes.len()).unwrap_or(u8::MAX);
+        let server = row.server();
+        for container in all {
+            let waits = server == Some(container) || Some(row.spec(container).name) == mesh;
+            if waits && row.process(container).is_idle(ctx.now()) {
+                let step = SlotStep::DrainEnds(container);
+                ctx.after(Duration::ZERO, Event::Slot { node, slot: slot.0, step });
+            }
         }
     }
 

@@ -186,6 +186,29 @@ impl Port<'_, '_> {
         row.server() == Some(c)
     }
 
+    /// How long the postStart hook of the pod's mesh proxy takes: until that takes calls, and so
+    /// long the other containers wait (`holdApplicationUntilProxyStarts`).
+    pub(super) fn waits_for_proxy(
+        &self,
+        slot: Slot,
+        c: u8,
+        is_post_start: bool,
+    ) -> Option<Duration> {
+        let row = self.state.row(slot).filter(|_| is_post_start && self.is_mesh_proxy(slot, c))?;
+        let is_wait = matches!(row.spec(c).post_start, Some(Hook::Exec(None)));
+        let able_at = row.processes[usize::from(c)].able_at;
+        is_wait.then(|| able_at.saturating_since(self.now))
+    }
+
+    /// The preStop hook of a sidecar is over, which may have stopped it: before its turn, with the
+    /// main containers still at work (rules N124, N472).
+    pub(super) fn quits(&mut self, slot: Slot, c: u8) {
+        let Some(row) = self.state.row(slot) else { return };
+        if row.is_sidecar(c) && row.spec(c).pre_stop_quits {
+            self.signal(slot, c, NEVER);
+        }
+    }
+
     /// The pod's mesh proxy takes calls, or has ended.
     fn proxy_is(&mut self, slot: Slot, what: Plight) {
         if let Some(row) = self.state.row(slot) {
@@ -270,14 +293,33 @@ impl Port<'_, '_> {
     ) -> Option<Outcome> {
         let now = self.now;
         let Some(row) = self.state.row_mut(slot) else { return Some(Outcome::Ok) };
-        let shutdown = row.behavior(c).shutdown;
         let process = row.process(c);
         if !process.is_running {
             return Some(Outcome::Ok);
         }
         process.stopped_by = Some(call);
-        process.grace_due = now.saturating_add(timeout);
-        let (grace_due, is_able) = (process.grace_due, process.able_at <= now);
+        let grace_due = now.saturating_add(timeout);
+        if process.stop != Stop::No {
+            // Its preStop hook has told it already.
+            process.grace_due = grace_due;
+            self.later(grace_due, slot, SlotStep::GraceEnds(c));
+            return None;
+        }
+        self.signal(slot, c, grace_due);
+        None
+    }
+
+    /// A process gets the stop signal.
+    fn signal(&mut self, slot: Slot, c: u8, grace_due: SimTime) {
+        let now = self.now;
+        let Some(row) = self.state.row_mut(slot) else { return };
+        let shutdown = row.behavior(c).shutdown;
+        let process = row.process(c);
+        if !process.is_running || process.stop != Stop::No {
+            return;
+        }
+        process.grace_due = grace_due;
+        let is_able = process.able_at <= now;
         if shutdown.ignores_signal {
             process.stop = Stop::Deaf;
             self.later(grace_due, slot, SlotStep::GraceEnds(c));
@@ -289,7 +331,6 @@ impl Port<'_, '_> {
         } else {
             self.die(slot, c, SIGTERM);
         }
-        None
     }
 
     /// Lets a step of a stop happen at `at`, or SIGKILL if that comes first.
@@ -311,6 +352,13 @@ impl Port<'_, '_> {
         let is_server = self.is_server(slot, c);
         let Some(row) = self.state.row_mut(slot) else { return };
         let time = row.behavior(c).shutdown.drain;
+        if self.is_mesh_proxy(slot, c) && self.cluster.model().mesh.as_ref().is_some_and(waits) {
+            let Some(row) = self.state.row_mut(slot) else { return };
+            row.process(c).stop = Stop::Draining;
+            self.proxy_is(slot, Plight::ProxyDrains);
+            return self.until(slot, c, NEVER, SlotStep::DrainEnds(c));
+        }
+        let Some(row) = self.state.row_mut(slot) else { return };
         let is_probed = has_probes(row.spec(c));
         if !is_server || time.is_zero() {
             return self.bows_out(slot, c);
@@ -427,6 +475,11 @@ impl Port<'_, '_> {
             self.plan.push(Write::Serving { pod, state });
         }
     }
+}
+
+/// Whether proxies of a mesh wait for the calls of their pods.
+const fn waits(mesh: &model::MeshSpec) -> bool {
+    mesh.exits_when_idle
 }
 
 /// A port that a container wants and another one that runs has: the containers of a pod share one

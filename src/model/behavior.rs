@@ -197,6 +197,8 @@ pub struct Behaviors {
     pub standard: Behavior,
     /// What the scenario says; later ones win over earlier ones, field by field.
     pub rules: Vec<BehaviorRule>,
+    /// The proxy of a mesh, if there is one.
+    pub mesh: Option<super::Proxied>,
 }
 
 /// A pod template as `api` lowers it from its tree: a [`Template`] without what the scenario adds.
@@ -219,8 +221,10 @@ impl Behaviors {
     pub fn resolve(&self, workload: Workload, container: Symbol, image: &str) -> (Behavior, bool) {
         let mut behavior = self.standard.clone();
         let mut serves = false;
+        let is_proxy = self.mesh.as_ref().is_some_and(|mesh| mesh.container == container);
         let applies = |rule: &&BehaviorRule| {
-            rule.workload.is_none_or(|w| w == workload)
+            !(is_proxy && rule.container.is_none() && rule.image.is_none())
+                && rule.workload.is_none_or(|w| w == workload)
                 && rule.container.is_none_or(|c| c == container)
                 && rule.image.as_deref().is_none_or(|pattern| matches_pattern(pattern, image))
         };
@@ -242,8 +246,11 @@ impl Behaviors {
         let all: Vec<(Behavior, bool)> =
             spec.init_containers.iter().chain(&spec.containers).map(resolve).collect();
         let own = &all[spec.init_containers.len()..];
+        let is_app =
+            |c: &Container| self.mesh.as_ref().is_none_or(|mesh| mesh.container != c.name);
         let server = (own.iter().position(|(_, serves)| *serves))
-            .or_else(|| spec.containers.iter().position(|c| !c.ports.is_empty()))
+            .or_else(|| spec.containers.iter().position(|c| !c.ports.is_empty() && is_app(c)))
+            .or_else(|| spec.containers.iter().position(is_app))
             .unwrap_or(0);
         let server = own.get(server).filter(|(b, _)| b.serve.is_some()).map(|_| server);
         let PodTemplate { labels, deletion_cost, spec, source } = pod;

@@ -1,7 +1,7 @@
 //! How a caller calls: connections, time limits, more attempts, and what it does about servers that
 //! fail (rules N184 to N186, N425).
 
-use crate::base::Duration;
+use crate::base::{Duration, SimTime};
 
 /// No limit of time.
 pub const NO_LIMIT: Duration = Duration::ns(u64::MAX);
@@ -242,12 +242,39 @@ pub struct Ejection {
     pub max: Duration,
     /// Of this part of the servers at most, but of one always.
     pub share_max: f64,
+    /// A server comes back at a sweep, one each so often; zero: as soon as its time is over.
+    pub interval: Duration,
 }
 
 impl Ejection {
     /// Envoy's defaults.
-    pub const ENVOY: Self =
-        Self { failures: 5, base: Duration::secs(30), max: Duration::secs(300), share_max: 0.1 };
+    pub const ENVOY: Self = Self {
+        failures: 5,
+        base: Duration::secs(30),
+        max: Duration::secs(300),
+        share_max: 0.1,
+        interval: Duration::secs(10),
+    };
+
+    /// Until when a server is left alone that fails now for the so-manieth time: the first sweep
+    /// after its time.
+    #[must_use]
+    pub fn ends(&self, times: u32, now: SimTime) -> SimTime {
+        let over = now.saturating_add(self.base.saturating_mul(u64::from(times)).min(self.max));
+        match self.interval.as_nanos() {
+            0 => over,
+            interval => SimTime::from_nanos(over.as_nanos().div_ceil(interval) * interval),
+        }
+    }
+
+    /// How many times are left of those that a server, back since an instant, was left alone: each
+    /// sweep forgives one.
+    #[must_use]
+    pub fn forgives(&self, times: u32, back: SimTime, now: SimTime) -> u32 {
+        let since = now.saturating_since(back).as_nanos();
+        let sweeps = since.checked_div(self.interval.as_nanos()).unwrap_or(0);
+        times.saturating_sub(u32::try_from(sweeps).unwrap_or(u32::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -275,6 +302,22 @@ mod tests {
         middle.iter().zip([100.0, 200.0, 400.0, 500.0]).for_each(|(a, b)| near(*a, b));
         near(ms(grpc.pause(1, 0.0)), 80.0);
         near(ms(grpc.pause(1, 1.0)), 120.0);
+    }
+
+    /// N185: 30 s times the number of times, until the next sweep; each sweep without a failure
+    /// forgives one time.
+    #[test]
+    fn ejections_end_at_sweeps() {
+        let at = |secs| SimTime::at(Duration::secs(secs));
+        let envoy = Ejection::ENVOY;
+        assert_eq!(envoy.ends(1, at(3)), at(40));
+        assert_eq!(envoy.ends(2, at(40)), at(100));
+        assert_eq!(envoy.ends(100, at(1)), at(310));
+        assert_eq!(envoy.forgives(3, at(100), at(119)), 2);
+        assert_eq!(envoy.forgives(1, at(100), at(900)), 0);
+        let plain = Ejection { interval: Duration::ZERO, ..envoy };
+        assert_eq!(plain.ends(1, at(3)), at(33));
+        assert_eq!(plain.forgives(3, at(100), at(900)), 3);
     }
 
     #[test]

@@ -49,24 +49,6 @@ impl Outage {
     }
 }
 
-/// A service mesh: pods with a container of this name send and get all calls through it (rules
-/// N187, N471).
-#[derive(Clone, Debug, PartialEq)]
-pub struct MeshSpec {
-    /// The proxy's container.
-    pub container: crate::base::Symbol,
-    /// What a pair of proxies adds to a call there and back, in seconds.
-    pub latency: Distribution,
-}
-
-impl MeshSpec {
-    /// What a pair adds: about 1.7 ms at p90, 2.7 ms at p99 (Istio 1.12, rule N187).
-    #[must_use]
-    pub fn latency() -> Distribution {
-        Distribution::log_normal_p99(0.001, 0.002_7)
-    }
-}
-
 /// The load balancer in front of Services of that type (rules N162, N190 to N192).
 #[derive(Clone, Debug, PartialEq)]
 pub struct BalancerSpec {

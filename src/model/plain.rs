@@ -32,6 +32,7 @@ impl Container {
             startup: None,
             pre_stop: None,
             post_start: None,
+            pre_stop_quits: false,
         }
     }
 }
@@ -171,7 +172,7 @@ impl Model {
             storage: Storage::default(),
             budgets: Vec::new(),
             priorities: PriorityClasses::default(),
-            behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new() },
+            behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new(), mesh: None },
             traffic: Vec::new(),
             generators: Vec::new(),
             timeline: Vec::new(),

@@ -226,6 +226,8 @@ pub struct Container {
     pub pre_stop: Option<Hook>,
     /// What runs after the start.
     pub post_start: Option<Hook>,
+    /// Whether what runs before the stop signal stops its process itself.
+    pub pre_stop_quits: bool,
 }
 
 impl Container {

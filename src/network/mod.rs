@@ -17,6 +17,7 @@ pub mod cycle;
 pub mod dns;
 pub mod health;
 pub mod ingress;
+pub mod mesh;
 pub mod proxier;
 pub mod rules;
 pub mod runner;

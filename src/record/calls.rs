@@ -134,11 +134,15 @@ pub enum Cause {
     NoMeshProxy,
     /// A mesh proxy ended while the call was under way through it (rule N471).
     CutByMeshProxy,
+    /// A mesh proxy had not been told yet that the pod had stopped, or of any (rules N131, N471).
+    StaleMesh,
+    /// A mesh proxy had ejected all pods of the Service (rule N185).
+    Ejected,
 }
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
@@ -167,6 +171,8 @@ impl Cause {
         Self::Partitioned,
         Self::NoMeshProxy,
         Self::CutByMeshProxy,
+        Self::StaleMesh,
+        Self::Ejected,
     ];
 
     /// Its name in files.
@@ -201,6 +207,8 @@ impl Cause {
             Self::Partitioned => "partitioned",
             Self::NoMeshProxy => "no_mesh_proxy",
             Self::CutByMeshProxy => "cut_by_mesh_proxy",
+            Self::StaleMesh => "stale_mesh",
+            Self::Ejected => "ejected",
         }
     }
 
@@ -236,6 +244,8 @@ impl Cause {
             Self::Partitioned => "caller and pod were on two sides of a cut network",
             Self::NoMeshProxy => "the mesh proxy of caller or pod was not there",
             Self::CutByMeshProxy => "reset in flight when a mesh proxy ended",
+            Self::StaleMesh => "a mesh proxy still sent to a pod that had stopped",
+            Self::Ejected => "the mesh proxy had ejected all pods of the service",
         }
     }
 }

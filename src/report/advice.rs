@@ -42,6 +42,7 @@ enum Group {
     NotOnNode,
     MeshProxy,
     CutByReload,
+    Ejected,
 }
 
 impl Group {
@@ -49,6 +50,7 @@ impl Group {
         match cause {
             Cause::StaleProxy
             | Cause::StaleIngress
+            | Cause::StaleMesh
             | Cause::StaleDns
             | Cause::CutByStop
             | Cause::CutWaiting
@@ -70,6 +72,7 @@ impl Group {
             Cause::NotOnNode => Some(Self::NotOnNode),
             Cause::NoMeshProxy | Cause::CutByMeshProxy => Some(Self::MeshProxy),
             Cause::CutByReload => Some(Self::CutByReload),
+            Cause::Ejected => Some(Self::Ejected),
             // The call that it depended on has a cause of its own; a network that was cut has none
             // that a workload could help.
             Cause::Downstream | Cause::Partitioned | Cause::None => None,
@@ -194,6 +197,12 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
         Group::CutByReload => (
             format!("calls of {name} lasted longer than an ingress proxy's old processes."),
             "a longer cluster.ingress.drain (worker-shutdown-timeout), or dynamic endpoints"
+                .to_owned(),
+        ),
+        Group::Ejected => (
+            format!("mesh proxies had ejected all pods of {name}, and none was left to call."),
+            "a lower cluster.mesh.ejection.share (maxEjectionPercent), or a panic threshold \
+             (cluster.mesh.panic)"
                 .to_owned(),
         ),
         Group::NotOnNode => (

@@ -184,7 +184,7 @@ fn retries(file: &RetriesFile, found: &mut Diagnostics) -> Retries {
     }
 }
 
-fn back_off(file: &Spanned<BackOffFile>, found: &mut Diagnostics) -> BackOff {
+pub(super) fn back_off(file: &Spanned<BackOffFile>, found: &mut Diagnostics) -> BackOff {
     let BackOffFile { base, max, factor, jitter } = &file.value;
     if max.value.0 < base.value.0 {
         let error = Diagnostic::error(max.span, "the longest pause is below the first");
@@ -201,7 +201,7 @@ fn back_off(file: &Spanned<BackOffFile>, found: &mut Diagnostics) -> BackOff {
     BackOff::Around { initial: base.value.0, factor, max: max.value.0, jitter }
 }
 
-fn budget(file: &Spanned<BudgetFile>, found: &mut Diagnostics) -> Budget {
+pub(super) fn budget(file: &Spanned<BudgetFile>, found: &mut Diagnostics) -> Budget {
     let BudgetFile { share, min, tokens, ratio } = &file.value;
     match (share, tokens) {
         (Some(Share(Ratio(share))), None) => {
@@ -223,7 +223,7 @@ fn budget(file: &Spanned<BudgetFile>, found: &mut Diagnostics) -> Budget {
     }
 }
 
-fn ejection(file: &EjectionFile, found: &mut Diagnostics) -> Ejection {
+pub(super) fn ejection(file: &EjectionFile, found: &mut Diagnostics) -> Ejection {
     if let Some(failures) = file.failures.as_ref().filter(|failures| failures.value == 0) {
         let error =
             Diagnostic::error(failures.span, "pods are left alone after 1 failure at least");
@@ -235,6 +235,7 @@ fn ejection(file: &EjectionFile, found: &mut Diagnostics) -> Ejection {
         base: file.base.map_or(envoy.base, |span| span.0),
         max: file.max.map_or(envoy.max, |span| span.0),
         share_max: file.share.map_or(envoy.share_max, |Share(Ratio(share))| share),
+        interval: file.interval.map_or(envoy.interval, |span| span.0),
     }
 }
 

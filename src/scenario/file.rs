@@ -12,6 +12,7 @@ pub(super) use super::file_cloud::*;
 pub(super) use super::file_cpu::*;
 pub(super) use super::file_horizontal::*;
 pub(super) use super::file_ingress::*;
+pub(super) use super::file_mesh::*;
 pub(super) use super::file_kubelet::*;
 pub(super) use super::file_metrics::*;
 pub(super) use super::file_traffic::*;

@@ -43,24 +43,6 @@ pub struct IngressFile {
     pub keep_alive_timeout: Option<Spanned<Span>>,
 }
 
-/// A service mesh: pods whose manifests have a container of this name send and get all their calls
-/// through it, as a native sidecar (an init container with `restartPolicy: Always`) or as an
-/// ordinary container.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct MeshFile {
-    /// The proxy's container: `istio-proxy` if absent.
-    pub container: Option<Spanned<String>>,
-    /// What a pair of proxies adds to a call there and back; about 1 ms, 2.7 ms at p99, if absent.
-    pub latency: Option<Law>,
-    /// From the start of a proxy until it takes calls; about 1s if absent.
-    pub start: Option<Law>,
-    /// How long a proxy still takes calls after SIGTERM: 5s if absent
-    /// (`terminationDrainDuration`).
-    pub drain: Option<Spanned<Span>>,
-}
-
 /// How a proxy finds pods.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -465,4 +465,6 @@ pub struct EjectionFile {
     pub max: Option<Span>,
     /// This part of the pods at most, but one always; 10% if absent.
     pub share: Option<Share>,
+    /// They come back at the next of the sweeps that are so far apart; 10s if absent, 0s: at once.
+    pub interval: Option<Span>,
 }

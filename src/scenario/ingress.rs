@@ -20,6 +20,8 @@ const MOST: u32 = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     pub all: Vec<IngressPath>,
+    /// Whether there is a mesh, whose proxies ask whether a call may be sent again.
+    pub is_meshed: bool,
     places: Vec<Span>,
 }
 
@@ -107,11 +109,15 @@ pub(super) fn target(
     let Some(("ingress" | "ingresses" | "ing", namespace, name)) = split_target(&to.value) else {
         let keys = [
             ("url", file.url.as_ref().map(|url| url.span)),
-            ("method", file.method.as_ref().map(|method| method.span)),
+            ("method", file.method.as_ref().filter(|_| !paths.is_meshed).map(|m| m.span)),
         ];
         for (key, span) in keys.into_iter().filter_map(|(key, span)| Some((key, span?))) {
             let message = format!("`{key}` is for calls through an Ingress");
-            found.push(Diagnostic::error(span, message).with_hint("to: ingress/NAME"));
+            let hint = match key {
+                "method" => "to: ingress/NAME, or a mesh (cluster.mesh)",
+                _ => "to: ingress/NAME",
+            };
+            found.push(Diagnostic::error(span, message).with_hint(hint));
         }
         return behaviors::service(to, known, names, found).map(|service| (service, None));
     };

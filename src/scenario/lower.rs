@@ -80,11 +80,14 @@ pub(super) fn lower(
     let ingress_file = file.cluster.ingress.as_ref();
     let proxies = ingress::workload(ingress_file, &targets, &mut names, &mut input.found);
     rules.splice(0..0, proxies.iter().map(|(_, rule)| rule.clone()));
-    let mesh = mesh::lower(file.cluster.mesh.as_ref(), &mut names);
-    rules.splice(0..0, mesh.iter().map(|(_, rule)| rule.clone()));
-    let mesh = mesh.map(|(mesh, _)| mesh);
-    let paths = ingress::Paths::of(&documents, &mut names);
-    let behaviors = Behaviors { standard: behaviors::standard(), rules };
+    let mesh_file = file.cluster.mesh.as_ref();
+    let mesh = mesh::lower(mesh_file, (is_ideal, &documents), &mut names, &mut input.found);
+    rules.splice(0..0, mesh.iter().map(|mesh| mesh.rule.clone()));
+    let proxied = mesh.as_ref().map(|mesh| mesh.proxied.clone());
+    let mesh = mesh.map(|mesh| mesh.spec);
+    let mut paths = ingress::Paths::of(&documents, &mut names);
+    paths.is_meshed = mesh.is_some();
+    let behaviors = Behaviors { standard: behaviors::standard(), rules, mesh: proxied };
     let before = input.found.error_count();
     let mut objects = objects::lower(&documents, &behaviors, &mut names, input);
     later::lower(&later, &behaviors, &mut names, &mut objects);
@@ -104,7 +107,7 @@ pub(super) fn lower(
     if whole {
         let templates: Vec<_> = objects.templates().map(|template| &**template).collect();
         let found = &mut input.found;
-        mesh::check(file.cluster.mesh.as_ref(), mesh.as_ref(), &templates, &names, found);
+        mesh::check(mesh_file, mesh.as_ref(), &templates, &names, found);
         paths.warn(&identities.services, &names, &mut input.found);
     }
     let mut metrics = metrics::lower(&file.metrics, &targets, &mut names, input);

@@ -27,6 +27,7 @@ mod file_horizontal;
 mod file_ingress;
 mod file_karpenter;
 mod file_kubelet;
+mod file_mesh;
 mod file_metrics;
 mod file_traffic;
 mod horizontal;

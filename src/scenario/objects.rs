@@ -547,7 +547,7 @@ pub(super) fn check(paths: &[Spanned<String>], input: &mut Input) -> Vec<(String
     let documents = sorted(input.read_manifests(paths), input);
     let mut names = Interner::new();
     names.intern("");
-    let behaviors = Behaviors { standard: super::behaviors::standard(), rules: Vec::new() };
+    let behaviors = Behaviors { standard: super::behaviors::standard(), rules: Vec::new(), mesh: None };
     let objects = lower(&documents, &behaviors, &mut names, input);
     check_hpas(&objects, &documents, &names, input);
     if !input.found.has_errors() {

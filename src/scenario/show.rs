@@ -54,10 +54,9 @@ pub fn show(loaded: &Loaded) -> String {
         "loadBalancer": model.balancer.as_ref().map(show_balancer),
         "ingress": show_calls::ingress(&model.ingress, names),
         "registry": { "outages": model.outages.iter().map(show_outage).collect::<Vec<_>>() },
-        "mesh": model.mesh.as_ref().map(|mesh| json!({
-            "container": names.resolve(mesh.container),
-            "latency": show_law(&mesh.latency),
-        })),
+        "mesh": model.mesh.as_ref().map(|mesh| {
+            super::mesh::show(mesh, model.behaviors.mesh.as_ref(), names)
+        }),
         "scheduler": show_scheduler::show(&model.scheduler, names),
         "behaviors": behaviors,
         "traffic": traffic.collect::<Vec<_>>(),

@@ -108,6 +108,7 @@ pub(super) fn client(client: &Client) -> Value {
             "base": e.base.go_text(),
             "max": e.max.go_text(),
             "share": e.share_max,
+            "interval": e.interval.go_text(),
         })),
         "callsMax": (client.calls_max < u32::MAX).then_some(client.calls_max),
     })

@@ -18,7 +18,7 @@ use super::servers::Kind;
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// What a call that reaches a pod meets.
-enum Door {
+pub(super) enum Door {
     /// Its server takes it.
     Open,
     /// Nothing answers.
@@ -50,10 +50,10 @@ impl Traffic {
             return None;
         }
         let connect_timeout = client.spec.connect_timeout;
-        if self.mesh.is_there() && self.is_shut_in(&call) {
-            let end = End { fate: Fate::Refused, cause: Cause::NoMeshProxy, at: now };
-            self.settle(call, end, ctx);
-            return None;
+        if self.mesh.is_there()
+            && let Some(sent) = self.through_own_proxy(&mut call, cluster, ctx)
+        {
+            return sent;
         }
         if let Err(mut end) = self.connect(&mut call, cluster, now) {
             if end.fate == Fate::TimedOut {
@@ -86,8 +86,13 @@ impl Traffic {
     /// Finds the pod that an attempt goes to: by a kept connection, or by a new one.
     #[inline]
     fn connect(&mut self, call: &mut Call, cluster: &Cluster, now: SimTime) -> Result<(), End> {
-        if call.is_upstream && self.ingress.balances() {
-            return self.connect_upstream(call, cluster, now);
+        if call.is_upstream {
+            if self.mesh.makes(call) {
+                return self.connect_mesh(call, cluster, now);
+            }
+            if self.ingress.balances() {
+                return self.connect_upstream(call, cluster, now);
+            }
         }
         let client = &self.clients[usize::from(call.client)];
         if let Some(count) = client.shares() {
@@ -161,7 +166,7 @@ impl Traffic {
         let client = &mut self.clients[usize::from(call.client)];
         let elsewhere = client.spec.retries.elsewhere && before != NO_POD;
         if client.spec.ejection.is_some() {
-            client.pods = of;
+            client.could_choose(call.place, of);
         }
         if elsewhere || client.spec.ejection.is_some() {
             for ask in 1..=ASKS {
@@ -210,18 +215,7 @@ impl Traffic {
         let (deadline, back) = (call.deadline, ctx.now() + call.hop());
         let mut door = self.door(call, cluster);
         if self.mesh.is_there() {
-            door = match door {
-                Door::Dark(cause) => Door::Dark(cause),
-                Door::Open => match self.at_proxy(call, None) {
-                    Some((fate, cause)) => Door::Shut(fate, cause),
-                    None => Door::Open,
-                },
-                Door::Shut(fate, cause) => {
-                    let end = self.at_proxy(call, Some((fate, cause)));
-                    let (fate, cause) = end.unwrap_or((fate, cause));
-                    Door::Shut(fate, cause)
-                }
-            };
+            door = self.door_of_proxy(call, door, cluster);
         }
         let end = match door {
             Door::Open if call.opening > 0 => {
@@ -272,7 +266,7 @@ impl Traffic {
     }
 
     #[cold]
-    fn shut(&self, call: &Call, cluster: &Cluster) -> Door {
+    pub(super) fn shut(&self, call: &Call, cluster: &Cluster) -> Door {
         if call.is_kept {
             return Door::Shut(Fate::Reset, Cause::ConnectionClosed);
         }
@@ -289,6 +283,7 @@ impl Traffic {
             Cause::KilledByProbe
         } else if is_leaving || is_draining {
             match by_name {
+                _ if self.mesh.makes(call) => Cause::StaleMesh,
                 _ if call.is_upstream && self.ingress.balances() => Cause::StaleIngress,
                 true => Cause::StaleDns,
                 false => Cause::StaleProxy,
@@ -413,6 +408,7 @@ impl Traffic {
         let call = self.calls.remove(id.id);
         let mut end = End { fate, cause, at: ctx.now() + call.hop() };
         if call.is_lost() {
+            self.blame(&call, Cause::Partitioned);
             let at = call.deadline.max(ctx.now());
             end = End { fate: Fate::TimedOut, cause: Cause::Partitioned, at };
         }
@@ -438,14 +434,14 @@ impl Traffic {
     /// A draining server that has just become idle is looked at within this instant.
     #[inline]
     pub(super) fn tell_if_idle(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
-        if self.servers.is_drained(pod) {
+        if self.servers.is_drained(pod) || self.is_awaited(pod) {
             ctx.after(Duration::ZERO, event(TrafficEvent::IdleCheck(pod)));
         }
     }
 
     /// Lets a call whose end nobody knows hear when its time is over.
     #[inline]
-    fn time_from_start(&mut self, id: CallRef, ctx: &mut Ctx<'_>) {
+    pub(super) fn time_from_start(&mut self, id: CallRef, ctx: &mut Ctx<'_>) {
         let call = &mut self.calls[id.id];
         let client = &mut self.clients[usize::from(call.client)];
         let timeout = client.spec.timeout;

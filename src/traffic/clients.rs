@@ -46,6 +46,8 @@ struct Place {
     again: u32,
     /// Tokens of its budget.
     tokens: Option<f64>,
+    /// How many pods it could choose from last.
+    pods: usize,
     /// Servers that have failed, with how often in a row and how often they were left alone.
     failing: Vec<Failing>,
     /// What DNS has said, until when it is kept.
@@ -70,8 +72,6 @@ pub(super) struct ClientState {
     pub(super) optional: bool,
     /// Whether attempts under way are counted.
     pub(super) counts: bool,
-    /// How many pods it could choose from last.
-    pub(super) pods: usize,
     /// Where time-outs wait.
     pub(super) lane: Option<LaneId>,
     /// An ingress proxy's: of its idle connections the oldest makes way.
@@ -83,8 +83,8 @@ impl ClientState {
     pub(super) fn new(spec: Client, speaks: Option<Symbol>, optional: bool) -> Self {
         let counts =
             spec.calls_max < u32::MAX || matches!(spec.retries.budget, Budget::Share { .. });
-        let (pods, lane, places) = (0, None, Vec::new());
-        Self { spec, speaks, optional, counts, pods, lane, is_proxy: false, places }
+        let (lane, places) = (None, Vec::new());
+        Self { spec, speaks, optional, counts, lane, is_proxy: false, places }
     }
 
     /// That of ingress proxies.
@@ -250,9 +250,18 @@ impl ClientState {
             *tokens = Some((tokens.unwrap_or(max) + change).clamp(0.0, max));
         }
         if let Some(ejection) = self.spec.ejection {
-            let pods = self.pods;
-            self.place(place).note(pod, is_ok, now, &ejection, pods);
+            self.place(place).note(pod, is_ok, now, &ejection);
         }
+    }
+
+    /// Notes how many pods a client could choose from.
+    pub(super) fn could_choose(&mut self, place: u32, pods: usize) {
+        self.place(place).pods = pods;
+    }
+
+    /// Whether a client in a place has met servers that fail.
+    pub(super) fn has_failing(&mut self, place: u32) -> bool {
+        self.spec.ejection.is_some() && !self.place(place).failing.is_empty()
     }
 
     /// Whether a pod is left alone.
@@ -275,7 +284,7 @@ impl ClientState {
 impl Place {
     /// Source: Envoy, outlier detection, consecutive errors (rule N185).
     #[cold]
-    fn note(&mut self, pod: PodRef, is_ok: bool, now: SimTime, ejection: &Ejection, pods: usize) {
+    fn note(&mut self, pod: PodRef, is_ok: bool, now: SimTime, ejection: &Ejection) {
         let index = self.failing.iter().position(|row| row.pod == pod);
         if is_ok {
             if let Some(index) = index {
@@ -293,12 +302,11 @@ impl Place {
         if row.in_a_row < ejection.failures || row.until > now {
             return;
         }
-        let most = ejection.share_max * cast::f64_of_usize(pods);
+        let most = ejection.share_max * cast::f64_of_usize(self.pods);
         if cast::f64_of_usize(away) < most.max(1.0) {
             row.in_a_row = 0;
-            row.times += 1;
-            let span = ejection.base.saturating_mul(u64::from(row.times)).min(ejection.max);
-            row.until = now.saturating_add(span);
+            row.times = 1 + ejection.forgives(row.times, row.until, now);
+            row.until = ejection.ends(row.times, now);
         }
     }
 }

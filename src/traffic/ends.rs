@@ -11,6 +11,8 @@ use super::attempts::pool_of;
 use super::call::{NO_CALL, NO_POD};
 use super::clients::Connection;
 use super::hang::tell_prober;
+use super::ingress::caller_of;
+use super::mesh::is_sidecar;
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// How an attempt ends for its caller, and when the caller knows.
@@ -36,6 +38,9 @@ impl Traffic {
             end = End { fate: Fate::TimedOut, cause, at: call.deadline.max(ctx.now()) };
         }
         self.release(&call, end.at, ctx);
+        if self.mesh.makes(&call) {
+            self.mesh.over(&call);
+        }
         let is_ok = end.fate == Fate::Ok;
         let client = &mut self.clients[usize::from(call.client)];
         client.note(call.place, call.server, is_ok, ctx.now());
@@ -160,9 +165,18 @@ impl Traffic {
     /// A failed attempt waits for the next one, if its client allows it.
     fn back_off(&mut self, call: &Call, end: End, ctx: &mut Ctx<'_>) -> bool {
         let client = &mut self.clients[usize::from(call.client)];
-        if client.spec.retries.attempts == 0 || is_sent_for_good(call, end.fate) {
+        if client.spec.retries.attempts == 0 {
             return false;
         }
+        if self.mesh.makes(call) {
+            let is_grpc = self.clients[usize::from(caller_of(call, &self.calls))].shares().is_some();
+            if !self.mesh.tries_again(call, end, is_grpc) {
+                return false;
+            }
+        } else if is_sent_for_good(call, end.fate) {
+            return false;
+        }
+        let client = &mut self.clients[usize::from(call.client)];
         let Client { deadline, retries: Retries { back_off, .. }, .. } = client.spec;
         let pause = back_off.pause(call.attempt.saturating_add(1), call.chance(Purpose::BackOff));
         let at = end.at.saturating_add(pause);
@@ -191,7 +205,8 @@ impl Traffic {
         let client = &mut self.clients[usize::from(call.client)];
         let is_answered = matches!(end.fate, Fate::Ok | Fate::ServerError);
         if client.keeps() {
-            if is_answered && call.server != NO_POD && self.servers.is_open(call.server) {
+            let is_kept = is_answered && call.server != NO_POD && !is_sidecar(call.server);
+            if is_kept && self.servers.is_open(call.server, self.mesh.is_up(call.server)) {
                 let mut answer = *call;
                 answer.stage = Stage::Answering;
                 let answer = self.calls.insert(answer);

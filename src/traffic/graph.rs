@@ -70,7 +70,7 @@ impl Traffic {
                 continue;
             };
             child.service = service;
-            child.priority = call.priority;
+            (child.priority, child.is_idempotent) = (call.priority, call.is_idempotent);
             child.place = call.server.id.number();
             call.pending += 1;
             began = need.parallel;

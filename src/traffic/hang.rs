@@ -31,8 +31,12 @@ pub(super) fn tell_prober(pod: PodRef, number: u16, is_ok: bool, ctx: &mut Ctx<'
 impl Traffic {
     /// Something befalls a server.
     pub(super) fn befalls(&mut self, pod: PodRef, what: Plight, ctx: &mut Ctx<'_>) {
-        if matches!(what, Plight::ProxyUp | Plight::ProxyDown) {
-            return self.proxy_is(pod, what == Plight::ProxyUp, ctx);
+        match what {
+            Plight::ProxyUp | Plight::ProxyDown => {
+                return self.proxy_is(pod, what == Plight::ProxyUp, ctx);
+            }
+            Plight::ProxyDrains => return self.proxy_drains(pod, ctx),
+            Plight::Hangs | Plight::GoesOn | Plight::Condemned => {}
         }
         let Some(row) = self.servers.get_mut(pod) else { return };
         match what {
@@ -48,7 +52,11 @@ impl Traffic {
                     ctx.after(Duration::ZERO, event(stuck));
                 }
             }
-            Plight::Hangs | Plight::GoesOn | Plight::ProxyUp | Plight::ProxyDown => {}
+            Plight::Hangs
+            | Plight::GoesOn
+            | Plight::ProxyUp
+            | Plight::ProxyDrains
+            | Plight::ProxyDown => {}
         }
     }
 

@@ -29,15 +29,21 @@ use crate::sim::Ctx;
 use super::call::{ClientId, NO_POD};
 use super::clients::ClientState;
 use super::ends::End;
+use super::mesh::is_sidecar;
 use super::route::{high, low};
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// The slot that stands for all proxies outside the cluster; a proxy's number is its life.
 const OUTSIDE: PodId = PodId::new(u32::MAX - 1);
 
-/// Whether this stands for a proxy outside the cluster.
+/// Whether this stands for a proxy that is no pod: one outside the cluster, or of a mesh.
 #[inline]
 pub(super) const fn is_proxy(pod: PodRef) -> bool {
+    is_outside(pod) || is_sidecar(pod)
+}
+
+/// Whether this stands for a proxy outside the cluster.
+const fn is_outside(pod: PodRef) -> bool {
     pod.id.number() == OUTSIDE.number()
 }
 
@@ -88,7 +94,7 @@ impl Ingress {
 
     /// The number of the proxy in a pod, or of one outside.
     fn number(&mut self, pod: PodRef) -> u32 {
-        if is_proxy(pod) {
+        if is_outside(pod) {
             return pod.life;
         }
         let Self { by_pod, proxies, seed, .. } = self;
@@ -196,6 +202,9 @@ impl Traffic {
     /// A proxy has a call and makes its own.
     pub(super) fn call_upstream(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let call = &mut self.calls[id.id];
+        if is_sidecar(call.server) {
+            return self.call_from_sidecar(id, cluster, ctx);
+        }
         let number = self.ingress.number(call.server);
         let workers = self.ingress.spec.workers;
         (call.stage, call.began, call.pending) = (Stage::Calling, ctx.now(), 1);
@@ -273,7 +282,7 @@ impl Traffic {
     #[inline]
     pub(super) fn is_from_outside(&self, call: &Call) -> bool {
         let Caller::Call(parent) = call.caller else { return false };
-        call.is_upstream && self.calls.get(parent).is_some_and(|parent| is_proxy(parent.server))
+        call.is_upstream && self.calls.get(parent).is_some_and(|parent| is_outside(parent.server))
     }
 }
 

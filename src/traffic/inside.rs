@@ -16,7 +16,7 @@ use crate::model::{Behavior, Latencies, Template};
 use crate::record::Distance;
 use crate::sim::Ctx;
 
-use super::call::{Call, Caller, Purpose};
+use super::call::{Call, Purpose};
 use super::{Traffic, event};
 
 /// A container beside a pod's server.
@@ -58,6 +58,11 @@ impl Links {
     pub(super) const fn new(latencies: &Latencies) -> Self {
         Self { in_pod: latencies.hop_in_pod, rate: latencies.network_rate }
     }
+
+    /// One way between two containers of a pod.
+    pub(super) const fn in_pod(&self) -> Duration {
+        self.in_pod
+    }
 }
 
 impl Traffic {
@@ -94,14 +99,7 @@ impl Traffic {
 
     #[cold]
     fn set_size_of(&self, call: &mut Call, bytes: u64, cluster: &Cluster) {
-        let from = match call.caller {
-            Caller::Source(_, node) => Some(node),
-            Caller::Call(parent) => {
-                let parent = self.calls.get(parent).and_then(|call| self.servers.get(call.server));
-                parent.map(|server| server.node)
-            }
-            Caller::Probe(_) => None,
-        };
+        let from = self.node_of_caller(call);
         let to = self.servers.get(call.server).map(|server| server.node);
         let zone = |node| cluster.nodes()[node].spec.zone;
         call.distance = match from.zip(to) {

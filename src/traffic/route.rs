@@ -102,14 +102,7 @@ impl Traffic {
         if self.hops.same_node.is_none() && self.hops.between_zones.is_none() {
             return;
         }
-        let from = match call.caller {
-            Caller::Source(_, node) => Some(node),
-            Caller::Call(parent) => {
-                let parent = self.calls.get(parent).and_then(|call| self.servers.get(call.server));
-                parent.map(|server| server.node)
-            }
-            Caller::Probe(_) => None,
-        };
+        let from = self.node_of_caller(call);
         let to = cluster.pod(call.server).and_then(|pod| pod.node);
         let hop = from.zip(to).and_then(|(from, to)| self.hops.between(from, to, cluster));
         if let Some(hop) = hop {

@@ -302,11 +302,19 @@ impl Servers {
         (row, kind)
     }
 
-    /// Sets the state of a pod's server, whose row begins with the first one.
+    /// All connections to a pod are closed.
+    pub(super) fn close(&mut self, pod: PodRef, now: SimTime) {
+        if let Some(row) = self.get_mut(pod) {
+            row.closed = Some(now);
+        }
+    }
+
+    /// Sets the state of a pod's server, whose row begins with the first one; and whether the proxy
+    /// of a mesh stands before it.
     pub(super) fn set(
         &mut self,
         pod: PodRef,
-        to: Serving,
+        (to, is_proxied): (Serving, bool),
         cluster: &Cluster,
         clients: &mut Vec<ClientState>,
         now: SimTime,
@@ -349,7 +357,9 @@ impl Servers {
         }
         let row = &mut self.rows[pod.id];
         let says_close = self.kinds[row.kind].says_close;
-        if is_open(row.state, says_close) && !is_open(to, says_close) {
+        // Connections to a pod of a mesh end at its proxy.
+        let is_kept_up = row.is_meshed && is_proxied;
+        if is_open(row.state, says_close) && !is_open(to, says_close) && !is_kept_up {
             row.closed = Some(now);
         }
         if to == Serving::Accepting {
@@ -493,10 +503,13 @@ impl Servers {
         self.get(pod).is_some_and(|row| row.is_hung)
     }
 
-    /// Whether a server takes calls on kept connections.
-    pub(super) fn is_open(&self, pod: PodRef) -> bool {
+    /// Whether a server takes calls on kept connections, behind the proxy of a mesh if one stands
+    /// before it.
+    pub(super) fn is_open(&self, pod: PodRef, is_proxied: bool) -> bool {
         let row = self.get(pod);
-        is_proxy(pod) || row.is_some_and(|row| is_open(row.state, self.kinds[row.kind].says_close))
+        let is_server_open = |row: &Server| is_open(row.state, self.kinds[row.kind].says_close);
+        is_proxy(pod)
+            || row.is_some_and(|row| if row.is_meshed { is_proxied } else { is_server_open(row) })
     }
 
     /// Whether a server that drains has nothing to wait for. One that does not tell its clients
@@ -534,7 +547,8 @@ impl Servers {
             return Verdict::Closed;
         }
         let mut closed = row.closed.filter(|at| *at >= kept.used);
-        let server_idle = self.kinds[row.kind].idle_max;
+        let server_idle =
+            if row.is_meshed { NO_LIMIT } else { self.kinds[row.kind].idle_max };
         if server_idle < NO_LIMIT {
             let at = kept.used.saturating_add(server_idle);
             if at <= now + hop {

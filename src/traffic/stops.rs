@@ -19,7 +19,8 @@ impl Traffic {
         cluster: &Cluster,
         ctx: &mut Ctx<'_>,
     ) {
-        self.servers.set(pod, to, cluster, &mut self.clients, ctx.now());
+        let is_proxied = self.mesh.is_up(pod);
+        self.servers.set(pod, (to, is_proxied), cluster, &mut self.clients, ctx.now());
         match to {
             Serving::Accepting => {}
             Serving::Draining => self.tell_if_idle(pod, ctx),
@@ -27,7 +28,9 @@ impl Traffic {
                 let is_condemned = self.servers.get(pod).is_some_and(|row| row.is_condemned);
                 if to == Serving::Gone {
                     self.ingress.forget(pod);
+                    self.forget_proxy(pod, ctx);
                 }
+                let fate = self.broken_off(pod);
                 for call in self.cut(pod, ctx) {
                     let cause = match call.stage {
                         _ if is_condemned => Cause::KilledByProbe,
@@ -35,7 +38,7 @@ impl Traffic {
                         _ => Cause::CutByStop,
                     };
                     let at = ctx.now() + call.hop();
-                    self.settle(call, End { fate: Fate::Reset, cause, at }, ctx);
+                    self.settle(call, End { fate, cause, at }, ctx);
                 }
             }
         }
@@ -43,9 +46,10 @@ impl Traffic {
 
     /// A server is killed for its memory, and all that it had accepted with it (rule N95).
     pub(super) fn server_is_killed(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
+        let fate = self.broken_off(pod);
         for call in self.cut(pod, ctx) {
             let at = ctx.now() + call.hop();
-            self.settle(call, End { fate: Fate::Reset, cause: Cause::OutOfMemory, at }, ctx);
+            self.settle(call, End { fate, cause: Cause::OutOfMemory, at }, ctx);
         }
     }
 
@@ -54,18 +58,20 @@ impl Traffic {
         for pod in self.servers.set_up(node, false) {
             for call in self.cut(pod, ctx) {
                 let at = call.deadline.max(ctx.now());
+                self.blame(&call, Cause::NodeDown);
                 self.settle(call, End { fate: Fate::TimedOut, cause: Cause::NodeDown, at }, ctx);
             }
         }
     }
 
     /// The node that a call comes from; `None`: it comes from outside.
-    fn node_of_caller(&self, call: &Call) -> Option<NodeId> {
+    #[inline]
+    pub(super) fn node_of_caller(&self, call: &Call) -> Option<NodeId> {
         match call.caller {
             Caller::Source(_, node) => Some(node),
             Caller::Call(parent) => {
-                let parent = self.calls.get(parent)?;
-                self.servers.get(parent.server).map(|server| server.node)
+                let pod = self.mesh.pod_of(self.calls.get(parent)?.server);
+                self.servers.get(pod).map(|server| server.node)
             }
             Caller::Probe(_) => None,
         }

@@ -30,7 +30,7 @@ fn behaviors() -> Behaviors {
         image_size: seatrial::base::Bytes::ZERO,
         release: seatrial::model::Release::plain(),
     };
-    Behaviors { standard, rules: Vec::new() }
+    Behaviors { standard, rules: Vec::new(), mesh: None }
 }
 
 /// Lowers any object; gives what is wrong with it.

@@ -38,6 +38,7 @@ pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Contai
         startup: lower_probe(&container["startupProbe"]),
         pre_stop: lower_hook(&lifecycle["preStop"]),
         post_start: lower_hook(&lifecycle["postStart"]),
+        pre_stop_quits: quits(&lifecycle["preStop"]),
     }
 }
 
@@ -112,6 +113,20 @@ fn lower_hook(hook: &Value) -> Option<Hook> {
         return Some(Hook::Sleep(seconds(&hook["sleep"]["seconds"]).unwrap_or(Duration::ZERO)));
     }
     is_set(&hook["httpGet"]).then_some(Hook::Http)
+}
+
+/// Whether a hook stops the process of its container: a signal by `kill`, `pkill` or `killall`, or
+/// the request to quit that proxies know.
+fn quits(hook: &Value) -> bool {
+    let command = items(&hook["exec"]["command"]).iter().map(text);
+    let is_break = |c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')');
+    let mut words: Vec<&str> = command.flat_map(|part| part.split(is_break)).collect();
+    words.push(text(&hook["httpGet"]["path"]));
+    let signals = words.iter().zip(words.iter().skip(1)).any(|(program, next)| {
+        let program = program.rsplit('/').next().unwrap_or("");
+        matches!(program, "kill" | "pkill" | "killall") && *next != "-0"
+    });
+    signals || words.iter().any(|word| word.contains("quitquitquit"))
 }
 
 /// How long a command sleeps, if it does: `sleep 5`, `sh -c "sleep 5 && nginx -s quit"`.
@@ -194,6 +209,19 @@ mod tests {
         assert_eq!(after(0, RestartPolicy::OnFailure), AfterExit::Stay);
         assert_eq!(after(7, RestartPolicy::OnFailure), AfterExit::Restart);
         assert_eq!(after(0, RestartPolicy::Always), AfterExit::Restart);
+    }
+
+    /// N472: what ends the process before its turn.
+    #[test]
+    fn hooks_that_stop_their_process() {
+        let of = |command: &[&str]| quits(&serde_json::json!({ "exec": { "command": command } }));
+        assert!(of(&["sh", "-c", "sleep 5; kill 1"]));
+        assert!(of(&["/bin/kill", "-TERM", "1"]));
+        assert!(of(&["curl", "-X", "POST", "localhost:15020/quitquitquit"]));
+        assert!(!of(&["sh", "-c", "while killall -0 nginx; do sleep 1; done"]));
+        assert!(!of(&["sleep", "5"]) && !of(&["pilot-agent", "request", "POST", "drain"]));
+        let get = serde_json::json!({ "httpGet": { "path": "/quitquitquit", "port": 15_020 } });
+        assert!(quits(&get) && !quits(&Value::Null));
     }
 
     #[test]

@@ -69,7 +69,10 @@ pub(super) fn lower_template(
     cx: &mut Lowering<'_>,
     found: &mut Found,
 ) -> Option<Arc<Template>> {
-    let view = pod_view(template);
+    let injection = cx.behaviors.mesh.as_ref().and_then(|mesh| mesh.injection.as_deref());
+    let namespace = cx.names.resolve(workload.name.namespace);
+    let injected = injection.and_then(|injection| injection.into_pod(namespace, template));
+    let view = pod_view(injected.as_ref().unwrap_or(template));
     let spec = lower_spec(&view, Some(workload.name.namespace), at, cx, found)?;
     let metadata = &template["metadata"];
     let pod = PodTemplate {

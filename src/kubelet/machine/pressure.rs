@@ -100,7 +100,7 @@ mod tests {
     const GIB: i64 = 1 << 30;
 
     fn spec(containers: &Value) -> PodSpec {
-        let behaviors = Behaviors { standard: Behavior::plain(), rules: Vec::new() };
+        let behaviors = Behaviors { standard: Behavior::plain(), rules: Vec::new(), mesh: None };
         let classes = PriorityClasses::default();
         let names = &mut Interner::new();
         let mut lowering = Lowering { behaviors: &behaviors, classes: &classes, names };

@@ -59,6 +59,8 @@ const ELSEWHERE: &str = "traffic[0].retries={ attempts: 3, elsewhere: true }";
 const MESH_ORDINARY: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }, { name: istio-proxy, image: proxy }]";
 const MESH_APP: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]";
 const MESH_NATIVE: &str = "deployment/web:spec.template.spec.initContainers=[{ name: istio-proxy, image: proxy, restartPolicy: Always }]";
+/// A native sidecar whose preStop hook stops it.
+const MESH_QUITS: &str = "cluster.mesh={ injection: { namespaces: [default], preStop: [sh, -c, 'sleep 1; kill 1'] } }";
 const NO_ROLLOUT: &str = "timeline=[]";
 /// Two nodes of which pods want the first.
 const ONE_NODE_FIRST: &str = "cluster.nodes=[{ pool: workers, allocatable: { cpu: 16, memory: 64Gi } }, { pool: spare, allocatable: { cpu: 16, memory: 64Gi }, taints: [{ key: spare, effect: PreferNoSchedule }] }]";
@@ -179,6 +181,20 @@ pub(super) const TABLE: &[Row] = &[
         measure: Failed(&["cut_by_mesh_proxy", "no_mesh_proxy"]),
         helps: &[&[MESH_NATIVE, MESH_APP, SLEEP_5], &["cluster.mesh={ drain: 30s, start: 100ms }"]],
         wrong: &[&[SLEEP_15]],
+    },
+    // The control case of N124: the hook of a native sidecar runs with the others, at the beginning.
+    Row {
+        rule: "N472",
+        cause: &[
+            MESH_QUITS,
+            SLEEP_5,
+            "behaviors[0].serve={ hold: 8s, concurrency: 5000 }",
+            DRAINS,
+            "traffic[0].timeout=20s",
+        ],
+        measure: Failed(&["cut_by_mesh_proxy", "no_mesh_proxy"]),
+        helps: &[&["cluster.mesh={ injection: { namespaces: [default] } }"]],
+        wrong: &[&[SLEEP_15], &[GRACE_60, SLEEP_15]],
     },
     Row {
         rule: "N473",

@@ -180,7 +180,7 @@ impl World {
         let mut tree = pod.clone();
         api::default_object(Kind::Pod, &mut tree);
         let tree = Arc::new(tree);
-        let behaviors = Behaviors { standard: Behavior::plain(), rules: Vec::new() };
+        let behaviors = Behaviors { standard: Behavior::plain(), rules: Vec::new(), mesh: None };
         let classes = PriorityClasses::default();
         let cx = &mut Lowering { behaviors: &behaviors, classes: &classes, names: &mut self.names };
         let lowered = api::lower_pod(&tree, cx).expect("a recorded pod is right");

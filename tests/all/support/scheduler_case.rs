@@ -66,7 +66,7 @@ impl Objects {
     pub(crate) fn new() -> Self {
         Self {
             names: Interner::new(),
-            behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new() },
+            behaviors: Behaviors { standard: Behavior::plain(), rules: Vec::new(), mesh: None },
             classes: PriorityClasses::default(),
         }
     }

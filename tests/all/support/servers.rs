@@ -120,7 +120,7 @@ impl Setup {
             node_order: NodeOrder::Given,
             pods,
             services,
-            behaviors: Behaviors { standard, rules: Vec::new() },
+            behaviors: Behaviors { standard, rules: Vec::new(), mesh: None },
             traffic: self.traffic,
             latencies: self.latencies,
             run: RunSettings { seed: self.seed, ..RunSettings::default() },

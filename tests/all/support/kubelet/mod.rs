@@ -250,7 +250,7 @@ fn node(kubelet: &Value, names: &mut Interner) -> NodeSpec {
 }
 
 fn lower(manifest: &Value, names: &mut Interner) -> PodSpec {
-    let behaviors = Behaviors { standard: Behavior::plain(), rules: Vec::new() };
+    let behaviors = Behaviors { standard: Behavior::plain(), rules: Vec::new(), mesh: None };
     let classes = PriorityClasses::default();
     let mut lowering = Lowering { behaviors: &behaviors, classes: &classes, names };
     let mut spec =
