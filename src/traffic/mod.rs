@@ -193,3 +193,79 @@ impl Component<TrafficEvent> for Traffic {
             }
             Change::Service { service, what: ObjectChange::Added } => {
                 self.begin_balancer(*service, cluster, ctx);
+            }
+            Change::OomKill { pod } => self.server_is_killed(*pod, ctx),
+            Change::Node { node, what } => {
+                self.entries_are_stale = true;
+                self.balancers_hear(*node, *what, cluster, ctx.now());
+                match what {
+                    NodeChange::Down => self.node_dies(*node, ctx),
+                    NodeChange::Up => drop(self.servers.set_up(*node, true)),
+                    NodeChange::Cut | NodeChange::Joined => self.proxies.cut(cluster, *node),
+                    NodeChange::Links => self.links_change(cluster),
+                    NodeChange::Added
+                    | NodeChange::Cordoned
+                    | NodeChange::Uncordoned
+                    | NodeChange::Taints
+                    | NodeChange::Labels
+                    | NodeChange::Offer
+                    | NodeChange::Pressure
+                    | NodeChange::ShutsDown
+                    | NodeChange::KubeletRestarts
+                    | NodeChange::Removed
+                    | NodeChange::Ready => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn handle(
+        &mut self,
+        event: TrafficEvent,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        match event {
+            TrafficEvent::Start(source) | TrafficEvent::User(source) => {
+                self.start_call(source, cluster, ctx);
+            }
+            TrafficEvent::Arrive(call) => self.arrive(call, cluster, ctx),
+            TrafficEvent::HoldEnds(call) => self.hold_ends(call, cluster, ctx),
+            TrafficEvent::Continue(call) => self.carry_on(call, cluster, ctx),
+            TrafficEvent::Answer(call) => self.answered(call, ctx.now()),
+            TrafficEvent::Timeout(call) => self.time_is_over(call, ctx),
+            TrafficEvent::Retry(call) => self.retry(call, cluster, ctx),
+            TrafficEvent::Hedge(call) => self.hedge(call, cluster, ctx),
+            TrafficEvent::Over { client, again, place } => {
+                self.clients[usize::from(client)].over(place, again);
+            }
+            TrafficEvent::Work(pod) => self.work(pod, cluster, ctx),
+            TrafficEvent::IdleCheck(pod) => self.check_idle(pod, plan),
+            TrafficEvent::Probe { pod, number, timeout_s } => {
+                self.probe(pod, number, timeout_s, ctx);
+            }
+            TrafficEvent::Ingress { proxy, step } => self.ingress_step(proxy, step, cluster, ctx),
+        }
+        if self.servers.has_news() {
+            self.servers.tell_loads(plan);
+        }
+    }
+}
+
+impl TrafficRole for Traffic {
+    fn cpu_spent(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Duration {
+        self.servers.cpu_spent(pod, ctx.now()) + self.recorded.spent(pod, ctx.now())
+    }
+
+    fn calls(&self, pod: PodRef) -> (u64, u64) {
+        self.servers.calls(pod)
+    }
+}
+
+/// An event of a call.
+const fn event(what: TrafficEvent) -> Event {
+    Event::Traffic(what)
+}
