@@ -59,7 +59,7 @@ struct Common {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
     /// Exit with 1 if more calls fail in a run on average, or a rollout is not complete
-    #[arg(long, value_name = "CALLS")]
+    #[arg(long, value_name = "CALLS", value_parser = calls)]
     max_failed: Option<f64>,
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -95,6 +95,11 @@ fn rate(text: &str) -> Result<f64, String> {
         true => Ok(rate),
         false => Err("a rate is more than 0, and at most 1000000 calls a second".to_owned()),
     }
+}
+
+fn calls(text: &str) -> Result<f64, String> {
+    let calls = text.parse().ok().filter(|calls: &f64| calls.is_finite() && *calls >= 0.0);
+    calls.ok_or_else(|| "a number of calls, 0 or more".to_owned())
 }
 
 pub(super) fn rollout(arguments: &Rollout) -> Exit {

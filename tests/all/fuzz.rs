@@ -18,7 +18,7 @@ use seatrial::report::{known_paths, text};
 use seatrial::scenario::{self, Loaded, Place};
 use seatrial::tree::DrawOptions;
 
-use crate::support::{Noise, gallery_files, gallery_names};
+use crate::support::{Noise, gallery_files, gallery_names, rounds};
 
 /// Mutants that are tried.
 const ROUNDS: Range<u64> = 0..2_000;
@@ -253,11 +253,7 @@ fn run(loaded: &Loaded) -> Fate {
 
 #[test]
 fn no_mutant_of_the_gallery_panics() {
-    let rounds = std::env::var("SEATRIAL_FUZZ").ok().map(|range| {
-        let (from, to) = range.split_once("..").expect("SEATRIAL_FUZZ=FROM..TO");
-        from.parse().unwrap()..to.parse().unwrap()
-    });
-    let rounds = rounds.unwrap_or(ROUNDS);
+    let rounds = rounds(ROUNDS);
     let gallery = Gallery::read();
     let mut fates = BTreeMap::new();
     let mut panicked = String::new();

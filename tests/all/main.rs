@@ -25,6 +25,7 @@ mod drain;
 mod experiment;
 mod explain;
 mod fuzz;
+mod fuzz_kubectl;
 mod gallery;
 mod generators;
 mod golden;

@@ -1,5 +1,14 @@
 //! Noise for tests that mutate input.
 
+use std::ops::Range;
+
+/// The rounds that are tried: other ones by `SEATRIAL_FUZZ=FROM..TO`.
+pub(crate) fn rounds(usual: Range<u64>) -> Range<u64> {
+    let Ok(named) = std::env::var("SEATRIAL_FUZZ") else { return usual };
+    let (from, to) = named.split_once("..").expect("SEATRIAL_FUZZ=FROM..TO");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
 /// A small generator of our own: the same bytes on every machine.
 pub(crate) struct Noise(u64);
 

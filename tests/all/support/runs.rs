@@ -73,7 +73,12 @@ impl Stepped {
 
     /// What a line of kubectl says, which is right but may be refused.
     pub(crate) fn kubectl(&mut self, seconds: u64, line: &str) -> Output {
-        self.world.kubectl(secs(seconds), line, &self.files).expect("a right line")
+        self.try_kubectl(seconds, line).expect("a right line")
+    }
+
+    /// The same of any line; otherwise why it cannot be taken.
+    pub(crate) fn try_kubectl(&mut self, seconds: u64, line: &str) -> Result<Output, String> {
+        self.world.kubectl(secs(seconds), line, &self.files)
     }
 
     /// Pods that are not going.
