@@ -25,6 +25,7 @@ mod figures_scaling;
 pub mod files;
 mod font;
 mod html;
+mod lines;
 mod metrics;
 mod metrics_groups;
 mod metrics_jobs;

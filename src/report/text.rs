@@ -8,16 +8,13 @@ use crate::record::Cause;
 use crate::recorder::Facts;
 
 use super::expect::Verdict;
+use super::lines::{MARGIN, labelled, more, wrapped};
 use super::summary::{Number, Summary, Unit};
 use super::table::{Align, text_table};
 use super::{
     advice, drains, metrics_jobs, metrics_money, names, namespaces, rollouts, scripts, words,
 };
 
-/// Width of the words at the left.
-const MARGIN: usize = 9;
-/// Sentences are wrapped at this width.
-const WIDTH_MAX: usize = 100;
 /// Rows of one table at most; the rest is counted.
 const ROWS_MAX: usize = 8;
 /// Causes under one effect at most.
@@ -561,41 +558,6 @@ fn expects(verdicts: &[Verdict]) -> Vec<String> {
         format!("and {} more, {} not met", thousands(cast::u64_of(sorted.len() - max)), rest)
     });
     labelled("EXPECT", table.lines().map(str::to_owned).collect(), note)
-}
-
-/// `and 3 more rollouts`, when there are more than are shown.
-fn more(all: usize, shown: usize, noun: &str) -> Option<String> {
-    let rest = all.checked_sub(shown).filter(|rest| *rest > 0)?;
-    let plural = if rest == 1 { "" } else { "s" };
-    Some(format!("and {rest} more {noun}{plural}"))
-}
-
-/// A sentence in lines that fit beside the margin.
-fn wrapped(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is a line");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + word.chars().count() < WIDTH_MAX - MARGIN {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
-}
-
-/// Lines beside a word in the margin.
-fn labelled(label: &str, mut lines: Vec<String>, note: Option<String>) -> Vec<String> {
-    lines.extend(note);
-    let mut label = label;
-    for line in &mut lines {
-        *line = format!("{label:MARGIN$}{line}");
-        label = "";
-    }
-    lines
 }
 
 #[cfg(test)]
