@@ -16,7 +16,7 @@
 //! attached side by side; a crashing pod that is being deleted keeps its disks until its kubelet
 //! has ended it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -25,7 +25,7 @@ use crate::cluster::{
     Change, Cluster, Controller, Disk, DiskWrite, NodeChange, Plan, Requeue, Write,
 };
 use crate::model::{DiskId, Model, NodeId, ObjectKey, PodRef};
-use crate::record::{About, EventRecord};
+use crate::record::{About, DiskRecord, EventRecord};
 use crate::sim::{Ctx, Streams};
 
 /// The period of the loop.
@@ -41,8 +41,10 @@ pub struct AttachDetachController {
     under_way: BTreeMap<DiskId, BTreeMap<NodeId, (Step, SimTime)>>,
     /// Since when a disk is to leave a node.
     leaves: BTreeMap<(DiskId, NodeId), SimTime>,
-    /// Where the Multi-Attach error was told.
-    told: BTreeSet<(DiskId, NodeId)>,
+    /// Where the Multi-Attach error was told, since when, and the node that has the disk.
+    told: BTreeMap<(DiskId, NodeId), (SimTime, NodeId)>,
+    /// How long a disk that is being attached was at another node meanwhile.
+    held: BTreeMap<(DiskId, NodeId), (NodeId, Duration)>,
     /// Without latencies the loop has no period.
     is_ideal: bool,
 }
@@ -61,7 +63,8 @@ impl AttachDetachController {
             stream: streams.open("attach-detach", ""),
             under_way: BTreeMap::new(),
             leaves: BTreeMap::new(),
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
+            held: BTreeMap::new(),
             is_ideal: model.latencies.relist.is_zero(),
         }
     }
@@ -100,6 +103,7 @@ impl AttachDetachController {
                 let name = cluster.names().resolve(disk.name);
                 let text = format!("AttachVolume.Attach succeeded for volume \"{name}\" ");
                 tell((disk, node), (false, "SuccessfulAttachVolume"), &text, cluster, ctx);
+                record((disk, node), self.held.remove(&(id, node)), cluster, ctx);
             }
         }
     }
@@ -141,7 +145,7 @@ impl AttachDetachController {
     /// Attaches it where it is wanted.
     fn attach(&mut self, id: DiskId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let disk = cluster.disk(id);
-        self.told.retain(|(other, node)| *other != id || disk.is_wanted(*node));
+        self.told.retain(|(other, node), _| *other != id || disk.is_wanted(*node));
         for (_, node) in &disk.pods {
             let key = (id, *node);
             let is_there = disk.attached.iter().any(|at| at.node == *node);
@@ -154,13 +158,16 @@ impl AttachDetachController {
                     continue;
                 }
                 if let Some(at) = disk.attached.first() {
-                    if self.told.insert(key) {
+                    if !self.told.contains_key(&key) {
+                        self.told.insert(key, (ctx.now(), at.node));
                         multi_attach((disk, *node), at.node, cluster, ctx);
                     }
                     continue;
                 }
             }
-            self.told.remove(&key);
+            if let Some((since, other)) = self.told.remove(&key) {
+                self.held.insert(key, (other, ctx.now().saturating_since(since)));
+            }
             let time = cluster.model().latencies.attach.sample_duration(&mut self.stream);
             self.begins(id, *node, Step::Attach, ctx.now().saturating_add(time));
         }
@@ -188,6 +195,24 @@ fn tell(
         let about = About::Pod(row.namespace, row.name);
         let message = text.to_owned();
         ctx.recorder.event(EventRecord { at, is_warning, reason, about, message });
+    }
+}
+
+/// Records the wait of the pods on a node that want a disk.
+fn record(
+    (disk, node): (&Disk, NodeId),
+    held: Option<(NodeId, Duration)>,
+    cluster: &Cluster,
+    ctx: &mut Ctx<'_>,
+) {
+    let name = |node: NodeId| cluster.nodes()[node].spec.name;
+    let held = held.map(|(other, time)| (name(other), time));
+    for (pod, _) in disk.pods.iter().filter(|(_, on)| *on == node) {
+        let Some(row) = cluster.pod(*pod) else { continue };
+        let waited = ctx.now().saturating_since(row.bound.unwrap_or(row.created));
+        let pod = (row.namespace, row.name);
+        let at = ctx.now();
+        ctx.recorder.disk(DiskRecord { at, pod, disk: disk.name, node: name(node), waited, held });
     }
 }
 

@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use crate::base::text::counted;
-use crate::base::{Duration, SimTime};
+use crate::base::{Duration, Interner, SimTime};
 use crate::engine::{Extras, SimError, World};
 use crate::model::Model;
 use crate::placement::Policy;
 use crate::placement::what_if::Remedy;
-use crate::record::About;
+use crate::record::{About, DiskRecord};
 use crate::recorder::{Recorder, Wants};
 use crate::tree::closest;
 
@@ -65,6 +65,8 @@ pub struct Explanation {
     /// What Cluster Autoscaler said of it, and when: that it asks for nodes, or why no node group
     /// helps.
     pub scale_ups: Vec<(SimTime, String)>,
+    /// What it waited for of its volumes, and when.
+    pub volumes: Vec<(SimTime, String)>,
 }
 
 /// Why there is no answer.
@@ -95,10 +97,12 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
     let trace = Arc::new(Mutex::new(Trace::default()));
     let watcher = Watcher::new(pod, at, model, Arc::clone(&trace));
     let extras = Extras { policies, probe: Some(Box::new(watcher)) };
-    let mut recorder = Recorder::new(model, Wants::default());
-    if model.cloud.cluster_autoscaler.is_some() {
-        recorder = recorder.keeping_events(&["TriggeredScaleUp", "NotTriggerScaleUp"]);
-    }
+    let recorder = Recorder::new(model, Wants::default()).keeping_events(&[
+        "TriggeredScaleUp",
+        "NotTriggerScaleUp",
+        "FailedAttachVolume",
+        "FailedMount",
+    ]);
     let model = &cut(model, at);
     let mut outcome = World::with_extras(model, replication, recorder, extras).run()?;
     let mut trace = trace.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,9 +113,19 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
             if let About::Pod(namespace, name) = event.about
                 && explanation.pod == format!("{}/{}", names.resolve(namespace), name.text(names))
             {
-                explanation.scale_ups.push((event.at, event.message));
+                let is_of_volumes = event.reason.starts_with("Failed");
+                let to = &mut explanation;
+                let list = if is_of_volumes { &mut to.volumes } else { &mut to.scale_ups };
+                list.push((event.at, event.message));
             }
         }
+        for row in outcome.recorder.disks() {
+            let (namespace, name) = row.pod;
+            if explanation.pod == format!("{}/{}", names.resolve(namespace), name.text(names)) {
+                explanation.volumes.push((row.at, waited_text(row, names)));
+            }
+        }
+        explanation.volumes.sort_by_key(|(at, _)| *at);
         return Ok(explanation);
     }
     let names = outcome.cluster.names();
@@ -121,6 +135,15 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
         .iter()
         .map(|(_, row)| format!("{}/{}", names.resolve(row.namespace), row.name.text(names)));
     Err(unknown(pod, at, &trace.seen, &unseen.collect()))
+}
+
+/// How long a pod waited for a disk, and why.
+fn waited_text(row: &DiskRecord, names: &Interner) -> String {
+    let (disk, node) = (names.resolve(row.disk), names.resolve(row.node));
+    let held = row.held.map_or_else(String::new, |(other, time)| {
+        format!(", {time} of it as it was still attached to {}", names.resolve(other))
+    });
+    format!("waited {} for volume {disk}: attached to {node}{held}", row.waited)
 }
 
 /// The model with a run that is not longer than what is asked about.
@@ -187,6 +210,9 @@ impl Explanation {
         });
         if !self.scale_ups.is_empty() {
             all["scaleUps"] = self.scale_ups.iter().map(said).collect();
+        }
+        if !self.volumes.is_empty() {
+            all["volumes"] = self.volumes.iter().map(said).collect();
         }
         all
     }

@@ -23,6 +23,7 @@ pub(super) fn print(explanation: &Explanation) -> String {
         attempts,
         remedies,
         scale_ups,
+        volumes,
         ..
     } = explanation;
     let mut out = format!(
@@ -39,15 +40,8 @@ pub(super) fn print(explanation: &Explanation) -> String {
             print_group(group, &mut out);
         }
     }
-    if !scale_ups.is_empty() {
-        out += "\nCLUSTER AUTOSCALER\n";
-        let left_out = scale_ups.len().saturating_sub(2 * SHOWN);
-        let shown = scale_ups.iter().enumerate();
-        let shown = shown.filter(|(at, _)| !(SHOWN..SHOWN + left_out).contains(at));
-        let rows: Vec<Vec<String>> =
-            shown.map(|(_, (at, said))| vec![time(*at), said.clone()]).collect();
-        out += &text_table(&[("", Align::Left), ("", Align::Left)], &rows, 2);
-    }
+    print_said("VOLUMES", volumes, &mut out);
+    print_said("CLUSTER AUTOSCALER", scale_ups, &mut out);
     let Some(last) = attempts.last().filter(|last| last.node.is_none()) else { return out };
     let when = time(last.at);
     if remedies.is_empty() {
@@ -60,6 +54,20 @@ pub(super) fn print(explanation: &Explanation) -> String {
         .collect();
     out += &text_table(&[("", Align::Left), ("", Align::Left)], &rows, 2);
     out
+}
+
+/// What somebody said, and when: the first and the last.
+fn print_said(title: &str, all: &[(SimTime, String)], out: &mut String) {
+    if all.is_empty() {
+        return;
+    }
+    *out += &format!("\n{title}\n");
+    let left_out = all.len().saturating_sub(2 * SHOWN);
+    let shown = all.iter().enumerate();
+    let shown = shown.filter(|(at, _)| !(SHOWN..SHOWN + left_out).contains(at));
+    let rows: Vec<Vec<String>> =
+        shown.map(|(_, (at, said))| vec![time(*at), said.clone()]).collect();
+    *out += &text_table(&[("", Align::Left), ("", Align::Left)], &rows, 2);
 }
 
 fn counted_attempts(count: usize) -> String {

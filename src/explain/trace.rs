@@ -215,6 +215,7 @@ impl Followed {
             attempts: Vec::new(),
             remedies: Vec::new(),
             scale_ups: Vec::new(),
+            volumes: Vec::new(),
         };
         Self { serial: look.pod.serial, explanation, has_failed: false, last: None }
     }

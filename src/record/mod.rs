@@ -138,6 +138,23 @@ pub struct PodRecord {
     pub message: Option<String>,
 }
 
+/// A disk is attached to the node of a pod that waited for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskRecord {
+    /// When.
+    pub at: SimTime,
+    /// The pod's namespace and name.
+    pub pod: (Symbol, PodName),
+    /// The PersistentVolume, or what names the disk in the pod itself.
+    pub disk: Symbol,
+    /// The pod's node.
+    pub node: Symbol,
+    /// How long since the pod was bound to it.
+    pub waited: Duration,
+    /// The node that it was still attached to when it was wanted here, and how long it stayed.
+    pub held: Option<(Symbol, Duration)>,
+}
+
 /// The life of a machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MachineRecord {

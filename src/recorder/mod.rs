@@ -23,16 +23,16 @@ use std::sync::Arc;
 use crate::base::{IdVec, Interner, SimTime, Symbol};
 use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, Distance, DrainRecord, EventRecord, Fate, GroupRecord, JobRecord,
-    MachineRecord, NamespaceRecord, PodRecord, RolloutRecord, RolloutStep, Sample, ScaleRecord,
-    ScriptRecord, VerticalRecord,
+    CallRecord, CommandRecord, DiskRecord, Distance, DrainRecord, EventRecord, Fate, GroupRecord,
+    JobRecord, MachineRecord, NamespaceRecord, PodRecord, RolloutRecord, RolloutStep, Sample,
+    ScaleRecord, ScriptRecord, VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
 pub use facts::{Facts, Rollout};
 pub use jobs::JobTally;
 pub use machines::{FINE, MachineFacts, MachineTally, Spent};
-pub use pods::{PodFacts, PodTally};
+pub use pods::{DiskTally, PodFacts, PodTally};
 pub use rows::{RowSinks, secs};
 pub use samples::{Gauge, PoolPoint, ReplicaPoint, SamplePoint, Samples, Spread};
 
@@ -182,6 +182,19 @@ impl Recorder {
             Some(count) => *count += 1,
             None => drop(pulls.insert(image.to_owned(), 1)),
         }
+    }
+
+    /// A disk is attached to the node of a pod.
+    pub fn disk(&mut self, row: DiskRecord) {
+        if let Some(kept) = &mut self.kept {
+            kept.pods.disks.add(row);
+        }
+    }
+
+    /// The first disks that were attached, in order.
+    #[must_use]
+    pub fn disks(&self) -> &[DiskRecord] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.pods.disks.first)
     }
 
     /// A Kubernetes Event.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Duration, Histogram, SimTime};
 use crate::model::{Workload, WorkloadKind};
-use crate::record::PodRecord;
+use crate::record::{DiskRecord, PodRecord};
 
 use super::Spent;
 
@@ -94,6 +94,8 @@ pub struct PodFacts {
     pub reasons: BTreeMap<&'static str, u64>,
     /// Pods that waited, by the reason that most nodes gave at the last failed attempt.
     pub waited_for: BTreeMap<String, u64>,
+    /// Waits for disks to be attached.
+    pub disks: DiskTally,
     /// Failed pulls of each image.
     pub failed_pulls: BTreeMap<String, u64>,
     /// Pending times of some pods exactly: every pod, or every second, fourth, … of many.
@@ -102,6 +104,31 @@ pub struct PodFacts {
     seen: u64,
 }
 
+/// Waits of pods for disks.
+#[derive(Clone, Debug, Default)]
+pub struct DiskTally {
+    /// From the binding of a pod until a disk was attached to its node.
+    pub waits: Histogram,
+    /// How long a disk was still at another node.
+    pub held: Histogram,
+    /// The first ones, one by one.
+    pub first: Vec<DiskRecord>,
+}
+
+impl DiskTally {
+    /// One more.
+    pub fn add(&mut self, row: DiskRecord) {
+        self.waits.record(row.waited);
+        if let Some((_, held)) = row.held {
+            self.held.record(held);
+        }
+        if self.first.len() < DISKS_MAX {
+            self.first.push(row);
+        }
+    }
+}
+
+const DISKS_MAX: usize = 10_000;
 const WORKLOADS_MAX: usize = 500;
 const REASONS_MAX: usize = 50;
 const SAMPLES_MAX: usize = 20_000;

@@ -3,7 +3,7 @@
 use crate::base::{Histogram, SimTime, cast};
 use crate::model::{Model, Workload};
 use crate::record::{CallRecord, Cause, Distance, Fate};
-use crate::recorder::{Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
+use crate::recorder::{DiskTally, Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 
 use super::drains::put_drains;
 use super::metrics_groups::put_groups;
@@ -228,12 +228,33 @@ fn put_pods(facts: &Facts, out: &mut Metrics) {
             about,
         );
     }
+    put_disks(&facts.pods.disks, out);
     let pending = (all.pending.count() > 0).then(|| all.pending.mean_secs());
     out.put(&["pods", "pending_mean"], pending, Unit::Seconds, "mean pending time");
     out.put(&["scheduler", "placed"], count(all.placed), Unit::Pods, "pods that were placed");
     let first = share(all.placed.saturating_sub(all.waiting.count()), all.placed);
     let about = "pods placed at the first attempt, of those placed";
     out.put(&["scheduler", "first_attempt_share"], first, Unit::Share, about);
+}
+
+fn put_disks(disks: &DiskTally, out: &mut Metrics) {
+    let waits = &disks.waits;
+    if waits.count() == 0 {
+        return;
+    }
+    let mut put = |last: &str, value: f64, unit, about| {
+        out.put_sometimes(&["disks", last], value, unit, about);
+    };
+    let of = |histogram, q| quantile(histogram, q).unwrap_or(0.0);
+    let attached = cast::f64_of_u64(waits.count());
+    put("attached", attached, Unit::Count, "waits of pods for a disk to be attached");
+    let about = "median from the binding of a pod until a disk is attached to its node";
+    put("wait_p50", of(waits, 0.5), Unit::Seconds, about);
+    put("wait_max", of(waits, 1.0), Unit::Seconds, "longest of these waits");
+    let held = cast::f64_of_u64(disks.held.count());
+    let about = "waits for a disk that was still attached to another node";
+    put("held", held, Unit::Count, about);
+    put("held_max", of(&disks.held, 1.0), Unit::Seconds, "longest that one stayed there");
 }
 
 fn put_tally(path: &[&str], tally: &PodTally, out: &mut Metrics) {

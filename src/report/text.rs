@@ -33,6 +33,7 @@ pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     middle.extend(page.jobs());
     middle.extend(page.pods());
     middle.extend(page.pending());
+    middle.extend(page.disks());
     middle.extend(page.network());
     middle.extend(page.cost());
     middle.extend(page.pools());
@@ -480,6 +481,22 @@ impl Page<'_> {
             text += &format!(": {}", reasons.join(", "));
         }
         labelled("PENDING", vec![text], None)
+    }
+
+    /// Waits for disks.
+    fn disks(&self) -> Vec<String> {
+        let number = |last: &str| self.number(&["disks", last]).map(words::with_interval);
+        let Some(attached) = number("attached") else { return Vec::new() };
+        let mut text = format!("{attached} attached");
+        if let (Some(p50), Some(max)) = (number("wait_p50"), number("wait_max")) {
+            text += &format!(" after p50 {p50}, max {max}");
+        }
+        if self.value(&["disks", "held"]) > 0.0
+            && let (Some(held), Some(max)) = (number("held"), number("held_max"))
+        {
+            text += &format!(", {held} still attached to another node (max {max})");
+        }
+        labelled("DISKS", vec![text], None)
     }
 
     /// What calls took over the network, the farthest first.

@@ -2,6 +2,7 @@
 //! N55, N56, N404).
 
 use seatrial::experiment::{self, Options};
+use seatrial::explain::{Question, explain};
 use seatrial::recorder::{RowSinks, Wants};
 
 use crate::support::{Page, load_memory};
@@ -210,4 +211,35 @@ metadata: { name: ebs.csi.aws.com }
 spec: { attachRequired: false }
 ";
     assert_eq!(starts(&run(&format!("{APP}{driver}"), SLOW, "", "1m").0), [0.0]);
+}
+
+/// The story of a pod says how long it waited for its disk, and where that was meanwhile.
+#[test]
+fn a_pod_tells_what_it_waited_for() {
+    let scenario = SCENARIO.replace("LATENCIES", SLOW).replace("TIMELINE", DRAIN);
+    let scenario = scenario.replace("UNTIL", "10m");
+    let app = APP.replace("kind: Deployment", "kind: StatefulSet");
+    let app = app.replace("  strategy: { type: Recreate }", "  serviceName: app");
+    let model = load_memory(&[("scenario.yaml", &scenario), ("app.yaml", &app)]).model;
+    let question = Question { pod: "app-0", at: None, replication: 0, policies: Vec::new() };
+    let explanation = explain(&model, question).expect("a pod that was placed");
+    let said: Vec<&str> = explanation.volumes.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(said[0], "waited 20 s for volume pvc-default-data: attached to node-0");
+    assert!(explanation.text().contains("VOLUMES"), "{}", explanation.text());
+}
+
+/// Rule N482: without a pod that is ready there is an outage; a disk that must move makes it longer
+/// by detach, attach and the kubelet's tries (N56), one that may stay does not.
+#[test]
+fn a_restart_on_the_same_node_keeps_the_disk() {
+    let restart = "{ at: 5m, run: kubectl rollout restart deployment/app }";
+    let stays = format!("{{ at: 1m, run: kubectl cordon node-1 }}, {restart}");
+    let moves = format!("{{ at: 1m, run: kubectl cordon node-0 }}, {restart}");
+    let measured = "{ base: measured, attach: 20s, detach: 10s }";
+    let (pods, events) = run(APP, measured, &stays, "10m");
+    assert_eq!(told(&events, "SuccessfulAttachVolume").len(), 1);
+    assert!(starts(&pods)[1] < 310.0, "{pods:?}");
+    let (pods, events) = run(APP, measured, &moves, "10m");
+    assert_eq!(told(&events, "SuccessfulAttachVolume").len(), 2);
+    assert!(starts(&pods)[1] > 330.0, "{pods:?}");
 }
