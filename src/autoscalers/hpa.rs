@@ -10,17 +10,19 @@
 use crate::api::Kind;
 use crate::base::{Duration, IdVec, Symbol};
 use crate::cluster::{
-    Change, Cluster, Controller, Hpa, HpaStatus, ObjectChange, Plan, Requeue, Write,
+    Change, Cluster, Controller, Hpa, HpaStatus, ObjectChange, Plan, Requeue, StatefulSetWrite,
+    Write,
 };
 use crate::model::{
     DeploymentId, HorizontalSettings, HpaId, HpaSpec, HpaTarget, Model, ObjectKey, ObjectName,
-    PodId, ReplicaSetId, ReplicaSetRef, Selector,
+    PodId, ReplicaSetRef, ScaledObjectSpec, Selector, StatefulSetId,
 };
 use crate::record::{About, EventRecord, ScaleRecord};
 use crate::sim::{Ctx, Streams};
 
 use super::behavior::{Combined, Look, Memory, Verdict};
 use super::hpa_metrics::Reading;
+use super::keda_fallback::{Failures, Served};
 
 /// The controller of all autoscalers.
 #[derive(Debug, Default)]
@@ -34,6 +36,8 @@ struct Row {
     memory: Memory,
     /// Namespace and selector of the target, as last read.
     selects: Option<(Symbol, Selector)>,
+    /// How often in a row each trigger of its ScaledObject has not been answered.
+    failures: Failures,
 }
 
 /// What an autoscaler scales.
@@ -41,6 +45,7 @@ struct Row {
 pub(super) enum Target {
     Deployment(DeploymentId),
     ReplicaSet(ReplicaSetRef),
+    StatefulSet(StatefulSetId),
 }
 
 impl HorizontalController {
@@ -162,22 +167,41 @@ impl HorizontalController {
     ) -> (Result<Combined, &'static str>, Option<i32>) {
         let namespace = look.spec.name.namespace;
         self.rows.grow_to(id).selects = Some((namespace, target.selector(cluster).clone()));
-        let sets = target.replica_sets(cluster);
-        if self.is_ambiguous(id, namespace, &sets, cluster) {
+        let pods = target.pods(cluster);
+        if self.is_ambiguous(id, namespace, &pods, cluster) {
             return (Err("AmbiguousSelector"), None);
         }
-        let listed = sets.iter().flat_map(|set| &cluster.replica_sets()[*set].pods);
-        let pods: Vec<PodId> = listed.copied().collect();
+        let served = self.serve(id, look, &pods, cluster);
         let reading = Reading {
             spec: look.spec,
             pods: &pods,
             current: look.current,
             counted: i64::from(target.counted(cluster)),
             now: look.now,
+            served: &served,
             cluster,
             settings: self.settings,
         };
         reading.all()
+    }
+
+    /// What KEDA answers in place of metrics that fail, if a ScaledObject made the autoscaler
+    /// (rule A228).
+    fn serve(
+        &mut self,
+        id: HpaId,
+        look: &Look<'_>,
+        pods: &[PodId],
+        cluster: &Cluster,
+    ) -> Vec<(Symbol, i64)> {
+        let made = |spec: &&ScaledObjectSpec| spec.hpa == look.spec.name;
+        let Some(spec) = cluster.model().scaled_objects.iter().find(made) else {
+            return Vec::new();
+        };
+        let is_ready = |pod: &&PodId| cluster.pods()[**pod].status.ready;
+        let ready = pods.iter().filter(is_ready).fold(0, |sum: i64, _| sum + 1);
+        let of = Served { current: look.current, ready, now: look.now, cluster };
+        self.rows.grow_to(id).failures.serve(spec, look.spec, &of)
     }
 
     /// Whether another autoscaler that has looked before selects one of these pods too.
@@ -188,13 +212,14 @@ impl HorizontalController {
         &self,
         id: HpaId,
         namespace: Symbol,
-        sets: &[ReplicaSetId],
+        pods: &[PodId],
         cluster: &Cluster,
     ) -> bool {
-        let (rows, names) = (cluster.replica_sets(), cluster.names());
-        let populated = sets.iter().map(|set| &rows[*set]).filter(|set| !set.pods.is_empty());
-        let labels: Vec<_> =
-            populated.map(|set| &cluster.templates()[set.template].labels).collect();
+        let names = cluster.names();
+        let mut templates: Vec<_> = pods.iter().map(|pod| cluster.pods()[*pod].template).collect();
+        templates.sort_unstable();
+        templates.dedup();
+        let labels: Vec<_> = templates.iter().map(|id| &cluster.templates()[*id].labels).collect();
         let selects = |other: &Row| {
             let Some((its, selector)) = &other.selects else {
                 return false;
@@ -208,8 +233,13 @@ impl HorizontalController {
 
 impl Target {
     pub(super) fn of(spec: &HpaSpec, cluster: &Cluster) -> Option<Self> {
-        let named = |name| ObjectName { namespace: spec.name.namespace, name };
-        match spec.target {
+        Self::find(spec.name.namespace, spec.target, cluster)
+    }
+
+    /// What a reference from this namespace leads to.
+    pub(super) fn find(namespace: Symbol, target: HpaTarget, cluster: &Cluster) -> Option<Self> {
+        let named = |name| ObjectName { namespace, name };
+        match target {
             HpaTarget::Deployment(name) => {
                 cluster.deployment_named(named(name)).map(Self::Deployment)
             }
@@ -221,17 +251,25 @@ impl Target {
                 let set = cluster.replica_set_named(Kind::ReplicationController, named(name));
                 set.map(Self::ReplicaSet)
             }
+            HpaTarget::StatefulSet(name) => {
+                cluster.stateful_sets().named(named(name)).map(Self::StatefulSet)
+            }
             HpaTarget::Missing => None,
         }
     }
 
-    /// The ReplicaSets whose pods it has.
-    fn replica_sets(self, cluster: &Cluster) -> Vec<ReplicaSetId> {
+    /// Its pods.
+    fn pods(self, cluster: &Cluster) -> Vec<PodId> {
+        let of_set = |set| cluster.replica_sets()[set].pods.iter().copied();
         match self {
             Self::Deployment(id) => {
-                cluster.deployment(id).map_or_else(Vec::new, |row| row.replica_sets.clone())
+                let sets = cluster.deployment(id).into_iter().flat_map(|row| &row.replica_sets);
+                sets.flat_map(|set| of_set(*set)).collect()
             }
-            Self::ReplicaSet(set) => vec![set.id],
+            Self::ReplicaSet(set) => of_set(set.id).collect(),
+            Self::StatefulSet(id) => {
+                cluster.stateful_sets().get(id).map_or_else(Vec::new, |row| row.pods.clone())
+            }
         }
     }
 
@@ -239,6 +277,9 @@ impl Target {
         match self {
             Self::Deployment(id) => cluster.deployment(id).map_or(0, |row| row.replicas),
             Self::ReplicaSet(set) => cluster.replica_sets()[set.id].replicas,
+            Self::StatefulSet(id) => {
+                cluster.stateful_sets().get(id).map_or(0, |row| row.spec.replicas)
+            }
         }
     }
 
@@ -247,6 +288,9 @@ impl Target {
         match self {
             Self::Deployment(id) => cluster.deployment(id).map_or(0, |row| row.status.replicas),
             Self::ReplicaSet(set) => cluster.replica_sets()[set.id].status.replicas,
+            Self::StatefulSet(id) => {
+                cluster.stateful_sets().get(id).map_or(0, |row| row.status.replicas)
+            }
         }
     }
 
@@ -256,6 +300,9 @@ impl Target {
                 &cluster.deployment(id).expect("the target was found").spec.selector
             }
             Self::ReplicaSet(set) => &cluster.replica_sets()[set.id].selector,
+            Self::StatefulSet(id) => {
+                &cluster.stateful_sets().get(id).expect("the target was found").spec.selector
+            }
         }
     }
 
@@ -267,6 +314,7 @@ impl Target {
                 let row = &cluster.replica_sets()[replica_set.id];
                 Write::ScaleReplicaSet { replica_set, replicas, desired: row.desired, max: row.max }
             }
+            Self::StatefulSet(id) => Write::StatefulSet(id, StatefulSetWrite::Replicas(replicas)),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Reading<'a> {
     /// `status.replicas` of the target.
     pub(super) counted: i64,
     pub(super) now: SimTime,
+    /// What is answered to these names, in place of what the cluster says.
+    pub(super) served: &'a [(Symbol, i64)],
     pub(super) cluster: &'a Cluster,
     pub(super) settings: HorizontalSettings,
 }
@@ -113,8 +115,11 @@ impl Reading<'_> {
     /// Source: horizontal.go `computeStatusForObjectMetric`, `computeStatusForExternalMetric`
     /// (rules A25, A27, A43, A44).
     fn goal(&self, name: Symbol, goal: HpaGoal, is_object: bool) -> Option<Proposal> {
-        let metric = self.cluster.metric_named(name)?;
-        let usage = self.cluster.metric_value(metric, self.now)?;
+        let served = self.served.iter().find(|(of, _)| *of == name).map(|(_, value)| *value);
+        let usage = match served {
+            Some(value) => value,
+            None => self.cluster.metric_value(self.cluster.metric_named(name)?, self.now)?,
+        };
         let inputs: Vec<PodInput> = self.pods.iter().map(|pod| self.plain(*pod)).collect();
         match goal {
             HpaGoal::Value(target) => {

@@ -8,12 +8,11 @@
 //! ```
 //!
 //! Source: keda v2.20.2 pkg/scaling/scale_handler.go, pkg/scaling/executor/scale_scaledobjects.go
-//! `RequestScale`, `scaleToZeroOrIdle` (rules A224 to A229, A231). Differs: no fallback, no scaling
-//! modifiers, no `paused-replicas`; triggers ask for metrics of the scenario.
+//! `RequestScale`, `scaleToZeroOrIdle` (rules A224 to A229, A231). Differs: triggers ask for metrics of the scenario.
 
 use crate::base::SimTime;
 use crate::cluster::{Change, Cluster, Controller, Plan, Requeue};
-use crate::model::{HpaId, Model, ObjectKey, ScaledObjectSpec};
+use crate::model::{HpaId, Model, ObjectKey, ScaledObjectSpec, TriggerSpec};
 use crate::record::{About, EventRecord, ScaleRecord};
 use crate::sim::Ctx;
 
@@ -47,6 +46,9 @@ impl Controller for KedaController {
             let row = cluster.hpa(*id);
             row.is_some_and(|row| of(row.spec.name, cluster).is_some())
         };
+        if !cluster.model().paused_scales.is_empty() {
+            out.push((ObjectKey::Cluster, crate::base::Duration::ZERO));
+        }
         if !cluster.model().scaled_objects.is_empty() {
             let ids = cluster.hpa_ids().filter(made);
             out.extend(ids.map(|id| (ObjectKey::Hpa(id), crate::base::Duration::ZERO)));
@@ -60,6 +62,9 @@ impl Controller for KedaController {
         plan: &mut Plan,
         ctx: &mut Ctx<'_>,
     ) -> Requeue {
+        if key == ObjectKey::Cluster {
+            return keep_paused(cluster, plan);
+        }
         let ObjectKey::Hpa(id) = key else { return Requeue::Never };
         let Some(hpa) = cluster.hpa(id) else { return Requeue::Never };
         let Some((index, spec)) = of(hpa.spec.name, cluster) else { return Requeue::Never };
@@ -75,6 +80,17 @@ impl Controller for KedaController {
         }
         Requeue::After(spec.polling)
     }
+}
+
+/// What `paused-replicas` asks for is set once, and nothing more is done (rule A231).
+fn keep_paused(cluster: &Cluster, plan: &mut Plan) -> Requeue {
+    for paused in &cluster.model().paused_scales {
+        let target = Target::find(paused.name.namespace, paused.target, cluster);
+        if let Some(target) = target.filter(|target| target.replicas(cluster) != paused.replicas) {
+            plan.push(target.scale(paused.replicas, cluster));
+        }
+    }
+    Requeue::Never
 }
 
 /// What the triggers say together.
@@ -95,6 +111,11 @@ fn activity(spec: &ScaledObjectSpec, cluster: &Cluster, now: SimTime) -> Activit
     let model = cluster.model();
     let is_plain = spec.triggers.iter().all(|trigger| trigger.metric.is_none());
     let mut all = Activity { is_active: is_plain, has_failed: false };
+    if let Some(TriggerSpec { metric: Some(index), activation }) = spec.composite {
+        let value = cluster.metric_value(&model.metrics[index], now);
+        let is_active = value.is_some_and(|value| value > activation);
+        return Activity { is_active, has_failed: value.is_none() };
+    }
     for trigger in &spec.triggers {
         let Some(metric) = trigger.metric.map(|index| &model.metrics[index]) else { continue };
         if let crate::model::MetricSource::Cron { .. } = metric.source {
@@ -128,7 +149,10 @@ fn step(
         }
         return None;
     }
-    if activity.has_failed {
+    // With a fallback of some size it is left alone, so that the autoscaler goes on; with one of
+    // none it may rest.
+    let rests = spec.fallback.is_some_and(|fallback| fallback.replicas == 0);
+    if activity.has_failed && !rests {
         return None;
     }
     let rest = spec.replicas_idle.unwrap_or(0);
@@ -185,6 +209,8 @@ mod tests {
             may_grow: true,
             may_shrink: true,
             triggers: Vec::new(),
+            composite: None,
+            fallback: None,
         }
     }
 

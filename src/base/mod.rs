@@ -8,6 +8,7 @@ mod big;
 pub mod cast;
 pub mod cron;
 pub mod dist;
+pub mod formula;
 pub mod go_sort;
 pub mod go_time;
 pub mod histogram;
@@ -24,6 +25,7 @@ pub mod units;
 
 pub use cron::{CronError, Schedule, Zone};
 pub use dist::{Distribution, DistributionError, Empirical};
+pub use formula::{Formula, FormulaError};
 pub use go_time::{DurationError, Timestamp, TimestampError};
 pub use histogram::Histogram;
 pub use ids::{Id, IdVec, Ref, Slots};

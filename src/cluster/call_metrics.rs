@@ -96,6 +96,13 @@ impl Cluster {
                 let is_on = metric.source.is_on(self.model().run.start_unix, now);
                 Some(i64::from(if is_on { *desired } else { 1 }) * 1000)
             }
+            MetricSource::Formula { formula, of } => {
+                let metrics = &self.model().metrics;
+                let value = |index: &usize| self.metric_value(&metrics[*index], now);
+                let values = of.iter().map(|index| Some(cast::f64_of_i64(value(index)?) / 1e3));
+                let value = formula.value(&values.collect::<Option<Vec<f64>>>()?);
+                value.is_finite().then(|| milli(value))
+            }
             MetricSource::Calls { .. } => {
                 let pods = self.metric_pods(metric, now)?;
                 Some(pods.iter().fold(0, |sum: i64, (_, value)| sum.saturating_add(*value)))

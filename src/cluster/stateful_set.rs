@@ -54,6 +54,8 @@ pub enum StatefulSetWrite {
     Status(StatefulSetStatus),
     /// About one of its revisions.
     Revision(RevisionWrite),
+    /// `spec.replicas`, by the Scale subresource.
+    Replicas(u32),
 }
 
 impl StatefulSet {
@@ -85,6 +87,12 @@ impl Cluster {
             StatefulSetWrite::Status(status) => {
                 row.status = status;
                 ObjectChange::Status
+            }
+            StatefulSetWrite::Replicas(replicas) if row.spec.replicas == replicas => return,
+            StatefulSetWrite::Replicas(replicas) => {
+                Arc::make_mut(&mut row.spec).replicas = replicas;
+                row.generation += 1;
+                ObjectChange::Spec
             }
             StatefulSetWrite::Revision(write) => {
                 let mut revisions = std::mem::take(&mut row.revisions);

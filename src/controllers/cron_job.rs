@@ -80,6 +80,9 @@ impl Controller for CronJobController {
     ) -> Requeue {
         let ObjectKey::CronJob(id) = key else { return Requeue::Never };
         let Some(row) = cluster.cron_jobs().get(id) else { return Requeue::Never };
+        if cluster.model().scaled_jobs.iter().any(|scaled| scaled.name == row.spec.name) {
+            return Requeue::Never; // KEDA's
+        }
         let clock = Clock { start_unix: self.start_unix, now: ctx.now() };
         if self.has_new_schedule(id, &row.spec) {
             return match &row.spec.schedule {

@@ -110,6 +110,7 @@ impl Roles {
                 Box::new(AttachDetachController::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
                 Box::new(crate::autoscalers::KedaController::new(model)),
+                Box::new(crate::autoscalers::ScaledJobController::new(model, streams)),
                 Box::new(crate::autoscalers::VerticalController::new(model)),
                 Box::new(crate::autoscalers::KarpenterController::new(model)),
                 Box::new(crate::autoscalers::ClusterAutoscalerController::new(model)),

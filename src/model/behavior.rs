@@ -246,8 +246,7 @@ impl Behaviors {
         let all: Vec<(Behavior, bool)> =
             spec.init_containers.iter().chain(&spec.containers).map(resolve).collect();
         let own = &all[spec.init_containers.len()..];
-        let is_app =
-            |c: &Container| self.mesh.as_ref().is_none_or(|mesh| mesh.container != c.name);
+        let is_app = |c: &Container| self.mesh.as_ref().is_none_or(|mesh| mesh.container != c.name);
         let server = (own.iter().position(|(_, serves)| *serves))
             .or_else(|| spec.containers.iter().position(|c| !c.ports.is_empty() && is_app(c)))
             .or_else(|| spec.containers.iter().position(is_app))

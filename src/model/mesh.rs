@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Distribution, Duration, Symbol};
 
-use super::client::{
-    BackOff, Budget, Client, Connections, DnsCache, FateSet, NO_LIMIT, Retries,
-};
+use super::client::{BackOff, Budget, Client, Connections, DnsCache, FateSet, NO_LIMIT, Retries};
 
 /// A service mesh: pods with a container of this name send and get all calls through it (rules
 /// N187, N471).

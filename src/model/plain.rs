@@ -164,6 +164,8 @@ impl Model {
             hpas: Vec::new(),
             metrics: Vec::new(),
             scaled_objects: Vec::new(),
+            paused_scales: Vec::new(),
+            scaled_jobs: Vec::new(),
             vpas: Vec::new(),
             config_maps: Vec::new(),
             config_keys: BTreeSet::new(),

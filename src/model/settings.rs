@@ -70,6 +70,10 @@ pub struct Model {
     pub metrics: Vec<super::MetricSpec>,
     /// ScaledObjects, by namespace and name.
     pub scaled_objects: Vec<super::ScaledObjectSpec>,
+    /// ScaledObjects that are kept at one size.
+    pub paused_scales: Vec<super::PausedScale>,
+    /// ScaledJobs, by namespace and name.
+    pub scaled_jobs: Vec<super::ScaledJobSpec>,
     /// VerticalPodAutoscalers, by namespace and name.
     pub vpas: Vec<super::VpaSpec>,
     /// ConfigMaps that are there.

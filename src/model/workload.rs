@@ -209,6 +209,8 @@ pub enum HpaTarget {
     ReplicaSet(Symbol),
     /// A ReplicationController of the same namespace, by name.
     ReplicationController(Symbol),
+    /// A StatefulSet of the same namespace, by name.
+    StatefulSet(Symbol),
     /// A kind or name that is not there: the Scale cannot be read.
     Missing,
 }

@@ -258,10 +258,10 @@ fn signed(number: f64, unit: Unit) -> String {
     };
     // The difference of two percentages is no percentage of either.
     let value = words::value(number.abs(), unit);
-    match unit {
-        Unit::Share => format!("{sign}{} points", value.trim_end_matches(" %")),
-        _ => format!("{sign}{value}"),
+    if unit == Unit::Share {
+        return format!("{sign}{} points", value.trim_end_matches(" %"));
     }
+    format!("{sign}{value}")
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(super) fn target_of(model: &Model, hpa: usize) -> Option<Workload> {
         HpaTarget::Deployment(name) => (WorkloadKind::Deployment, name),
         HpaTarget::ReplicaSet(name) => (WorkloadKind::ReplicaSet, name),
         HpaTarget::ReplicationController(name) => (WorkloadKind::ReplicationController, name),
+        HpaTarget::StatefulSet(name) => (WorkloadKind::StatefulSet, name),
         HpaTarget::Missing => return None,
     };
     let name = crate::model::ObjectName { namespace: spec.name.namespace, name };

@@ -170,7 +170,7 @@ pub(super) fn workload(
         "statefulset" | "statefulsets" | "sts" => WorkloadKind::StatefulSet,
         "daemonset" | "daemonsets" | "ds" => WorkloadKind::DaemonSet,
         "job" | "jobs" => WorkloadKind::Job,
-        "cronjob" | "cronjobs" | "cj" => WorkloadKind::CronJob,
+        "cronjob" | "cronjobs" | "cj" | "scaledjob" | "scaledjobs" | "sj" => WorkloadKind::CronJob,
         "pod" | "pods" => WorkloadKind::Pod,
         "workload" => WorkloadKind::Generator,
         other => {

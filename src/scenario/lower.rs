@@ -113,7 +113,7 @@ pub(super) fn lower(
     let mut metrics = metrics::lower(&file.metrics, &targets, &mut names, input);
     metrics::check_asked(&documents, &metrics, &names, input);
     let (hpas, lowered) = (&mut objects.hpas, &mut metrics);
-    let scaled_objects = keda::lower(&documents, lowered, hpas, &mut names, input);
+    let scaled = keda::lower(&documents, lowered, hpas, &mut names, input);
     let node_names: Vec<Symbol> = all_nodes.iter().map(|node| node.name).collect();
     let mut zones: Vec<Symbol> = all_nodes.iter().filter_map(|node| node.zone).collect();
     let offers = cloud.groups.iter().flat_map(|group| &group.offers);
@@ -179,7 +179,9 @@ pub(super) fn lower(
         services: objects.services,
         hpas: objects.hpas,
         metrics,
-        scaled_objects,
+        scaled_objects: scaled.objects,
+        paused_scales: scaled.paused,
+        scaled_jobs: scaled.jobs,
         vpas: objects.vpas,
         config_maps: objects.config_maps,
         secrets: objects.secrets,

@@ -35,6 +35,8 @@ mod ingress;
 mod input;
 mod karpenter;
 mod keda;
+mod keda_jobs;
+mod keda_triggers;
 mod known;
 mod kubelet;
 mod latencies;

@@ -20,10 +20,10 @@ use crate::tree::{self, Diagnostic, Severity, Span, Spanned};
 use super::behaviors::{object_name, split_target};
 use super::cycles;
 use super::input::Input;
-use super::keda;
 use super::known;
 use super::node_pools;
 use super::verticals;
+use super::{keda, keda_jobs};
 
 /// All objects, by namespace and name.
 #[derive(Debug, Default)]
@@ -160,8 +160,11 @@ pub(super) fn set(documents: &mut [Document], input: &mut Input) {
 pub(super) fn identities(documents: &[Document], names: &mut Interner) -> Identities {
     let mut all = Identities::default();
     for document in documents {
-        let KindClass::Modelled(kind) = class(document) else { continue };
         let (_, namespace, name) = identity(document);
+        if keda::is_of(document, "ScaledJob") {
+            all.add(Kind::CronJob, object_name(namespace, name, names));
+        }
+        let KindClass::Modelled(kind) = class(document) else { continue };
         all.add(kind, object_name(namespace, name, names));
     }
     all
@@ -225,6 +228,9 @@ pub(super) fn lower(
         if keda::is_one(document) {
             continue; // its metrics are not known yet
         }
+        if keda::is_of(document, "ScaledJob") {
+            continue; // its Jobs may ask for priority classes
+        }
         if node_pools::is_one(document) {
             continue; // Karpenter's
         }
@@ -253,6 +259,10 @@ pub(super) fn lower(
         let mut cx = Lowering { behaviors, classes: &priorities, names };
         add(kind, document, &tree, &mut cx, &mut objects, input);
         objects.trees.push(tree);
+    }
+    for document in documents.iter().filter(|d| keda::is_of(d, "ScaledJob")) {
+        let mut cx = Lowering { behaviors, classes: &priorities, names };
+        objects.cron_jobs.extend(keda_jobs::cron_job(document, &mut cx, input));
     }
     default_class(&mut objects.storage);
     objects
@@ -437,6 +447,7 @@ pub(super) fn check_hpas(
             HpaTarget::ReplicationController(name) => {
                 ("ReplicationController", names.resolve(name))
             }
+            HpaTarget::StatefulSet(name) => ("StatefulSet", names.resolve(name)),
             HpaTarget::Missing => ("", ""),
         };
         let is_later = |name: &ObjectName| {
@@ -547,7 +558,8 @@ pub(super) fn check(paths: &[Spanned<String>], input: &mut Input) -> Vec<(String
     let documents = sorted(input.read_manifests(paths), input);
     let mut names = Interner::new();
     names.intern("");
-    let behaviors = Behaviors { standard: super::behaviors::standard(), rules: Vec::new(), mesh: None };
+    let behaviors =
+        Behaviors { standard: super::behaviors::standard(), rules: Vec::new(), mesh: None };
     let objects = lower(&documents, &behaviors, &mut names, input);
     check_hpas(&objects, &documents, &names, input);
     if !input.found.has_errors() {

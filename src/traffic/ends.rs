@@ -169,7 +169,8 @@ impl Traffic {
             return false;
         }
         if self.mesh.makes(call) {
-            let is_grpc = self.clients[usize::from(caller_of(call, &self.calls))].shares().is_some();
+            let is_grpc =
+                self.clients[usize::from(caller_of(call, &self.calls))].shares().is_some();
             if !self.mesh.tries_again(call, end, is_grpc) {
                 return false;
             }

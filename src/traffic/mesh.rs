@@ -272,12 +272,7 @@ impl Traffic {
     }
 
     /// The proxy of the pod that calls has a call and makes its own.
-    pub(super) fn call_from_sidecar(
-        &mut self,
-        id: CallRef,
-        cluster: &Cluster,
-        ctx: &mut Ctx<'_>,
-    ) {
+    pub(super) fn call_from_sidecar(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let call = &mut self.calls[id.id];
         let number = call.server.life;
         if !self.mesh.callers[cast::usize_of(number)].is_there {

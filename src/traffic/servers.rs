@@ -547,8 +547,7 @@ impl Servers {
             return Verdict::Closed;
         }
         let mut closed = row.closed.filter(|at| *at >= kept.used);
-        let server_idle =
-            if row.is_meshed { NO_LIMIT } else { self.kinds[row.kind].idle_max };
+        let server_idle = if row.is_meshed { NO_LIMIT } else { self.kinds[row.kind].idle_max };
         if server_idle < NO_LIMIT {
             let at = kept.used.saturating_add(server_idle);
             if at <= now + hop {

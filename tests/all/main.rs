@@ -34,6 +34,7 @@ mod house;
 mod ingress;
 mod jobs;
 mod karpenter;
+mod keda;
 mod kubesbs;
 mod later;
 mod manifest_files;

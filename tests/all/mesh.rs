@@ -128,8 +128,7 @@ fn failures(sets: &[&str]) -> BTreeMap<&'static str, f64> {
     let loaded = meshed(sets).unwrap_or_else(|refused| {
         panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
     });
-    let options =
-        Options { replications: 3, jobs: 2, checks: true, ..Options::of(&loaded.model) };
+    let options = Options { replications: 3, jobs: 2, checks: true, ..Options::of(&loaded.model) };
     let done = run(&loaded.model, options, &|_| {}).expect("within all limits");
     let total = done.summary.value(&["services", "web", "calls", "total"]);
     assert!(total.expect("calls are made") > 5_000.0, "{total:?}");
@@ -190,7 +189,8 @@ fn sidecars_that_stop_too_early() {
     let ordinary = with(&[ORDINARY]);
     assert!(ordinary["cut_by_mesh_proxy"] > 50.0, "{ordinary:?}");
     assert!(with(&[]).is_empty());
-    let quits = "cluster.mesh.injection={ namespaces: [default], preStop: [sh, -c, 'sleep 1; kill 1'] }";
+    let quits =
+        "cluster.mesh.injection={ namespaces: [default], preStop: [sh, -c, 'sleep 1; kill 1'] }";
     let quits = with(&[quits]);
     assert!(quits["cut_by_mesh_proxy"] > 50.0, "{quits:?}");
     let waits = with(&[ORDINARY, "cluster.mesh.exitWhenIdle=true"]);

@@ -24,6 +24,7 @@ pub fn lower_hpa(object: &Value, names: &mut Interner) -> HpaSpec {
         target: match text(&target["kind"]) {
             "Deployment" if of_apps => HpaTarget::Deployment(named),
             "ReplicaSet" if of_apps => HpaTarget::ReplicaSet(named),
+            "StatefulSet" if of_apps => HpaTarget::StatefulSet(named),
             "ReplicationController" if of_core => HpaTarget::ReplicationController(named),
             _ => HpaTarget::Missing,
         },

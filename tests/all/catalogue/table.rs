@@ -60,7 +60,8 @@ const MESH_ORDINARY: &str = "deployment/web:spec.template.spec.containers=[{ nam
 const MESH_APP: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]";
 const MESH_NATIVE: &str = "deployment/web:spec.template.spec.initContainers=[{ name: istio-proxy, image: proxy, restartPolicy: Always }]";
 /// A native sidecar whose preStop hook stops it.
-const MESH_QUITS: &str = "cluster.mesh={ injection: { namespaces: [default], preStop: [sh, -c, 'sleep 1; kill 1'] } }";
+const MESH_QUITS: &str =
+    "cluster.mesh={ injection: { namespaces: [default], preStop: [sh, -c, 'sleep 1; kill 1'] } }";
 const NO_ROLLOUT: &str = "timeline=[]";
 /// Two nodes of which pods want the first.
 const ONE_NODE_FIRST: &str = "cluster.nodes=[{ pool: workers, allocatable: { cpu: 16, memory: 64Gi } }, { pool: spare, allocatable: { cpu: 16, memory: 64Gi }, taints: [{ key: spare, effect: PreferNoSchedule }] }]";
