@@ -177,6 +177,10 @@ pub enum KubeletStep {
     Admit,
     /// It sees that the pod is being deleted.
     Kill,
+    /// It sees that the pod asks for other amounts.
+    Resize,
+    /// It sees that somebody else has set conditions of the pod.
+    Conditions,
 }
 
 /// What a kubelet hears of the server of a pod.
@@ -244,6 +248,8 @@ pub enum KubeletNodeStep {
     Report,
     /// The disks that it uses are reported.
     Disks,
+    /// Resizes that wait are tried again.
+    Resizes,
     /// Its machine is to shut down.
     ShutDown,
     /// A group of pods has had its time, or the machine.

@@ -48,7 +48,9 @@ pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};
 pub use scheduler::{SCHEDULER_GROUP, SCHEDULER_KIND, lower_scheduler};
 pub use selector::TextSelector;
-pub use strategy::{Decoded, Refused, before_create, before_update, create, decode, update};
+pub use strategy::{
+    Decoded, Refused, before_create, before_update, create, decode, resize, update,
+};
 pub use validate::Allowed;
 
 /// Checks the fields of an object, fills in its defaults and validates it.

@@ -99,6 +99,24 @@ pub fn update(kind: Kind, old: &Value, mut new: Value) -> Result<Value, Refused>
     before_update(kind, old, new).map_err(Refused::Invalid)
 }
 
+/// Changes a pod through its subresource `resize`: amounts of its containers alone (rule N104).
+///
+/// # Errors
+/// Why it is refused.
+pub fn resize(old: &Value, mut new: Value) -> Result<Value, Refused> {
+    admit_decoded(Kind::Pod, &new)?;
+    default_object(Kind::Pod, &mut new);
+    let mut new = validate::only_resized(old, &new);
+    if old["spec"] != new["spec"] {
+        let generation = old["metadata"]["generation"].as_i64().unwrap_or(0);
+        set(&mut new, "metadata", "generation", (generation + 1).into());
+    }
+    let mut found = Found::default();
+    validate::validate_resize(old, &new, &mut found);
+    found.0.retain(|problem| problem.is_error);
+    if found.0.is_empty() { Ok(new) } else { Err(Refused::Invalid(found.0)) }
+}
+
 fn admit_decoded(kind: Kind, object: &Value) -> Result<(), Refused> {
     let decoded = decode(kind, object);
     match decoded.error {

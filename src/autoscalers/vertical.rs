@@ -4,20 +4,19 @@
 //! Source: kubernetes/autoscaler vertical-pod-autoscaler 1.7.3 pkg/recommender/routines,
 //! pkg/updater/logic/updater.go (rules A77, A101 to A110). Differs: recommender and updater act at
 //! one instant, the updater on what the recommender has just said; evictions for
-//! memory are not taken as kills (rule A92);
-//! a resize in place counts as refused, so that `InPlaceOrRecreate` evicts (rule A111).
+//! memory are not taken as kills (rule A92).
 
 use std::collections::BTreeMap;
 
-use crate::base::{Duration, SimTime};
+use crate::base::{Duration, SimTime, Symbol};
 use crate::cluster::{
     Change, Cluster, Controller, EvictionRefused, Phase, Plan, Pod, Requeue, Vpa, Write, allot,
-    declared,
+    class_with, declared, recommended,
 };
 use crate::model::{
     Amounts, Model, ObjectKey, OwnerRef, PodId, PodRef, TemplateId, VpaMode, VpaSpec, Workload,
 };
-use crate::record::VerticalRecord;
+use crate::record::{PodName, VerticalRecord};
 use crate::sim::Ctx;
 
 use super::hpa_metrics::{cpu_of, memory_of};
@@ -41,13 +40,28 @@ struct Row {
     recommender: Recommender<(PodId, u64), TemplateId>,
     target: Amounts,
     since: SimTime,
+    /// The label set of each pod, by the template that it came with: a resize gives it another.
+    groups: BTreeMap<(PodId, u64), TemplateId>,
+    /// When the updater first saw a resize of a pod (rule A111).
+    seen: BTreeMap<(Symbol, PodName), SimTime>,
 }
+
+/// How long the updater lets a deferred resize wait (rule A111).
+const DEFERRED_MAX: Duration = Duration::mins(5);
+/// How long it lets one be in progress.
+const PROGRESS_MAX: Duration = Duration::hours(1);
 
 /// `--evict-after-oom-threshold` (rule A105).
 const QUICK_OOM: Duration = Duration::mins(10);
 
-/// How many pods one loop of the updater evicted, and how many budgets refused.
-type Evictions = (u32, u32);
+/// How many pods one loop of the updater evicted, how many budgets refused, and how many resizes
+/// it began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    evicted: u32,
+    refused: u32,
+    resized: u32,
+}
 
 impl VerticalController {
     /// For a run of this model.
@@ -108,7 +122,7 @@ impl VerticalController {
     ) {
         let now = ctx.now();
         let row = &mut self.rows[vpa];
-        feed(&mut row.recommender, pods, cluster, now);
+        feed(row, pods, cluster, now);
         let recommended = row.recommender.recommend(&self.settings, spec, now);
         row.recommender.collect(now);
         let target = total(&recommended);
@@ -121,14 +135,17 @@ impl VerticalController {
             let targets = recommended.iter().map(|of| (of.container, of.target)).collect();
             plan.push(Write::Recommend { workload, targets });
         }
-        let (evicted, refused) = match spec.mode {
-            VpaMode::Off | VpaMode::Initial => (0, 0),
+        let Done { evicted, refused, resized } = match spec.mode {
+            VpaMode::Off | VpaMode::Initial => Done::default(),
             VpaMode::Recreate | VpaMode::InPlaceOrRecreate => {
-                update(spec, pods, &recommended, cluster, plan, now)
+                let seen = &mut row.seen;
+                let mut updater = Updater { spec, recommended: &recommended, cluster, seen, now };
+                updater.run(pods, plan)
             }
         };
-        if is_new || evicted + refused > 0 {
-            ctx.recorder.vertical(VerticalRecord { at: now, vpa, target, evicted, refused });
+        if is_new || evicted + refused + resized > 0 {
+            let record = VerticalRecord { at: now, vpa, target, evicted, refused, resized };
+            ctx.recorder.vertical(record);
         }
     }
 }
@@ -158,15 +175,16 @@ fn total(recommended: &[Recommendation]) -> Amounts {
 }
 
 /// Lists the pods and gives the pipeline's last sample of each (rules A77, A78).
-fn feed(
-    recommender: &mut Recommender<(PodId, u64), TemplateId>,
-    pods: &[(PodId, &Pod)],
-    cluster: &Cluster,
-    now: SimTime,
-) {
+fn feed(row: &mut Row, pods: &[(PodId, &Pod)], cluster: &Cluster, now: SimTime) {
+    let Row { recommender, groups, .. } = row;
+    let before = std::mem::take(groups);
+    for (id, pod) in pods {
+        let key = (*id, pod.serial);
+        groups.insert(key, before.get(&key).copied().unwrap_or(pod.template));
+    }
     let look = |(id, pod): &(PodId, &Pod)| PodLook {
         pod: (*id, pod.serial),
-        group: pod.template,
+        group: groups[&(*id, pod.serial)],
         containers: cluster
             .template_of(pod)
             .template
@@ -221,37 +239,105 @@ struct Candidate {
     priority: Priority,
 }
 
-/// One loop of the updater (rules A103 to A110).
-fn update(
-    spec: &VpaSpec,
-    pods: &[(PodId, &Pod)],
-    recommended: &[Recommendation],
-    cluster: &Cluster,
-    plan: &mut Plan,
+/// What is to become of a pod that is to be updated (rule A111).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Waits,
+    Resizes,
+    Evicts,
+}
+
+/// One loop of the updater for one autoscaler.
+struct Updater<'a> {
+    spec: &'a VpaSpec,
+    recommended: &'a [Recommendation],
+    cluster: &'a Cluster,
+    seen: &'a mut BTreeMap<(Symbol, PodName), SimTime>,
     now: SimTime,
-) -> Evictions {
-    let live: Vec<&(PodId, &Pod)> = pods.iter().filter(|(_, pod)| pod.deletion.is_none()).collect();
-    let mut groups = groups(&live, cluster);
-    let judge = |(id, pod): &&(PodId, &Pod)| candidate(spec, (*id, pod), recommended, cluster, now);
-    let mut wanted: Vec<Candidate> = live.iter().filter_map(judge).collect();
-    wanted.sort_by(|a, b| a.priority.before(&b.priority));
-    let (mut evicted, mut refused) = (0, 0);
-    let least = spec.replicas_min.unwrap_or(MIN_REPLICAS);
-    for candidate in wanted {
-        let Some(group) = groups.get_mut(&candidate.owner) else { continue };
-        if !group.is_large_enough(least) || !group.may_disrupt(candidate.is_pending) {
-            continue;
-        }
-        let answer: Result<(), EvictionRefused> = plan.evict_pod(candidate.pod, None, cluster);
-        match answer {
-            Ok(()) => {
-                group.disrupted += u32::from(!candidate.is_pending);
-                evicted += 1;
+}
+
+impl Updater<'_> {
+    /// Rules A103 to A111.
+    fn run(&mut self, pods: &[(PodId, &Pod)], plan: &mut Plan) -> Done {
+        let live: Vec<&(PodId, &Pod)> =
+            pods.iter().filter(|(_, pod)| pod.deletion.is_none()).collect();
+        let mut groups = groups(&live, self.cluster);
+        let judge = |(id, pod): &&(PodId, &Pod)| {
+            candidate(self.spec, (*id, pod), self.recommended, self.cluster, self.now)
+        };
+        let mut wanted: Vec<Candidate> = live.iter().filter_map(judge).collect();
+        wanted.sort_by(|a, b| a.priority.before(&b.priority));
+        let mut done = Done::default();
+        let least = self.spec.replicas_min.unwrap_or(MIN_REPLICAS);
+        for candidate in wanted {
+            let Some(group) = groups.get_mut(&candidate.owner) else { continue };
+            if !group.is_large_enough(least) {
+                continue;
             }
-            Err(_) => refused += 1,
+            let may_disrupt = group.may_disrupt(candidate.is_pending);
+            let mut step = self.step(&candidate);
+            if !may_disrupt || step == Step::Waits {
+                continue;
+            }
+            if step == Step::Resizes && !self.resize(candidate.pod, plan) {
+                step = Step::Evicts;
+            }
+            if step == Step::Resizes {
+                group.disrupted += 1;
+                done.resized += 1;
+                continue;
+            }
+            let answer: Result<(), EvictionRefused> =
+                plan.evict_pod(candidate.pod, None, self.cluster);
+            match answer {
+                Ok(()) => {
+                    group.disrupted += u32::from(!candidate.is_pending);
+                    done.evicted += 1;
+                }
+                Err(_) => done.refused += 1,
+            }
         }
+        done
     }
-    (evicted, refused)
+
+    /// Whether a pod is resized, evicted or left alone.
+    fn step(&mut self, candidate: &Candidate) -> Step {
+        if self.spec.mode != VpaMode::InPlaceOrRecreate {
+            return Step::Evicts;
+        }
+        let Some(row) = self.cluster.pod(candidate.pod).filter(|_| !candidate.is_pending) else {
+            return Step::Waits;
+        };
+        let status = row.resize.as_ref().map(|resize| &resize.status);
+        let told = status.filter(|of| of.pending.is_some() || of.progress.is_some());
+        let Some(told) = told else {
+            // One that the kubelet has not answered yet is a resize, too.
+            return if status.is_some() { Step::Waits } else { Step::Resizes };
+        };
+        let since = *self.seen.entry((row.namespace, row.name)).or_insert(self.now);
+        let waited = self.now.saturating_since(since);
+        let gives_up = match (&told.pending, &told.progress) {
+            (Some(pending), _) if pending.is_infeasible => true,
+            (_, Some(Some(_))) => true,
+            (Some(_), _) => waited > DEFERRED_MAX,
+            (None, _) => waited > PROGRESS_MAX,
+        };
+        if gives_up { Step::Evicts } else { Step::Waits }
+    }
+
+    /// Asks for a resize; gives whether the API server takes it: it keeps the class (rule N104).
+    fn resize(&self, pod: PodRef, plan: &mut Plan) -> bool {
+        let Some(row) = self.cluster.pod(pod) else { return false };
+        let spec = &self.cluster.template_of(row).template.spec;
+        let targets: Vec<(Symbol, Amounts)> =
+            self.recommended.iter().map(|of| (of.container, of.target)).collect();
+        let amounts = recommended(spec, &targets, self.spec);
+        let takes = class_with(spec, &amounts) == spec.qos;
+        if takes {
+            plan.push(Write::ResizePod { pod, amounts });
+        }
+        takes
+    }
 }
 
 fn groups(live: &[&(PodId, &Pod)], cluster: &Cluster) -> BTreeMap<OwnerRef, Group> {
@@ -288,7 +374,8 @@ fn candidate(
     now: SimTime,
 ) -> Option<Candidate> {
     let owner = pod.owner?;
-    let containers = &cluster.template_of(pod).template.spec.containers;
+    // While a pod is resized what its containers have counts.
+    let containers = &cluster.actual(pod).containers;
     let requested: Vec<Requested> = containers
         .iter()
         .map(|c| Requested { container: c.name, requests: declared(c).requests })

@@ -67,6 +67,24 @@ pub enum Change {
         /// Who owned it before.
         owner: Option<OwnerRef>,
     },
+    /// A pod's containers are to get other amounts, or its kubelet says something of that.
+    PodResized {
+        /// Which.
+        pod: PodRef,
+        /// Where it is.
+        node: Option<NodeId>,
+        /// Its owner.
+        owner: Option<OwnerRef>,
+        /// Whether its specification changed; else what the kubelet says.
+        is_asked: bool,
+    },
+    /// Conditions of a pod that are not its kubelet's changed.
+    PodConditions {
+        /// Which.
+        pod: PodRef,
+        /// Where it is.
+        node: Option<NodeId>,
+    },
     /// A pod could not be created when the write came: admission refused it by then.
     PodRefused {
         /// Whose it would have been.
@@ -204,6 +222,8 @@ impl Change {
                 | Self::PodNominated { .. }
                 | Self::PodDeleting { .. }
                 | Self::PodMeta { .. }
+                | Self::PodResized { .. }
+                | Self::PodConditions { .. }
                 | Self::PodRefused { .. }
                 | Self::PodRemoved { .. }
         )

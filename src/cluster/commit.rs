@@ -66,6 +66,7 @@ impl Cluster {
             vertical: super::vertical::Vertical::default(),
             vpas: Vec::new(),
             customs: BTreeMap::new(),
+            resized: super::resize::Resized::default(),
             priorities: model.priorities.clone(),
             services: IdVec::new(),
             hpas: IdVec::new(),
@@ -235,6 +236,11 @@ impl Cluster {
             }
             Write::LabelPod { pod, labels } => self.label_pod(pod, labels, changes),
             Write::Disruption { pod, reason } => self.set_disruption(pod, reason, changes),
+            Write::ResizePod { pod, amounts } => self.resize_pod(pod, amounts, changes),
+            Write::ResizeStatus { pod, status } => self.set_resize_status(pod, status, changes),
+            Write::PodConditions { pod, conditions } => {
+                self.set_pod_conditions(pod, &conditions, changes);
+            }
             Write::DeletionCost { pod, cost } => self.set_deletion_cost(pod, cost, changes),
             Write::PodOwner { pod, owner } => self.set_pod_owner(pod, owner, changes),
             Write::Untrack { pod } => self.untrack(pod, changes, recorder),

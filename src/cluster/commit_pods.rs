@@ -60,6 +60,7 @@ impl Cluster {
             deletion_cost: self.templates[template].template.deletion_cost,
             is_tracked: new.is_tracked,
             index_failures: new.index_failures,
+            is_static: is_mirror(&self.templates[template].template),
             is_over: false,
             lifetime: new.lifetime,
             created: self.now,
@@ -74,6 +75,8 @@ impl Cluster {
             disruption_changed: self.now,
             unschedulable: None,
             oom_kills: Vec::new(),
+            resize: None,
+            conditions: Vec::new(),
         });
         self.name_claims_of(pod.id);
         cover(&mut self.serving, pod.id);
@@ -195,7 +198,7 @@ impl Cluster {
         row.bound = Some(now);
         row.nominated = None;
         let owner = row.owner;
-        let spec = &self.templates[row.template].template.spec;
+        let spec = Arc::clone(self.held(&self.pods[pod.id]));
         let to = &mut self.nodes[node];
         to.pods.push(pod.id);
         to.requested.add(&spec.requests);
@@ -291,6 +294,26 @@ impl Cluster {
         }
         self.join_budgets(pod.id);
         changes.push(Change::PodMeta { pod, owner });
+    }
+
+    /// Sets conditions of a pod that are not its kubelet's.
+    pub(super) fn set_pod_conditions(
+        &mut self,
+        pod: PodRef,
+        conditions: &[(Symbol, bool)],
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(row) = self.pods.get_mut(pod) else { return };
+        let before = row.conditions.clone();
+        for (kind, holds) in conditions {
+            row.conditions.retain(|(own, _)| own != kind);
+            row.conditions.push((*kind, *holds));
+        }
+        row.conditions.sort_unstable();
+        if row.conditions != before {
+            let node = row.node;
+            changes.push(Change::PodConditions { pod, node });
+        }
     }
 
     /// Sets a pod's deletion cost.
@@ -413,7 +436,7 @@ impl Cluster {
     fn free_node(&mut self, id: PodId) {
         let row = &self.pods[id];
         let Some(node) = row.node else { return };
-        let spec = &self.templates[row.template].template.spec;
+        let spec = Arc::clone(self.held(row));
         let from = &mut self.nodes[node];
         let Some(at) = from.pods.iter().position(|p| *p == id) else {
             return;
@@ -429,7 +452,8 @@ impl Cluster {
         }
     }
 
-    /// The API's DELETE.
+    /// The API's DELETE. Of a static pod only its mirror goes, and comes again at once (rule N15):
+    /// here nothing changes.
     ///
     /// A second DELETE only shortens the grace, which counts from the first one.
     ///
@@ -448,6 +472,10 @@ impl Cluster {
             return;
         };
         let (terminal, owner) = (row.is_terminal(), row.owner);
+        if row.is_static && !terminal && row.node.is_some_and(|node| !self.nodes[node].is_gone) {
+            // The mirror goes, and its kubelet makes another; the containers hear nothing of it.
+            return changes.push(Change::PodMeta { pod, owner });
+        }
         let Some(node) = row.node.filter(|_| !terminal) else {
             return self.remove_pod(pod, changes, recorder);
         };
@@ -594,4 +622,9 @@ impl Cluster {
         let from = std::mem::replace(&mut self.serving[pod.id], to);
         changes.push(Change::Serving { pod, from, to });
     }
+}
+
+/// Whether a pod is the mirror of one that a kubelet has from a file.
+fn is_mirror(template: &crate::model::Template) -> bool {
+    template.source["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string()
 }

@@ -73,7 +73,7 @@ impl Cluster {
         for pod in &node.pods {
             let row = self.pods.at(*pod).expect("a node lists pods that are there");
             assert_eq!(row.node, Some(id), "pod {} is listed at another node", row.serial);
-            sum.add(&self.templates[row.template].template.spec.requests);
+            sum.add(&self.held(row).requests);
         }
         let cpu_and_memory = (node.requested.cpu, node.requested.memory);
         assert_eq!(cpu_and_memory, (sum.cpu, sum.memory), "requests of {id:?} do not add up");

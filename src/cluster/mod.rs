@@ -38,6 +38,7 @@ mod plan;
 mod pod;
 mod rate_limiter;
 mod registry;
+mod resize;
 mod revision;
 mod roles;
 mod scale;
@@ -90,6 +91,7 @@ pub use pod::{
 };
 pub use rate_limiter::{Backoff, RateLimiter};
 pub use registry::Registry;
+pub use resize::{Allotments, Resize, ResizePending, ResizeStatus, allotments, class_with};
 pub use revision::{Revision, RevisionWrite};
 pub use roles::{
     CloudRole, Component, Controller, GeneratorRole, KubeletEvent, KubeletRole, NodeEvent,
@@ -97,7 +99,7 @@ pub use roles::{
 };
 pub use scale::Expected;
 pub use stateful_set::{StatefulSet, StatefulSetStatus, StatefulSetWrite};
-pub use vertical::{Allotment, allot, declared};
+pub use vertical::{Allotment, allot, declared, recommended};
 pub use workload::{
     Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaFailure,
     ReplicaSet, ReplicaSetStatus, Service, TemplateRow,
@@ -145,6 +147,7 @@ pub struct Cluster {
     disks: IdVec<DiskId, Disk>,
     disk_by_name: LookupMap<Symbol, DiskId>,
     pod_disks: LookupMap<PodRef, smallvec::SmallVec<[DiskId; 1]>>,
+    resized: resize::Resized,
     /// Claims that StatefulSets have made.
     claims: BTreeMap<ObjectName, ClaimOwner>,
     priorities: PriorityClasses,

@@ -140,6 +140,27 @@ pub enum Write {
         /// Whose it is now.
         owner: Option<OwnerRef>,
     },
+    /// Lets the containers of a pod ask for other amounts (subresource `resize`, rule N104).
+    ResizePod {
+        /// Which pod.
+        pod: PodRef,
+        /// What they ask for, by container; others stay as they are.
+        amounts: super::Allotments,
+    },
+    /// What a kubelet says of a pod's amounts.
+    ResizeStatus {
+        /// Which pod.
+        pod: PodRef,
+        /// All of it.
+        status: super::ResizeStatus,
+    },
+    /// Sets conditions of a pod that are not its kubelet's (rule N88).
+    PodConditions {
+        /// Which pod.
+        pod: PodRef,
+        /// Type, and whether it is True; others stay.
+        conditions: Vec<(Symbol, bool)>,
+    },
     /// Takes the Job's finalizer off a pod; one that is over goes then (rule C116).
     Untrack {
         /// Which pod.

@@ -4,6 +4,8 @@ use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{NodeId, OwnerRef, TemplateId, WorkloadKind};
 use crate::record::PodName;
 
+use super::Resize;
+
 /// A pod as the API server keeps it.
 ///
 /// ```text
@@ -40,6 +42,9 @@ pub struct Pod {
     pub is_tracked: bool,
     /// How often pods of its completion index failed before it (rule C128).
     pub index_failures: IndexFailures,
+    /// The mirror of a static pod: its kubelet has it from a file, and the API cannot end it (rule
+    /// N15).
+    pub is_static: bool,
     /// Whether everything is done but for that finalizer.
     pub is_over: bool,
     /// How long its containers run before they exit 0; `None`: as their behaviours say.
@@ -68,6 +73,10 @@ pub struct Pod {
     pub unschedulable: Option<Box<str>>,
     /// Containers that were killed because they took too much memory, and when.
     pub oom_kills: Vec<(Symbol, SimTime)>,
+    /// A resize that is not complete (rule N104).
+    pub resize: Option<Box<Resize>>,
+    /// Conditions that others than the kubelet have set: type, and whether it is True (rule N88).
+    pub conditions: Vec<(Symbol, bool)>,
 }
 
 /// The status that a kubelet writes, whole at each write.

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
-use crate::api::{self, Lowering};
+use crate::api::Lowering;
 use crate::base::{LookupMap, Symbol};
-use crate::model::{Amounts, ObjectName, PodSpec, Template, VpaPolicy, VpaSpec, Workload};
+use crate::model::{
+    Amounts, Container, ObjectName, PodSpec, Template, VpaPolicy, VpaSpec, Workload,
+};
 
 use super::Vpa;
+use super::resize::with_amounts;
 
 /// What a container asks for and may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,35 +116,22 @@ fn resized(
     spec: &VpaSpec,
     cx: &mut Lowering<'_>,
 ) -> Option<Arc<Template>> {
-    let mut tree = (*template.source).clone();
-    let containers = tree["spec"]["containers"].as_array_mut()?;
-    for (container, tree) in template.spec.containers.iter().zip(containers) {
-        let target = targets.iter().find(|(name, _)| *name == container.name);
-        let Some((name, target)) = target else { continue };
-        let allotment = allot(declared(container), *target, spec.policy(*name));
-        write(&mut tree["resources"], "requests", allotment.requests);
-        write(&mut tree["resources"], "limits", allotment.limits);
-    }
-    let made = api::lower_generated(&tree, template.workload, cx).ok()?;
-    // What admission has filled in is not in the tree.
-    let tolerations = template.spec.tolerations.clone();
-    let spec = Arc::new(PodSpec { tolerations, ..(*made.spec).clone() });
-    Some(Arc::new(Template { spec, ..(*made).clone() }))
+    with_amounts(template, &recommended(&template.spec, targets, spec), cx)
 }
 
-fn write(resources: &mut Value, key: &str, amounts: Amounts) {
-    if !resources.is_object() {
-        *resources = json!({});
-    }
-    let texts = [
-        ("cpu", amounts.cpu.map(|milli| format!("{milli}m"))),
-        ("memory", amounts.memory.map(|bytes| bytes.to_string())),
-    ];
-    for (resource, text) in texts {
-        if let Some(text) = text {
-            resources[key][resource] = Value::String(text);
-        }
-    }
+/// What the containers of a pod are to ask for and may use, with these targets (rules A114, A115);
+/// those without a target are left out.
+#[must_use]
+pub fn recommended(
+    pod: &PodSpec,
+    targets: &[(Symbol, Amounts)],
+    spec: &VpaSpec,
+) -> Vec<(Symbol, Allotment)> {
+    let of = |container: &Container| {
+        let (name, target) = targets.iter().find(|(name, _)| *name == container.name)?;
+        Some((*name, allot(declared(container), *target, spec.policy(*name))))
+    };
+    pod.containers.iter().filter_map(of).collect()
 }
 
 /// A limit that stands to the target as it stood to the request.

@@ -12,12 +12,25 @@ use serde_json::Value;
 
 use crate::api::{self, Kind, PatchType, Refused, TextSelector};
 use crate::base::{Duration, Symbol};
-use crate::cluster::{CustomWrite, Refusal, Write};
-use crate::kubectl::{self, Api, At, Cascade, DeleteOptions, Resource, Status, server};
+use crate::cluster::{CustomWrite, Refusal, Write, allotments};
+use crate::kubectl::{self, Api, At, Cascade, DeleteOptions, Resource, Status, Sub, server};
 use crate::model::{Custom, ObjectName, Propagation};
 use crate::scenario;
 
 use super::{World, objects, statuses};
+
+/// Conditions of a pod that its kubelet, the scheduler and others of the cluster write.
+const OWN_CONDITIONS: [&str; 9] = [
+    "PodScheduled",
+    "PodReadyToStartContainers",
+    "Initialized",
+    "ContainersReady",
+    "Ready",
+    "DisruptionTarget",
+    "PodResizePending",
+    "PodResizeInProgress",
+    "AllContainersRestarting",
+];
 
 /// The API server of a run.
 pub(super) struct ApiServer<'a>(pub(super) &'a mut World);
@@ -52,11 +65,46 @@ impl ApiServer<'_> {
 
     /// Stores another version of an object and gives what was asked about.
     fn put(&mut self, at: At<'_>, new: Value) -> Result<Value, Status> {
-        let stored = self.store(at, new, false)?;
-        match at.is_scale {
-            true => server::scale_of(at.resource, &stored).ok_or_else(Status::no_such_path),
-            false => Ok(stored),
+        match at.sub {
+            Sub::Object => self.store(at, new, false),
+            Sub::Scale => {
+                let stored = self.store(at, new, false)?;
+                server::scale_of(at.resource, &stored).ok_or_else(Status::no_such_path)
+            }
+            Sub::Resize => self.resize(at, new),
+            Sub::Status => Ok(self.put_conditions(at, new)),
         }
+    }
+
+    /// The containers of a pod are to get other amounts.
+    fn resize(&mut self, at: At<'_>, new: Value) -> Result<Value, Status> {
+        let lowered = api::lower_pod_spec(&new, &mut self.0.cluster.lowering());
+        let spec = lowered.map_err(|problems| {
+            server::refusal(at.resource, at.name, Refused::Invalid(problems))
+        })?;
+        let pod = self.name(at).and_then(|name| self.0.cluster.pod_named(name));
+        if let Some(pod) = pod {
+            self.0.plan.push(Write::ResizePod { pod, amounts: allotments(&spec) });
+            self.0.settle();
+        }
+        Ok(new)
+    }
+
+    /// Conditions of a pod that its kubelet does not write: those of its readiness gates.
+    fn put_conditions(&mut self, at: At<'_>, new: Value) -> Value {
+        let cluster = &mut self.0.cluster;
+        let list = new["status"]["conditions"].as_array();
+        let conditions = list.into_iter().flatten().filter_map(|condition| {
+            let kind = condition["type"].as_str().filter(|kind| !OWN_CONDITIONS.contains(kind))?;
+            Some((cluster.names_mut().intern(kind), condition["status"] == "True"))
+        });
+        let conditions: Vec<(Symbol, bool)> = conditions.collect();
+        let pod = self.name(at).and_then(|name| self.0.cluster.pod_named(name));
+        if let Some(pod) = pod {
+            self.0.plan.push(Write::PodConditions { pod, conditions });
+            self.0.settle();
+        }
+        new
     }
 
     /// Checks, lowers and writes an object.
@@ -178,7 +226,7 @@ impl Api for ApiServer<'_> {
     fn get(&mut self, at: At<'_>) -> Result<Value, Status> {
         self.learn(at);
         let object = self.present(at)?;
-        match at.is_scale {
+        match at.is_scale() {
             true => server::scale_of(at.resource, &object).ok_or_else(Status::no_such_path),
             false => Ok(object),
         }
@@ -230,7 +278,10 @@ impl Api for ApiServer<'_> {
 
     fn patch(&mut self, at: At<'_>, language: PatchType, patch: Value) -> Result<Value, Status> {
         self.learn(at);
-        let old = self.present(at)?;
+        let old = match at.sub {
+            Sub::Status => self.observe(At { sub: Sub::Object, ..at })?,
+            Sub::Object | Sub::Scale | Sub::Resize => self.present(at)?,
+        };
         let new = server::patch(at, &old, language, &patch)?;
         self.put(at, new)
     }
@@ -238,7 +289,7 @@ impl Api for ApiServer<'_> {
     fn replace(&mut self, at: At<'_>, object: Value) -> Result<Value, Status> {
         self.learn(at);
         let old = self.present(at)?;
-        let new = match at.is_scale {
+        let new = match at.is_scale() {
             true => server::replace_scale(at, &old, &object)?,
             false => server::update(at, &old, object)?,
         };

@@ -21,6 +21,8 @@ pub(super) fn concerns(change: &Change, waiting: &Waiting, cluster: &Cluster) ->
         | Change::PodUnplaced { pod }
         | Change::PodDeleting { pod, .. }
         | Change::PodMeta { pod, .. }
+        | Change::PodResized { pod, .. }
+        | Change::PodConditions { pod, .. }
         | Change::PodRemoved { pod, .. } => {
             kind == Kind::Pod && is_pod(*pod, &object.name, cluster)
         }

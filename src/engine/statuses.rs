@@ -7,14 +7,17 @@ use serde_json::{Map, Value, json};
 use crate::api::Kind;
 use crate::cluster::{
     Cluster, DaemonSetStatus, DeploymentStatus, DisruptionAllowed, HpaStatus, JobStatus, Phase,
-    Pod, ProgressReason, ReplicaFailure, ReplicaSetStatus, StatefulSetStatus,
+    Pod, ProgressReason, ReplicaFailure, ReplicaSetStatus, ResizeStatus, StatefulSetStatus,
 };
 use crate::model::ObjectName;
 
 /// Puts its status into an object.
 pub(super) fn add(kind: Kind, name: ObjectName, cluster: &Cluster, object: &mut Value) {
     let status = match kind {
-        Kind::Pod => cluster.pod_named(name).and_then(|pod| cluster.pod(pod)).map(pod),
+        Kind::Pod => {
+            let row = cluster.pod_named(name).and_then(|pod| cluster.pod(pod));
+            row.map(|row| pod(row, cluster))
+        }
         Kind::Deployment => {
             let id = cluster.deployment_named(name);
             id.and_then(|id| cluster.deployment(id)).map(|row| deployment(&row.status))
@@ -91,7 +94,7 @@ fn numbers(all: &[(&str, u64)]) -> Map<String, Value> {
     some.map(|(name, number)| ((*name).to_owned(), (*number).into())).collect()
 }
 
-fn pod(row: &Pod) -> Value {
+fn pod(row: &Pod, cluster: &Cluster) -> Value {
     let status = &row.status;
     let phase = match status.phase {
         Phase::Pending => "Pending",
@@ -115,11 +118,34 @@ fn pod(row: &Pod) -> Value {
     if let Some(reason) = row.disruption {
         conditions.put("DisruptionTarget", "True", reason.as_str());
     }
+    if let Some(resize) = &row.resize {
+        resizing(&resize.status, &mut conditions);
+    }
+    for (kind, holds) in &row.conditions {
+        conditions.put(cluster.names().resolve(*kind), truth(*holds), "");
+    }
     let mut object = json!({ "phase": phase, "conditions": conditions.0 });
     if !status.reason.is_empty() {
         object["reason"] = status.reason.into();
     }
     object
+}
+
+/// Conditions of a pod that is resized (rule N104).
+fn resizing(of: &ResizeStatus, conditions: &mut Conditions) {
+    if let Some(pending) = &of.pending {
+        conditions.put("PodResizePending", "True", pending.reason());
+        if let Some(condition) = conditions.0.last_mut() {
+            condition["message"] = (*pending.message).into();
+        }
+    }
+    if let Some(error) = &of.progress {
+        let reason = if error.is_some() { "Error" } else { "" };
+        conditions.put("PodResizeInProgress", "True", reason);
+        if let (Some(condition), Some(error)) = (conditions.0.last_mut(), error) {
+            condition["message"] = (**error).into();
+        }
+    }
 }
 
 fn failure(conditions: &mut Conditions, failure: Option<ReplicaFailure>) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::{PatchType, three_way, three_way_merge};
 
-use super::client::{At, Done, Session, Trouble, all_of};
+use super::client::{At, Done, Session, Sub, Trouble, all_of};
 use super::resources::Resource;
 use super::targets::{is_missing, name_of};
 use super::words::{Args, CommandError, Flag, Result, Takes, switch, value};
@@ -80,7 +80,7 @@ fn created(
     if !session.writes() {
         return Ok(());
     }
-    let at = At { resource, namespace, name: "", is_scale: false };
+    let at = At { resource, namespace, name: "", sub: Sub::Object };
     let made = session.api.create(at, object, JSON);
     made.map(drop).map_err(|status| Trouble::from(status).when("creating", file))
 }
@@ -118,7 +118,7 @@ fn apply(
         return Err(format!("from {prefix}: cannot use generate name with apply").into());
     }
     let modified = annotated(object);
-    let at = At { resource, namespace, name, is_scale: false };
+    let at = At { resource, namespace, name, sub: Sub::Object };
     let current = match session.api.get(at) {
         Ok(current) => current,
         Err(status) if is_missing(&status) => {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::api::Kind;
 use crate::base::Quantity;
 
-use super::client::{At, Done, Session, Trouble, all_of};
+use super::client::{At, Done, Session, Sub, Trouble, all_of};
 use super::resources::resource;
 use super::targets::{Targets, Whole};
 use super::words::{Args, CommandError, Flag, Result, Word, value};
@@ -161,7 +161,7 @@ fn create(of: &Autoscale, info: &super::targets::Info, session: &mut Session<'_>
         return Ok(());
     }
     let namespace = session.namespace;
-    let at = At { resource: hpa, namespace, name: "", is_scale: false };
+    let at = At { resource: hpa, namespace, name: "", sub: Sub::Object };
     session.api.create(at, object, super::create::PROTOBUF)?;
     session.tell(hpa, &name, "autoscaled");
     Ok(())

@@ -23,8 +23,35 @@ pub struct At<'a> {
     pub namespace: &'a str,
     /// Its name; empty of one that is created.
     pub name: &'a str,
-    /// Whether its subresource `scale` is meant.
-    pub is_scale: bool,
+    /// Which of its subresources is meant.
+    pub sub: Sub,
+}
+
+/// A subresource of an object, or the object itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sub {
+    /// The object.
+    #[default]
+    Object,
+    /// `scale`.
+    Scale,
+    /// `resize`, of pods.
+    Resize,
+    /// `status`.
+    Status,
+}
+
+impl Sub {
+    /// Its name in a path.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Object => None,
+            Self::Scale => Some("scale"),
+            Self::Resize => Some("resize"),
+            Self::Status => Some("status"),
+        }
+    }
 }
 
 impl At<'_> {
@@ -32,7 +59,13 @@ impl At<'_> {
     #[must_use]
     pub fn path(&self) -> String {
         let name = Some(self.name).filter(|name| !name.is_empty());
-        self.resource.path(self.namespace, name, self.is_scale.then_some("scale"))
+        self.resource.path(self.namespace, name, self.sub.name())
+    }
+
+    /// Whether the subresource `scale` is meant.
+    #[must_use]
+    pub fn is_scale(&self) -> bool {
+        self.sub == Sub::Scale
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Kind;
 
-use super::client::{At, Done, Session, Trouble};
+use super::client::{At, Done, Session, Sub, Trouble};
 use super::resources::{Resource, resource};
 use super::targets::{Target, Targets, Whole};
 use super::words::{Args, CommandError, Flag, Result, switch, value};
@@ -456,7 +456,7 @@ pub(super) fn run(create: &Create, session: &mut Session<'_>) -> Done {
     }
     if session.writes() {
         let namespace = session.namespace;
-        let at = At { resource: create.resource, namespace, name: "", is_scale: false };
+        let at = At { resource: create.resource, namespace, name: "", sub: Sub::Object };
         let made = session.api.create(at, object, create.content_type);
         made.map_err(|status| match &create.failed {
             Some(failed) => Trouble::Text(format!("{failed}{}", status.message)),
@@ -470,7 +470,7 @@ pub(super) fn run(create: &Create, session: &mut Session<'_>) -> Done {
 /// Fills in what a CronJob says of its Jobs.
 fn from_cron_job(object: &mut Value, from: &Target, session: &mut Session<'_>) -> Done {
     let namespace = session.namespace;
-    let at = At { resource: from.resource, namespace, name: &from.name, is_scale: false };
+    let at = At { resource: from.resource, namespace, name: &from.name, sub: Sub::Object };
     let cron_job = session.api.get(at)?;
     let template = &cron_job["spec"]["jobTemplate"];
     let metadata = &template["metadata"];

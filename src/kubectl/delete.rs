@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::base::Duration;
 
-use super::client::{At, Cascade, DeleteOptions, Done, DryRun, Session, Trouble, all_of};
+use super::client::{At, Cascade, DeleteOptions, Done, DryRun, Session, Sub, Trouble, all_of};
 use super::resources::Resource;
 use super::targets::{Targets, Whole, is_missing, name_of};
 use super::wait::{self, Awaited, Waiting};
@@ -100,7 +100,7 @@ pub(super) fn run(delete: Delete, targets: &Targets, session: &mut Session<'_>) 
     let (mut count, mut awaited) = (0, Vec::new());
     for object in &doomed {
         let (resource, namespace, name, _) = object;
-        let at = At { resource, namespace, name, is_scale: false };
+        let at = At { resource, namespace, name, sub: Sub::Object };
         let life = delete.waits.and_then(|_| session.api.life(at));
         match remove(delete, object, session) {
             Ok(true) => {
@@ -157,7 +157,7 @@ fn remove(
     session: &mut Session<'_>,
 ) -> std::result::Result<bool, Trouble> {
     if session.writes() {
-        let at = At { resource, namespace, name, is_scale: false };
+        let at = At { resource, namespace, name, sub: Sub::Object };
         if let Err(status) = session.api.delete(at, delete.options) {
             if is_missing(&status) && delete.ignores_missing {
                 return Ok(false);

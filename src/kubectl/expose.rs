@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Kind;
 
-use super::client::{At, Done, Session, Trouble, all_of};
+use super::client::{At, Done, Session, Sub, Trouble, all_of};
 use super::create::{JSON, labels_of};
 use super::resources::resource;
 use super::targets::{Info, Target, Targets, Whole};
@@ -122,7 +122,7 @@ fn expose(expose: &Expose, info: &Info, session: &mut Session<'_>) -> Done {
     }
     if session.writes() {
         let namespace = session.namespace;
-        let at = At { resource, namespace, name: "", is_scale: false };
+        let at = At { resource, namespace, name: "", sub: Sub::Object };
         session.api.create(at, object, JSON)?;
     }
     session.tell(resource, &name, "exposed");

@@ -38,7 +38,7 @@ use std::ops::Range;
 use crate::base::{Timestamp, text::did_you_mean};
 
 pub use autoscale::Autoscale;
-pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Status};
+pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Status, Sub};
 pub use create::Create;
 pub use delete::Delete;
 pub use expose::Expose;

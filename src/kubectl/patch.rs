@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::api::PatchType;
 
-use super::client::{Done, Session, Trouble, all_of};
+use super::client::{Done, Session, Sub, Trouble, all_of};
 use super::targets::{Targets, Whole};
 use super::words::{Args, CommandError, Flag, Result, value};
 
@@ -19,8 +19,8 @@ pub struct Patch {
     pub patch: Option<Value>,
     /// `--patch-file`.
     pub file: Option<String>,
-    /// `--subresource=scale`.
-    pub is_scale: bool,
+    /// `--subresource`.
+    pub sub: Sub,
 }
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -42,10 +42,13 @@ pub(super) fn read(args: &Args) -> Result<(Patch, Targets)> {
             return Err(CommandError::usage(args.place("type"), message, "kubectl patch"));
         }
     };
-    let is_scale = match args.get("subresource") {
-        None => false,
-        Some(word) if word.text == "scale" => true,
-        Some(word) => {
+    let named = args.get("subresource").map(|word| (word, word.text.as_str()));
+    let sub = match named {
+        None => Sub::Object,
+        Some((_, "scale")) => Sub::Scale,
+        Some((_, "resize")) => Sub::Resize,
+        Some((_, "status")) => Sub::Status,
+        Some((word, _)) => {
             let message = format!("the subresource \"{}\" is not modelled here", word.text);
             return Err(CommandError::new(word.at.clone(), message));
         }
@@ -73,7 +76,7 @@ pub(super) fn read(args: &Args) -> Result<(Patch, Targets)> {
             (Some(patch), None)
         }
     };
-    Ok((Patch { language, patch, file, is_scale }, targets))
+    Ok((Patch { language, patch, file, sub }, targets))
 }
 
 /// YAML or JSON as JSON.
@@ -113,9 +116,9 @@ pub(super) fn run(patch: &Patch, targets: &Targets, session: &mut Session<'_>) -
             count += 1;
             let mut done = "patched";
             if session.writes() {
-                let at = if patch.is_scale { info.scale() } else { info.at() };
+                let at = info.part(patch.sub);
                 let new = session.api.patch(at, patch.language, body.clone())?;
-                if !patch.is_scale && new == info.object {
+                if patch.sub != Sub::Scale && new == info.object {
                     done = "patched (no change)";
                 }
             }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::{self, Kind, PatchError, PatchType, Refused};
 
-use super::client::{At, Status};
+use super::client::{At, Status, Sub};
 use super::resources::Resource;
 
 type Done = Result<Value, Status>;
@@ -26,12 +26,13 @@ pub fn create(at: At<'_>, mut object: Value) -> Done {
     api::create(kind, object).map_err(|refused| refusal(at.resource, &name, refused))
 }
 
-/// A patched object as it is stored.
+/// A patched object as it is stored. Subresources `resize` and `status` are those of pods; what a
+/// status may say is not checked.
 ///
 /// # Errors
 /// The patch does not fit, or the object is refused.
 pub fn patch(at: At<'_>, old: &Value, language: PatchType, patch: &Value) -> Done {
-    if at.is_scale {
+    if at.is_scale() {
         let scale = scale_of(at.resource, old).ok_or_else(Status::no_such_path)?;
         let mut new = scale.clone();
         if let Some(replicas) = patch["spec"]["replicas"].as_i64() {
@@ -46,8 +47,21 @@ pub fn patch(at: At<'_>, old: &Value, language: PatchType, patch: &Value) -> Don
         (None, Some(_)) => Kind::Pod,
         (None, None) => return Err(Status::no_such_path()),
     };
+    if matches!(at.sub, Sub::Resize | Sub::Status) && at.resource.kind != Some(Kind::Pod) {
+        return Err(Status::no_such_path());
+    }
     let new = api::apply_patch(kind, old, language, patch).map_err(unfit)?;
-    update(at, old, new)
+    match at.sub {
+        Sub::Resize => {
+            api::resize(old, new).map_err(|refused| refusal(at.resource, at.name, refused))
+        }
+        Sub::Status => {
+            let mut kept = old.clone();
+            kept["status"] = new["status"].clone();
+            Ok(kept)
+        }
+        Sub::Object | Sub::Scale => update(at, old, new),
+    }
 }
 
 /// A changed object as it is stored.
@@ -97,7 +111,7 @@ pub fn replace_scale(at: At<'_>, old: &Value, scale: &Value) -> Done {
     if new["spec"].is_object() {
         new["spec"]["replicas"] = scale["spec"]["replicas"].clone();
     }
-    update(At { is_scale: false, ..at }, old, new)
+    update(At { sub: Sub::Object, ..at }, old, new)
 }
 
 /// Custom kinds have no strategic merge.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::api::TextSelector;
 
-use super::client::{At, Session, Status, Trouble};
+use super::client::{At, Session, Status, Sub, Trouble};
 use super::resources::{Resource, resource_called, resource_of};
 use super::words::{Args, CommandError, Result, Word};
 
@@ -174,12 +174,16 @@ impl Info {
             resource: self.resource,
             namespace: &self.namespace,
             name: &self.name,
-            is_scale: false,
+            sub: Sub::Object,
         }
     }
 
     pub(super) fn scale(&self) -> At<'_> {
-        At { is_scale: true, ..self.at() }
+        self.part(Sub::Scale)
+    }
+
+    pub(super) fn part(&self, sub: Sub) -> At<'_> {
+        At { sub, ..self.at() }
     }
 
     /// `deployments/web`: as some errors name it.
@@ -240,7 +244,7 @@ impl Session<'_> {
         namespace: &str,
         name: &str,
     ) -> std::result::Result<Info, Trouble> {
-        let object = self.api.get(At { resource, namespace, name, is_scale: false })?;
+        let object = self.api.get(At { resource, namespace, name, sub: Sub::Object })?;
         Ok(Info { resource, namespace: namespace.to_owned(), name: name.to_owned(), object })
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::base::{Duration, go_time::parse_go_duration};
 
-use super::client::{Api, At, Output, Session, Trouble, all_of};
+use super::client::{Api, At, Output, Session, Sub, Trouble, all_of};
 use super::json_path::{JsonPath, as_text};
 use super::resources::Resource;
 use super::rollout_status;
@@ -195,7 +195,7 @@ impl Awaited {
     #[must_use]
     pub fn at(&self) -> At<'_> {
         let Self { resource, namespace, name, .. } = self;
-        At { resource, namespace, name, is_scale: false }
+        At { resource, namespace, name, sub: Sub::Object }
     }
 }
 

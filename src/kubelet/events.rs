@@ -126,6 +126,7 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
 fn killing(kill: Kill, own: &str) -> String {
     match kill {
         Kill::Stopping | Kill::Plain => format!("Stopping container {own}"),
+        Kill::Resize => format!("Container {own} resize requires restart"),
         Kill::Liveness => format!("Container {own} failed liveness probe"),
         Kill::Startup => format!("Container {own} failed startup probe"),
         Kill::PostStart => format!("Container {own} failed its postStart hook"),

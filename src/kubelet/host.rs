@@ -9,7 +9,7 @@ use super::machine::{
 };
 use super::node::{NEVER, News, NodeState};
 use super::pressure::EVICTED;
-use super::processes::{hook_time, is_exec};
+use super::processes::{hook_fails, hook_time, is_exec};
 use super::shutdown::NODE_SHUTDOWN;
 use crate::base::{Bytes, Distribution, Duration, IdVec, SimTime, Symbol, dist};
 use crate::cluster::{Cluster, Plan, Serving};
@@ -76,6 +76,7 @@ impl<'a> Port<'a, '_> {
                 None if machine.next_due().is_some_and(|due| due <= now) => {
                     machine.advance(now, self);
                 }
+                None if self.try_resizes(machine) => {}
                 None if self.shutdown_goes_on(machine) => {}
                 None => break,
             }
@@ -127,6 +128,7 @@ impl<'a> Port<'a, '_> {
             }
             // GET and PATCH together: the PATCH takes effect as it begins.
             Call::Get => self.draw(&latencies.status_write),
+            Call::Resize => self.resize_time(slot),
             Call::Start { .. }
             | Call::Stop { .. }
             | Call::Remove { .. }
@@ -170,16 +172,21 @@ impl<'a> Port<'a, '_> {
                 }
             }
             Call::Delete => self.remove_object(slot),
+            Call::Hook { container, is_post_start } => {
+                let row = self.state.row(slot);
+                if row.is_some_and(|row| hook_fails(row, container, is_post_start)) {
+                    return Outcome::Exit(1);
+                }
+                if !is_post_start {
+                    self.quits(slot, container);
+                }
+            }
+            Call::Resize => return self.actuate(slot),
             Call::Create { .. }
             | Call::Stop { .. }
             | Call::Remove { .. }
             | Call::Probe { .. }
             | Call::Patch => {}
-            Call::Hook { container, is_post_start } => {
-                if !is_post_start {
-                    self.quits(slot, container);
-                }
-            }
         }
         Outcome::Ok
     }
@@ -193,8 +200,9 @@ impl<'a> Port<'a, '_> {
         self.state.news.push_back(News::Done(slot, call, outcome));
     }
 
-    fn spec(&self, slot: Slot) -> Option<&PodSpec> {
-        self.state.row(slot).map(|row| &*row.template.spec)
+    /// A pod with what the node has promised it.
+    pub(super) fn spec(&self, slot: Slot) -> Option<&PodSpec> {
+        self.state.row(slot).map(|row| &*row.promise.allocated.spec)
     }
 
     /// Whether all pods of the node fit by the API's sums, so that there is nothing to look at:
@@ -327,10 +335,11 @@ impl Host for Port<'_, '_> {
     fn rejection(&mut self, slot: Slot, others: &[Slot]) -> Option<Rejection> {
         self.bind(slot);
         let spec = self.spec(slot)?;
+        let is_static = self.state.row(slot).is_some_and(|row| row.is_static());
         if self.state.shutdown.is_some() {
             return Some(Rejection { reason: NODE_SHUTDOWN, numbers: [0; 3], victims: Vec::new() });
         }
-        if self.is_unwelcome(spec) {
+        if self.is_unwelcome(spec, is_static) {
             return Some(Rejection { reason: EVICTED, numbers: [0; 3], victims: Vec::new() });
         }
         let node = &self.cluster.nodes()[self.node].spec;
@@ -341,7 +350,7 @@ impl Host for Port<'_, '_> {
         } else {
             others.iter().filter_map(|other| Some((*other, self.spec(*other)?))).collect()
         };
-        admit::rejection(spec, &others, node, false, self.cluster.names())
+        admit::rejection(spec, &others, node, is_static, self.cluster.names())
     }
 
     fn forgotten(&mut self, slot: Slot) {

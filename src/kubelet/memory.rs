@@ -167,6 +167,22 @@ impl Port<'_, '_> {
         self.memory_freed();
     }
 
+    /// A running container takes other memory than before: what it asks for has changed.
+    pub(super) fn appetite_changed(&mut self, slot: Slot, c: u8, before: Appetite) {
+        let Some(row) = self.state.row(slot) else { return };
+        let (after, Process { since, calls, .. }) =
+            (row.appetite(c), row.processes[usize::from(c)]);
+        if before != after {
+            for (of, sign) in [(before, -1), (after, 1)] {
+                self.state.memory.add(of, since, sign.into());
+                self.state.memory.add_calls(of, sign * i64::from(calls));
+            }
+            self.memory_freed();
+        }
+        self.watch_limit(slot, c);
+        self.memory_changed();
+    }
+
     /// Has a container killed when it has all that it may have.
     fn watch_limit(&mut self, slot: Slot, c: u8) {
         let now = self.now;

@@ -17,8 +17,7 @@
 //! pod that runs and is well is ever due.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: no resync without cause
-//! (N8); no failing hooks or sandboxes (N58); no static pods, resize or limits of attached volumes
-//! (N15, N16, N46, N102 to N104).
+//! (N8); sandboxes never fail (N58); no limits of attached volumes (N16, N46, N102).
 
 mod disks;
 mod events;
@@ -31,6 +30,7 @@ mod node;
 mod node_reports;
 mod pressure;
 mod processes;
+mod resize;
 mod shutdown;
 mod status;
 #[cfg(test)]
@@ -198,6 +198,7 @@ impl Kubelet {
             let slot = machine.pod_added(input, port.now, port);
             port.bind(slot);
             port.disks_known(slot);
+            port.catch_up(slot, machine);
         });
     }
 
@@ -227,6 +228,27 @@ impl Kubelet {
         }
     }
 
+    /// The API has another version of a pod.
+    fn changed(
+        &mut self,
+        pod: PodRef,
+        step: KubeletStep,
+        cluster: &Cluster,
+        plan: &mut Plan,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let node = cluster.pod(pod).and_then(|row| row.node);
+        let Some((node, slot)) = node.zip(self.slot_of(pod)) else { return };
+        if !cluster.nodes()[node].is_up || cluster.nodes()[node].is_cut() {
+            return;
+        }
+        self.with(node, cluster, plan, ctx, |machine, port| match step {
+            KubeletStep::Resize => port.resize_asked(slot),
+            KubeletStep::Conditions => port.gates_told(slot, machine),
+            KubeletStep::Admit | KubeletStep::Kill => {}
+        });
+    }
+
     /// The kubelet starts with the pods that the API has for it.
     fn restart(&mut self, node: NodeId, cluster: &Cluster, plan: &mut Plan, ctx: &mut Ctx<'_>) {
         if !cluster.nodes()[node].is_up {
@@ -244,6 +266,7 @@ impl Kubelet {
             }
             machine.restarted(port.now, port);
             port.disks_again();
+            port.look_for_resizes();
         });
         for pod in pods {
             self.admit(pod, cluster, plan, ctx);
@@ -276,6 +299,7 @@ impl Kubelet {
         self.with(node, cluster, plan, ctx, |machine, port| {
             port.write_again();
             port.report_disks_later(port.now);
+            port.look_for_resizes();
             for slot in known {
                 let Some(pod) = port.state.row(slot).map(|row| row.pod) else { continue };
                 match cluster.pod(pod).map(deletion_of) {
@@ -324,6 +348,9 @@ impl Kubelet {
             KubeletNodeStep::Report => self.with(node, cluster, plan, ctx, |_, port| {
                 port.report();
             }),
+            KubeletNodeStep::Resizes => {
+                self.with(node, cluster, plan, ctx, |_, port| port.resizes_are_due());
+            }
             KubeletNodeStep::ShutDown => self.with(node, cluster, plan, ctx, |machine, port| {
                 port.shut_down(machine);
             }),
@@ -352,6 +379,16 @@ impl Component<KubeletEvent> for Kubelet {
                 let rng = &mut self.nodes[node].state.machinery;
                 let delay = latencies.kill.sample_duration(rng);
                 ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Kill });
+            }
+            Change::PodResized { pod, node: Some(node), is_asked: true, .. } => {
+                let rng = &mut self.nodes[node].state.machinery;
+                let delay = latencies.kubelet_sync.sample_duration(rng);
+                ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Resize });
+            }
+            Change::PodConditions { pod, node: Some(node) } => {
+                let rng = &mut self.nodes[node].state.machinery;
+                let delay = latencies.kubelet_sync.sample_duration(rng);
+                ctx.after(delay, Event::Kubelet { pod, step: KubeletStep::Conditions });
             }
             Change::PodRemoved { pod, node: Some(node), .. } => {
                 self.pod_removed(pod, node, cluster, ctx);
@@ -393,6 +430,8 @@ impl Component<KubeletEvent> for Kubelet {
             Change::PodAdded { .. }
             | Change::PodDeleting { .. }
             | Change::PodMeta { .. }
+            | Change::PodResized { .. }
+            | Change::PodConditions { node: None, .. }
             | Change::OomKill { .. }
             | Change::PodRefused { .. }
             | Change::Object { .. }
@@ -423,6 +462,9 @@ impl Component<KubeletEvent> for Kubelet {
         match event {
             KubeletEvent::Pod(pod, KubeletStep::Admit) => self.admit(pod, cluster, plan, ctx),
             KubeletEvent::Pod(pod, KubeletStep::Kill) => self.kill(pod, cluster, plan, ctx),
+            KubeletEvent::Pod(pod, step @ (KubeletStep::Resize | KubeletStep::Conditions)) => {
+                self.changed(pod, step, cluster, plan, ctx);
+            }
             KubeletEvent::Server(pod, step) => {
                 let node = cluster.pod(pod).and_then(|row| row.node);
                 let Some((node, slot)) = node.zip(self.slot_of(pod)) else { return };
@@ -436,7 +478,7 @@ impl Component<KubeletEvent> for Kubelet {
                 self.with(node, cluster, plan, ctx, |machine, port| match step {
                     SlotStep::Gone => machine.pod_removed(slot, port.now, port),
                     SlotStep::Mounted => machine.volumes_changed(slot, port.now, port),
-                    SlotStep::Gates => machine.gates_changed(slot, u32::MAX, port.now, port),
+                    SlotStep::Gates => port.gates_open(slot, machine),
                     step => port.step(slot, step),
                 });
             }

@@ -11,6 +11,7 @@ use super::machine::{Call, Config, Exit, Outcome, Slot};
 use super::memory::Ledger;
 use super::pressure::Pressure;
 use super::processes::Process;
+use super::resize::{Promise, Resizes};
 use super::shutdown::Shutdown;
 use super::status::Word;
 use crate::base::{Bytes, Duration, LookupSet, SimTime, Symbol, cast, dist};
@@ -64,6 +65,8 @@ pub(super) struct NodeState {
     pub shutdown: Option<Shutdown>,
     /// Calls made so far; wraps around.
     pub calls: u16,
+    /// Resizes that wait.
+    pub resizes: Resizes,
     rows: Vec<Option<Row>>,
 }
 
@@ -80,6 +83,7 @@ pub(super) struct Row {
     pub uid: u64,
     /// See [`Pod::index`].
     pub index: Option<u32>,
+    is_static: bool,
     /// How long its containers run, if that is said of the pod.
     pub lifetime: Option<Duration>,
     /// When the kubelet took it.
@@ -96,6 +100,10 @@ pub(super) struct Row {
     pub processes: SmallVec<[Process; 1]>,
     /// Calls under way, by their numbers.
     pub calls: SmallVec<[(u16, Call); 1]>,
+    /// What the node has promised its containers.
+    pub promise: Promise,
+    /// Whether somebody outside of the cluster has opened its readiness gates.
+    pub gates_are_open: bool,
     /// The status that the kubelet wrote last, or would have.
     pub(super) last: Option<crate::cluster::PodStatus>,
 }
@@ -108,7 +116,10 @@ impl Row {
             name: (row.namespace, row.name),
             uid: row.uid,
             index: row.index,
+            is_static: row.is_static,
             lifetime: row.lifetime.or(template.spec.lifetime),
+            promise: Promise::new(Arc::clone(&template)),
+            gates_are_open: false,
             template,
             taken: now,
             started: None,
@@ -119,6 +130,16 @@ impl Row {
             calls: SmallVec::new(),
             last: None,
         }
+    }
+
+    /// Whether the kubelet has it from a file of its own (rule N15).
+    pub(super) const fn is_static(&self) -> bool {
+        self.is_static
+    }
+
+    /// How many init containers it has.
+    pub(super) fn inits_u8(&self) -> u8 {
+        u8::try_from(self.inits()).unwrap_or(u8::MAX)
     }
 
     fn inits(&self) -> usize {
@@ -187,6 +208,7 @@ impl NodeState {
             disks_due: NEVER,
             shutdown: None,
             calls: 0,
+            resizes: Resizes::default(),
             rows: Vec::new(),
         }
     }
@@ -216,6 +238,7 @@ impl NodeState {
     /// Forgets the pod of a slot.
     pub(super) fn forget(&mut self, slot: Slot) {
         if let Some(row) = self.rows.get_mut(cast::usize_of(slot.0)) {
+            self.resizes.is_due = true;
             *row = None;
         }
     }

@@ -307,7 +307,8 @@ impl Port<'_, '_> {
         let usages = machine.active().filter_map(|slot| {
             let row = self.state.row(slot)?;
             let spec: &PodSpec = &row.template.spec;
-            Some(Usage { slot, spec, memory: row.memory_used(now) })
+            let (memory, is_static) = (row.memory_used(now), row.is_static());
+            Some(Usage { slot, spec, memory, is_static })
         });
         let usages: Vec<Usage<'_>> = usages.collect();
         let Some(slot) = memory_order(&usages).first().copied() else { return };
@@ -390,13 +391,13 @@ impl Port<'_, '_> {
 
     /// Whether a node under pressure turns a pod away: one that asks for nothing, and does not
     /// tolerate the taint (rule N44).
-    pub(super) fn is_unwelcome(&self, spec: &PodSpec) -> bool {
+    pub(super) fn is_unwelcome(&self, spec: &PodSpec, is_static: bool) -> bool {
         let keys = self.cluster.node_keys();
         let taint =
             Taint { key: keys.pressures[0], value: keys.no_value, effect: TaintEffect::NoSchedule };
         self.state.pressure.is_on
             && spec.qos == QosClass::BestEffort
-            && !admit::is_critical(spec, false)
+            && !admit::is_critical(spec, is_static)
             && !spec.tolerations.iter().any(|toleration| toleration.tolerates(&taint))
     }
 }

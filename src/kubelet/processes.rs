@@ -422,6 +422,7 @@ impl Port<'_, '_> {
         self.state.memory = Ledger::default();
         self.state.pressure.power_lost();
         self.state.shutdown = None;
+        self.promises_after_power_loss();
         for slot in self.state.slots() {
             let Some(row) = self.state.row_mut(slot) else { continue };
             row.calls.clear();
@@ -499,11 +500,27 @@ fn exit_code(row: &Row, c: u8) -> i32 {
     if port_taken(row, c).is_some() {
         return 1;
     }
-    let draw = dist::open01_of(dist::mix(row.uid ^ u64::from(row.processes[usize::from(c)].runs)));
+    let runs = row.processes[usize::from(c)].runs;
+    // Containers of a pod draw each for itself; the first as it always has.
+    let place = u64::from(c.saturating_sub(row.inits_u8())) << 32;
+    let place = if row.is_init(c) { u64::MAX - u64::from(c) } else { place };
+    let draw = dist::open01_of(dist::mix(row.uid ^ place ^ u64::from(runs)));
     let fails = |exit: &&model::Exit| {
         let of = exit.indexes.as_ref();
-        of.is_none_or(|of| row.index.is_some_and(|index| of.has(index))) && draw < exit.share
+        of.is_none_or(|of| row.index.is_some_and(|index| of.has(index)))
+            && exit.runs.is_none_or(|first| runs <= first)
+            && draw < exit.share
     };
-    let exit = row.behavior(c).exits.iter().find(fails).filter(|_| !row.is_init(c));
+    let exit = row.behavior(c).exits.iter().find(fails);
     exit.map_or(0, |exit| i32::from(exit.code))
+}
+
+/// Whether a hook of a container fails, drawn for each of its runs.
+pub(super) fn hook_fails(row: &Row, c: u8, is_post_start: bool) -> bool {
+    let own = row.behavior(c).hook_failures;
+    let share = if is_post_start { own.post_start } else { own.pre_stop };
+    let runs = u64::from(row.processes[usize::from(c)].runs);
+    let which = dist::mix(u64::from(c) << 1 | u64::from(is_post_start));
+    share > 0.0
+        && dist::open01_of(dist::mix(row.uid ^ which ^ runs.wrapping_mul(0x9E37_79B9))) < share
 }

@@ -112,7 +112,7 @@ impl Port<'_, '_> {
         };
         let members = machine.active().filter_map(|slot| {
             let row = self.state.row(slot)?;
-            let is_critical = admit::is_critical(&row.template.spec, false);
+            let is_critical = admit::is_critical(&row.template.spec, row.is_static());
             (is_critical == (group == 1)).then_some((slot, row.pod, row.template.spec.grace))
         });
         let members: Vec<_> = members.collect();

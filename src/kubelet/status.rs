@@ -3,7 +3,7 @@
 //! What a kubelet writes of a pod in one instant is one write.
 
 use super::host::Port;
-use super::machine::{self, ContainerStatus, Slot, State, Status};
+use super::machine::{self, ContainerStatus, Machine, Slot, State, Status};
 use super::node::Row;
 use crate::cluster::{ContainerExit, Disruption, Exits, Phase, Pod, PodStatus, Write};
 use crate::event::SlotStep;
@@ -33,6 +33,10 @@ impl Port<'_, '_> {
     pub(super) fn write_status(&mut self, slot: Slot, status: &Status) {
         let Some(row) = self.state.row(slot) else { return };
         let Some(api) = self.cluster.pod(row.pod) else { return };
+        if status.phase.is_terminal() {
+            self.state.resizes.is_due = true;
+        }
+        let Some(row) = self.state.row(slot) else { return };
         let is_disrupted = status.conditions.disruption.is_some_and(|told| told.is_true);
         let (pod, status) = (row.pod, translate(row, api, status));
         if let Some(row) = self.state.row_mut(slot) {
@@ -58,6 +62,42 @@ impl Port<'_, '_> {
         };
         let at = self.now.saturating_add(law.sample_duration(&mut self.state.apps));
         self.later(at, slot, SlotStep::Gates);
+    }
+
+    /// Something outside of the cluster has opened all of a pod's readiness gates.
+    pub(super) fn gates_open(&mut self, slot: Slot, machine: &mut Machine) {
+        if let Some(row) = self.state.row_mut(slot) {
+            row.gates_are_open = true;
+            self.gates_told(slot, machine);
+        }
+    }
+
+    /// Which readiness gates are open, as the API has it (rule N88).
+    pub(super) fn gates_told(&mut self, slot: Slot, machine: &mut Machine) {
+        let Some(row) = self.state.row(slot) else { return };
+        let Some(api) = self.cluster.pod(row.pod) else { return };
+        let all = if row.gates_are_open { u32::MAX } else { 0 };
+        let (mut open, mut told) = (all, all);
+        for (gate, name) in row.template.spec.readiness_gates.iter().enumerate().take(32) {
+            let own = api.conditions.iter().find(|(kind, _)| kind == name);
+            if let Some((_, is_true)) = own {
+                told |= 1 << gate;
+                open = if *is_true { open | 1 << gate } else { open & !(1 << gate) };
+            }
+        }
+        machine.gates_told(slot, open, told, self.now, self);
+    }
+
+    /// What of a pod has changed in the API before the kubelet saw it first.
+    pub(super) fn catch_up(&mut self, slot: Slot, machine: &mut Machine) {
+        let api = self.state.row(slot).and_then(|row| self.cluster.pod(row.pod));
+        let Some(api) = api else { return };
+        if api.resize.is_some() {
+            self.state.tell(slot);
+        }
+        if !api.conditions.is_empty() {
+            self.gates_told(slot, machine);
+        }
     }
 
     /// The DELETE of a pod whose end is complete.
@@ -88,6 +128,7 @@ impl Port<'_, '_> {
         if self.cluster.nodes()[self.node].is_cut() {
             return;
         }
+        self.flush_promises();
         let mut words = std::mem::take(&mut self.state.words);
         for Word { pod, status, is_disrupted, is_last } in words.drain(..) {
             let Some(api) = self.cluster.pod(pod) else { continue };

@@ -308,7 +308,7 @@ fn rules_say_whether_a_container_starts_again() {
         let mut world = ideal()
             .pod("n", move |pod| {
                 pod.does().run = Some(constant(1.0));
-                pod.does().exits = vec![Exit { indexes: None, share: 1.0, code }];
+                pod.does().exits = vec![Exit { indexes: None, share: 1.0, code, runs: None }];
                 pod.spec.containers[0].restart_policy = Some(RestartPolicy::Never);
                 let rule =
                     RestartRule { action: AfterExit::Restart, is_other: false, codes: rules };

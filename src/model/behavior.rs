@@ -26,7 +26,8 @@ pub struct Behavior {
     pub hang: Option<Hang>,
     /// How long it runs before it exits; `None`: for ever. Init containers: how long they take.
     pub run: Option<Distribution>,
-    /// With which code it exits then; the first that applies, else 0. Init containers exit 0.
+    /// With which code it exits then; the first that applies, else 0. Init containers exit 0 unless
+    /// a rule names them.
     pub exits: Vec<Exit>,
     /// CPU that it uses without any call.
     pub cpu_idle: MilliCpu,
@@ -46,6 +47,8 @@ pub struct Behavior {
     pub gates: Option<Distribution>,
     /// How long its exec hooks take when their command does not say.
     pub hook: Duration,
+    /// How often its hooks fail.
+    pub hook_failures: HookFailures,
     /// Compressed size of its image.
     pub image_size: Bytes,
     /// What is particular to its release.
@@ -61,6 +64,22 @@ pub struct Exit {
     pub indexes: Option<Intervals>,
     /// In this part of the runs, from 0 to 1, each drawn by itself.
     pub share: f64,
+    /// In so many of its first runs only, on each pod; `None`: in all.
+    pub runs: Option<u32>,
+}
+
+/// Which part of a container's hooks fail, from 0 to 1, each drawn by itself (rules N67, N68).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HookFailures {
+    /// Of postStart.
+    pub post_start: f64,
+    /// Of preStop.
+    pub pre_stop: f64,
+}
+
+impl HookFailures {
+    /// None fails.
+    pub const NONE: Self = Self { post_start: 0.0, pre_stop: 0.0 };
 }
 
 /// When a process hangs: it accepts connections, which wait, and answers neither calls nor HTTP and
@@ -145,6 +164,8 @@ pub struct BehaviorChange {
     pub gates: Option<Distribution>,
     /// See [`Behavior::hook`].
     pub hook: Option<Duration>,
+    /// See [`Behavior::hook_failures`].
+    pub hook_failures: Option<HookFailures>,
     /// See [`Behavior::image_size`].
     pub image_size: Option<Bytes>,
     /// See [`Behavior::release`].
@@ -185,6 +206,7 @@ impl BehaviorChange {
             to.gates.clone_from(&self.gates);
         }
         set(&mut to.hook, self.hook.as_ref());
+        set(&mut to.hook_failures, self.hook_failures.as_ref());
         set(&mut to.image_size, self.image_size.as_ref());
         set(&mut to.release, self.release.as_ref());
     }
@@ -235,6 +257,15 @@ impl Behaviors {
         (behavior, serves)
     }
 
+    /// How an init container ends: as rules say that name it.
+    fn exits_of(&self, workload: Workload, container: Symbol) -> Vec<Exit> {
+        let names_it = |rule: &&BehaviorRule| {
+            rule.workload.is_none_or(|w| w == workload) && rule.container == Some(container)
+        };
+        let own = self.rules.iter().filter(names_it).filter_map(|rule| rule.change.exits.as_ref());
+        own.last().cloned().unwrap_or_default()
+    }
+
     /// The template with what its containers do.
     ///
     /// The container that serves calls is the first for which a rule says how it serves, else the
@@ -243,8 +274,14 @@ impl Behaviors {
     pub fn template(&self, workload: Workload, pod: PodTemplate, names: &Interner) -> Template {
         let spec = &pod.spec;
         let resolve = |c: &Container| self.resolve(workload, c.name, names.resolve(c.image));
-        let all: Vec<(Behavior, bool)> =
-            spec.init_containers.iter().chain(&spec.containers).map(resolve).collect();
+        let init = |c: &Container| {
+            let (mut behavior, serves) = resolve(c);
+            behavior.exits = self.exits_of(workload, c.name);
+            (behavior, serves)
+        };
+        let all: Vec<(Behavior, bool)> = (spec.init_containers.iter().map(init))
+            .chain(spec.containers.iter().map(resolve))
+            .collect();
         let own = &all[spec.init_containers.len()..];
         let is_app = |c: &Container| self.mesh.as_ref().is_none_or(|mesh| mesh.container != c.name);
         let server = (own.iter().position(|(_, serves)| *serves))

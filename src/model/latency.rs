@@ -81,6 +81,9 @@ pub struct Latencies {
     /// Part of the nodes that do not answer a scrape, from 0 to 1: their pods are missing until
     /// they do (rule A65).
     pub scrape_loss: f64,
+    /// From a kubelet's promise of other amounts until running containers have them and the API
+    /// shows it (rule N104).
+    pub resize: Distribution,
     /// Kubelet's status writes: GET and PATCH (rule N10).
     pub status_write: Distribution,
     /// What is added to the 10 s between two renewals of a node's Lease (rule C161). Without any,
@@ -128,6 +131,7 @@ impl Latencies {
             scrape_spread: Duration::ZERO,
             scrape_timeout: Duration::ZERO,
             scrape_loss: 0.0,
+            resize: zero.clone(),
             status_write: zero.clone(),
             lease_jitter: zero.clone(),
         }

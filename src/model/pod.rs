@@ -123,6 +123,19 @@ impl PodSpec {
         self.pod_affinity.has_keys() || self.spread.iter().any(SpreadConstraint::has_keys)
     }
 
+    /// All its containers: init containers, then the others.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// Whether its containers ask for the same CPU and memory as those of another and may use the
+    /// same.
+    #[must_use]
+    pub fn has_amounts_of(&self, other: &Self) -> bool {
+        let mut pairs = self.all_containers().zip(other.all_containers());
+        pairs.all(|(one, other)| one.has_amounts_of(other))
+    }
+
     /// As the API server stores a pod of these labels: with the keys merged into the selectors
     /// (rules S106, S116).
     #[must_use]
@@ -214,6 +227,8 @@ pub struct Container {
     pub restart_policy: Option<RestartPolicy>,
     /// `restartPolicyRules`, in order: the first that matches decides (rule N93).
     pub restart_rules: Vec<RestartRule>,
+    /// Whether another amount of a resource restarts it (rule N104).
+    pub resize_policy: ResizePolicy,
     /// `lifecycle.stopSignal`; `None`: what the image says.
     pub stop_signal: Option<Symbol>,
     /// Readiness probe.
@@ -231,6 +246,23 @@ pub struct Container {
 }
 
 impl Container {
+    /// Whether it asks for the same CPU and memory as another and may use the same.
+    #[must_use]
+    pub fn has_amounts_of(&self, other: &Self) -> bool {
+        let cpu = |of: &Self| (of.requests.cpu, of.cpu_limit);
+        let memory = |of: &Self| (of.requests.memory, of.memory_limit);
+        cpu(self) == cpu(other) && memory(self) == memory(other)
+    }
+
+    /// Whether it has to be restarted to get the amounts of another (rule N104).
+    #[must_use]
+    pub fn restarts_for(&self, other: &Self) -> bool {
+        let cpu = (self.requests.cpu, self.cpu_limit) != (other.requests.cpu, other.cpu_limit);
+        let memory = (self.requests.memory, self.memory_limit)
+            != (other.requests.memory, other.memory_limit);
+        (cpu && self.resize_policy.cpu) || (memory && self.resize_policy.memory)
+    }
+
     /// What happens to the container after it ended with `code` (rule N93).
     ///
     /// Source: kubernetes v1.36.3 pkg/api/v1/pod/util.go `ContainerShouldRestart`.
@@ -247,6 +279,15 @@ impl Container {
         };
         if again { AfterExit::Restart } else { AfterExit::Stay }
     }
+}
+
+/// `resizePolicy`: whether a container is restarted when it gets another amount (rule N104).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResizePolicy {
+    /// `RestartContainer` for CPU.
+    pub cpu: bool,
+    /// `RestartContainer` for memory.
+    pub memory: bool,
 }
 
 /// One of `restartPolicyRules`.

@@ -291,6 +291,8 @@ pub struct VerticalRecord {
     pub evicted: u32,
     /// Evictions that budgets refused in this loop.
     pub refused: u32,
+    /// Resizes in place that the updater asked for in this loop.
+    pub resized: u32,
 }
 
 /// A step of the rollout of a Deployment, StatefulSet or DaemonSet.

@@ -26,6 +26,8 @@ pub(super) fn put_vpas(facts: &Facts, out: &mut Metrics) {
         let about = "whole MiB that all containers of a pod should ask for in the end";
         put("target_memory_mib", mib, Unit::Count, about);
         put("evicted", sum(|row| row.evicted), Unit::Pods, "pods that the updater evicted");
+        let about = "pods that the updater resized in place";
+        put("resized", sum(|row| row.resized), Unit::Pods, about);
         let about = "evictions that the updater asked for and a budget refused";
         put("refused", sum(|row| row.refused), Unit::Count, about);
     }
@@ -43,7 +45,9 @@ pub(super) fn lines(facts: &Facts, summary: &Summary) -> Vec<String> {
         let targets: Vec<String> = both.into_iter().filter_map(with_unit).collect();
         let targets = if targets.is_empty() { "no target".to_owned() } else { targets.join(", ") };
         let (evicted, refused) = (text("evicted")?, text("refused")?);
-        Some(format!("vpa/{name}  {targets}; evicted {evicted}, refused {refused}"))
+        let resized = text("resized").filter(|number| number != "0");
+        let resized = resized.map_or_else(String::new, |resized| format!(", resized {resized}"));
+        Some(format!("vpa/{name}  {targets}; evicted {evicted}, refused {refused}{resized}"))
     };
     names::vpas(&facts.model).iter().filter_map(line).take(LINES_MAX).collect()
 }

@@ -2,14 +2,14 @@
 
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio, SimTime};
 use crate::model::{
-    Behavior, BehaviorChange, BehaviorRule, Callee, Downstream, Exit, Hang, HangWhen, Intervals,
-    ObjectName, Release, Serve, Shutdown, Workload, WorkloadKind,
+    Behavior, BehaviorChange, BehaviorRule, Callee, Downstream, Exit, Hang, HangWhen, HookFailures,
+    Intervals, ObjectName, Release, Serve, Shutdown, Workload, WorkloadKind,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
 use super::clients::{self, BACKLOG, CONCURRENCY};
 use super::cpu;
-use super::file::{BehaviorFile, DownstreamFile, ExitFile, HangFile, ShutdownFile};
+use super::file::{BehaviorFile, DownstreamFile, ExitFile, HangFile, HookFailsFile, ShutdownFile};
 use super::input::Input;
 use super::known::{Gaps, missing, no_kind};
 use super::units::Share;
@@ -37,6 +37,7 @@ pub(super) fn standard() -> Behavior {
         gates: None,
         tells_memory: false,
         hook: Duration::secs(1),
+        hook_failures: HookFailures::default(),
         exits: Vec::new(),
         image_size: Bytes::mib(50),
         release: Release::plain(),
@@ -133,6 +134,7 @@ pub(super) fn lower(
         call_memory: file.memory_per_call.map(|size| size.0),
         gates: law(&file.gates),
         hook: file.hook.map(|span| span.0),
+        hook_failures: file.hook_fails.as_ref().map(hook_failures),
         image_size: file.image_size.map(|size| size.0),
         release: file.release.as_ref().map(|r| clients::release(&r.value, names, found)),
     };
@@ -262,7 +264,7 @@ fn callee(
 }
 
 fn exit(file: &Spanned<ExitFile>, found: &mut Diagnostics) -> Exit {
-    let ExitFile { code, indexes, share } = &file.value;
+    let ExitFile { code, indexes, share, runs } = &file.value;
     if *code == 0 {
         found.error(file.span, "a code of an exit that fails is from 1 to 255");
     }
@@ -273,7 +275,13 @@ fn exit(file: &Spanned<ExitFile>, found: &mut Diagnostics) -> Exit {
             let Ratio(part) = share.0;
             part
         }),
+        runs: *runs,
     }
+}
+
+fn hook_failures(file: &HookFailsFile) -> HookFailures {
+    let part = |share: Option<Share>| share.map_or(0.0, |Share(Ratio(part))| part);
+    HookFailures { post_start: part(file.post_start), pre_stop: part(file.pre_stop) }
 }
 
 fn hang(file: &Spanned<HangFile>, found: &mut Diagnostics) -> Option<Hang> {

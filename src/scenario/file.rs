@@ -222,6 +222,10 @@ pub struct PoolFile {
     /// Images that are there from the start.
     #[serde(default)]
     pub images: Vec<String>,
+    /// Manifests of pods that lie on each of the machines, relative to this file: their kubelets
+    /// start them, whatever API and scheduler do.
+    #[serde(default)]
+    pub static_pods: Vec<Spanned<String>>,
     /// How kube-proxy is set there.
     pub proxy: Option<Spanned<ProxyFile>>,
     /// How kubelets are set there.
@@ -423,6 +427,8 @@ pub struct LatencyTable {
     pub metrics_period: Option<Spanned<Span>>,
     /// A kubelet's status write.
     pub status_write: Option<Law>,
+    /// From a kubelet's promise of other amounts until running containers have them.
+    pub resize: Option<Law>,
     /// What is added to the 10 s between two renewals of a node's Lease.
     pub lease_jitter: Option<Law>,
 }
@@ -453,7 +459,8 @@ pub struct BehaviorFile {
     pub hang: Option<Spanned<HangFile>>,
     /// How long it runs before it exits.
     pub run: Option<Law>,
-    /// With which code it exits then: the first entry that applies, else 0.
+    /// With which code it exits then: the first entry that applies, else 0. An init container
+    /// exits 0 unless an entry names it with `container`.
     pub exit: Option<Vec<Spanned<ExitFile>>>,
     /// CPU without any call.
     pub cpu_idle: Option<Cpu>,
@@ -472,6 +479,9 @@ pub struct BehaviorFile {
     pub gates: Option<Law>,
     /// How long its exec hooks take when their command does not say.
     pub hook: Option<Span>,
+    /// Which part of its hooks fail: a failed postStart kills the container, a failed preStop is an
+    /// event.
+    pub hook_fails: Option<HookFailsFile>,
     /// Compressed size of its image.
     pub image_size: Option<Size>,
     /// What is particular to this release of it.
@@ -505,6 +515,19 @@ pub struct ExitFile {
     pub indexes: Option<Vec<u32>>,
     /// In this part of the runs, each drawn by itself; else in all.
     pub share: Option<Share>,
+    /// In so many of its first runs on each pod only; else in all.
+    pub runs: Option<u32>,
+}
+
+/// Which part of a container's hooks fail, each drawn by itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HookFailsFile {
+    /// Of postStart.
+    pub post_start: Option<Share>,
+    /// Of preStop.
+    pub pre_stop: Option<Share>,
 }
 
 /// What a container does on SIGTERM.

@@ -161,6 +161,8 @@ fn small() -> Latencies {
         scrape_spread: Duration::ms(8),
         scrape_timeout: Duration::secs(10),
         scrape_loss: 0.0,
+        // Rule N300: 0.164 s from the request on, of which the first sync is not a part.
+        resize: log_normal(0.15, 0.4),
         status_write: log_normal(0.009, 0.075),
         // Rule C161: up to 4 %.
         lease_jitter: Distribution::uniform(0.0, 0.4),
@@ -196,7 +198,7 @@ fn large() -> Latencies {
 }
 
 fn lay_over(table: &LatencyTable, to: &mut Latencies) {
-    let laws: [(&Option<Law>, &mut Distribution); 20] = [
+    let laws: [(&Option<Law>, &mut Distribution); 21] = [
         (&table.watch, &mut to.watch),
         (&table.api_write, &mut to.api_write),
         (&table.eviction, &mut to.eviction),
@@ -215,6 +217,7 @@ fn lay_over(table: &LatencyTable, to: &mut Latencies) {
         (&table.proxy_run, &mut to.proxy_run),
         (&table.hop, &mut to.hop),
         (&table.status_write, &mut to.status_write),
+        (&table.resize, &mut to.resize),
         (&table.lease_jitter, &mut to.lease_jitter),
         (&table.kubelet_sample, &mut to.kubelet_sample),
     ];

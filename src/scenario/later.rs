@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::api::{self, Kind, Lowering, PatchType, TextSelector};
 use crate::base::{Interner, Timestamp};
-use crate::kubectl::{self, Api, At, DeleteOptions, Resource, Status, Verb, server};
+use crate::kubectl::{self, Api, At, DeleteOptions, Resource, Status, Sub, Verb, server};
 use crate::manifest::Document;
 use crate::model::{Behaviors, Custom, CustomSpec, Declared, ObjectName, Workload, WorkloadKind};
 
@@ -106,13 +106,13 @@ impl Play {
             let Some(resource) = kubectl::resource_of(&document.api_version.value, kind) else {
                 continue;
             };
-            let key = key(At { resource, namespace, name, is_scale: false });
+            let key = key(At { resource, namespace, name, sub: Sub::Object });
             play.declared.insert(key.clone());
             let mut tree = document.root().to_json();
             if resource.is_namespaced {
                 tree["metadata"]["namespace"] = namespace.into();
             }
-            let at = At { resource, namespace, name, is_scale: false };
+            let at = At { resource, namespace, name, sub: Sub::Object };
             if let Ok(stored) = server::create(at, tree) {
                 play.objects.insert(key, stored);
             }
@@ -128,7 +128,7 @@ impl Play {
 impl Api for Play {
     fn get(&mut self, at: At<'_>) -> Result<Value, Status> {
         let object = self.present(at)?;
-        match at.is_scale {
+        match at.is_scale() {
             true => server::scale_of(at.resource, object).ok_or_else(Status::no_such_path),
             false => Ok(object.clone()),
         }
@@ -184,7 +184,7 @@ impl Api for Play {
 
     fn replace(&mut self, at: At<'_>, object: Value) -> Result<Value, Status> {
         let old = self.present(at)?;
-        let new = match at.is_scale {
+        let new = match at.is_scale() {
             true => server::replace_scale(at, old, &object)?,
             false => server::update(at, old, object)?,
         };

@@ -18,8 +18,8 @@ use super::known::Gaps;
 use super::objects::Objects;
 use super::{
     checks, clients, cloud, commands, custom, horizontal, ingress, keda, latencies, later, loads,
-    mesh, metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler, timeline,
-    workloads,
+    mesh, metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler, static_pods,
+    timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -71,9 +71,12 @@ pub(super) fn lower(
     for (kind, of) in later.iter().filter_map(|of| Some((of.kind()?, of))) {
         identities.add(kind, of.object_name(&mut names));
     }
+    let static_pods = static_pods::read(file, input);
+    let mirrors = static_pods::identities(&static_pods, &mut names);
     let generators: Vec<Workload> =
         file.workload.iter().map(|w| workloads::identity(&w.value, &mut names)).collect();
-    let known: Vec<Workload> = identities.workloads.iter().chain(&generators).copied().collect();
+    let known: Vec<Workload> =
+        identities.workloads.iter().chain(&generators).chain(&mirrors).copied().collect();
     let targets = Known { workloads: &known, services: &identities.services, gaps };
     let rule = |entry| behaviors::lower(entry, &targets, &mut names, input);
     let mut rules: Vec<BehaviorRule> = file.behaviors.iter().map(rule).collect();
@@ -92,6 +95,7 @@ pub(super) fn lower(
     let mut objects = objects::lower(&documents, &behaviors, &mut names, input);
     later::lower(&later, &behaviors, &mut names, &mut objects);
     objects::check_hpas(&objects, &documents, &names, input);
+    static_pods::lower(&static_pods, &all_nodes, &behaviors, &mut names, &mut objects, input);
     let whole = !gaps.objects && input.found.error_count() == before;
     all_nodes.append(&mut objects.nodes);
     check_nodes(&all_nodes, file, gaps, &names, input);

@@ -63,6 +63,7 @@ mod show;
 mod show_calls;
 mod show_cloud;
 mod show_scheduler;
+mod static_pods;
 mod timeline;
 mod units;
 mod verticals;

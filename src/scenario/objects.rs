@@ -321,7 +321,7 @@ const KINDS: [&str; 19] = [
     "StorageClass",
 ];
 
-fn prepare(kind: Kind, document: &Document, input: &mut Input) -> Option<Arc<Value>> {
+pub(super) fn prepare(kind: Kind, document: &Document, input: &mut Input) -> Option<Arc<Value>> {
     let mut tree = document.root().to_json();
     let problems = input.prepare(kind, &mut tree);
     let refused = problems.iter().any(|problem| problem.is_error);

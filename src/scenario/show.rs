@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Duration, Interner, Ratio, SimTime};
 use crate::model::{
-    BalancerSpec, Behavior, Exit, Hang, HangWhen, HorizontalSettings, KubeletSpec, Latencies,
-    NodeMonitor, NodeSpec, Outage, Release, Template,
+    BalancerSpec, Behavior, Exit, Hang, HangWhen, HookFailures, HorizontalSettings, KubeletSpec,
+    Latencies, NodeMonitor, NodeSpec, Outage, Release, Template,
 };
 use crate::tree::json_to_yaml;
 
@@ -163,9 +163,10 @@ fn show_template(template: &Template, names: &Interner) -> Vec<(String, Value)> 
 }
 
 fn show_exit(exit: &Exit) -> String {
-    let Exit { code, indexes, share } = exit;
+    let Exit { code, indexes, share, runs } = exit;
     let of = indexes.as_ref().map_or_else(String::new, |of| format!(" of indexes {of}"));
-    format!("{code} in {} of the runs{of}", Ratio(*share))
+    let first = runs.map_or_else(String::new, |runs| format!(" first {runs}"));
+    format!("{code} in {} of the{first} runs{of}", Ratio(*share))
 }
 
 fn show_hang(hang: &Hang) -> String {
@@ -205,6 +206,11 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
     }
     if let Some(run) = &behavior.run {
         shown["run"] = json!(show_law(run));
+    }
+    if behavior.hook_failures != HookFailures::default() {
+        let HookFailures { post_start, pre_stop } = behavior.hook_failures;
+        let (post_start, pre_stop) = (Ratio(post_start), Ratio(pre_stop));
+        shown["hookFails"] = json!(format!("{post_start} of postStart, {pre_stop} of preStop"));
     }
     if !behavior.exits.is_empty() {
         shown["exit"] = json!(behavior.exits.iter().map(show_exit).collect::<Vec<_>>());
@@ -288,6 +294,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
         ("proxyRun", &latencies.proxy_run),
         ("hop", &latencies.hop),
         ("statusWrite", &latencies.status_write),
+        ("resize", &latencies.resize),
         ("leaseJitter", &latencies.lease_jitter),
         ("kubeletSample", &latencies.kubelet_sample),
     ];

@@ -171,9 +171,11 @@ impl Scheduler {
     fn arrives(&mut self, notice: Notice, now: SimTime) -> SimTime {
         let [pods, updates, others] = &mut self.lags;
         match notice {
-            Notice::Added(_) | Notice::Bound(..) | Notice::Freed(_) | Notice::Node(_) => {
-                pods.ordered(now)
-            }
+            Notice::Added(_)
+            | Notice::Bound(..)
+            | Notice::Resized(_)
+            | Notice::Freed(_)
+            | Notice::Node(_) => pods.ordered(now),
             Notice::Updated(_) => {
                 let delay = updates.draw();
                 pods.not_before(now + delay)

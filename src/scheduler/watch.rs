@@ -26,6 +26,8 @@ pub(super) enum Notice {
     Bound(PodRef, NodeId),
     /// Something else of a pod changed.
     Updated(PodRef),
+    /// A pod asks for other amounts, or takes others of its node.
+    Resized(PodRef),
     /// A pod has ended or is gone.
     Freed(PodRef),
     /// A node is new, declares something else or is gone.
@@ -46,6 +48,7 @@ impl Notice {
         match change {
             Change::PodAdded { pod, .. } => Some(Self::Added(*pod)),
             Change::PodBound { pod, node, .. } => Some(Self::Bound(*pod, *node)),
+            Change::PodResized { pod, .. } => Some(Self::Resized(*pod)),
             Change::PodStatus { pod, what, .. } if what.ended => Some(Self::Freed(*pod)),
             Change::PodStatus { pod, what, .. } if what.phase => Some(Self::Updated(*pod)),
             Change::PodRemoved { pod, .. } => Some(Self::Freed(*pod)),
@@ -80,6 +83,7 @@ impl Notice {
             Change::Object { key: ObjectKey::Budget(budget), .. } => Some(Self::Budget(*budget)),
             Change::PodStatus { .. }
             | Change::PodMeta { .. }
+            | Change::PodConditions { .. }
             | Change::PodRefused { .. }
             | Change::Object { .. }
             | Change::Claim { .. }
@@ -260,7 +264,7 @@ impl Watch {
                 let facts = self.facts_of(row, core, cluster);
                 core.update_pod(pod, PodFacts { node: Some(node), ..facts }, names, now);
             }
-            Notice::Updated(pod) => {
+            Notice::Updated(pod) | Notice::Resized(pod) => {
                 let Some(row) = cluster.pod(pod).filter(|_| core.knows(pod)) else { return };
                 let facts = self.facts_of(row, core, cluster);
                 core.update_pod(pod, facts, names, now);
@@ -322,7 +326,7 @@ impl Watch {
 
     fn facts_of(&mut self, row: &Pod, core: &mut Core, cluster: &Cluster) -> PodFacts {
         let template = cluster.template_of(row);
-        let spec = &template.template.spec;
+        let spec = cluster.held(row);
         let slot = self.kinds.grow_to(row.template);
         let is_known = |kind: &Kind| Arc::ptr_eq(&kind.spec, spec) && kind.owner == row.owner;
         if !slot.as_ref().is_some_and(is_known) {

@@ -340,7 +340,7 @@ impl Traffic {
 
     /// Lets an event look when the next call of a shared server is done. One that looks too early
     /// looks again.
-    fn arm(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
+    pub(super) fn arm(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
         let Some(shared) = self.servers.get_mut(pod).and_then(|row| row.shared.as_mut()) else {
             return;
         };

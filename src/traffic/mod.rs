@@ -194,6 +194,10 @@ impl Component<TrafficEvent> for Traffic {
             Change::Service { service, what: ObjectChange::Added } => {
                 self.begin_balancer(*service, cluster, ctx);
             }
+            Change::PodResized { pod, is_asked: false, .. } => {
+                self.servers.resized(*pod, cluster, ctx.now());
+                self.arm(*pod, ctx);
+            }
             Change::OomKill { pod } => self.server_is_killed(*pod, ctx),
             Change::Node { node, what } => {
                 self.entries_are_stale = true;

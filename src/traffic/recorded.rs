@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::base::{Duration, IdVec, SimTime};
 use crate::cluster::{Change, Cluster, Phase};
-use crate::model::{Behavior, CpuOf, CpuUse, Model, PodId, PodRef, Template, Workload};
+use crate::model::{Behavior, CpuOf, CpuUse, Model, PodId, PodRef, PodSpec, Template, Workload};
 
 /// The meters of all workloads.
 #[derive(Debug, Default)]
@@ -73,6 +73,7 @@ impl RecordedCpu {
                 self.look(*pod, cluster, now);
             }
             Change::PodRemoved { pod, .. } => self.remove(*pod, now),
+            Change::PodResized { pod, is_asked: false, .. } => self.resized(*pod, cluster, now),
             _ => {}
         }
     }
@@ -95,7 +96,7 @@ impl RecordedCpu {
             if look.status.phase != Phase::Running || !has_series(template) {
                 return;
             }
-            self.add(pod, template, now);
+            self.add(pod, template, cluster.actual(look), now);
         }
         let runs = look.status.phase == Phase::Running;
         self.set(pod, (runs, runs && look.status.ready && look.deletion.is_none()), now);
@@ -105,18 +106,31 @@ impl RecordedCpu {
         self.rows.get_mut(pod.id)?.as_mut().filter(|row| row.pod == pod)
     }
 
-    fn add(&mut self, pod: PodRef, template: &Template, now: SimTime) {
+    /// A pod's containers may have other limits now.
+    fn resized(&mut self, pod: PodRef, cluster: &Cluster, now: SimTime) {
+        let Some(look) = cluster.pod(pod) else { return };
+        let template = &cluster.template_of(look).template;
+        let Some(row) = self.rows.get_mut(pod.id).and_then(Option::as_mut) else { return };
+        if row.pod != pod {
+            return;
+        }
+        let share = self.shares.entry(row.workload).or_default();
+        share.advance(now);
+        let meters = meters(share, template, cluster.actual(look));
+        for (line, meter) in row.lines.iter_mut().zip(meters) {
+            line.spent = line.spent_until(share.meters[line.meter].total);
+            line.since = line.since.map(|_| share.meters[meter].total);
+            line.meter = meter;
+        }
+    }
+
+    fn add(&mut self, pod: PodRef, template: &Template, actual: &PodSpec, now: SimTime) {
         let workload = template.workload;
         let share = self.shares.entry(workload).or_default();
         share.advance(now);
-        let series = template.spec.containers.iter().enumerate();
-        let lines = series.filter_map(|(index, container)| {
-            let behavior = template.behaviors.get(template.spec.init_containers.len() + index)?;
-            behavior.cpu.as_ref()?;
-            let cap = container.cpu_limit.map_or(f64::INFINITY, |limit| limit.as_cores());
-            Some(Line { meter: share.meter(behavior, cap), since: None, spent: 0.0 })
-        });
-        let row = Row { pod, workload, is_ready: false, lines: lines.collect() };
+        let lines = meters(share, template, actual).into_iter();
+        let lines = lines.map(|meter| Line { meter, since: None, spent: 0.0 }).collect();
+        let row = Row { pod, workload, is_ready: false, lines };
         *self.rows.grow_to(pod.id) = Some(row);
     }
 
@@ -153,6 +167,19 @@ impl RecordedCpu {
             self.rows[pod.id] = None;
         }
     }
+}
+
+/// The meters of a pod's containers that have a series.
+fn meters(share: &mut Share, template: &Template, actual: &PodSpec) -> Vec<usize> {
+    let mut meters = Vec::new();
+    let inits = template.spec.init_containers.len();
+    for (index, container) in actual.containers.iter().enumerate() {
+        let behavior = template.behaviors.get(inits + index);
+        let Some(behavior) = behavior.filter(|behavior| behavior.cpu.is_some()) else { continue };
+        let cap = container.cpu_limit.map_or(f64::INFINITY, |limit| limit.as_cores());
+        meters.push(share.meter(behavior, cap));
+    }
+    meters
 }
 
 fn has_series(template: &Template) -> bool {

@@ -275,6 +275,12 @@ pub(super) struct Servers {
     loads: Vec<PodRef>,
 }
 
+/// The CPU limit of a container, in cores.
+fn cpu_limit(spec: &crate::model::PodSpec, container: usize) -> Option<f64> {
+    let limit = spec.containers.get(container)?.cpu_limit?;
+    Some(limit.as_cores()).filter(|cores| *cores > 0.0)
+}
+
 impl Servers {
     /// The server of a pod, if the pod has had one in this life.
     #[inline]
@@ -309,6 +315,16 @@ impl Servers {
         }
     }
 
+    /// A pod's containers may have another CPU limit now.
+    pub(super) fn resized(&mut self, pod: PodRef, cluster: &Cluster, now: SimTime) {
+        let Some(row) = cluster.pod(pod) else { return };
+        let server = cluster.template_of(row).template.server;
+        let limit = cpu_limit(cluster.actual(row), usize::from(server.unwrap_or(0)));
+        if let Some(shared) = self.get_mut(pod).and_then(|own| own.shared.as_mut()) {
+            shared.set_limit(limit, now);
+        }
+    }
+
     /// Sets the state of a pod's server, whose row begins with the first one; and whether the proxy
     /// of a mesh stands before it.
     pub(super) fn set(
@@ -330,13 +346,12 @@ impl Servers {
             let node_row = &cluster.nodes()[node];
             let container = usize::from(template.server.unwrap_or(0));
             let at = template.spec.init_containers.len() + container;
-            let limit = template.spec.containers.get(container).and_then(|c| c.cpu_limit);
+            let limit = cpu_limit(cluster.actual(pod_row), container);
             let (is_up, machine) = (node_row.is_up, node_row.spec.allocatable.cpu);
             let serial = pod_row.serial;
             let is_meshed = template.is_meshed(cluster.model().mesh.as_ref());
             let kind = self.kind_of(&template.behaviors[at], template, cluster, clients);
             let cores = |cpu: crate::base::MilliCpu| cast::f64_of_i64(cpu.0) / 1000.0;
-            let limit = limit.map(cores).filter(|c| *c > 0.0);
             let shared = match self.kinds[kind].discipline {
                 Discipline::Slots => None,
                 Discipline::Sharing => Some(Rule::Evenly),

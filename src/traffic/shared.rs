@@ -93,6 +93,21 @@ impl Shared {
         }
     }
 
+    /// The container may use so many cores from now on: a period begins with a new quota, as the
+    /// kernel has it (`tg_set_cfs_bandwidth`).
+    pub(super) fn set_limit(&mut self, to: Option<f64>, now: SimTime) {
+        self.advance(now);
+        let Rule::Cpu { limit, .. } = &mut self.rule else { return };
+        if *limit == to {
+            return;
+        }
+        *limit = to;
+        if let Some(quota) = self.quota() {
+            self.left = quota;
+            self.period_ends = now + PERIOD;
+        }
+    }
+
     /// Takes a call that needs so much work and uses CPU at a rate meanwhile.
     pub(super) fn add(&mut self, call: CallId, work: Duration, rate: u32, now: SimTime) {
         self.advance(now);

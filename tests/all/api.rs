@@ -26,6 +26,7 @@ fn behaviors() -> Behaviors {
         tells_memory: false,
         gates: None,
         hook: Duration::ZERO,
+        hook_failures: Default::default(),
         exits: Vec::new(),
         image_size: seatrial::base::Bytes::ZERO,
         release: seatrial::model::Release::plain(),

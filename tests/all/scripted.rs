@@ -62,6 +62,7 @@ impl Component<KubeletEvent> for ReadyAfterTwoSeconds {
         plan.push(match step {
             KubeletStep::Kill => Write::RemovePod { pod },
             KubeletStep::Admit => Write::PodStatus { pod, status },
+            KubeletStep::Resize | KubeletStep::Conditions => return,
         });
     }
 }

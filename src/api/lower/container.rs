@@ -7,7 +7,7 @@ use super::super::requests::{list, resources};
 use crate::base::{Bytes, Duration, Interner, MilliCpu};
 use crate::model::{
     AfterExit, Container, ContainerPort, Hook, Probe, ProbeKind, Protocol, PullPolicy,
-    RestartPolicy, RestartRule,
+    ResizePolicy, RestartPolicy, RestartRule,
 };
 
 pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Container {
@@ -30,6 +30,7 @@ pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Contai
         restart_always: container["restartPolicy"] == "Always",
         restart_policy: restart_policy(&container["restartPolicy"]),
         restart_rules: items(&container["restartPolicyRules"]).iter().map(lower_rule).collect(),
+        resize_policy: lower_resize_policy(&container["resizePolicy"]),
         stop_signal: Some(text(&lifecycle["stopSignal"]))
             .filter(|signal| !signal.is_empty())
             .map(|signal| names.intern(signal)),
@@ -50,6 +51,15 @@ pub(super) fn restart_policy(value: &Value) -> Option<RestartPolicy> {
         "Never" => RestartPolicy::Never,
         _ => return None,
     })
+}
+
+/// Rule N104.
+fn lower_resize_policy(policy: &Value) -> ResizePolicy {
+    let restarts = |resource: &str| {
+        let mut own = items(policy).iter().filter(|own| own["resourceName"] == resource);
+        own.any(|own| own["restartPolicy"] == "RestartContainer")
+    };
+    ResizePolicy { cpu: restarts("cpu"), memory: restarts("memory") }
 }
 
 /// Rule N93.

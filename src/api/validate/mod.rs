@@ -14,6 +14,7 @@ mod metadata;
 mod network;
 mod node;
 mod pod;
+mod resize;
 mod resources;
 mod security;
 mod service;
@@ -25,6 +26,7 @@ mod workload;
 
 pub(super) use job::JOB_LABELS;
 pub(super) use metadata::generic as generic_metadata;
+pub(super) use resize::{only_resized, validate_resize};
 pub(super) use update::{validate_generic_update, validate_update};
 
 use serde_json::Value;

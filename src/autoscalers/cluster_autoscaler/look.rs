@@ -129,6 +129,7 @@ impl Look {
             | Change::PodNominated { pod }
             | Change::PodDeleting { pod, .. }
             | Change::PodMeta { pod, .. }
+            | Change::PodResized { pod, .. }
             | Change::PodRemoved { pod, .. } => self.dirty.pods.push(pod.id),
             Change::Node { node, .. } => self.dirty.nodes.push(*node),
             Change::Cloud(change) => {
@@ -217,10 +218,11 @@ impl Look {
         let template = cluster.template_of(row);
         let kind = self.kinds.grow_to(row.template);
         let is_known = |kind: &Kind| {
-            Arc::ptr_eq(&kind.spec, &template.template.spec) && kind.info.labels == template.labels
+            Arc::ptr_eq(&kind.spec, cluster.held(row)) && kind.info.labels == template.labels
         };
         if !kind.as_ref().is_some_and(is_known) {
-            *kind = Some(kind_of(template, &self.fixed.1, cluster.names()));
+            let spec = cluster.held(row);
+            *kind = Some(kind_of(template, spec, &self.fixed.1, cluster.names()));
         }
         let kind = kind.as_ref().expect("just made");
         let deletion = row.deletion;
@@ -390,7 +392,7 @@ fn daemon_set(id: crate::model::DaemonSetId, row: &crate::cluster::DaemonSet) ->
     DaemonSetView { uid: daemon_number(id), info: Arc::new(info), is_critical }
 }
 
-fn kind_of(row: &TemplateRow, catalog: &Catalog, names: &Interner) -> Kind {
+fn kind_of(row: &TemplateRow, own: &Arc<PodSpec>, catalog: &Catalog, names: &Interner) -> Kind {
     let template = &row.template;
     let namespace = template.workload.name.namespace;
     let is_known = |volume: &PodVolume| match volume {
@@ -400,10 +402,10 @@ fn kind_of(row: &TemplateRow, catalog: &Catalog, names: &Interner) -> Kind {
         PodVolume::Templated { .. } | PodVolume::Ephemeral { .. } => false,
         PodVolume::Disk(_) | PodVolume::Csi(_) => true,
     };
-    let spec = match template.spec.volumes.iter().all(is_known) {
-        true => Arc::clone(&template.spec),
+    let spec = match own.volumes.iter().all(is_known) {
+        true => Arc::clone(own),
         false => {
-            let mut spec = (*template.spec).clone();
+            let mut spec = (**own).clone();
             spec.volumes.retain(is_known);
             Arc::new(spec)
         }
@@ -411,7 +413,7 @@ fn kind_of(row: &TemplateRow, catalog: &Catalog, names: &Interner) -> Kind {
     let info = Arc::new(PodInfo::plain(namespace, row.labels.clone(), spec));
     let is_system = names.resolve(namespace) == "kube-system";
     let traits = traits(&template.source, template.spec.grace, is_system);
-    Kind { spec: Arc::clone(&template.spec), info, traits }
+    Kind { spec: Arc::clone(own), info, traits }
 }
 
 /// What the manifest of a pod says of its being moved (rules A129, A171, A175).

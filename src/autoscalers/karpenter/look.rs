@@ -312,7 +312,7 @@ fn coming(serial: Serial, known: &Known, cluster: &Cluster, words: &Words) -> Op
 
 fn pod(row: &Pod, places: &BTreeMap<NodeId, usize>, cluster: &Cluster) -> PodView {
     let template = cluster.template_of(row);
-    let spec = Arc::clone(&template.template.spec);
+    let spec = Arc::clone(cluster.held(row));
     let is_daemon = row.origin == WorkloadKind::DaemonSet;
     let annotations = &template.template.source["metadata"]["annotations"];
     PodView {

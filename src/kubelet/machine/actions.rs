@@ -22,6 +22,8 @@ pub(super) struct Actions {
     pub kill: SmallVec<[(u32, Kill); 1]>,
     /// Init containers to be started.
     pub start_init: SmallVec<[u8; 2]>,
+    /// Containers get other amounts in between.
+    pub resize: bool,
     /// Main containers to be started.
     pub start: SmallVec<[u8; 2]>,
 }
@@ -220,4 +222,22 @@ fn init_actions(spec: &PodSpec, seen: &Runtime, probes: &Probes, todo: &mut Acti
     }
     todo.start_init.reverse();
     is_initialized
+}
+
+/// Containers of a pod that is resized are restarted if their policy asks for it (rule N104).
+pub(super) fn resize(spec: &PodSpec, seen: &Runtime, restarts: u64, todo: &mut Actions) {
+    if todo.kill_pod || seen.sandbox_needed().is_some() {
+        return;
+    }
+    todo.resize = true;
+    for (container, _) in all(spec).filter(|(container, _)| restarts >> container & 1 == 1) {
+        let Some(run) = seen.newest(container).filter(|run| run.is_running()) else { continue };
+        if todo.kill.iter().any(|(id, _)| *id == run.id) {
+            continue;
+        }
+        todo.kill.push((run.id, Kill::Resize));
+        let starts = if is_init(spec, container) { &mut todo.start_init } else { &mut todo.start };
+        starts.push(container);
+        starts.sort_unstable();
+    }
 }

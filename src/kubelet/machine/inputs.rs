@@ -18,6 +18,7 @@ use super::types::{
 };
 use super::{Machine, Work, admit, build, worker};
 use crate::base::{Duration, SimTime, cast};
+use crate::model::PodSpec;
 
 /// A kill that the main loop waits for has at least so long.
 const KILL_MIN: Duration = Duration::secs(10);
@@ -30,6 +31,7 @@ pub(super) enum Later {
     Removed(Slot),
     Spec(Slot, SpecChange),
     Gates(Slot, Gates),
+    Resized(Slot),
     Noticed(Slot, Noticed),
     Probed(Slot, Which, u32, Verdict),
 }
@@ -90,6 +92,28 @@ impl Machine {
     ) {
         self.now = now;
         self.hear(Later::Spec(slot, change), host);
+        self.run(now, host);
+    }
+
+    /// The node has promised a pod other amounts, those of `to`, which is the same pod otherwise:
+    /// its containers get them at the next sync (rule N104).
+    pub fn resized<H: Host>(&mut self, slot: Slot, to: &PodSpec, now: SimTime, host: &mut H) {
+        self.now = now;
+        if self.find(slot).is_none() {
+            return;
+        }
+        let pod = self.pod_mut(slot);
+        let spec = Arc::make_mut(&mut pod.input.spec);
+        let own = spec.init_containers.iter_mut().chain(&mut spec.containers);
+        let mut restarts = pod.resize.unwrap_or(0);
+        for (index, (from, to)) in own.zip(to.all_containers()).enumerate() {
+            restarts |= u64::from(from.restarts_for(to)) << index;
+            from.requests.clone_from(&to.requests);
+            (from.cpu_limit, from.memory_limit) = (to.cpu_limit, to.memory_limit);
+        }
+        spec.requests.clone_from(&to.requests);
+        pod.resize = Some(restarts);
+        self.hear(Later::Resized(slot), host);
         self.run(now, host);
     }
 
@@ -157,6 +181,7 @@ impl Machine {
         | Later::Removed(slot)
         | Later::Spec(slot, _)
         | Later::Gates(slot, _)
+        | Later::Resized(slot)
         | Later::Noticed(slot, _)
         | Later::Probed(slot, ..)) = what;
         if self.find(slot).is_none() {
@@ -173,6 +198,7 @@ impl Machine {
                 self.dispatch(slot);
             }
             Later::Gates(_, gates) => self.gated(slot, gates),
+            Later::Resized(_) => self.dispatch(slot),
             Later::Noticed(_, noticed) => self.notice(slot, noticed, host),
             Later::Probed(_, which, id, verdict) => {
                 self.probed_as(slot, which, id, verdict, host);

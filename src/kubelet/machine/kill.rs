@@ -21,7 +21,7 @@ fn own_grace(pod: &Pod, container: u8, why: Kill) -> u64 {
     let probe = match why {
         Kill::Liveness => own.liveness,
         Kill::Startup => own.startup,
-        Kill::Stopping | Kill::PostStart | Kill::Plain => None,
+        Kill::Stopping | Kill::PostStart | Kill::Plain | Kill::Resize => None,
     };
     probe.and_then(|probe| probe.grace).unwrap_or(pod.input.spec.grace).whole_secs()
 }

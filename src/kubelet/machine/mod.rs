@@ -530,6 +530,7 @@ impl Machine {
             Call::Hook { container, is_post_start: false } => {
                 self.hook_ended(slot, container, outcome, now, host);
             }
+            Call::Resize => self.resize_ended(slot, outcome),
             Call::Remove { .. } | Call::Get | Call::Patch | Call::Delete => {}
         }
         self.work.push_back(Work::Look(slot));

@@ -54,6 +54,8 @@ pub(super) enum Todo {
     /// A container is killed and all of it forgotten (rule N93).
     Reset(u8),
     Sandbox(u32),
+    /// Containers get other amounts.
+    Resize,
     Start(u8),
 }
 
@@ -72,6 +74,7 @@ pub(super) enum Busy {
     Create(u8),
     Launch(u8, u32),
     Hook(u8, u32),
+    Resize,
     /// Its volumes to be gone.
     Unmount(SimTime),
 }
@@ -196,6 +199,8 @@ pub(super) struct Pod {
     /// What the machine's list of due instants says.
     pub due: Option<SimTime>,
     pub deadline_said: bool,
+    /// It is to get other amounts: the containers that are restarted for it, bit by bit.
+    pub resize: Option<u64>,
 }
 
 impl Pod {
@@ -222,6 +227,7 @@ impl Pod {
             ids: 0,
             due: None,
             deadline_said: false,
+            resize: None,
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Usage<'a> {
     pub spec: &'a PodSpec,
     /// The working set of all its containers.
     pub memory: Bytes,
+    /// Whether it is a static pod.
+    pub is_static: bool,
 }
 
 impl Usage<'_> {
@@ -74,7 +76,7 @@ impl Usage<'_> {
 #[must_use]
 pub fn memory_order(pods: &[Usage<'_>]) -> Vec<Slot> {
     let mut order: Vec<Usage<'_>> =
-        pods.iter().filter(|pod| !is_critical(pod.spec, false)).copied().collect();
+        pods.iter().filter(|pod| !is_critical(pod.spec, pod.is_static)).copied().collect();
     order.sort_by(compare);
     order.iter().map(|pod| pod.slot).collect()
 }
@@ -134,7 +136,12 @@ mod tests {
         let (small, large) = (asking("1Gi"), asking("4Gi"));
         let low = PodSpec { priority: -1, ..small.clone() };
         let critical = PodSpec { priority: 2_000_000_000, ..small.clone() };
-        let usage = |slot, spec, gib| Usage { slot: Slot(slot), spec, memory: Bytes(gib * GIB) };
+        let usage = |slot, spec, gib| Usage {
+            slot: Slot(slot),
+            spec,
+            memory: Bytes(gib * GIB),
+            is_static: false,
+        };
         let pods = [
             usage(0, &large, 3),
             usage(1, &small, 2),

@@ -145,6 +145,8 @@ pub enum Call {
         /// Whether it is postStart (else preStop).
         is_post_start: bool,
     },
+    /// UpdateContainerResources of the containers that are to get other amounts (rule N104).
+    Resize,
     /// GET of the pod, before a patch of its status.
     Get,
     /// PATCH of the status; takes effect as it begins. The status is in [`Host::begin_patch`].
@@ -586,6 +588,8 @@ pub enum Kill {
     Startup,
     /// Its postStart hook failed.
     PostStart,
+    /// It is to get other amounts, which need a restart (rule N104).
+    Resize,
     /// All containers are restarted, or the sandbox is a new one.
     Plain,
 }

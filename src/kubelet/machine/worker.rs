@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::actions::{Actions, actions, all};
+use super::actions::{Actions, actions, all, resize};
 use super::build::{Basis, close};
 use super::kill::How;
 use super::pod::{AfterKills, Busy, Kind, Pod, Step, Taken, Todo};
@@ -175,7 +175,11 @@ impl Machine {
         if step.is_reset {
             step.todo = resets(&spec, &step.seen).into_iter().map(Todo::Reset).collect();
         } else {
-            step.todo = todo(&actions(&spec, &step.seen, &pod.probes, is_deleting), &step.seen);
+            let mut actions = actions(&spec, &step.seen, &pod.probes, is_deleting);
+            if let Some(restarts) = pod.resize.filter(|_| !is_deleting) {
+                resize(&spec, &step.seen, restarts, &mut actions);
+            }
+            step.todo = todo(&actions, &step.seen);
             self.prune(slot, host);
         }
         self.work.push_back(Work::Step(slot));
@@ -259,6 +263,11 @@ impl Machine {
             Todo::Sandbox(attempt) => {
                 step.busy = Some(Busy::Sandbox(attempt));
                 self.begin(slot, Call::RunSandbox { attempt }, host);
+            }
+            Todo::Resize => {
+                pod.resize = None;
+                step.busy = Some(Busy::Resize);
+                self.begin(slot, Call::Resize, host);
             }
             Todo::Start(container) => self.start(slot, container, now, host),
         }
@@ -352,6 +361,20 @@ impl Machine {
         self.work.push_back(Work::Step(slot));
     }
 
+    /// The containers have their new amounts; or not, and it is tried again.
+    pub(super) fn resize_ended(&mut self, slot: Slot, outcome: Outcome) {
+        let pod = self.pod_mut(slot);
+        let Some(step) = pod.worker.step.as_mut().filter(|of| of.busy == Some(Busy::Resize)) else {
+            return;
+        };
+        step.busy = None;
+        if outcome != Outcome::Ok {
+            step.has_failed = true;
+            pod.resize.get_or_insert(0);
+        }
+        self.work.push_back(Work::Step(slot));
+    }
+
     /// A step is over (rule N8).
     fn end_step<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         let Some(step) = self.pod_mut(slot).worker.step.take() else { return };
@@ -435,6 +458,7 @@ fn todo(actions: &Actions, seen: &Runtime) -> VecDeque<Todo> {
     todo.extend(actions.sandbox.map(Todo::Sandbox));
     if !actions.kill_pod || actions.sandbox.is_some() {
         todo.extend(actions.start_init.iter().copied().map(Todo::Start));
+        todo.extend(actions.resize.then_some(Todo::Resize));
         todo.extend(actions.start.iter().copied().map(Todo::Start));
     }
     todo

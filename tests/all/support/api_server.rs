@@ -87,7 +87,7 @@ fn key(at: At<'_>) -> Key {
 impl Api for ApiServer {
     fn get(&mut self, at: At<'_>) -> Result<Value, Status> {
         let object = self.old(at)?;
-        if at.is_scale {
+        if at.is_scale() {
             return server::scale_of(at.resource, &object).ok_or_else(Status::no_such_path);
         }
         Ok(object)
@@ -138,7 +138,7 @@ impl Api for ApiServer {
     fn replace(&mut self, at: At<'_>, object: Value) -> Result<Value, Status> {
         let body = object.clone();
         let result = self.old(at).and_then(|old| {
-            let new = match at.is_scale {
+            let new = match at.is_scale() {
                 true => server::replace_scale(at, &old, &object)?,
                 false => server::update(at, &old, object)?,
             };

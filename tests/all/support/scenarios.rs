@@ -183,6 +183,11 @@ impl Told {
         self.found.summary.value(path).unwrap_or_else(|| panic!("{path:?} is counted"))
     }
 
+    /// All pods, by column.
+    pub(crate) fn pods(&self) -> &[std::collections::BTreeMap<String, String>] {
+        &self.pods
+    }
+
     /// The names of pods of which a column has this value.
     pub(crate) fn rows(&self, column: &str, value: &str) -> Vec<String> {
         let found = self.pods.iter().filter(|pod| pod[column] == value);

@@ -133,6 +133,7 @@ impl Component<KubeletEvent> for Kwok {
                 plan.push(Write::PodStatus { pod, status });
             }
             KubeletStep::Kill => plan.push(Write::RemovePod { pod }),
+            KubeletStep::Resize | KubeletStep::Conditions => {}
         }
     }
 }

@@ -232,7 +232,7 @@ fn killing(why: Kill, container: Option<&Value>, manifest: &Value) -> String {
         Kill::Liveness => format!("Container {name} failed liveness probe{again}"),
         Kill::Startup => format!("Container {name} failed startup probe{again}"),
         Kill::PostStart => "FailedPostStartHook".to_owned(),
-        Kill::Plain => "killing".to_owned(),
+        Kill::Plain | Kill::Resize => "killing".to_owned(),
     }
 }
 
