@@ -262,8 +262,9 @@ impl Behaviors {
         let names_it = |rule: &&BehaviorRule| {
             rule.workload.is_none_or(|w| w == workload) && rule.container == Some(container)
         };
-        let own = self.rules.iter().filter(names_it).filter_map(|rule| rule.change.exits.as_ref());
-        own.last().cloned().unwrap_or_default()
+        let mut own =
+            self.rules.iter().filter(names_it).filter_map(|rule| rule.change.exits.as_ref());
+        own.next_back().cloned().unwrap_or_default()
     }
 
     /// The template with what its containers do.
