@@ -165,7 +165,7 @@ fn replicas_panel(
         .layer(Layer::step("wanted", Role::Reference, points.iter().map(wanted).collect()))
         .layer(Layer::step("ready", Role::Total, line(&|row| row.ready)));
     if terminating.iter().any(|(_, pods)| *pods > 0.0) {
-        panel = panel.layer(Layer::step("ending", Role::Muted, terminating));
+        panel = panel.layer(Layer::step("ending", Role::Series(3), terminating));
     }
     Some(panel)
 }
