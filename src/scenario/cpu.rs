@@ -8,7 +8,7 @@ use crate::tree::{Diagnostic, Diagnostics, Span as Place, Spanned};
 
 use super::file::{CpuFile, CpuOfFile, CpuStepFile};
 use super::input::Input;
-use super::metrics;
+use super::{metrics, rates};
 
 /// The series, checked.
 pub(super) fn lower(file: &Spanned<CpuFile>, input: &mut Input) -> Option<CpuUse> {
@@ -45,13 +45,8 @@ fn stepped(steps: &[Spanned<CpuStepFile>], place: Place, found: &mut Diagnostics
         found.push(Diagnostic::error(first.span, "the first step is not at 0s").with_hint(hint));
         return None;
     }
-    for pair in steps.windows(2) {
-        if pair[1].value.at.0 <= pair[0].value.at.0 {
-            let message = "this step is not later than the one before it";
-            let error = Diagnostic::error(pair[1].span, message);
-            found.push(error.with_related(pair[0].span, "the one before"));
-            return None;
-        }
+    if !rates::follow_each_other(steps, |step| step.at.0, found) {
+        return None;
     }
     let point = |step: &Spanned<CpuStepFile>| {
         (SimTime::ZERO + step.value.at.0, step.value.cpu.0.as_cores())

@@ -94,13 +94,8 @@ fn stepped(
         found.error(place, "steps: expected at least one step");
         return None;
     }
-    for pair in steps.windows(2) {
-        if pair[1].value.at.0 <= pair[0].value.at.0 {
-            let message = "this step is not later than the one before it";
-            let error = Diagnostic::error(pair[1].span, message);
-            found.push(error.with_related(pair[0].span, "the one before"));
-            return None;
-        }
+    if !rates::follow_each_other(steps, |step| step.at.0, found) {
+        return None;
     }
     for step in steps {
         check(step.value.value, step.span, found)?;

@@ -45,15 +45,27 @@ fn step(steps: &[Spanned<StepFile>], place: Place, found: &mut Diagnostics) -> O
         let hint = "begin with { at: 0s, rate: … }";
         found.push(Diagnostic::error(first.span, "the first step is not at 0s").with_hint(hint));
     }
+    follow_each_other(steps, |step| step.at.0, found);
+    let points = steps.iter().map(|step| (SimTime::ZERO + step.at.0, step.rate.0));
+    Some(Rate { points: points.collect(), is_linear: false, repeat: None })
+}
+
+/// Whether there are steps, each later than the one before it; otherwise says where not.
+pub(super) fn follow_each_other<T>(
+    steps: &[Spanned<T>],
+    at: impl Fn(&T) -> Duration,
+    found: &mut Diagnostics,
+) -> bool {
+    let mut all = true;
     for pair in steps.windows(2) {
-        if pair[1].at.0 <= pair[0].at.0 {
+        if at(&pair[1].value) <= at(&pair[0].value) {
             let message = "this step is not later than the one before it";
             let error = Diagnostic::error(pair[1].span, message);
             found.push(error.with_related(pair[0].span, "the one before"));
+            all = false;
         }
     }
-    let points = steps.iter().map(|step| (SimTime::ZERO + step.at.0, step.rate.0));
-    Some(Rate { points: points.collect(), is_linear: false, repeat: None })
+    all
 }
 
 /// Points of a sine in a period: a line between two differs from it by less than 0.03 %.

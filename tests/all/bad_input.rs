@@ -16,7 +16,7 @@ use seatrial::report::expect::Expect;
 use seatrial::scenario::{self, Place};
 use seatrial::tree::DrawOptions;
 
-use crate::support::{Noise, files_in as files, seatrial_fed};
+use crate::support::{Noise, ODD, files_in as files, seatrial_fed};
 
 /// The folder with the cases.
 fn cases() -> PathBuf {
@@ -400,28 +400,6 @@ fn with_values_replaced<'t>(text: &'t str, by: &'t str) -> impl Iterator<Item = 
 
 #[test]
 fn no_odd_value_panics() {
-    const ODD: [&str; 20] = [
-        "",
-        "~",
-        "[]",
-        "{}",
-        "[[]]",
-        "{a: b}",
-        "''",
-        "'a b/c'",
-        "-1",
-        "0",
-        "1e308",
-        "-0.0",
-        ".nan",
-        "99999999999999999999",
-        "9223372036854775807",
-        "0s",
-        "2562047h",
-        "1e18/s",
-        "💥",
-        "true",
-    ];
     for odd in ODD {
         for scenario in with_values_replaced(SCENARIO, odd) {
             is_refused(scenario.as_bytes(), MANIFESTS.as_bytes());

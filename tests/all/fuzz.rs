@@ -18,61 +18,13 @@ use seatrial::report::{known_paths, text};
 use seatrial::scenario::{self, Loaded, Place};
 use seatrial::tree::DrawOptions;
 
-use crate::support::{Noise, gallery_files, gallery_names, rounds};
+use crate::support::{Noise, ODD, gallery_files, gallery_names, rounds};
 
 /// Mutants that are tried.
 const ROUNDS: Range<u64> = 0..2_000;
 
 /// Events of one mutant's run: enough for the first minute of most.
 const EVENTS: u32 = 1_000;
-
-/// Values that no one wants, for any key.
-const ODD: [&str; 44] = [
-    "",
-    "~",
-    "[]",
-    "{}",
-    "[[]]",
-    "{a: b}",
-    "''",
-    "'a b/c'",
-    "-1",
-    "0",
-    "1",
-    "2",
-    "-0.0",
-    "1e308",
-    ".nan",
-    ".inf",
-    "1000000",
-    "4294967295",
-    "4294967296",
-    "9223372036854775807",
-    "99999999999999999999",
-    "0s",
-    "1ns",
-    "-5s",
-    "2562047h",
-    "500h",
-    "584y",
-    "1e18/s",
-    "0/s",
-    "1e-300/s",
-    "0%",
-    "100%",
-    "1000%",
-    "-1%",
-    "1m",
-    "1n",
-    "9Ei",
-    "1e-9",
-    "💥",
-    "true",
-    "null",
-    "\"\\0\"",
-    "*nothing",
-    "&a [*a]",
-];
 
 /// Values by the key that they have somewhere in the gallery.
 type Values = BTreeMap<String, Vec<String>>;

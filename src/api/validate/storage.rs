@@ -10,6 +10,19 @@ use super::super::problem::{At, Found};
 use super::super::read::{entries, is_set, items, quantity, text};
 use super::{against, label_selector, one_of};
 
+/// Fields of a PersistentVolume's spec that are not its source.
+pub(super) const NOT_SOURCES: [&str; 9] = [
+    "capacity",
+    "accessModes",
+    "claimRef",
+    "persistentVolumeReclaimPolicy",
+    "storageClassName",
+    "mountOptions",
+    "volumeMode",
+    "nodeAffinity",
+    "volumeAttributesClassName",
+];
+
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 
 pub(super) fn validate_claim(object: &Value, found: &mut Found) {
@@ -39,17 +52,6 @@ pub(super) fn validate_volume(object: &Value, found: &mut Found) {
     let policy = &spec["persistentVolumeReclaimPolicy"];
     one_of(&at.field("persistentVolumeReclaimPolicy"), policy, &KEPT, found);
     one_of(&at.field("volumeMode"), &spec["volumeMode"], &["Block", "Filesystem"], found);
-    const NOT_SOURCES: [&str; 9] = [
-        "capacity",
-        "accessModes",
-        "claimRef",
-        "persistentVolumeReclaimPolicy",
-        "storageClassName",
-        "mountOptions",
-        "volumeMode",
-        "nodeAffinity",
-        "volumeAttributesClassName",
-    ];
     let sources = entries(spec).filter(|(key, value)| is_set(value) && !NOT_SOURCES.contains(key));
     match sources.count() {
         0 => found.required(&at, "must specify a volume type"),

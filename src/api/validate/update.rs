@@ -10,7 +10,7 @@ use super::super::internal;
 use super::super::kinds::Kind;
 use super::super::problem::{At, Found};
 use super::super::read::{is_set, items, quantity, text};
-use super::{metadata, node, of_kind, show};
+use super::{metadata, node, of_kind, show, storage};
 
 const IMMUTABLE: &str = "field is immutable";
 
@@ -70,17 +70,7 @@ pub(in super::super) fn validate_update(kind: Kind, old: &Value, new: &Value, fo
             let source = |of: &Value| {
                 let mut spec = of["spec"].clone();
                 if let Some(spec) = spec.as_object_mut() {
-                    for field in [
-                        "capacity",
-                        "accessModes",
-                        "claimRef",
-                        "persistentVolumeReclaimPolicy",
-                        "storageClassName",
-                        "mountOptions",
-                        "volumeMode",
-                        "nodeAffinity",
-                        "volumeAttributesClassName",
-                    ] {
+                    for field in storage::NOT_SOURCES {
                         spec.remove(field);
                     }
                 }

@@ -19,7 +19,7 @@ pub(crate) mod servers;
 
 pub(crate) use command::{seatrial, seatrial_fed};
 pub(crate) use folder::{files_in, gallery_files, gallery_names};
-pub(crate) use noise::{Noise, rounds};
+pub(crate) use noise::{Noise, ODD, rounds};
 pub(crate) use runs::{Stepped, begun, ended, ended_with, images, secs};
 pub(crate) use scenarios::{
     Page, Told, WEB, gallery, load_bytes, load_memory, model_of, stateful_set, tell,

@@ -2,6 +2,54 @@
 
 use std::ops::Range;
 
+/// Values that no one wants, for any key.
+pub(crate) const ODD: [&str; 44] = [
+    "",
+    "~",
+    "[]",
+    "{}",
+    "[[]]",
+    "{a: b}",
+    "''",
+    "'a b/c'",
+    "-1",
+    "0",
+    "1",
+    "2",
+    "-0.0",
+    "1e308",
+    ".nan",
+    ".inf",
+    "1000000",
+    "4294967295",
+    "4294967296",
+    "9223372036854775807",
+    "99999999999999999999",
+    "0s",
+    "1ns",
+    "-5s",
+    "2562047h",
+    "500h",
+    "584y",
+    "1e18/s",
+    "0/s",
+    "1e-300/s",
+    "0%",
+    "100%",
+    "1000%",
+    "-1%",
+    "1m",
+    "1n",
+    "9Ei",
+    "1e-9",
+    "💥",
+    "true",
+    "null",
+    "\"\\0\"",
+    "*nothing",
+    "&a [*a]",
+];
+
 /// The rounds that are tried: other ones by `SEATRIAL_FUZZ=FROM..TO`.
 pub(crate) fn rounds(usual: Range<u64>) -> Range<u64> {
     let Ok(named) = std::env::var("SEATRIAL_FUZZ") else { return usual };

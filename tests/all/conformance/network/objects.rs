@@ -33,8 +33,8 @@ fn ips(values: &[Value]) -> Vec<Ipv4Addr> {
     values.iter().filter_map(|ip| text(ip).parse().ok()).collect()
 }
 
-fn protocol(of: &Value) -> Protocol {
-    match text(&of["protocol"]) {
+pub(super) fn protocol(of: &Value) -> Protocol {
+    match text(of) {
         "UDP" => Protocol::Udp,
         "SCTP" => Protocol::Sctp,
         _ => Protocol::Tcp,
@@ -57,7 +57,10 @@ pub(super) fn name(object: &Value, names: &mut Interner) -> Name {
 pub(super) fn service(object: &Value, names: &mut Interner) -> ServiceSeen {
     let spec = &object["spec"];
     let port = |port: &Value, names: &mut Interner| PortSeen {
-        key: PortKey { name: names.intern(text(&port["name"])), protocol: protocol(port) },
+        key: PortKey {
+            name: names.intern(text(&port["name"])),
+            protocol: protocol(&port["protocol"]),
+        },
         port: number(&port["port"]),
         node_port: number(&port["nodePort"]),
     };
@@ -103,7 +106,7 @@ pub(super) fn slice(object: &Value, names: &mut Interner) -> Option<(Name, Name,
     let port = |port: &Value, names: &mut Interner| SlicePortSeen {
         name: port["name"].as_str().map(|text| names.intern(text)),
         port: port["port"].as_u64().and_then(|n| u16::try_from(n).ok()),
-        protocol: protocol(port),
+        protocol: protocol(&port["protocol"]),
     };
     let hints = |hints: &Value, names: &mut Interner| -> Vec<Symbol> {
         list(hints).iter().map(|hint| names.intern(text(&hint["name"]))).collect()

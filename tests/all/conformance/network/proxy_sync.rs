@@ -309,11 +309,7 @@ fn flow(row: &Value) -> Flow {
         (text(&row[ip]).parse().expect("an address"), port.expect("a port"))
     };
     Flow {
-        protocol: if row["proto"] == "UDP" {
-            seatrial::model::Protocol::Udp
-        } else {
-            seatrial::model::Protocol::Tcp
-        },
+        protocol: objects::protocol(&row["proto"]),
         to: socket("dst", "dstPort"),
         reply: socket("reply", "replyPort"),
     }
