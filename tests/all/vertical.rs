@@ -131,6 +131,52 @@ spec: { minAvailable: 4, selector: { matchLabels: { app: web } } }
     assert!(refused > 10, "A110: asked again each minute, {refused}");
 }
 
+/// Rules A111, N104: pods are resized while they run, half of a group in a loop, and nobody is
+/// evicted.
+#[test]
+fn it_resizes_pods_in_place() {
+    let (cluster, facts) = run("{ updateMode: InPlaceOrRecreate }", "");
+    let target = facts.verticals.last().expect("it recommends").target.cpu.expect("CPU");
+    assert_eq!(cpus(&cluster), [(target, Some(2 * target)); 4], "A111, A115");
+    assert_eq!(evicted(&facts), (0, 0), "A111");
+    let resized: Vec<u32> = facts.verticals.iter().map(|row| row.resized).collect();
+    assert_eq!(resized.iter().sum::<u32>(), 4, "A111: {resized:?}");
+    assert_eq!(resized.iter().max(), Some(&2), "A109");
+    let restarts = cluster.pods().iter().map(|(_, pod)| pod.status.restarts).sum::<u32>();
+    assert_eq!((cluster.pods().iter().count(), restarts), (4, 0), "N104: the same pods");
+}
+
+/// Rule A111: a resize that the API server refuses is an eviction in the same loop; one that is
+/// deferred for more than 5 min too, one that is infeasible at once.
+#[test]
+fn a_resize_that_fails_is_an_eviction() {
+    let best_effort = manifests("{ updateMode: InPlaceOrRecreate }", "")
+        .replace("            requests: { cpu: 50m, memory: 100Mi }\n", "")
+        .replace("            limits: { cpu: 100m }", "            {}");
+    let (_, facts) = run_of(SCENARIO, &best_effort);
+    let resized: u32 = facts.verticals.iter().map(|row| row.resized).sum();
+    assert_eq!((resized, evicted(&facts).0), (0, 4), "A111, N104: its class would change");
+    let of = |cpu: &str| {
+        let web = manifests("{ updateMode: InPlaceOrRecreate }", "")
+            .replace("replicas: 4", "replicas: 2");
+        let scenario = SCENARIO
+            .replace("count: 3, allocatable: { cpu: 16", "count: 1, allocatable: { cpu: CPU")
+            .replace("CPU", cpu);
+        let (_, facts) = run_of(&scenario, &web);
+        let first = |get: fn(&seatrial::record::VerticalRecord) -> u32| {
+            let row = facts.verticals.iter().find(|row| get(row) > 0);
+            row.map(|row| row.at.since_start().whole_secs() / 60)
+        };
+        (first(|row| row.resized), first(|row| row.evicted))
+    };
+    let (resized, gone) = of("100m");
+    let (resized, gone) = (resized.expect("it is asked for"), gone.expect("it is evicted"));
+    assert_eq!(gone, resized + 1, "A111: infeasible");
+    let (resized, gone) = of("400m");
+    let (resized, gone) = (resized.expect("it is asked for"), gone.expect("it is evicted"));
+    assert!((6..=9).contains(&(gone - resized)), "A111: deferred, {resized} {gone}");
+}
+
 #[test]
 fn mistakes_are_located() {
     let text = |policy: &str| {
