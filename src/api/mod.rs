@@ -42,7 +42,8 @@ pub use lower::*;
 pub use names::{label_value as label_value_faults, qualified_name as qualified_name_faults};
 pub use node_selector::NodeRules;
 pub use patch::{
-    PatchError, PatchType, apply_patch, merge_diff, three_way, three_way_merge, two_way,
+    Conflict, Manager, Managers, PatchError, PatchType, apply_patch, conflicts_text, merge_diff,
+    three_way, three_way_merge, two_way,
 };
 pub use problem::{Problem, Reason};
 pub use requests::{Amounts, PodAmounts, pod_amounts, qos_class, resources, scored_amounts};

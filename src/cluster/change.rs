@@ -97,6 +97,8 @@ pub enum Change {
         /// What of it.
         what: ObjectChange,
     },
+    /// Something waits for the garbage collector.
+    Garbage,
     /// A claim of a StatefulSet's pod was made, has another owner or is gone.
     Claim {
         /// Which.

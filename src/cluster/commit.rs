@@ -64,6 +64,7 @@ impl Cluster {
             admission: super::admission::Admission::new(model.default_toleration),
             namespaces: super::namespaces::Namespaces::default(),
             vertical: super::vertical::Vertical::default(),
+            garbage: super::garbage::Garbage::default(),
             vpas: Vec::new(),
             customs: BTreeMap::new(),
             resized: super::resize::Resized::default(),
@@ -361,6 +362,7 @@ impl Cluster {
                 self.write_instance(instance, *write, changes, recorder);
             }
             Write::Scarcity { scarcity, is_scarce } => self.set_scarcity(scarcity, is_scarce),
+            Write::Collect => self.collect(changes, recorder),
             Write::Custom(write) => self.write_custom(*write, changes),
             Write::NodePool(spec) => self.set_node_pool(spec, changes),
             Write::RemoveNode { node } => self.remove_node(node, changes),

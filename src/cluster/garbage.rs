@@ -6,9 +6,13 @@
 //! orphan      what it owned stays without owner; the owner goes
 //! ```
 //!
+//! Where the collector has a client that is limited, what was owned waits for it (rule C195); else
+//! all of it happens at the instant of the deletion.
+//!
 //! Source: kubernetes v1.36.3 pkg/controller/garbagecollector/garbagecollector.go (rules C191 to
-//! C193). Differs: all of it happens at the instant of the deletion; the collector's client and
-//! its 20 objects a second are not modelled, and every owner blocks its owner's end.
+//! C193). Differs: what becomes orphaned is so at once, and every owner blocks its owner's end.
+
+use std::collections::VecDeque;
 
 use crate::api::Kind;
 use crate::model::{
@@ -18,7 +22,16 @@ use crate::recorder::Recorder;
 
 use super::{Change, ClaimOwner, Cluster, ObjectChange};
 
+/// What waits for the collector.
+#[derive(Debug, Default)]
+pub(super) struct Garbage {
+    /// Whether there is a collector that takes its time.
+    is_collected: bool,
+    waiting: VecDeque<(Owned, Propagation)>,
+}
+
 /// What an owner owns.
+#[derive(Debug)]
 enum Owned {
     Pod(PodRef),
     ReplicaSet(ReplicaSetRef),
@@ -38,9 +51,7 @@ impl Cluster {
         match propagation {
             Propagation::Foreground if !owned.is_empty() => {
                 self.mark_deleting(key, changes);
-                for one in owned {
-                    self.delete_owned(&one, propagation, changes, recorder);
-                }
+                self.hand_over(owned, propagation, changes, recorder);
             }
             Propagation::Orphan => {
                 for one in owned {
@@ -50,10 +61,45 @@ impl Cluster {
             }
             Propagation::Background | Propagation::Foreground => {
                 self.remove_owner(key, changes);
-                for one in owned {
-                    self.delete_owned(&one, propagation, changes, recorder);
-                }
+                self.hand_over(owned, propagation, changes, recorder);
             }
+        }
+    }
+
+    /// From now on what owners leave waits for the collector.
+    pub fn collect_later(&mut self) {
+        self.garbage.is_collected = true;
+    }
+
+    /// How much waits for the collector.
+    #[must_use]
+    pub fn garbage(&self) -> usize {
+        self.garbage.waiting.len()
+    }
+
+    /// Leaves what was owned to the collector, or deletes it.
+    fn hand_over(
+        &mut self,
+        owned: Vec<Owned>,
+        propagation: Propagation,
+        changes: &mut Vec<Change>,
+        recorder: &mut Recorder,
+    ) {
+        if !self.garbage.is_collected {
+            for one in owned {
+                self.delete_owned(&one, propagation, changes, recorder);
+            }
+        } else if !owned.is_empty() {
+            let waiting = owned.into_iter().map(|one| (one, propagation));
+            self.garbage.waiting.extend(waiting);
+            changes.push(Change::Garbage);
+        }
+    }
+
+    /// The collector deletes the next one.
+    pub(super) fn collect(&mut self, changes: &mut Vec<Change>, recorder: &mut Recorder) {
+        if let Some((owned, propagation)) = self.garbage.waiting.pop_front() {
+            self.delete_owned(&owned, propagation, changes, recorder);
         }
     }
 

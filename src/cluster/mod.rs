@@ -141,6 +141,7 @@ pub struct Cluster {
     admission: admission::Admission,
     namespaces: namespaces::Namespaces,
     vertical: vertical::Vertical,
+    garbage: garbage::Garbage,
     /// By their places in the model, then as they come.
     vpas: Vec<(ObjectName, Option<Vpa>)>,
     customs: BTreeMap<(Custom, ObjectName), Arc<Value>>,

@@ -508,6 +508,8 @@ pub enum Write {
         /// Whether there are none.
         is_scarce: bool,
     },
+    /// The garbage collector deletes the next object whose owner is gone.
+    Collect,
     /// Writes or deletes a custom object.
     Custom(Box<super::CustomWrite>),
     /// Declares a NodePool of Karpenter anew.

@@ -133,6 +133,23 @@ impl ApiServer<'_> {
 }
 
 impl ApiServer<'_> {
+    /// Creates an object.
+    fn bring(&mut self, at: At<'_>, object: Value, applies: bool) -> Result<Value, Status> {
+        let name = name_of(&object);
+        let at = At { name: &name, ..at };
+        let created = server::create(at, with_owners(object.clone()))?;
+        if let Some(present) = self.object(at) {
+            let mut status = Status::already_exists(at.resource, &name);
+            if !present["metadata"]["deletionTimestamp"].is_null() {
+                status.message = format!("object is being deleted: {}", status.message);
+            }
+            return Err(status);
+        }
+        let stored = self.store(at, created, true)?;
+        self.note_created(at, &object, applies);
+        Ok(stored)
+    }
+
     /// Checks and writes an object of somebody else's kind.
     fn store_custom(
         &mut self,
@@ -263,17 +280,21 @@ impl Api for ApiServer<'_> {
         object: Value,
         _content_type: &'static str,
     ) -> Result<Value, Status> {
-        let name = name_of(&object);
-        let at = At { name: &name, ..at };
-        let created = server::create(at, with_owners(object))?;
-        if let Some(present) = self.object(at) {
-            let mut status = Status::already_exists(at.resource, &name);
-            if !present["metadata"]["deletionTimestamp"].is_null() {
-                status.message = format!("object is being deleted: {}", status.message);
-            }
-            return Err(status);
-        }
-        self.store(at, created, true)
+        self.bring(at, object, false)
+    }
+
+    fn act_as(&mut self, manager: &str) {
+        manager.clone_into(&mut self.0.managed.actor);
+    }
+
+    fn apply(&mut self, at: At<'_>, config: Value, force: bool) -> Result<Value, Status> {
+        self.learn(at);
+        let Some(old) = self.object(at) else { return self.bring(at, config, true) };
+        let (new, managers) = self.merged(at, (&old, &config), force)?;
+        let new = server::update(at, &old, new)?;
+        let stored = self.put(at, new)?;
+        self.note(at, managers);
+        Ok(stored)
     }
 
     fn patch(&mut self, at: At<'_>, language: PatchType, patch: Value) -> Result<Value, Status> {
@@ -283,7 +304,10 @@ impl Api for ApiServer<'_> {
             Sub::Object | Sub::Scale | Sub::Resize => self.present(at)?,
         };
         let new = server::patch(at, &old, language, &patch)?;
-        self.put(at, new)
+        let managers = self.written(at, &old, &new);
+        let stored = self.put(at, new)?;
+        self.note(at, managers);
+        Ok(stored)
     }
 
     fn replace(&mut self, at: At<'_>, object: Value) -> Result<Value, Status> {
@@ -293,11 +317,15 @@ impl Api for ApiServer<'_> {
             true => server::replace_scale(at, &old, &object)?,
             false => server::update(at, &old, object)?,
         };
-        self.put(at, new)
+        let managers = self.written(at, &old, &new);
+        let stored = self.put(at, new)?;
+        self.note(at, managers);
+        Ok(stored)
     }
 
     fn delete(&mut self, at: At<'_>, options: DeleteOptions) -> Result<(), Status> {
         self.learn(at);
+        self.forget(at);
         let missing = || Status::not_found(at.resource, at.name);
         if let Some(custom) = at.resource.custom {
             let name = self.name(at).filter(|_| self.object(at).is_some()).ok_or_else(missing)?;

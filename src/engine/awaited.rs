@@ -43,6 +43,7 @@ pub(super) fn concerns(change: &Change, waiting: &Waiting, cluster: &Cluster) ->
         Change::PodNominated { .. }
         | Change::PodRefused { .. }
         | Change::Disk { .. }
+        | Change::Garbage
         | Change::Serving { .. }
         | Change::ServerIdle { .. }
         | Change::Endpoints { .. }

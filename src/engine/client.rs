@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::base::{Distribution, Duration, LookupMap, SimTime};
+use crate::controllers::GARBAGE_COLLECTOR;
 use crate::model::{Latencies, ObjectKey};
 use crate::sim::Streams;
 
@@ -29,6 +30,7 @@ pub(super) struct Client {
     write: Distribution,
     rng: ChaCha8Rng,
     is_limited: bool,
+    burst: u64,
     /// Calls of each look before its first write.
     reads: u64,
     bucket: Bucket,
@@ -50,10 +52,10 @@ struct Bucket {
 
 impl Bucket {
     /// Takes a token; how long to wait for it.
-    fn take(&mut self, now: SimTime) -> Duration {
+    fn take(&mut self, now: SimTime, burst: u64) -> Duration {
         let gap = Duration::secs(1) / QPS;
         self.full_at = self.full_at.max(now) + gap;
-        self.full_at.saturating_since(now).saturating_sub(gap * BURST)
+        self.full_at.saturating_since(now).saturating_sub(gap * burst)
     }
 
     /// Takes one of an object's Events, if there is one.
@@ -80,6 +82,8 @@ impl Client {
             rng: streams.open("client", name),
             // The namespace controller's client has 400 a second and bursts of 3000.
             is_limited: latencies.limited_clients && name != "namespace-controller",
+            // The collector has 40 a second and asks twice about each (rule C195).
+            burst: if name == GARBAGE_COLLECTOR { BURST / 2 } else { BURST },
             reads: u64::from(name == "horizontal-pod-autoscaler-controller"),
             bucket: Bucket::default(),
             heard: [SimTime::ZERO; 2],
@@ -126,7 +130,7 @@ impl Client {
 
     /// When a call goes out that is made at `at`.
     pub(super) fn token(&mut self, at: SimTime) -> SimTime {
-        if self.is_limited { at + self.bucket.take(at) } else { at }
+        if self.is_limited { at + self.bucket.take(at, self.burst) } else { at }
     }
 
     /// Something is to be told about an object; when that has landed, if the sender was idle.

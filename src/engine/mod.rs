@@ -10,6 +10,7 @@ mod api_server;
 mod awaited;
 mod client;
 mod commands;
+mod managed;
 mod objects;
 mod outgoing;
 mod pipeline;
@@ -26,9 +27,10 @@ use crate::cluster::{
 };
 use crate::controllers::{
     AttachDetachController, CronJobController, DaemonSetController, DeploymentController,
-    DisruptionController, EndpointSliceController, JobController, NamespaceController,
-    NodeLifecycleController, PodGcController, ReplicaSetController, StatefulSetController,
-    TaintEvictionController, TtlAfterFinishedController,
+    DisruptionController, EndpointSliceController, GARBAGE_COLLECTOR, GarbageCollector,
+    JobController, NamespaceController, NodeLifecycleController, PodGcController,
+    ReplicaSetController, StatefulSetController, TaintEvictionController,
+    TtlAfterFinishedController,
 };
 use crate::drain::Drains;
 use crate::event::{CloudEvent, Event};
@@ -108,6 +110,7 @@ impl Roles {
                 Box::new(PodGcController::new(model, streams)),
                 Box::new(NamespaceController::new(model, streams)),
                 Box::new(AttachDetachController::new(model, streams)),
+                Box::new(GarbageCollector::new(model, streams)),
                 Box::new(crate::autoscalers::HorizontalController::new(model, streams)),
                 Box::new(crate::autoscalers::KedaController::new(model)),
                 Box::new(crate::autoscalers::ScaledJobController::new(model, streams)),
@@ -181,6 +184,7 @@ pub struct World {
     commands: commands::Commands,
     sampler: sampling::Sampler,
     pipeline: pipeline::Pipeline,
+    managed: managed::Managed,
     is_idle: bool,
     checks: bool,
     last: LastWords,
@@ -221,7 +225,12 @@ impl World {
         recorder: Recorder,
     ) -> Self {
         let mut changes = Vec::new();
-        let cluster = Cluster::new(model, &streams, &mut changes);
+        let mut cluster = Cluster::new(model, &streams, &mut changes);
+        if model.latencies.limited_clients
+            && roles.controllers.iter().any(|own| own.name() == GARBAGE_COLLECTOR)
+        {
+            cluster.collect_later();
+        }
         let work = WorkQueues::new(&roles.controllers, model, &streams);
         Self {
             cluster,
@@ -236,6 +245,7 @@ impl World {
             commands: commands::Commands::new(model, &streams),
             sampler: sampling::Sampler::default(),
             pipeline: pipeline::Pipeline::default(),
+            managed: managed::Managed::default(),
             is_idle: false,
             checks: false,
             last: LastWords {

@@ -27,6 +27,26 @@ pub(super) const FLAGS: &[Flag] = &[
 const JSON: &str = "application/json";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// `apply`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apply {
+    /// The files of `-f`.
+    pub files: Vec<String>,
+    /// `--server-side`.
+    pub is_server_side: bool,
+    /// `--force-conflicts`.
+    pub forces: bool,
+}
+
+pub(super) fn read_apply(args: &Args) -> Result<Apply> {
+    let (is_server_side, forces) = (args.is_on("server-side")?, args.is_on("force-conflicts")?);
+    if forces && !is_server_side {
+        let message = "--force-conflicts only works with --server-side";
+        return Err(CommandError::new(args.place("force-conflicts"), message));
+    }
+    Ok(Apply { files: read(args)?, is_server_side, forces })
+}
+
 /// The files of `-f`.
 pub(super) fn read(args: &Args) -> Result<Vec<String>> {
     if let Some(word) = args.words.first() {
@@ -36,13 +56,6 @@ pub(super) fn read(args: &Args) -> Result<Vec<String>> {
             word.text, args.command
         );
         return Err(error.says(says));
-    }
-    if args.is_on("server-side")? {
-        let error = CommandError::new(
-            args.place("server-side"),
-            "server-side apply is not modelled: no field has an owner here",
-        );
-        return Err(error.hint("without it kubectl merges with what it applied last"));
     }
     let files: Vec<String> =
         args.all("filename").flat_map(|word| word.text.split(',').map(str::to_owned)).collect();
@@ -85,14 +98,17 @@ fn created(
     made.map(drop).map_err(|status| Trouble::from(status).when("creating", file))
 }
 
-pub(super) fn run_apply(files: &[String], session: &mut Session<'_>) -> Done {
+pub(super) fn run_apply(of: &Apply, session: &mut Session<'_>) -> Done {
     let (mut troubles, mut count) = (Vec::new(), 0);
-    for file in files {
+    for file in &of.files {
         match session.documents(file) {
             Ok(documents) => {
                 for (resource, namespace, object) in documents {
                     count += 1;
-                    let done = apply(resource, &namespace, &object, file, session);
+                    let done = match of.is_server_side {
+                        true => on_server(resource, &namespace, &object, of.forces, session),
+                        false => apply(resource, &namespace, &object, file, session),
+                    };
                     troubles.extend(done.err());
                 }
             }
@@ -103,6 +119,45 @@ pub(super) fn run_apply(files: &[String], session: &mut Session<'_>) -> Done {
         return Err("no objects passed to apply".into());
     }
     all_of(troubles)
+}
+
+/// What kubectl adds to a conflict.
+const REVIEW: &str = "\
+Please review the fields above--they currently have other managers. Here
+are the ways you can resolve this warning:
+* If you intend to manage all of these fields, please re-run the apply
+  command with the `--force-conflicts` flag.
+* If you do not intend to manage all of the fields, please edit your
+  manifest to remove references to the fields that should keep their
+  current managers.
+* You may co-own fields by updating your manifest to match the existing
+  value; in this case, you'll become the manager if the other manager(s)
+  stop managing the field (remove it from their configuration).
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts";
+
+/// The server merges.
+fn on_server(
+    resource: &'static Resource,
+    namespace: &str,
+    object: &Value,
+    forces: bool,
+    session: &mut Session<'_>,
+) -> Done {
+    let name = name_of(object);
+    if name.is_empty() {
+        let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default();
+        return Err(format!("from {prefix}: cannot use generate name with apply").into());
+    }
+    if session.writes() {
+        let at = At { resource, namespace, name, is_scale: false };
+        let applied = session.api.apply(at, without_nulls(object.clone()), forces);
+        applied.map_err(|status| match status.reason {
+            "Conflict" => Trouble::Text(format!("{}\n{REVIEW}", status.message)),
+            _ => status.into(),
+        })?;
+    }
+    session.tell(resource, name, "serverside-applied");
+    Ok(())
 }
 
 fn apply(

@@ -99,6 +99,17 @@ pub trait Api {
         content_type: &'static str,
     ) -> Result<Value, Status>;
 
+    /// The name by which what is written from now on is managed.
+    fn act_as(&mut self, _manager: &str) {}
+
+    /// Applies a configuration on the server and gives the object as stored.
+    ///
+    /// # Errors
+    /// The server refuses it, or others manage some of its fields.
+    fn apply(&mut self, _at: At<'_>, _config: Value, _force: bool) -> Result<Value, Status> {
+        Err(Status::no_such_path())
+    }
+
     /// Patches an object and gives it as stored.
     ///
     /// # Errors

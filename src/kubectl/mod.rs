@@ -9,8 +9,9 @@
 //! Objects are trees. It knows which words kubectl takes and what is wrong with others; whether an
 //! object is there, the API says.
 //!
-//! Differs: words and flags that change nothing in a cluster (`get`, `wait`, …) are read and do
-//! nothing; no command waits; client-side validation is that of the API.
+//! Differs: words and flags that change nothing in a cluster (`logs`, `top`, …) are read and do
+//! nothing, `get` and `describe` say only whether an object is there; client-side validation is
+//! that of the API.
 
 mod apply;
 mod autoscale;
@@ -18,6 +19,7 @@ mod client;
 mod create;
 mod delete;
 mod expose;
+mod get;
 mod json_path;
 mod label;
 mod nodes;
@@ -37,11 +39,13 @@ use std::ops::Range;
 
 use crate::base::{Timestamp, text::did_you_mean};
 
+pub use apply::Apply;
 pub use autoscale::Autoscale;
 pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Status, Sub};
 pub use create::Create;
 pub use delete::Delete;
 pub use expose::Expose;
+pub use get::Get;
 pub use label::Labels;
 pub use nodes::{Drain, Taint, Taints};
 pub use patch::Patch;
@@ -67,6 +71,8 @@ pub struct Invocation {
     pub namespace: String,
     dry_run: DryRun,
     prints_names: bool,
+    /// `--field-manager`.
+    manager: Option<String>,
 }
 
 /// What a command does.
@@ -95,7 +101,7 @@ pub enum Verb {
     /// `patch`.
     Patch(Patch),
     /// `apply -f`.
-    Apply(Vec<String>),
+    Apply(Apply),
     /// `create -f`.
     CreateFiles(Vec<String>),
     /// `create KIND`, `run`.
@@ -106,7 +112,9 @@ pub enum Verb {
     Delete(Delete),
     /// `wait`.
     Wait(Box<Wait>),
-    /// `get`, `describe`, …: nothing changes.
+    /// `get NAME`, `describe NAME`: it fails if the object is not there.
+    Get(Get),
+    /// `get` of whatever is there, `logs`, `top`, …: nothing changes.
     Look,
 }
 
@@ -249,7 +257,7 @@ impl Reader<'_> {
                 patch::read(args).map(|(of, targets)| (Verb::Patch(of), targets))
             }),
             "apply" => self.with("apply", &one(apply::FLAGS), |args| {
-                apply::read(args).map(|files| (Verb::Apply(files), Targets::default()))
+                apply::read_apply(args).map(|of| (Verb::Apply(of), Targets::default()))
             }),
             "create" => self.with("create", &[COMMON, apply::FLAGS, create::FLAGS], |args| {
                 let verb = match args.get("filename") {
@@ -273,8 +281,32 @@ impl Reader<'_> {
                 let (of, targets) = wait::read(args)?;
                 Ok((Verb::Wait(Box::new(of)), targets))
             }),
+            "get" | "describe" => Ok(self.get(&verb.text)),
             look if LOOKS.contains(&look) => Ok(self.looks()),
             _ => Err(self.unknown_verb(verb)),
+        }
+    }
+
+    /// What is not understood of a look changes nothing.
+    fn get(self, verb: &str) -> Invocation {
+        let (words, command) = (self.words.clone(), format!("kubectl {verb}"));
+        let read = Args::read(words, &[get::FLAGS], self.end, command).and_then(|args| {
+            let namespace = args.text("namespace").unwrap_or(self.namespace).to_owned();
+            get::read(&args).map(|(get, targets)| (get, targets, namespace))
+        });
+        match read {
+            Ok((get, targets, namespace)) if !get.watches => {
+                let verb = Verb::Get(get);
+                Invocation {
+                    verb,
+                    targets,
+                    namespace,
+                    dry_run: DryRun::No,
+                    prints_names: false,
+                    manager: None,
+                }
+            }
+            _ => self.looks(),
         }
     }
 
@@ -285,6 +317,7 @@ impl Reader<'_> {
             namespace: self.namespace.to_owned(),
             dry_run: DryRun::No,
             prints_names: false,
+            manager: None,
         }
     }
 
@@ -384,8 +417,9 @@ impl Reader<'_> {
             }
         };
         let namespace = args.text("namespace").unwrap_or(self.namespace).to_owned();
+        let manager = args.text("field-manager").map(str::to_owned);
         let (verb, targets) = read(&args)?;
-        Ok(Invocation { verb, targets, namespace, dry_run, prints_names })
+        Ok(Invocation { verb, targets, namespace, dry_run, prints_names, manager })
     }
 }
 
@@ -393,7 +427,7 @@ impl Invocation {
     /// The files that it reads.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let of_verb: &[String] = match &self.verb {
-            Verb::Apply(files) | Verb::CreateFiles(files) => files,
+            Verb::Apply(Apply { files, .. }) | Verb::CreateFiles(files) => files,
             _ => &[],
         };
         let named = of_verb.iter().chain(&self.targets.files).map(String::as_str);
@@ -417,10 +451,39 @@ impl Invocation {
     }
 }
 
+/// The field manager of a command that names none.
+///
+/// Source: kubectl v0.36.3 pkg/cmd, `FieldManager` of each command.
+fn manager_of(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Set(_) => "kubectl-set",
+        Verb::Rollout(_) => "kubectl-rollout",
+        Verb::Label(_) => "kubectl-label",
+        Verb::Annotate(_) => "kubectl-annotate",
+        Verb::Taint(_) => "kubectl-taint",
+        Verb::Autoscale(_) => "kubectl-autoscale",
+        Verb::Patch(_) => "kubectl-patch",
+        Verb::Apply(of) if !of.is_server_side => "kubectl-client-side-apply",
+        Verb::Create(of) if of.resource.kind == Some(crate::api::Kind::Pod) => "kubectl-run",
+        Verb::Create(_) | Verb::CreateFiles(_) => "kubectl-create",
+        Verb::Expose(_) => "kubectl-expose",
+        Verb::Apply(_)
+        | Verb::Scale(_)
+        | Verb::Cordon
+        | Verb::Uncordon
+        | Verb::Drain(_)
+        | Verb::Delete(_)
+        | Verb::Wait(_)
+        | Verb::Get(_)
+        | Verb::Look => "kubectl",
+    }
+}
+
 /// Carries a command out: asks the API and tells what kubectl prints. `now` is the time of the
 /// command.
 pub fn run(invocation: &Invocation, files: &Files, now: Timestamp, api: &mut dyn Api) -> Output {
-    let Invocation { verb, targets, namespace, dry_run, prints_names } = invocation;
+    let Invocation { verb, targets, namespace, dry_run, prints_names, manager } = invocation;
+    api.act_as(manager.as_deref().unwrap_or_else(|| manager_of(verb)));
     let mut session = Session {
         api,
         files,
@@ -444,7 +507,7 @@ pub fn run(invocation: &Invocation, files: &Files, now: Timestamp, api: &mut dyn
         Verb::Uncordon => nodes::run_cordon(false, targets, session_ref),
         Verb::Autoscale(of) => autoscale::run(of, targets, session_ref),
         Verb::Patch(patch) => patch::run(patch, targets, session_ref),
-        Verb::Apply(files) => apply::run_apply(files, session_ref),
+        Verb::Apply(of) => apply::run_apply(of, session_ref),
         Verb::CreateFiles(files) => apply::run_create(files, session_ref),
         Verb::Create(create) => create::run(create, session_ref),
         Verb::Expose(expose) => expose::run(expose, targets, session_ref),
@@ -452,6 +515,7 @@ pub fn run(invocation: &Invocation, files: &Files, now: Timestamp, api: &mut dyn
         Verb::Wait(of) => wait::begin(of, targets, session_ref).map(|waiting| {
             session_ref.waiting = Some(waiting);
         }),
+        Verb::Get(get) => get::run(*get, targets, session_ref),
         Verb::Drain(_) | Verb::Look => Ok(()),
     };
     let Session { out, mut err, waiting, .. } = session;

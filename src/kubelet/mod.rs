@@ -435,6 +435,7 @@ impl Component<KubeletEvent> for Kubelet {
             | Change::OomKill { .. }
             | Change::PodRefused { .. }
             | Change::Object { .. }
+            | Change::Garbage
             | Change::Claim { .. }
             | Change::PodUnplaced { .. }
             | Change::PodNominated { .. }

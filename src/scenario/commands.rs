@@ -246,6 +246,10 @@ fn check(
             return Some(());
         }
     }
+    // Whether it is there is what such a command asks.
+    if matches!(invocation.verb, Verb::Get(_)) {
+        return Some(());
+    }
     for target in &invocation.targets.named {
         let (plural, namespace) = (target.resource.plural, invocation.namespace.clone());
         let is_brought = brought.contains(&(plural, namespace.clone(), target.name.clone()));

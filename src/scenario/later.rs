@@ -176,6 +176,13 @@ impl Api for Play {
         Ok(stored)
     }
 
+    fn apply(&mut self, at: At<'_>, config: Value, _force: bool) -> Result<Value, Status> {
+        match self.objects.get(&key(at)) {
+            Some(present) => Ok(present.clone()),
+            None => self.create(at, config, ""),
+        }
+    }
+
     fn patch(&mut self, at: At<'_>, language: PatchType, patch: Value) -> Result<Value, Status> {
         let new = server::patch(at, self.present(at)?, language, &patch)?;
         self.objects.insert(key(at), new.clone());

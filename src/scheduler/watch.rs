@@ -86,6 +86,7 @@ impl Notice {
             | Change::PodConditions { .. }
             | Change::PodRefused { .. }
             | Change::Object { .. }
+            | Change::Garbage
             | Change::Claim { .. }
             | Change::Disk { .. }
             | Change::Tree { .. }

@@ -233,3 +233,85 @@ fn pods_by_label_and_config_again() {
     let deleted = run.facts.deletions.len();
     assert_eq!(deleted, 3, "each was made anew once");
 }
+
+/// A rollout by server-side apply: what others manage is a conflict unless it is forced, what was
+/// applied before and is not any more goes, and what a controller has scaled stays.
+#[test]
+fn server_side_apply_asks_who_manages_a_field() {
+    let applied = |image: &str, more: &str, env: &str| {
+        format!(
+            "apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: shop }}
+spec:{more}
+  selector: {{ matchLabels: {{ app: shop }} }}
+  template:
+    metadata: {{ labels: {{ app: shop }} }}
+    spec:
+      containers: [{{ name: app, image: '{image}', env: [{env}] }}]
+"
+        )
+    };
+    let a = "{ name: A, value: '1' }";
+    let one = applied("shop:1", "", &format!("{a}, {{ name: B, value: '1' }}"));
+    let two = applied("shop:2", "", a);
+    let three = applied("shop:2", "\n  replicas: 2", a);
+    let files = [("one.yaml", one.as_str()), ("two.yaml", &two), ("three.yaml", &three)];
+    let run = Run::script(
+        "
+kubectl apply --server-side -f one.yaml
+sleep 60
+kubectl set image deployment/shop app=shop:9
+kubectl apply --server-side -f two.yaml
+kubectl apply --server-side --force-conflicts -f two.yaml
+kubectl scale deployment/shop --replicas=4
+kubectl apply --server-side -f two.yaml
+kubectl apply --server-side --field-manager=ci -f three.yaml
+",
+        &files,
+    );
+    let said: Vec<&str> = run.facts.commands.iter().map(|c| c.said.as_str()).collect();
+    let done = "deployment.apps/shop serverside-applied";
+    assert_eq!(said[0], done, "{:?}", run.refusals());
+    assert_eq!((said[3], said[5]), (done, done));
+    let refusals = run.refusals();
+    let first = "error: Apply failed with 1 conflict: conflict with \"kubectl-set\" using apps/v1 at \
+                 2026-01-05T00:01:00Z: .spec.template.spec.containers[name=\"app\"].image\n\
+                 Please review the fields above--they currently have other managers. Here\n";
+    assert!(refusals[0].starts_with(first), "{refusals:#?}");
+    let second = "error: Apply failed with 1 conflict: conflict with \"kubectl\" with subresource \
+                  \"scale\" using autoscaling/v1 at 2026-01-05T00:01:00Z: .spec.replicas\n";
+    assert!(refusals[1].starts_with(second), "{refusals:#?}");
+    assert_eq!(run.pods(WorkloadKind::Deployment).iter().filter(|i| *i == "shop:2").count(), 4);
+    let tree = run.tree(Kind::Deployment, "shop");
+    let env = &tree["spec"]["template"]["spec"]["containers"][0]["env"];
+    assert_eq!(env.as_array().map(Vec::len), Some(1), "B is nobody's any more: {env}");
+}
+
+/// Replicas that a HorizontalPodAutoscaler has set are its own.
+#[test]
+fn an_autoscaler_manages_what_it_scales() {
+    let web = WEB.replace("REPLICAS", "3").replace("web:v1", "web:v2");
+    let without = web.replace("  replicas: 3\n", "");
+    assert_ne!(web, without);
+    let run = Run::script(
+        "
+kubectl set resources deployment/web --requests=cpu=100m
+kubectl autoscale deployment web --min=5 --max=9 --cpu-percent=50
+sleep 120
+kubectl apply --server-side -f new.yaml
+kubectl apply --server-side -f new.yaml --force-conflicts
+sleep 60
+kubectl apply --server-side -f without.yaml --force-conflicts
+",
+        &[("new.yaml", &web), ("without.yaml", &without)],
+    );
+    let refusals = run.refusals();
+    assert!(
+        refusals[0].contains("\"kube-controller-manager\" with subresource \"scale\""),
+        "{refusals:#?}"
+    );
+    assert!(refusals[0].contains(".spec.replicas"), "{refusals:#?}");
+    assert_eq!(refusals.len(), 1, "{refusals:#?}");
+    assert_eq!(run.pods(WorkloadKind::Deployment), vec!["web:v2"; 5]);
+}

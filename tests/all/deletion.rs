@@ -126,3 +126,29 @@ fn generated_names_have_58_characters_and_five() {
         .any(|name| name.contains(|c: char| "aeiou013".contains(c) || c.is_ascii_uppercase()));
     assert!(!vowels, "no vowels and nothing that looks like one");
 }
+
+/// Rule C195: where clients are limited, the collector deletes what a Deployment owned: its
+/// ReplicaSet, then 15 pods at once and 20 in a second.
+#[test]
+fn the_collector_takes_its_time() {
+    let scenario = "apiVersion: seatrial/v1
+kind: Scenario
+name: test
+cluster:
+  nodes: [{ pool: workers, count: 2, allocatable: { cpu: 64, memory: 128Gi, pods: 200 } }]
+  latencies: measured
+apply: [web.yaml]
+timeline: [{ at: 2m, run: kubectl delete deployment web --wait=false }]
+run: { until: 10m }
+";
+    let mut run = crate::support::Stepped::of(scenario, 100);
+    let deleted = |cluster: &seatrial::cluster::Cluster| {
+        cluster.pods().iter().filter(|(_, pod)| pod.deletion.is_some()).count()
+            + (100 - cluster.pods().len())
+    };
+    assert_eq!(deleted(run.to(119)), 0);
+    let soon = deleted(run.to(121));
+    assert!((25..=45).contains(&soon), "{soon}");
+    assert!(deleted(run.to(123)) < 100);
+    assert_eq!(deleted(run.to(126)), 100);
+}

@@ -233,3 +233,105 @@ fn a_script_of_many_lines() {
     let small = std::thread::Builder::new().stack_size(1 << 20).spawn(work);
     assert_eq!(small.expect("a thread").join().expect("it ends"), [0]);
 }
+
+/// Rule C163's commands in scripts: whether an object is there decides.
+#[test]
+fn a_look_is_a_condition() {
+    let told = told(
+        "
+if kubectl get deployment web; then kubectl scale deployment/web --replicas=4; fi
+if ! kubectl get deployment other > /dev/null 2>&1; then
+  kubectl create deployment other --image=other:1
+fi
+kubectl get deployment/other -o name
+kubectl describe service nothing || kubectl expose deployment web --port=80 --name=nothing
+kubectl get service nothing --ignore-not-found
+kubectl get pods -l app=web -o wide
+kubectl get events --watch
+kubectl get node workers-9
+",
+    );
+    let said: Vec<&str> =
+        told.iter().map(|line| line.split_once(' ').map_or("", |(_, said)| said)).collect();
+    assert_eq!(
+        said,
+        [
+            "",
+            "deployment.apps/web scaled",
+            "Error from server (NotFound): deployments.apps \"other\" not found",
+            "deployment.apps/other created",
+            "deployment.apps/other",
+            "Error from server (NotFound): services \"nothing\" not found",
+            "service/nothing exposed",
+            "",
+            "",
+            "",
+            "Error from server (NotFound): nodes \"workers-9\" not found",
+            "status 1",
+        ],
+        "{told:#?}"
+    );
+}
+
+/// Each command of the daily work, in the words that kubectl says to it.
+#[test]
+fn the_commands_of_the_day() {
+    let told = told(
+        "
+sleep 20
+kubectl set image deployment/web app=web:v2
+kubectl rollout status deployment/web
+kubectl set env deployment/web LEVEL=debug
+sleep 60
+kubectl set resources deployment/web -c app --requests=cpu=200m
+sleep 60
+kubectl rollout pause deployment/web
+kubectl set image deployment/web app=web:v3
+kubectl rollout resume deployment/web
+sleep 60
+kubectl rollout undo deployment/web
+sleep 60
+kubectl rollout history deployment/web
+kubectl scale deployment/web --current-replicas=9 --replicas=5
+kubectl scale deployment/web --current-replicas=3 --replicas=5
+kubectl label deployment/web tier=front
+kubectl annotate deployment/web note=done
+kubectl label node workers-0 disk=ssd --overwrite
+kubectl taint node workers-0 dedicated=db:NoSchedule
+kubectl taint node workers-0 dedicated-
+kubectl cordon workers-0
+kubectl drain workers-0 --ignore-daemonsets --delete-emptydir-data --force
+kubectl uncordon workers-0
+kubectl uncordon workers-0
+",
+    );
+    let said: Vec<&str> =
+        told.iter().map(|line| line.split_once(' ').map_or("", |(_, said)| said)).collect();
+    assert_eq!(
+        said,
+        [
+            "deployment.apps/web image updated",
+            "deployment \"web\" successfully rolled out",
+            "deployment.apps/web env updated",
+            "deployment.apps/web resource requirements updated",
+            "deployment.apps/web paused",
+            "deployment.apps/web image updated",
+            "deployment.apps/web resumed",
+            "deployment.apps/web rolled back",
+            "6         <none>",
+            "error: Expected replicas to be 9, was 3",
+            "deployment.apps/web scaled",
+            "deployment.apps/web labeled",
+            "deployment.apps/web annotated",
+            "node/workers-0 labeled",
+            "node/workers-0 tainted",
+            "node/workers-0 untainted",
+            "node/workers-0 cordoned",
+            "node/workers-0 drained",
+            "node/workers-0 uncordoned",
+            "node/workers-0 already uncordoned",
+            "status 0",
+        ],
+        "{told:#?}"
+    );
+}

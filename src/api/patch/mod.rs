@@ -12,12 +12,15 @@
 mod diff;
 mod json;
 mod keys;
+mod managed;
 mod order;
 mod strategic;
 
 use serde_json::{Map, Value};
 
 use super::kinds::Kind;
+
+pub use managed::{Conflict, Manager, Managers, conflicts_text};
 
 /// The three languages of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ kubectl delete pod web-$ID
 kubectl scale deployment/web --replicas=3 > /dev/null 2>&1 || true
 kubectl wait --for=condition=Redy deployment/web
 kubectl wait --for=condition=ready sts/db
-kubectl apply --server-side -f web.yaml
+kubectl apply --force-conflicts -f web.yaml
 kubectl set image deployment/web *=web:v2
 wget http://x
 if kubectl rollout status deployment/web
