@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::api::{Manager, Managers, conflicts_text};
 use crate::base::go_time::Timestamp;
-use crate::kubectl::{At, Status};
+use crate::kubectl::{At, Status, Sub};
 use crate::model::ObjectName;
 
 use super::api_server::ApiServer;
@@ -41,8 +41,8 @@ impl ApiServer<'_> {
         Manager {
             name: self.0.managed.actor.clone(),
             applies,
-            subresource: at.is_scale.then_some("scale"),
-            version: if at.is_scale {
+            subresource: at.sub.name(),
+            version: if at.sub == Sub::Scale {
                 "autoscaling/v1".to_owned()
             } else {
                 at.resource.api_version()
@@ -73,7 +73,7 @@ impl ApiServer<'_> {
         if at.resource.has_scale && before.is_some() && replicas(live) != before {
             let mut old = live.clone();
             old["spec"]["replicas"] = before.into();
-            let mut scaler = self.manager(At { is_scale: true, ..at }, false);
+            let mut scaler = self.manager(At { sub: Sub::Scale, ..at }, false);
             "kube-controller-manager".clone_into(&mut scaler.name);
             managers.written(kind, scaler, &old, live);
         }

@@ -149,7 +149,7 @@ fn on_server(
         return Err(format!("from {prefix}: cannot use generate name with apply").into());
     }
     if session.writes() {
-        let at = At { resource, namespace, name, is_scale: false };
+        let at = At { resource, namespace, name, sub: Sub::Object };
         let applied = session.api.apply(at, without_nulls(object.clone()), forces);
         applied.map_err(|status| match status.reason {
             "Conflict" => Trouble::Text(format!("{}\n{REVIEW}", status.message)),
