@@ -225,6 +225,8 @@ pub enum SlotStep {
     Full(u8),
     /// Its volumes are mounted.
     Mounted,
+    /// The kubelet looks at what it has on the node's disk.
+    Storage,
     /// Its readiness gates are opened from outside.
     Gates,
 }

@@ -17,6 +17,7 @@
 //! has ended it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -158,8 +159,8 @@ impl AttachDetachController {
                     continue;
                 }
                 if let Some(at) = disk.attached.first() {
-                    if !self.told.contains_key(&key) {
-                        self.told.insert(key, (ctx.now(), at.node));
+                    if let Entry::Vacant(told) = self.told.entry(key) {
+                        told.insert((ctx.now(), at.node));
                         multi_attach((disk, *node), at.node, cluster, ctx);
                     }
                     continue;

@@ -83,7 +83,7 @@ impl Ledger {
 }
 
 /// When so much has come together at a rate a second.
-fn time_to(missing: i128, rate: i128, now: SimTime) -> SimTime {
+pub(super) fn time_to(missing: i128, rate: i128, now: SimTime) -> SimTime {
     if rate <= 0 {
         return NEVER;
     }

@@ -33,6 +33,7 @@ mod processes;
 mod resize;
 mod shutdown;
 mod status;
+mod storage;
 #[cfg(test)]
 mod swarm;
 #[cfg(test)]
@@ -480,6 +481,7 @@ impl Component<KubeletEvent> for Kubelet {
                     SlotStep::Gone => machine.pod_removed(slot, port.now, port),
                     SlotStep::Mounted => machine.volumes_changed(slot, port.now, port),
                     SlotStep::Gates => port.gates_open(slot, machine),
+                    SlotStep::Storage => port.look_at_storage(slot, machine),
                     step => port.step(slot, step),
                 });
             }

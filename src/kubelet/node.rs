@@ -94,6 +94,10 @@ pub(super) struct Row {
     pub mounts_from: Option<SimTime>,
     /// Its disks, if it has some.
     pub disks: Option<Box<RowDisks>>,
+    /// What ended containers have left in its volumes, in bytes.
+    pub left: SmallVec<[(Symbol, i64); 1]>,
+    /// When the kubelet finds too much of it on the node's disk.
+    pub storage_due: SimTime,
     /// Whether it is known when its readiness gates open.
     pub gates_are_due: bool,
     /// Init containers, then the others.
@@ -125,6 +129,8 @@ impl Row {
             started: None,
             mounts_from: None,
             disks: None,
+            left: SmallVec::new(),
+            storage_due: NEVER,
             gates_are_due: false,
             processes,
             calls: SmallVec::new(),

@@ -36,7 +36,7 @@ const CLEANUP_MAX: Duration = Duration::secs(30);
 /// How often it looks whether that is so.
 const CLEANUP_POLL: Duration = Duration::secs(1);
 /// Grace of a pod that a hard threshold evicts.
-const AT_ONCE: Duration = Duration::secs(1);
+pub(super) const AT_ONCE: Duration = Duration::secs(1);
 /// The reason of a pod that is evicted.
 pub(super) const EVICTED: &str = "Evicted";
 
@@ -87,7 +87,7 @@ impl Pressure {
     }
 
     /// The first look from an instant on.
-    fn look_from(&self, at: SimTime) -> SimTime {
+    pub(super) fn look_from(&self, at: SimTime) -> SimTime {
         match self.looks {
             Some(phase) if at != NEVER => at.next_tick(phase, PERIOD),
             _ => at,

@@ -161,6 +161,7 @@ impl Port<'_, '_> {
         };
         self.later(exit_due, slot, SlotStep::Exited(c));
         self.memory_begins(slot, c);
+        self.watch_storage(slot);
         if is_server && able_at == now {
             self.set_serving(slot, Serving::Accepting);
         } else if is_server {
@@ -250,7 +251,7 @@ impl Port<'_, '_> {
             row.and_then(|row| row.processes.get(usize::from(c)).copied()).unwrap_or(Process::NEW)
         };
         match step {
-            SlotStep::Gone | SlotStep::Mounted | SlotStep::Gates => {}
+            SlotStep::Gone | SlotStep::Mounted | SlotStep::Storage | SlotStep::Gates => {}
             SlotStep::Done(number) => self.done(slot, number),
             SlotStep::Able(c) => {
                 let process = process(self, c);
@@ -392,6 +393,7 @@ impl Port<'_, '_> {
             return;
         }
         self.memory_ends(slot, c);
+        self.leave_storage(slot, c);
         if self.is_mesh_proxy(slot, c) {
             self.proxy_is(slot, Plight::ProxyDown);
         }

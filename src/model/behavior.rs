@@ -40,6 +40,8 @@ pub struct Behavior {
     pub leak: Bytes,
     /// Memory that each call takes while it is in service or in the backlog.
     pub call_memory: Bytes,
+    /// What it writes to the disk of its node; `None`: nothing that counts.
+    pub writes: Option<Writes>,
     /// Whether the scenario says how much memory it uses. If not, it stays within what it asks for.
     pub tells_memory: bool,
     /// From the instant at which its pod has an address until something outside of the cluster has
@@ -53,6 +55,18 @@ pub struct Behavior {
     pub image_size: Bytes,
     /// What is particular to its release.
     pub release: Release,
+}
+
+/// What a container writes to the disk of its node (rule N102).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writes {
+    /// As it starts.
+    pub start: Bytes,
+    /// More, a second.
+    pub rate: Bytes,
+    /// Into which volume of the kind `emptyDir`; `None`: into its own layer and its logs, which go
+    /// with the container.
+    pub volume: Option<Symbol>,
 }
 
 /// An end of a container with another code than 0.
@@ -160,6 +174,8 @@ pub struct BehaviorChange {
     pub leak: Option<Bytes>,
     /// See [`Behavior::call_memory`].
     pub call_memory: Option<Bytes>,
+    /// See [`Behavior::writes`].
+    pub writes: Option<Writes>,
     /// See [`Behavior::gates`].
     pub gates: Option<Distribution>,
     /// See [`Behavior::hook`].
@@ -202,6 +218,9 @@ impl BehaviorChange {
         set(&mut to.call_memory, self.call_memory.as_ref());
         let all = [self.memory, self.leak, self.call_memory];
         to.tells_memory |= all.iter().any(Option::is_some);
+        if self.writes.is_some() {
+            to.writes = self.writes;
+        }
         if self.gates.is_some() {
             to.gates.clone_from(&self.gates);
         }

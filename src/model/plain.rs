@@ -24,6 +24,7 @@ impl Container {
             cpu_limit: None,
             memory_limit: None,
             resize_policy: Default::default(),
+            storage_limit: None,
             restart_always: false,
             restart_policy: None,
             restart_rules: Vec::new(),
@@ -72,6 +73,7 @@ impl PodSpec {
             config_refs: Vec::new(),
             readiness_gates: Vec::new(),
             volumes: Vec::new(),
+            empty_dirs: Vec::new(),
             image_names: Vec::new(),
             lifetime: None,
         }
@@ -99,6 +101,7 @@ impl Behavior {
             memory: Bytes(0),
             leak: Bytes(0),
             call_memory: Bytes(0),
+            writes: None,
             gates: None,
             tells_memory: false,
             hook: Duration::ZERO,

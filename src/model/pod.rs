@@ -109,6 +109,8 @@ pub struct PodSpec {
     pub readiness_gates: Vec<Symbol>,
     /// Volumes that scheduling looks at, in order.
     pub volumes: Vec<PodVolume>,
+    /// Volumes of the kind `emptyDir` on the node's disk, with their size limits.
+    pub empty_dirs: Vec<(Symbol, Option<Bytes>)>,
     /// Images of init containers, then of the others, normalised: `:latest` if there is no tag
     /// (rule S122).
     pub image_names: Vec<Symbol>,
@@ -221,6 +223,8 @@ pub struct Container {
     pub cpu_limit: Option<MilliCpu>,
     /// Its memory limit.
     pub memory_limit: Option<Bytes>,
+    /// Its limit of ephemeral storage.
+    pub storage_limit: Option<Bytes>,
     /// Whether it is a sidecar: an init container that keeps running.
     pub restart_always: bool,
     /// `restartPolicy` of its own, which wins over the pod's (rule N93).

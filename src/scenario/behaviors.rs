@@ -3,7 +3,7 @@
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio, SimTime};
 use crate::model::{
     Behavior, BehaviorChange, BehaviorRule, Callee, Downstream, Exit, Hang, HangWhen, HookFailures,
-    Intervals, ObjectName, Release, Serve, Shutdown, Workload, WorkloadKind,
+    Intervals, ObjectName, Release, Serve, Shutdown, Workload, WorkloadKind, Writes,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
@@ -34,6 +34,7 @@ pub(super) fn standard() -> Behavior {
         memory: Bytes::mib(64),
         leak: Bytes(0),
         call_memory: Bytes(0),
+        writes: None,
         gates: None,
         tells_memory: false,
         hook: Duration::secs(1),
@@ -132,6 +133,11 @@ pub(super) fn lower(
         memory: file.memory.map(|size| size.0),
         leak: file.leak.map(|size| size.0),
         call_memory: file.memory_per_call.map(|size| size.0),
+        writes: file.writes.as_ref().map(|writes| Writes {
+            start: writes.start.map_or(Bytes(0), |size| size.0),
+            rate: writes.rate.map_or(Bytes(0), |size| size.0),
+            volume: writes.volume.as_ref().map(|name| names.intern(&name.value)),
+        }),
         gates: law(&file.gates),
         hook: file.hook.map(|span| span.0),
         hook_failures: file.hook_fails.as_ref().map(hook_failures),

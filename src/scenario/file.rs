@@ -474,6 +474,9 @@ pub struct BehaviorFile {
     pub leak: Option<Size>,
     /// Memory that each call takes while it is served or waits.
     pub memory_per_call: Option<Size>,
+    /// What it writes to the disk of its node. A pod that has more there than the limits of its
+    /// containers, or a volume than its `sizeLimit`, is evicted.
+    pub writes: Option<WritesFile>,
     /// From the instant at which its pod has an address until the pod's readiness gates are open,
     /// as by the controller of a load balancer; without it they never are.
     pub gates: Option<Law>,
@@ -528,6 +531,19 @@ pub struct HookFailsFile {
     pub post_start: Option<Share>,
     /// Of preStop.
     pub pre_stop: Option<Share>,
+}
+
+/// What a container writes to the disk of its node.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WritesFile {
+    /// As it starts.
+    pub start: Option<Size>,
+    /// More, a second.
+    pub rate: Option<Size>,
+    /// Into which `emptyDir` volume; without it into its own layer and logs.
+    pub volume: Option<Spanned<String>>,
 }
 
 /// What a container does on SIGTERM.

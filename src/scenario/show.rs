@@ -198,6 +198,11 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
         "memoryPerCall": behavior.call_memory.to_string(),
         "imageSize": behavior.image_size.to_string(),
     });
+    if let Some(writes) = &behavior.writes {
+        let volume = writes.volume.map_or("its own layer", |name| names.resolve(name));
+        let text = format!("{} at its start, then {}/s, to {volume}", writes.start, writes.rate);
+        shown["writes"] = json!(text);
+    }
     if let Some(hang) = &behavior.hang {
         shown["hang"] = json!(show_hang(hang));
     }

@@ -23,6 +23,7 @@ fn behaviors() -> Behaviors {
         memory: seatrial::base::Bytes::ZERO,
         leak: seatrial::base::Bytes::ZERO,
         call_memory: seatrial::base::Bytes::ZERO,
+        writes: None,
         tells_memory: false,
         gates: None,
         hook: Duration::ZERO,

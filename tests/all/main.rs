@@ -38,6 +38,7 @@ mod karpenter;
 mod keda;
 mod kubesbs;
 mod later;
+mod local_storage;
 mod manifest_files;
 mod mesh;
 mod metrics_pipeline;

@@ -27,6 +27,8 @@ pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Contai
         cpu_limit: has_limit("cpu").then_some(limits.cpu).filter(|limit| *limit > MilliCpu::ZERO),
         memory_limit: (has_limit("memory").then_some(limits.memory))
             .filter(|limit| *limit > Bytes::ZERO),
+        storage_limit: (has_limit("ephemeral-storage").then_some(limits.ephemeral_storage))
+            .filter(|limit| *limit > Bytes::ZERO),
         restart_always: container["restartPolicy"] == "Always",
         restart_policy: restart_policy(&container["restartPolicy"]),
         restart_rules: items(&container["restartPolicyRules"]).iter().map(lower_rule).collect(),

@@ -199,6 +199,7 @@ fn lower_spec(
         config_refs: config_refs(spec, names),
         readiness_gates: symbols(&spec["readinessGates"], "conditionType", names),
         volumes: lower_volumes(&spec["volumes"], names),
+        empty_dirs: super::storage::lower_empty_dirs(&spec["volumes"], names),
         image_names: image_names(spec, names),
         lifetime: None,
     })

@@ -25,6 +25,16 @@ pub(super) fn lower_volumes(list: &Value, names: &mut Interner) -> Vec<PodVolume
     items(list).iter().filter_map(|volume| lower_pod_volume(volume, names)).collect()
 }
 
+/// Volumes of the kind `emptyDir`, those in memory left out.
+pub(super) fn lower_empty_dirs(list: &Value, names: &mut Interner) -> Vec<(Symbol, Option<Bytes>)> {
+    let is_it = |volume: &&Value| {
+        volume["emptyDir"].is_object() && text(&volume["emptyDir"]["medium"]) != "Memory"
+    };
+    let limit = |volume: &Value| bytes(&volume["emptyDir"]["sizeLimit"]).filter(|size| size.0 > 0);
+    let found = items(list).iter().filter(is_it);
+    found.map(|volume| (names.intern(text(&volume["name"])), limit(volume))).collect()
+}
+
 fn lower_pod_volume(volume: &Value, names: &mut Interner) -> Option<PodVolume> {
     let claim = &volume["persistentVolumeClaim"];
     if claim.is_object() {
