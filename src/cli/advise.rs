@@ -120,8 +120,8 @@ fn question(arguments: &Arguments, base: &Ready) -> Result<(Goal, Vec<Expect>), 
     }
     let mut lines = Vec::new();
     for line in &arguments.subject_to {
-        match Expect::read(line, &known) {
-            Ok(read) => lines.push(read),
+        match Expect::read_all(line, &known) {
+            Ok(read) => lines.extend(read),
             Err(error) => wrong(line, &error.message, error.hint.as_deref()),
         }
     }

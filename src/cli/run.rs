@@ -140,8 +140,8 @@ pub(super) fn expectations(loaded: &mut Loaded) -> Vec<Expect> {
     let known = known_paths(&loaded.model);
     let mut expect = Vec::new();
     for line in &loaded.expect {
-        match Expect::read(&line.value, &known) {
-            Ok(read) => expect.push(read),
+        match Expect::read_all(&line.value, &known) {
+            Ok(read) => expect.extend(read),
             Err(error) => loaded.found.push(wrong_line(line, error)),
         }
     }

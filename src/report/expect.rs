@@ -123,6 +123,36 @@ impl Expect {
         Ok(read)
     }
 
+    /// Reads a line as [`Self::read`] does; where its path has `*` for a part, one line for each
+    /// path that has anything there.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn read_all(text: &str, known: &Metrics) -> Result<Vec<Self>, ExpectError> {
+        let read = Self::parse(text)?;
+        if !read.path.split('.').any(|part| part == "*") {
+            return Self::read(text, known).map(|read| vec![read]);
+        }
+        let parts: Vec<&str> = read.path.split('.').collect();
+        let is_one = |segments: &[String]| {
+            segments.len() == parts.len()
+                && segments.iter().zip(&parts).all(|(own, part)| *part == "*" || own == part)
+        };
+        let paths = known.iter().map(|(path, _)| path).filter(|path| is_one(path.segments()));
+        let lines = paths.map(|path| {
+            let Range { start, end } = read.path_range.clone();
+            let line = format!("{}{path}{}", &text[..start], &text[end..]);
+            Self::read(&line, known)
+        });
+        let lines = lines.collect::<Result<Vec<Self>, ExpectError>>()?;
+        if lines.is_empty() {
+            let message = format!("the summary has no path like {:?}", read.path);
+            let hint = "`*` stands for one part, as in services.*.calls.failed";
+            return Err(error(read.path_range, message, Some(hint)));
+        }
+        Ok(lines)
+    }
+
     /// Whether the path is one of those that a run of the model has, and its unit that of the
     /// value: before the run. See [`super::known_paths`].
     ///
@@ -465,6 +495,21 @@ mod tests {
             let parsed = Expect::parse(text).and_then(|expect| expect.check(&known()));
             assert_eq!(parsed, Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_one_part() {
+        let texts = |line: &str| {
+            let read = Expect::read_all(line, &known());
+            read.map(|all| all.into_iter().map(|one| one.text).collect::<Vec<_>>())
+        };
+        let failed = Ok(vec!["services.checkout.calls.failed == 0".to_owned()]);
+        assert_eq!(texts("services.*.calls.failed == 0"), failed);
+        let mean = Ok(vec!["mean(services.checkout.calls.failed_share) < 1%".to_owned()]);
+        assert_eq!(texts("mean(services.*.*.failed_share) < 1%"), mean);
+        let none = texts("services.*.failed == 0").unwrap_err();
+        assert_eq!(none.message, "the summary has no path like \"services.*.failed\"");
+        assert!(texts("services.*.calls.failed < 3s").is_err());
     }
 
     #[test]
