@@ -71,6 +71,10 @@ struct Common {
     /// it is installed, two proxies outside the cluster
     #[arg(long)]
     direct: bool,
+    /// Workloads call the Services that their environment and arguments name; calls from outside
+    /// go to Services that no other workload calls
+    #[arg(long)]
+    graph: bool,
     /// Print the scenario that is run, and run nothing
     #[arg(long)]
     show_scenario: bool,
@@ -141,6 +145,7 @@ fn run(common: &Common, kind: Kind, at: Option<String>, one_by_one: bool) -> Exi
         one_by_one,
         tries: !common.no_advice,
         is_direct: common.direct,
+        is_graph: common.graph,
         at,
     };
     if common.show_scenario {

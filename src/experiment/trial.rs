@@ -58,6 +58,8 @@ pub struct How {
     pub tries: bool,
     /// Whether Services that are behind an Ingress are called without it.
     pub is_direct: bool,
+    /// Whether workloads call each other as their manifests say.
+    pub is_graph: bool,
     /// The machine or zone that is hit; `None`: that with the most pods behind Services (of
     /// drains: each machine in turn).
     pub at: Option<String>,
@@ -178,8 +180,19 @@ pub fn conduct(
         Kind::ZoneLoss => format!("zone {place}, one of three, without power for 8 min"),
         Kind::NodeCrash => format!("node {place} without power for 8 min"),
     };
+    let (to, graph) = match how.is_graph {
+        true if plain.edges.is_empty() => (
+            "each service",
+            "\nno workload names a service of another one in env or args".to_owned(),
+        ),
+        true => (
+            "each service that no other workload calls",
+            format!("\neach call leads to one of each: {}", plain.graph_text()),
+        ),
+        false => ("each service", String::new()),
+    };
     let about = format!(
-        "{}, {what} · {} · {} calls/s to each service · {}{}",
+        "{}, {what} · {} · {} calls/s to {to} · {}{}{graph}",
         crate::base::text::counted(cast::u64_of(subjects.len()), noun(how.kind)),
         crate::base::text::counted(u64::from(how.seeds), "run"),
         how.rate,
@@ -433,6 +446,7 @@ fn trial(plain: &Plain, how: &How, place: &str, horizon: Duration) -> Trial {
         until: start + until,
         seed: how.seed,
         is_direct: how.is_direct,
+        is_graph: how.is_graph,
         ..Trial::default()
     }
 }

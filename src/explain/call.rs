@@ -10,13 +10,28 @@ use crate::base::text::counted;
 use crate::base::{Duration, Interner, SimTime};
 use crate::engine::{Extras, World};
 use crate::model::{Action, Model, ServiceSpec, Workload};
-use crate::record::{CallRecord, Cause, Fate, PodRecord};
+use crate::record::{About, CallRecord, Cause, EventRecord, Fate, PodRecord};
 use crate::recorder::{Facts, Recorder, Wants};
 
 use super::ExplainError;
 
 /// Things of the timeline that are told of before a call, at most.
 const BEFORE: usize = 3;
+/// Events of the pod and its node that are told of, at most.
+const TOLD_MAX: usize = 6;
+/// Their reasons.
+const TOLD: &[&str] = &[
+    "Started",
+    "Unhealthy",
+    "Killing",
+    "BackOff",
+    "Evicted",
+    "Preempting",
+    "NodeShutdown",
+    "TaintManagerEviction",
+    "NodeNotReady",
+    "SandboxChanged",
+];
 
 /// A failed call and what led to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,8 +60,9 @@ pub fn explain_call(
     number: u64,
     replication: u32,
 ) -> Result<Story, ExplainError> {
-    let recorder = Recorder::new(model, Wants::default()).keeping_pods();
-    let outcome = World::with_extras(model, replication, recorder, Extras::default()).run()?;
+    let recorder = Recorder::new(model, Wants::default()).keeping_pods().keeping_events(TOLD);
+    let mut outcome = World::with_extras(model, replication, recorder, Extras::default()).run()?;
+    let events = outcome.recorder.take_events();
     let names = outcome.cluster.names();
     let facts = outcome.recorder.into_facts(names, outcome.ended, outcome.events);
     let facts = facts.expect("the recorder is on");
@@ -54,7 +70,7 @@ pub fn explain_call(
     let Some(call) = at.and_then(|at| facts.failures.get(at)) else {
         return Err(unknown(number, &facts));
     };
-    Ok(Teller { facts: &facts, call, names }.story(number))
+    Ok(Teller { facts: &facts, events: &events, call, names }.story(number))
 }
 
 fn unknown(number: u64, facts: &Facts) -> ExplainError {
@@ -70,6 +86,8 @@ fn unknown(number: u64, facts: &Facts) -> ExplainError {
 /// One call in its run.
 struct Teller<'a> {
     facts: &'a Facts,
+    /// Kubernetes Events of the run.
+    events: &'a [EventRecord],
     call: &'a CallRecord,
     names: &'a Interner,
 }
@@ -82,6 +100,7 @@ impl Teller<'_> {
         let pod = call.pod.and_then(|serial| facts.lives.iter().find(|life| life.serial == serial));
         if let Some(pod) = pod {
             lines.extend(self.of_pod(pod));
+            lines.extend(self.of_events(pod));
         }
         let service = self.service();
         let source = call.source.and_then(|id| model.traffic.get(id.index()));
@@ -164,6 +183,28 @@ impl Teller<'_> {
             (pod.gone, format!("pod {name} is gone")),
         ];
         steps.into_iter().filter_map(|(at, text)| Some((at?, text))).collect()
+    }
+
+    /// What Kubernetes said of the pod and its node before the call ended, the last of it.
+    fn of_events(&self, pod: &PodRecord) -> Vec<(SimTime, String)> {
+        let end = self.call.start + self.call.latency;
+        let name = pod.name.text(self.names);
+        let about = |event: &EventRecord| match event.about {
+            About::Pod(namespace, of) if (namespace, of) == (pod.namespace, pod.name) => {
+                Some(format!("pod {name}"))
+            }
+            About::Node(node) if pod.node == Some(node) => {
+                Some(format!("node {}", self.names.resolve(node)))
+            }
+            _ => None,
+        };
+        let own = self.events.iter().filter(|event| event.at >= pod.created && event.at <= end);
+        let mut lines: Vec<(SimTime, String)> = own
+            .filter_map(|event| {
+                Some((event.at, format!("{}: {}", about(event)?, event.message.trim_end())))
+            })
+            .collect();
+        lines.split_off(lines.len().saturating_sub(TOLD_MAX))
     }
 
     /// The cause with the times of this call.

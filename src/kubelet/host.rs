@@ -117,7 +117,18 @@ impl<'a> Port<'a, '_> {
                 // Layers that are there are not fetched again.
                 let row = self.state.row(slot).filter(|_| !self.state.images.contains(&image));
                 let size = row.map_or(Bytes(0), |row| row.behavior(container).image_size);
-                fixed + Duration::from_secs_f64(size.as_f64() / latencies.pull_rate)
+                if size.0 == 0 {
+                    return fixed;
+                }
+                // Rule N302: registries and links are slow now and then.
+                let spread = latencies.pull_rate / latencies.pull_slow;
+                let slower = match spread > 1.0 {
+                    true => {
+                        Distribution::log_normal_p99(1.0, spread).sample(&mut self.state.machinery)
+                    }
+                    false => 1.0,
+                };
+                fixed + Duration::from_secs_f64(size.as_f64() * slower / latencies.pull_rate)
             }
             Call::Hook { container, is_post_start } => {
                 if let Some(wait) = self.waits_for_proxy(slot, container, is_post_start) {

@@ -371,7 +371,8 @@ fn a_pod_deleted_while_it_pulls_starts_first() {
 /// Rule N60: pulls of one node stand in a row; an image that is there is not pulled.
 #[test]
 fn pulls_of_a_node_stand_in_a_row() {
-    let latencies = Latencies { pull: constant(1.0), pull_rate: 1e6, ..Latencies::ideal() };
+    let latencies =
+        Latencies { pull: constant(1.0), pull_rate: 1e6, pull_slow: 1e6, ..Latencies::ideal() };
     let mut build = Builder::new(latencies).node("n");
     let images: Vec<Symbol> = ["a", "b"].iter().map(|name| build.name(name)).collect();
     for image in [images[0], images[1], images[1]] {

@@ -9,6 +9,10 @@ use crate::base::{Distribution, Duration};
 pub struct Latencies {
     /// `ideal`, `measured` or `custom`, for the report.
     pub profile: &'static str,
+    /// The profile beneath: `ideal`, `small`, `medium` or `large`.
+    pub base: &'static str,
+    /// The names of those that the scenario sets itself.
+    pub own: Vec<&'static str>,
     /// Whether the controllers' clients are limited in writes a second (rule C12).
     pub limited_clients: bool,
     /// Delivery of a change to one watcher.
@@ -40,8 +44,11 @@ pub struct Latencies {
     pub container_start: Distribution,
     /// Fixed part of an image pull.
     pub pull: Distribution,
-    /// Bytes a second of an image pull; infinite in `ideal`.
+    /// Bytes a second of an image pull, in the median; infinite in `ideal`.
     pub pull_rate: f64,
+    /// Bytes a second that one pull in a hundred is slower than; as [`Self::pull_rate`]: all are
+    /// equally fast.
+    pub pull_slow: f64,
     /// The period of the kubelet's relist: how late it notices an exit that it did not cause
     /// (rule N4); zero: at once.
     pub relist: Duration,
@@ -98,6 +105,8 @@ impl Latencies {
         let zero = Distribution::Constant(0.0);
         Self {
             profile: "ideal",
+            base: "ideal",
+            own: Vec::new(),
             limited_clients: false,
             watch: zero.clone(),
             api_write: zero.clone(),
@@ -114,6 +123,7 @@ impl Latencies {
             container_start: zero.clone(),
             pull: zero.clone(),
             pull_rate: f64::INFINITY,
+            pull_slow: f64::INFINITY,
             relist: Duration::ZERO,
             kill: zero.clone(),
             sandbox_stop: zero.clone(),

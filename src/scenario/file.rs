@@ -387,8 +387,10 @@ pub struct LatencyTable {
     pub container_start: Option<Law>,
     /// Fixed part of an image pull.
     pub pull: Option<Law>,
-    /// Bytes a second of an image pull.
+    /// Bytes a second of an image pull, in the median; given alone, of each.
     pub pull_rate: Option<Spanned<Size>>,
+    /// Bytes a second that one pull in a hundred is slower than.
+    pub pull_slow: Option<Spanned<Size>>,
     /// How often the kubelet looks for containers that ended.
     pub relist: Option<Span>,
     /// From the deletion to the kubelet's kill.

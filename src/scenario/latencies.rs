@@ -75,6 +75,13 @@ pub(super) fn lower(
         if let Some(rate) = table.pull_rate.as_ref().filter(|rate| rate.value.0.0 == 0) {
             found.error(rate.span, "a pull of 0 bytes a second never ends");
         }
+        if let Some(slow) = &table.pull_slow {
+            let rate = table.pull_rate.as_ref().map_or(40_000_000, |rate| rate.value.0.0);
+            if !(1..=rate).contains(&slow.value.0.0) {
+                let error = Diagnostic::error(slow.span, "the slow pulls are not the faster ones");
+                found.push(error.with_hint("pullRate is the median, pullSlow one in a hundred"));
+            }
+        }
         if let Some(rate) = table.network_rate.as_ref().filter(|rate| rate.value.0.0 <= 0) {
             let error = Diagnostic::error(rate.span, "at 0 bytes a second no call arrives");
             found.push(error.with_hint("for example networkRate: 120Mi, a gigabit a second"));
@@ -118,6 +125,8 @@ fn log_normal(median: f64, p99: f64) -> Distribution {
 fn small() -> Latencies {
     Latencies {
         profile: "measured (small cluster)",
+        base: "small",
+        own: Vec::new(),
         limited_clients: true,
         watch: log_normal(0.005, 0.1),
         api_write: log_normal(0.006, 0.05),
@@ -138,6 +147,7 @@ fn small() -> Latencies {
         container_start: log_normal(0.2, 0.6),
         pull: log_normal(0.3, 1.5),
         pull_rate: 40.0e6,
+        pull_slow: 8.0e6,
         relist: Duration::secs(1),
         // Rule N460: the kubelet reacts in 20 to 60 ms.
         kill: log_normal(0.035, 0.06),
@@ -173,6 +183,7 @@ fn small() -> Latencies {
 fn medium() -> Latencies {
     Latencies {
         profile: "measured (medium cluster)",
+        base: "medium",
         watch: log_normal(0.01, 0.3),
         api_write: log_normal(0.01, 0.1),
         status_write: log_normal(0.015, 0.15),
@@ -185,9 +196,12 @@ fn medium() -> Latencies {
 fn large() -> Latencies {
     Latencies {
         profile: "measured (large cluster)",
+        base: "large",
         watch: log_normal(0.02, 1.0),
         api_write: log_normal(0.03, 0.4),
         schedule: log_normal(0.01, 0.05),
+        // 270 pods a second.
+        schedule_cycle: Duration::us(3704),
         kubelet_sync: log_normal(0.03, 1.0),
         endpoints: log_normal(0.05, 1.0),
         status_write: log_normal(0.045, 0.6),
@@ -198,68 +212,82 @@ fn large() -> Latencies {
 }
 
 fn lay_over(table: &LatencyTable, to: &mut Latencies) {
-    let laws: [(&Option<Law>, &mut Distribution); 21] = [
-        (&table.watch, &mut to.watch),
-        (&table.api_write, &mut to.api_write),
-        (&table.eviction, &mut to.eviction),
-        (&table.schedule, &mut to.schedule),
-        (&table.kubelet_sync, &mut to.kubelet_sync),
-        (&table.provision, &mut to.provision),
-        (&table.attach, &mut to.attach),
-        (&table.detach, &mut to.detach),
-        (&table.sandbox, &mut to.sandbox),
-        (&table.container_start, &mut to.container_start),
-        (&table.pull, &mut to.pull),
-        (&table.kill, &mut to.kill),
-        (&table.sandbox_stop, &mut to.sandbox_stop),
-        (&table.finalize, &mut to.finalize),
-        (&table.endpoints, &mut to.endpoints),
-        (&table.proxy_run, &mut to.proxy_run),
-        (&table.hop, &mut to.hop),
-        (&table.status_write, &mut to.status_write),
-        (&table.resize, &mut to.resize),
-        (&table.lease_jitter, &mut to.lease_jitter),
-        (&table.kubelet_sample, &mut to.kubelet_sample),
+    let mut own = Vec::new();
+    let laws: [(&'static str, &Option<Law>, &mut Distribution); 21] = [
+        ("watch", &table.watch, &mut to.watch),
+        ("apiWrite", &table.api_write, &mut to.api_write),
+        ("eviction", &table.eviction, &mut to.eviction),
+        ("schedule", &table.schedule, &mut to.schedule),
+        ("kubeletSync", &table.kubelet_sync, &mut to.kubelet_sync),
+        ("provision", &table.provision, &mut to.provision),
+        ("attach", &table.attach, &mut to.attach),
+        ("detach", &table.detach, &mut to.detach),
+        ("sandbox", &table.sandbox, &mut to.sandbox),
+        ("containerStart", &table.container_start, &mut to.container_start),
+        ("pull", &table.pull, &mut to.pull),
+        ("kill", &table.kill, &mut to.kill),
+        ("sandboxStop", &table.sandbox_stop, &mut to.sandbox_stop),
+        ("finalize", &table.finalize, &mut to.finalize),
+        ("endpoints", &table.endpoints, &mut to.endpoints),
+        ("proxyRun", &table.proxy_run, &mut to.proxy_run),
+        ("hop", &table.hop, &mut to.hop),
+        ("statusWrite", &table.status_write, &mut to.status_write),
+        ("resize", &table.resize, &mut to.resize),
+        ("leaseJitter", &table.lease_jitter, &mut to.lease_jitter),
+        ("kubeletSample", &table.kubelet_sample, &mut to.kubelet_sample),
     ];
-    for (law, to) in laws {
+    for (name, law, to) in laws {
         if let Some(Law(law)) = law {
             to.clone_from(law);
+            own.push(name);
         }
     }
     let by_distance = [
-        (&table.hop_same_node, &mut to.hop_same_node),
-        (&table.hop_between_zones, &mut to.hop_between_zones),
+        ("hopSameNode", &table.hop_same_node, &mut to.hop_same_node),
+        ("hopBetweenZones", &table.hop_between_zones, &mut to.hop_between_zones),
     ];
-    for (law, to) in by_distance {
+    for (name, law, to) in by_distance {
         if let Some(Law(law)) = law {
             *to = Some(law.clone());
+            own.push(name);
         }
     }
     let spans = [
-        (&table.schedule_cycle, &mut to.schedule_cycle),
-        (&table.volumes, &mut to.volumes),
-        (&table.volume_poll, &mut to.volume_poll),
-        (&table.relist, &mut to.relist),
-        (&table.proxy_period, &mut to.proxy_period),
-        (&table.hop_in_pod, &mut to.hop_in_pod),
-        (&table.scrape_spread, &mut to.scrape_spread),
-        (&table.scrape_timeout, &mut to.scrape_timeout),
+        ("scheduleCycle", &table.schedule_cycle, &mut to.schedule_cycle),
+        ("volumes", &table.volumes, &mut to.volumes),
+        ("volumePoll", &table.volume_poll, &mut to.volume_poll),
+        ("relist", &table.relist, &mut to.relist),
+        ("proxyPeriod", &table.proxy_period, &mut to.proxy_period),
+        ("hopInPod", &table.hop_in_pod, &mut to.hop_in_pod),
+        ("scrapeSpread", &table.scrape_spread, &mut to.scrape_spread),
+        ("scrapeTimeout", &table.scrape_timeout, &mut to.scrape_timeout),
     ];
-    for (span, to) in spans {
+    for (name, span, to) in spans {
         if let Some(span) = span {
             *to = span.0;
+            own.push(name);
         }
     }
     if let Some(rate) = &table.pull_rate {
         to.pull_rate = cast::f64_of_i64(rate.value.0.0);
+        to.pull_slow = to.pull_rate;
+        own.extend(["pullRate", "pullSlow"]);
+    }
+    if let Some(rate) = &table.pull_slow {
+        to.pull_slow = cast::f64_of_i64(rate.value.0.0);
+        own.push("pullSlow");
     }
     if let Some(rate) = &table.network_rate {
         to.network_rate = cast::f64_of_i64(rate.value.0.0);
+        own.push("networkRate");
     }
     if let Some(Share(Ratio(loss))) = table.scrape_loss {
         to.scrape_loss = loss;
+        own.push("scrapeLoss");
     }
     if let Some(period) = &table.metrics_period {
         to.metrics_period = period.value.0;
+        own.push("metricsPeriod");
     }
+    to.own = own;
 }

@@ -10,6 +10,7 @@
 //! at its place. The order of files decides nothing: objects are sorted by kind and name first.
 
 mod behaviors;
+mod call_graph;
 mod checks;
 mod clients;
 mod cloud;
@@ -40,6 +41,7 @@ mod keda_triggers;
 mod known;
 mod kubelet;
 mod latencies;
+mod latency_sources;
 mod later;
 mod law;
 mod loads;

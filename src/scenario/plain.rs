@@ -16,6 +16,7 @@ use crate::model::{Model, ObjectName, PodVolume, ServiceKind, Template, Workload
 use crate::tree::json_to_yaml;
 
 use super::behaviors::shown;
+use super::call_graph::{self, Edge};
 use super::{Loaded, Refused, load_text};
 
 /// Machines of a plain cluster at least: two a zone.
@@ -48,6 +49,8 @@ pub struct Plain {
     pub through: BTreeMap<String, (String, String)>,
     /// Services that lead to no workload that could be rolled out, and why.
     pub others: Vec<(String, &'static str)>,
+    /// Calls between workloads, as their environment and arguments name Services.
+    pub edges: Vec<Edge>,
 }
 
 /// A workload behind Services.
@@ -88,6 +91,8 @@ pub struct Trial {
     pub objects: Vec<Value>,
     /// Calls go to Services that are behind an Ingress without it.
     pub is_direct: bool,
+    /// Workloads call each other, and callers from outside only Services that no other calls.
+    pub is_graph: bool,
 }
 
 impl Plain {
@@ -134,7 +139,8 @@ impl Plain {
         let (pool, nodes) = pool(model);
         let (fronted, others) = fronted(model);
         let through = through(model);
-        Ok(Self { files, apply, pool, nodes, runs, loaded, fronted, through, others })
+        let edges = call_graph::edges(&loaded.objects, &fronted);
+        Ok(Self { files, apply, pool, nodes, runs, loaded, fronted, through, others, edges })
     }
 
     /// How many machines it has; they are called `workers-0` and so on.
@@ -182,7 +188,10 @@ impl Plain {
         let mut names = BTreeSet::new();
         let services: BTreeSet<&String> =
             self.fronted.iter().flat_map(|fronted| &fronted.services).collect();
-        let traffic = services.into_iter().map(|service| {
+        let is_inner =
+            |service: &String| trial.is_graph && self.edges.iter().any(|edge| edge.to == *service);
+        let services = services.into_iter().filter(|service| !is_inner(service));
+        let traffic = services.map(|service| {
             let short = service.rsplit('/').next().unwrap_or(service).to_owned();
             let long = service.trim_start_matches("service/").replace('/', "-");
             let name = if names.insert(short.clone()) { short } else { long };
@@ -214,7 +223,8 @@ impl Plain {
                 file[key] = Value::Array(value);
             }
         };
-        put("behaviors", self.runs.iter().chain(&trial.behaviors).cloned().collect());
+        let calls = if trial.is_graph { self.calls_between(trial) } else { Vec::new() };
+        put("behaviors", self.runs.iter().chain(&calls).chain(&trial.behaviors).cloned().collect());
         put("traffic", traffic.collect());
         put("timeline", trial.timeline.clone());
         file["run"] = json!({
@@ -223,6 +233,33 @@ impl Plain {
             "seed": trial.seed,
         });
         json_to_yaml(&file)
+    }
+
+    /// Entries of `behaviors`: each workload calls each Service that it names once for each call.
+    fn calls_between(&self, trial: &Trial) -> Vec<Value> {
+        let of = |own: &Fronted| {
+            let edges = self.edges.iter().filter(|edge| edge.from == own.target);
+            let calls: Vec<Value> = edges
+                .map(|edge| match trial.retried.contains(&edge.to) {
+                    true => json!({ "to": edge.to, "retries": { "attempts": 1 } }),
+                    false => json!({ "to": edge.to }),
+                })
+                .collect();
+            (!calls.is_empty()).then(|| json!({ "for": own.target, "calls": calls }))
+        };
+        self.fronted.iter().filter_map(of).collect()
+    }
+
+    /// The calls between workloads in words: `frontend → ads, cart; cart → redis`.
+    #[must_use]
+    pub fn graph_text(&self) -> String {
+        let short = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
+        let of = |own: &Fronted| {
+            let edges = self.edges.iter().filter(|edge| edge.from == own.target);
+            let to: Vec<String> = edges.map(|edge| short(&edge.to)).collect();
+            (!to.is_empty()).then(|| format!("{} → {}", short(&own.target), to.join(", ")))
+        };
+        self.fronted.iter().filter_map(of).collect::<Vec<_>>().join("; ")
     }
 
     /// The trial as a scenario that can run.

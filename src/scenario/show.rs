@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::tree::json_to_yaml;
 
+use super::latency_sources::source;
 use super::{Loaded, show_calls, show_cloud, show_scheduler};
 
 /// The model after defaults, as YAML: first what the scenario says, then all objects.
@@ -318,28 +319,36 @@ fn show_latencies(latencies: &Latencies) -> Value {
         "profile": latencies.profile,
         "limitedClients": latencies.limited_clients,
     });
+    let mut put = |name: &str, value: String| {
+        shown[name] = json!(format!("{value} · {}", source(name, latencies)));
+    };
     for (name, law) in laws {
-        shown[name] = json!(show_law(law));
+        put(name, show_law(law));
     }
     let by_distance = [
         ("hopSameNode", &latencies.hop_same_node),
         ("hopBetweenZones", &latencies.hop_between_zones),
     ];
     for (name, law) in by_distance {
-        if let Some(law) = law {
-            shown[name] = json!(show_law(law));
-        }
+        put(name, law.as_ref().map_or_else(|| "as hop".to_owned(), show_law));
     }
     for (name, span) in spans {
-        shown[name] = json!(span.go_text());
+        put(name, span.go_text());
     }
-    shown["scrapeLoss"] = json!(latencies.scrape_loss);
-    let rates = [("pullRate", latencies.pull_rate), ("networkRate", latencies.network_rate)];
+    put("scrapeLoss", Ratio(latencies.scrape_loss).to_string());
+    let rates = [
+        ("pullRate", latencies.pull_rate),
+        ("pullSlow", latencies.pull_slow),
+        ("networkRate", latencies.network_rate),
+    ];
     for (name, rate) in rates {
-        shown[name] = match rate.is_finite() {
-            true => json!(format!("{rate} bytes/s")),
-            false => json!("unlimited"),
-        };
+        put(
+            name,
+            match rate.is_finite() {
+                true => format!("{rate} bytes/s"),
+                false => "unlimited".to_owned(),
+            },
+        );
     }
     shown
 }

@@ -37,6 +37,11 @@ fn causes_and_what_helps() {
         "probe-kills",
         "oom-leak",
         "node-shutdown",
+        "grace",
+        "bad-releases",
+        "kubelet-upgrade",
+        "metrics-outage",
+        "fan-out",
     ] {
         check(name);
     }

@@ -325,6 +325,7 @@ fn plain_manifests_are_called_through_their_ingress() {
         one_by_one: false,
         tries: false,
         is_direct,
+        is_graph: false,
         at: None,
     };
     let through = scenario_of(&plain, &how(false)).expect("a scenario");

@@ -32,7 +32,7 @@ pub(super) const SLEEP_5: &str = container!("lifecycle={ preStop: { sleep: { sec
 pub(super) const SLEEP_15: &str = container!("lifecycle={ preStop: { sleep: { seconds: 15 } } }");
 const SLEEP_25: &str = container!("lifecycle={ preStop: { sleep: { seconds: 25 } } }");
 const SLEEP_40: &str = container!("lifecycle={ preStop: { exec: { command: [sleep, '40'] } } }");
-const NO_PROBE: &str = container!("readinessProbe=null");
+pub(super) const NO_PROBE: &str = container!("readinessProbe=null");
 const PROBE: &str = container!("readinessProbe={ tcpSocket: { port: 8080 }, periodSeconds: 1 }");
 const PROBE_SLOW: &str =
     container!("readinessProbe={ tcpSocket: { port: 8080 }, periodSeconds: 10 }");
@@ -56,13 +56,13 @@ pub(super) const DRAINS: &str = "behaviors[0].shutdown={ drain: 20s }";
 const DRAINS_45: &str = "behaviors[0].shutdown={ drain: 45s }";
 const ELSEWHERE: &str = "traffic[0].retries={ attempts: 3, elsewhere: true }";
 /// The pods of `web` with a mesh proxy as an ordinary container, and as a native sidecar.
-const MESH_ORDINARY: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }, { name: istio-proxy, image: proxy }]";
+pub(super) const MESH_ORDINARY: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }, { name: istio-proxy, image: proxy }]";
 const MESH_APP: &str = "deployment/web:spec.template.spec.containers=[{ name: app, image: web:v1, ports: [{ containerPort: 8080 }], readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]";
 const MESH_NATIVE: &str = "deployment/web:spec.template.spec.initContainers=[{ name: istio-proxy, image: proxy, restartPolicy: Always }]";
 /// A native sidecar whose preStop hook stops it.
 const MESH_QUITS: &str =
     "cluster.mesh={ injection: { namespaces: [default], preStop: [sh, -c, 'sleep 1; kill 1'] } }";
-const NO_ROLLOUT: &str = "timeline=[]";
+pub(super) const NO_ROLLOUT: &str = "timeline=[]";
 /// Two nodes of which pods want the first.
 const ONE_NODE_FIRST: &str = "cluster.nodes=[{ pool: workers, allocatable: { cpu: 16, memory: 64Gi } }, { pool: spare, allocatable: { cpu: 16, memory: 64Gi }, taints: [{ key: spare, effect: PreferNoSchedule }] }]";
 const DRAIN_IT: &str = "timeline=[{ at: 60s, run: kubectl drain workers-0 --timeout=150s }]";

@@ -16,21 +16,21 @@ const SLEEP_40: &str = container!("lifecycle={ preStop: { sleep: { seconds: 40 }
 const SLEEP_75: &str = container!("lifecycle={ preStop: { sleep: { seconds: 75 } } }");
 const GRACE_120: &str = "deployment/web:spec.template.spec.terminationGracePeriodSeconds=120";
 const REPLICAS_8: &str = "deployment/web:spec.replicas=8";
-const HEADLESS: &str = "service/web:spec.clusterIP=None";
+pub(super) const HEADLESS: &str = "service/web:spec.clusterIP=None";
 const VIRTUAL: &str = "service/web:spec.clusterIP=10.96.0.77";
 const ALL_AT_ONCE: &str =
     "deployment/web:spec.strategy={ rollingUpdate: { maxSurge: 100%, maxUnavailable: 0 } }";
 const SHORT_DNS: &str = "cluster.dns={ ttl: 5s, cache: 5s }";
 const SHORT_TIME: &str = "traffic[0].timeout=1s";
 /// A node a pod, and some more.
-const NINE_NODES: &str =
+pub(super) const NINE_NODES: &str =
     "cluster.nodes=[{ pool: workers, count: 9, allocatable: { cpu: 16, memory: 64Gi } }]";
-const APART: &str = "deployment/web:spec.template.spec.affinity={ podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: kubernetes.io/hostname, labelSelector: { matchLabels: { app: web } } }] } }";
-const BALANCED: &str = "service/web:spec.type=LoadBalancer";
-const LOCAL: &str = "service/web:spec.externalTrafficPolicy=Local";
+pub(super) const APART: &str = "deployment/web:spec.template.spec.affinity={ podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: kubernetes.io/hostname, labelSelector: { matchLabels: { app: web } } }] } }";
+pub(super) const BALANCED: &str = "service/web:spec.type=LoadBalancer";
+pub(super) const LOCAL: &str = "service/web:spec.externalTrafficPolicy=Local";
 const EVERYWHERE: &str = "service/web:spec.externalTrafficPolicy=Cluster";
 /// N190: the checks of one cloud, three of eight seconds.
-const CHECKS: &str = "cluster.loadBalancer={ interval: 8s, unhealthy: 3, healthy: 3 }";
+pub(super) const CHECKS: &str = "cluster.loadBalancer={ interval: 8s, unhealthy: 3, healthy: 3 }";
 /// The rollout goes on when the balancer knows the new pod: a readiness gate in time.
 const GATE: &str = "deployment/web:spec.minReadySeconds=40";
 const LONG: &str = "run.until=7m";
