@@ -206,7 +206,6 @@ fn no_hook_is_tried_beside_recreate() {
     }
 }
 
-/// One workload rolls after another: each at a time of its own.
 /// With `--graph` workloads call those that their environment names: what is lost in one is lost for
 /// those that wait for it.
 #[test]
@@ -217,17 +216,18 @@ fn workloads_call_each_other() {
         .replace("resources:", "env: [{ name: WEB_ADDR, value: 'web:80' }]\n          resources:");
     let both = format!("{}---\n{front}", web());
     let arguments = ["rollout", "-", "--seeds", "2", "--no-advice", "--rate", "50", "--graph"];
-    let output = seatrial(here.path(), &arguments, &both);
+    let output = seatrial_fed(here.path(), &arguments, both.as_bytes());
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("each call leads to one of each: front → web"), "{text}");
     assert!(text.contains("a call it depended on failed"), "{text}");
     let shown = [&arguments[..], &["--show-scenario"]].concat();
-    let shown = seatrial(here.path(), &shown, &both);
+    let shown = seatrial_fed(here.path(), &shown, both.as_bytes());
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("calls:\n  - to: service/web"), "{shown}");
     assert!(!shown.contains("to: service/web\n  rate"), "{shown}");
 }
 
+/// One workload rolls after another: each at a time of its own.
 #[test]
 fn rollouts_one_by_one() {
     let here = tempfile::tempdir().expect("a temporary folder");

@@ -12,7 +12,7 @@ use seatrial::record::{CallRecord, Cause};
 use seatrial::recorder::{Recorder, Wants};
 
 use super::model_of;
-use super::table::{DRAINS, KEEPS_ALL, MESH_ORDINARY, NO_PROBE, NO_ROLLOUT, SLEEP_5, SLEEP_15};
+use super::table::{DRAINS, KEEPS_ALL, MESH_ORDINARY, NO_PROBE, NO_ROLLOUT, SLEEP_5};
 use super::ways::{APART, BALANCED, CHECKS, HEADLESS, LOCAL, NINE_NODES};
 
 /// A cause, what brings it about, and what its story says.
@@ -58,10 +58,10 @@ const PODS: &[Story] = &[
     Story(
         Cause::ConnectionClosed,
         &[
-            SLEEP_15,
             MANY,
-            "traffic[0].connections={ kind: keep-alive, noticesClose: false }",
+            "traffic[0].connections={ kind: http2, count: 20 }",
             "behaviors[0].serve={ hold: 20ms, saysClose: false }",
+            "cluster.latencies={ base: measured-small, hop: { median: 5ms, p99: 8ms } }",
         ],
         &[DELETED, RUNS],
     ),
@@ -138,16 +138,13 @@ const ELSEWHERE: &[Story] = &[
     Story(
         Cause::NotOnNode,
         &[
+            FRONT,
+            FRONT_CALLS,
+            TO_FRONT,
             NINE_NODES,
             APART,
-            BALANCED,
-            LOCAL,
-            CHECKS,
-            KEEPS_ALL,
             ONE_SECOND,
-            SLEEP_5,
-            FOUR_MINUTES,
-            MANY,
+            "service/web:spec.internalTrafficPolicy=Local",
         ],
         &["the policy is Local"],
     ),
