@@ -308,6 +308,8 @@ pub enum TrafficEvent {
         /// `timeoutSeconds`.
         timeout_s: u16,
     },
+    /// A load balancer checks a pod whose readiness gate it opens.
+    Target(PodRef),
     /// Something with an ingress proxy.
     Ingress {
         /// Its number.
@@ -357,7 +359,10 @@ pub const fn rank(event: &Event) -> u8 {
         | Event::Server { .. }
         | Event::KubeletNode { .. } => 2,
         Event::Traffic(event) => match event {
-            TrafficEvent::HoldEnds(_) | TrafficEvent::Work(_) | TrafficEvent::Ingress { .. } => 3,
+            TrafficEvent::HoldEnds(_)
+            | TrafficEvent::Work(_)
+            | TrafficEvent::Target(_)
+            | TrafficEvent::Ingress { .. } => 3,
             TrafficEvent::Continue(_)
             | TrafficEvent::Answer(_)
             | TrafficEvent::Timeout(_)

@@ -35,4 +35,6 @@ pub enum Plight {
     ProxyDrains,
     /// It has ended.
     ProxyDown,
+    /// A load balancer has found the pod healthy and opens its readiness gates (rule N192).
+    GatesOpen,
 }

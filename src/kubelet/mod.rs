@@ -45,7 +45,7 @@ use std::sync::Arc;
 
 use crate::base::{Distribution, Duration, IdVec, LookupMap, SimTime};
 use crate::cluster::{
-    Change, Cluster, Component, KubeletEvent, KubeletRole, NodeChange, Plan, Pod,
+    Change, Cluster, Component, KubeletEvent, KubeletRole, NodeChange, Plan, Plight, Pod,
 };
 use crate::event::{Event, KubeletNodeStep, KubeletStep, ServerStep, SlotStep};
 use crate::model::{Model, NodeId, PodId, PodRef, PodSpec, RestartPolicy, TemplateId};
@@ -394,6 +394,14 @@ impl Component<KubeletEvent> for Kubelet {
             Change::PodRemoved { pod, node: Some(node), .. } => {
                 self.pod_removed(pod, node, cluster, ctx);
             }
+            Change::Plight { pod, what } => {
+                let node = cluster.pod(pod).and_then(|row| row.node);
+                let is_it = what == Plight::GatesOpen;
+                if let Some((node, slot)) = node.zip(self.slot_of(pod)).filter(|_| is_it) {
+                    let step = SlotStep::Gates;
+                    ctx.after(Duration::ZERO, Event::Slot { node, slot: slot.0, step });
+                }
+            }
             Change::ServerIdle { pod } => self.server_idle(pod, cluster, ctx),
             Change::Load { pod, calls } => self.load(pod, calls, cluster, ctx),
             Change::Node { node, what: NodeChange::Added } => {
@@ -443,7 +451,6 @@ impl Component<KubeletEvent> for Kubelet {
             | Change::PodStatus { .. }
             | Change::PodRemoved { .. }
             | Change::Serving { .. }
-            | Change::Plight { .. }
             | Change::ReplicaSet { .. }
             | Change::Deployment { .. }
             | Change::Hpa { .. }

@@ -58,8 +58,21 @@ pub struct BalancerSpec {
     pub unhealthy: u32,
     /// After so many good ones in a row it gets them again.
     pub healthy: u32,
-    /// How long a node that has left still gets new connections, in seconds.
+    /// How long a target that has left still gets new connections, in seconds.
     pub deregister: Distribution,
+    /// What it sends to.
+    pub targets: Targets,
+    /// Pods: how long their registration takes, in seconds.
+    pub register: Distribution,
+}
+
+/// What a load balancer sends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// A port of each node, behind which a kube-proxy chooses.
+    Nodes,
+    /// The pods themselves.
+    Pods,
 }
 
 impl BalancerSpec {
@@ -71,6 +84,20 @@ impl BalancerSpec {
             unhealthy: 3,
             healthy: 3,
             deregister: Distribution::Constant(0.0),
+            targets: Targets::Nodes,
+            register: Distribution::Constant(0.0),
+        }
+    }
+
+    /// The same with pods as targets: registered within some seconds (an assumption), deregistered
+    /// in half a minute (rule N191, an application load balancer of one cloud).
+    #[must_use]
+    pub fn pods() -> Self {
+        Self {
+            deregister: Distribution::log_normal_p99(25.0, 65.0),
+            targets: Targets::Pods,
+            register: Distribution::log_normal_p99(2.0, 10.0),
+            ..Self::plain()
         }
     }
 }

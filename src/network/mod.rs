@@ -23,5 +23,6 @@ pub mod rules;
 pub mod runner;
 pub mod service;
 pub mod table;
+pub mod targets;
 pub mod view;
 pub mod way;

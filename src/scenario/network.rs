@@ -4,6 +4,7 @@ use crate::base::{Duration, SimTime};
 use crate::model::{BalancerSpec, Dns, Outage, Regressions};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
+use super::file::TargetsFile;
 use super::file::{BalancerFile, DnsFile, OutageFile, RegistryFile, RegressionsFile};
 
 /// Checks in a row that say the other thing, at most.
@@ -37,7 +38,15 @@ pub(super) fn balancer(
     found: &mut Diagnostics,
 ) -> Option<BalancerSpec> {
     let file = &file?.value;
-    let mut to = BalancerSpec::plain();
+    let is_pods = matches!(file.targets, Some(TargetsFile::Pods));
+    let mut to = if is_pods { BalancerSpec::pods() } else { BalancerSpec::plain() };
+    if let Some(law) = &file.register {
+        if !is_pods {
+            let warning = Diagnostic::warning(law.span, "`register` is for pods as targets");
+            found.push(warning.with_hint("loadBalancer: { targets: pods }"));
+        }
+        to.register = law.value.0.clone();
+    }
     if let Some(interval) = &file.interval {
         to.interval = interval.value.0;
         if to.interval < Duration::ms(100) {

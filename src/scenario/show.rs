@@ -90,6 +90,8 @@ fn show_outage(outage: &Outage) -> Value {
 
 fn show_balancer(balancer: &BalancerSpec) -> Value {
     json!({
+        "targets": format!("{:?}", balancer.targets).to_lowercase(),
+        "register": show_law(&balancer.register),
         "interval": balancer.interval.go_text(),
         "unhealthy": balancer.unhealthy,
         "healthy": balancer.healthy,

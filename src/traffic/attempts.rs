@@ -109,6 +109,11 @@ impl Traffic {
             }
             return Ok(());
         }
+        if self.has_targets
+            && let Some(found) = self.connect_target(call, (keeps, high(word)), now)
+        {
+            return found;
+        }
         let node = self.entry(call, high(word), cluster, now)?;
         if keeps && self.idle_connection(call, node, now) {
             return Ok(());
@@ -118,7 +123,7 @@ impl Traffic {
 
     /// Takes an idle connection of a node, or of the pod that calls.
     #[inline]
-    fn idle_connection(&mut self, call: &mut Call, node: NodeId, now: SimTime) -> bool {
+    pub(super) fn idle_connection(&mut self, call: &mut Call, node: NodeId, now: SimTime) -> bool {
         let Self { clients, servers, .. } = self;
         let client = &mut clients[usize::from(call.client)];
         let place = pool_of(call, node);
@@ -284,6 +289,9 @@ impl Traffic {
         } else if is_leaving || is_draining {
             match by_name {
                 _ if self.mesh.makes(call) => Cause::StaleMesh,
+                _ if matches!(call.caller, Caller::Source(..)) && self.has_targets(call.service) => {
+                    Cause::StaleBalancer
+                }
                 _ if call.is_upstream && self.ingress.balances() => Cause::StaleIngress,
                 true => Cause::StaleDns,
                 false => Cause::StaleProxy,

@@ -36,6 +36,7 @@ impl Traffic {
                 return self.proxy_is(pod, what == Plight::ProxyUp, ctx);
             }
             Plight::ProxyDrains => return self.proxy_drains(pod, ctx),
+            Plight::GatesOpen => return,
             Plight::Hangs | Plight::GoesOn | Plight::Condemned => {}
         }
         let Some(row) = self.servers.get_mut(pod) else { return };
@@ -56,6 +57,7 @@ impl Traffic {
             | Plight::GoesOn
             | Plight::ProxyUp
             | Plight::ProxyDrains
+            | Plight::GatesOpen
             | Plight::ProxyDown => {}
         }
     }

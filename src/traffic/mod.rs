@@ -53,6 +53,7 @@ mod servers;
 mod shared;
 mod sources;
 mod stops;
+mod targets;
 
 use crate::base::{Duration, IdVec, LookupMap, SimTime, Slots};
 use crate::cluster::{
@@ -88,6 +89,9 @@ pub struct Traffic {
     names: Names,
     /// Load balancers by the Services before which they stand.
     balancers: IdVec<ServiceId, Option<Box<Balancer>>>,
+    /// Those with pods as targets, and whether there are any.
+    targets: targets::PodBalancers,
+    has_targets: bool,
     /// To which pod a node sends the calls of an address, and when it did last.
     sticky: LookupMap<(ServiceId, NodeId, u64), (PodRef, SimTime)>,
     ingress: ingress::Ingress,
@@ -121,6 +125,8 @@ impl Traffic {
             links: inside::Links::new(&model.latencies),
             names: Names::new(model.dns),
             balancers: IdVec::new(),
+            targets: IdVec::new(),
+            has_targets: false,
             sticky: LookupMap::new(),
             ingress: ingress::Ingress::new(&model.ingress),
             mesh: mesh::Mesh::new(model),
@@ -184,10 +190,16 @@ impl Component<TrafficEvent> for Traffic {
 
     fn observe(&mut self, change: &Change, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         self.recorded.observe(change, cluster, ctx.now());
+        if self.has_targets && matches!(change, Change::Serving { .. } | Change::Node { .. }) {
+            self.targets_settle(ctx.now());
+        }
         match change {
             Change::Serving { pod, to, .. } => self.server_changes(*pod, *to, cluster, ctx),
             Change::Plight { pod, what } => self.befalls(*pod, *what, ctx),
-            Change::Endpoints { .. } => {
+            Change::Endpoints { service } => {
+                if self.has_targets {
+                    self.targets_hear(*service, cluster, ctx);
+                }
                 self.ingress_hears(cluster, ctx);
                 self.mesh_hears(cluster, ctx.now());
             }
@@ -251,6 +263,7 @@ impl Component<TrafficEvent> for Traffic {
             TrafficEvent::Probe { pod, number, timeout_s } => {
                 self.probe(pod, number, timeout_s, ctx);
             }
+            TrafficEvent::Target(pod) => self.target_checked(pod, plan, ctx),
             TrafficEvent::Ingress { proxy, step } => self.ingress_step(proxy, step, cluster, ctx),
         }
         if self.servers.has_news() {

@@ -7,9 +7,10 @@ use crate::base::dist::mix;
 use crate::base::{Distribution, Duration, SimTime, cast};
 use crate::cluster::{Cluster, NodeChange};
 use crate::event::Event;
-use crate::model::{DnsCache, Latencies, NodeId, PodRef, ServiceId, ServiceKind};
+use crate::model::{DnsCache, Latencies, NodeId, PodRef, ServiceId, ServiceKind, Targets};
 use crate::network::balancer::Balancer;
 use crate::network::rules::one_of;
+use crate::network::targets::PodBalancer;
 use crate::network::way::{Side, Way};
 use crate::record::{Cause, Fate};
 use crate::sim::{Ctx, LaneId};
@@ -246,9 +247,15 @@ impl Traffic {
         let Some(spec) = &cluster.model().balancer else { return };
         let is_called = self.sources.iter().any(|source| source.service() == Some(service));
         let row = cluster.service(service).filter(|_| is_called);
-        let is_new = self.balancer(service).is_none();
+        let is_new = self.balancer(service).is_none() && !self.has_targets(service);
         if is_new && row.is_some_and(|row| row.spec.kind == ServiceKind::LoadBalancer) {
             let seed = ctx.streams.seed ^ mix(u64::from(ctx.streams.replication));
+            if spec.targets == Targets::Pods {
+                let balancer = PodBalancer::new(spec.clone(), service, seed);
+                *self.targets.grow_to(service) = Some(Box::new(balancer));
+                self.has_targets = true;
+                return;
+            }
             let balancer = Balancer::new(spec.clone(), service, cluster, seed);
             *self.balancers.grow_to(service) = Some(Box::new(balancer));
         }

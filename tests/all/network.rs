@@ -175,6 +175,7 @@ fn balanced(model: &mut seatrial::model::Model) {
         unhealthy: 3,
         healthy: 2,
         deregister: Distribution::Constant(0.0),
+        ..BalancerSpec::plain()
     });
     model.services[0].kind = ServiceKind::LoadBalancer;
 }

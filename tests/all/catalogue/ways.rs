@@ -33,6 +33,8 @@ const EVERYWHERE: &str = "service/web:spec.externalTrafficPolicy=Cluster";
 pub(super) const CHECKS: &str = "cluster.loadBalancer={ interval: 8s, unhealthy: 3, healthy: 3 }";
 /// The rollout goes on when the balancer knows the new pod: a readiness gate in time.
 const GATE: &str = "deployment/web:spec.minReadySeconds=40";
+const PODS: &str = "cluster.loadBalancer={ targets: pods, interval: 10s, healthy: 2, deregister: { median: 20s, p99: 40s } }";
+const TARGET_GATE: &str = "deployment/web:spec.template.spec.readinessGates=[{ conditionType: target-health.elbv2.k8s.aws/web }]";
 const LONG: &str = "run.until=7m";
 
 pub(super) const WAYS: &[Row] = &[
@@ -58,6 +60,15 @@ pub(super) const WAYS: &[Row] = &[
         measure: Failed(&["stale_balancer", "not_on_node"]),
         helps: &[&[GATE, SLEEP_40, GRACE_60], &[EVERYWHERE]],
         wrong: &[&[DRAINS], &[GRACE_60], &[GATE]],
+    },
+    // The same with pods as targets: 20 s until a new one is healthy, and half a minute until an old
+    // one gets no more (N191). The controller's readiness gate and a preStop sleep help together.
+    Row {
+        rule: "N469, pods as targets",
+        cause: &[BALANCED, PODS, KEEPS_ALL, SHORT_TIME, SLEEP_5, LONG],
+        measure: Failed(&["stale_balancer"]),
+        helps: &[&[TARGET_GATE, SLEEP_75, GRACE_120]],
+        wrong: &[&[DRAINS], &[GRACE_60], &[TARGET_GATE]],
     },
     // The gate alone: nothing is lost for new nodes, but for those that the pods have left.
     Row {
