@@ -289,7 +289,9 @@ impl Traffic {
         } else if is_leaving || is_draining {
             match by_name {
                 _ if self.mesh.makes(call) => Cause::StaleMesh,
-                _ if matches!(call.caller, Caller::Source(..)) && self.has_targets(call.service) => {
+                _ if matches!(call.caller, Caller::Source(..))
+                    && self.has_targets(call.service) =>
+                {
                     Cause::StaleBalancer
                 }
                 _ if call.is_upstream && self.ingress.balances() => Cause::StaleIngress,

@@ -54,7 +54,7 @@ fn what_autoscalers_follow() {
 
 #[test]
 fn why_pods() {
-    ["sidecar", "shared-volume", "config-change", "ingress", "partition", "runbook"]
+    ["sidecar", "shared-volume", "config-change", "ingress", "mesh", "partition", "runbook"]
         .into_iter()
         .for_each(check);
 }
