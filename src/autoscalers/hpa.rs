@@ -4,14 +4,14 @@
 //! specification or of the pods wakes nobody earlier (rules A1, A2).
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/podautoscaler/horizontal.go (rules A1 to A61).
-//! Differs: a metric is found by its name alone, without selectors or described objects; of a
-//! container only an estimate is known; pods are found by their owners and not by labels.
+//! Differs: a metric is found by its name alone, without selectors or described objects; what a pod
+//! uses beyond what behaviours say of its containers counts for the one that serves calls.
 
 use crate::api::Kind;
 use crate::base::{Duration, IdVec, Symbol};
 use crate::cluster::{
-    Change, Cluster, Controller, Hpa, HpaStatus, ObjectChange, Plan, Requeue, StatefulSetWrite,
-    Write,
+    Change, Cluster, Controller, Hpa, HpaStatus, ObjectChange, Plan, Pod, Requeue,
+    StatefulSetWrite, TemplateRow, Write,
 };
 use crate::model::{
     DeploymentId, HorizontalSettings, HpaId, HpaSpec, HpaTarget, Model, ObjectKey, ObjectName,
@@ -167,7 +167,7 @@ impl HorizontalController {
     ) -> (Result<Combined, &'static str>, Option<i32>) {
         let namespace = look.spec.name.namespace;
         self.rows.grow_to(id).selects = Some((namespace, target.selector(cluster).clone()));
-        let pods = target.pods(cluster);
+        let pods = selected(namespace, target, cluster);
         if self.is_ambiguous(id, namespace, &pods, cluster) {
             return (Err("AmbiguousSelector"), None);
         }
@@ -229,6 +229,30 @@ impl HorizontalController {
         let others = self.rows.enumerate().filter(|(other, _)| *other != id);
         others.filter(|(other, _)| cluster.hpa(*other).is_some()).any(|(_, row)| selects(row))
     }
+}
+
+/// The pods that the target's selector selects: its own, and others' if any have such labels.
+fn selected(namespace: Symbol, target: Target, cluster: &Cluster) -> Vec<PodId> {
+    let (selector, own) = (target.selector(cluster), target.pods(cluster));
+    let workload = |pod: &PodId| cluster.template_of(&cluster.pods()[*pod]).template.workload;
+    let mut kinds: Vec<_> = own.iter().map(workload).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let is_strange = |(_, row): (_, &TemplateRow)| {
+        let workload = row.template.workload;
+        row.users > 0
+            && workload.name.namespace == namespace
+            && !kinds.contains(&workload)
+            && selector.matches(&row.labels, cluster.names())
+    };
+    if !cluster.templates().iter().any(is_strange) {
+        return own;
+    }
+    let is_selected = |pod: &Pod| {
+        pod.namespace == namespace
+            && selector.matches(&cluster.template_of(pod).labels, cluster.names())
+    };
+    cluster.pods().iter().filter(|(_, pod)| is_selected(pod)).map(|(id, _)| id).collect()
 }
 
 impl Target {

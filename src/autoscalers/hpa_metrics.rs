@@ -3,8 +3,8 @@
 use crate::base::{Duration, SimTime, Symbol};
 use crate::cluster::{Cluster, Pod};
 use crate::model::{
-    Container, HorizontalSettings, HpaAim, HpaGoal, HpaMetric, HpaSpec, PodId, PodSpec,
-    ResourceName, Template,
+    Behavior, Container, HorizontalSettings, HpaAim, HpaGoal, HpaMetric, HpaSpec, OwnRequests,
+    PodId, PodSpec, ResourceName, Template,
 };
 
 use super::behavior::{Asked, Combined, combine};
@@ -168,7 +168,7 @@ impl Reading<'_> {
         Some(PodInput {
             request: match container {
                 None => request(&template.spec, resource),
-                Some(name) => asks(named(&template.spec, name)?, resource),
+                Some(name) => asks(named(&template.spec, name)?.asked, resource),
             },
             metric: self.metric(id, pod, template, (resource, container)),
             ..self.plain(id)
@@ -189,7 +189,9 @@ impl Reading<'_> {
             (ResourceName::Cpu, None) => cpu,
             (ResourceName::Cpu, Some(name)) => cpu_of(template, name, cpu),
             (ResourceName::Memory, None) => metrics.memory_bytes.saturating_mul(1000),
-            (ResourceName::Memory, Some(name)) => memory_of(template, name).saturating_mul(1000),
+            (ResourceName::Memory, Some(name)) => {
+                memory_of(template, name, metrics.memory_bytes).saturating_mul(1000)
+            }
         };
         Some(PodMetric { value, at: metrics.at, window: metrics.window })
     }
@@ -232,41 +234,54 @@ fn named(spec: &PodSpec, name: Symbol) -> Option<&Container> {
     running(spec).find(|container| container.name == name)
 }
 
-/// What a container asks for, in thousandths; `None`: nothing.
-fn asks(container: &Container, resource: ResourceName) -> Option<i64> {
-    let amount = match resource {
-        ResourceName::Cpu => container.requests.cpu.0,
-        ResourceName::Memory => container.requests.memory.0.saturating_mul(1000),
-    };
-    (amount > 0).then_some(amount)
+/// What is asked for, in thousandths; `None`: nothing is.
+fn asks(asked: OwnRequests, resource: ResourceName) -> Option<i64> {
+    match resource {
+        ResourceName::Cpu => asked.cpu.map(|cpu| cpu.0),
+        ResourceName::Memory => asked.memory.map(|memory| memory.0.saturating_mul(1000)),
+    }
 }
 
-/// What a pod asks for; `None` if one of its containers asks for nothing.
+/// What a pod asks for; `None` if one of its containers asks for nothing. Where the pod as a whole
+/// asks for something, that counts, and what it does not say is the sum of what its containers do.
 ///
 /// Source: kubernetes v1.36.3 pkg/controller/podautoscaler/replica_calculator.go
-/// `calculatePodRequestsFromContainers` (rule A33). Differs: a request of 0 counts as none, and
-/// requests of the pod as a whole are not read.
+/// `calculateRequests`, `calculatePodRequestsFromContainers` (rule A33; recorded).
 fn request(spec: &PodSpec, resource: ResourceName) -> Option<i64> {
-    running(spec).map(|container| asks(container, resource)).sum()
-}
-
-/// What one container uses of its pod's CPU: the one that serves calls all that the idle use of
-/// the others leaves, another its idle use. The pipeline here knows pods alone.
-pub(super) fn cpu_of(template: &Template, name: Symbol, pod: i64) -> i64 {
-    let containers = &template.spec.containers;
-    let idle = |index: usize| template.behavior(index).cpu_idle.0;
-    let Some(index) = containers.iter().position(|c| c.name == name) else {
-        return 0;
-    };
-    let server = template.server.map_or(0, usize::from);
-    if index != server {
-        return idle(index);
+    let all = || running(spec).map(|container| asks(container.asked, resource));
+    if spec.own_requests == OwnRequests::default() {
+        return all().sum();
     }
-    let others: i64 = (0..containers.len()).filter(|i| *i != index).map(idle).sum();
-    (pod - others).max(0)
+    let of_pod = asks(spec.own_requests, resource);
+    of_pod.or_else(|| all().flatten().reduce(i64::saturating_add))
 }
 
-pub(super) fn memory_of(template: &Template, name: Symbol) -> i64 {
-    let position = template.spec.containers.iter().position(|c| c.name == name);
-    position.map_or(0, |index| template.behavior(index).memory.0)
+/// What one container uses of its pod's CPU, in millicores.
+pub(super) fn cpu_of(template: &Template, name: Symbol, pod: i64) -> i64 {
+    share_of(template, name, pod, |behavior| behavior.cpu_idle.0)
+}
+
+/// What one container uses of its pod's memory, in bytes.
+pub(super) fn memory_of(template: &Template, name: Symbol, pod: i64) -> i64 {
+    share_of(template, name, pod, |behavior| behavior.memory.0)
+}
+
+/// Each container has what its behaviour says; what the pod has beyond that is of the one that
+/// serves calls.
+fn share_of(
+    template: &Template,
+    name: Symbol,
+    pod: i64,
+    standing: impl Fn(&Behavior) -> i64,
+) -> i64 {
+    let server = &template.spec.containers[template.server.map_or(0, usize::from)];
+    let own = |(container, behavior): (&Container, &Behavior)| {
+        (container.name == name).then(|| standing(behavior))
+    };
+    if server.name != name {
+        return template.running().find_map(own).unwrap_or(0);
+    }
+    let others = template.running().filter(|(container, _)| container.name != name);
+    let others: i64 = others.map(|(_, behavior)| standing(behavior)).sum();
+    (pod - others).max(0)
 }

@@ -3,8 +3,7 @@
 //!
 //! Source: kubernetes/autoscaler vertical-pod-autoscaler 1.7.3 pkg/recommender/routines,
 //! pkg/updater/logic/updater.go (rules A77, A101 to A110). Differs: recommender and updater act at
-//! one instant, the updater on what the recommender has just said; evictions for
-//! memory are not taken as kills (rule A92).
+//! one instant, the updater on what the recommender has just said.
 
 use std::collections::BTreeMap;
 
@@ -156,13 +155,20 @@ fn pods_by_target(cluster: &Cluster) -> BTreeMap<Workload, Vec<(PodId, &Pod)>> {
     let targets = cluster.vpas().filter_map(|(_, vpa)| vpa.spec.target);
     let mut all: BTreeMap<Workload, Vec<(PodId, &Pod)>> =
         targets.map(|target| (target, Vec::new())).collect();
-    for (id, pod) in cluster.pods().iter().filter(|(_, pod)| !pod.is_terminal()) {
+    let counts = |pod: &Pod| !pod.is_terminal() || was_evicted(pod, cluster.now());
+    for (id, pod) in cluster.pods().iter().filter(|(_, pod)| counts(pod)) {
         let workload = cluster.template_of(pod).template.workload;
         if let Some(own) = all.get_mut(&workload) {
             own.push((id, pod));
         }
     }
     all
+}
+
+/// Whether a kubelet evicted it for pressure since the last loop.
+fn was_evicted(pod: &Pod, now: SimTime) -> bool {
+    let since = now.saturating_sub(PERIOD);
+    pod.status.reason == "Evicted" && pod.status.finished.is_some_and(|at| at > since)
 }
 
 /// The targets of all containers together.
@@ -197,14 +203,37 @@ fn feed(row: &mut Row, pods: &[(PodId, &Pod)], cluster: &Cluster, now: SimTime) 
     let looks: Vec<_> = pods.iter().map(look).collect();
     recommender.list(&looks, now);
     take_samples(recommender, pods, cluster);
+    let since = now.saturating_sub(PERIOD);
     for (id, pod) in pods {
         // Rules A91, A92: kills since the last loop, after the samples of this one.
-        let since = now.saturating_sub(PERIOD);
         let template = &cluster.template_of(pod).template;
+        if was_evicted(pod, now) {
+            take_eviction(recommender, (*id, pod), cluster);
+        }
         for (name, at) in pod.oom_kills.iter().filter(|(_, at)| *at > since) {
             let container = template.spec.containers.iter().find(|c| c.name == *name);
             let request = container.and_then(|c| declared(c).requests.memory).unwrap_or(0);
             recommender.oom((*id, pod.serial), *name, request, *at);
+        }
+    }
+}
+
+/// A pod that its kubelet evicted for memory: containers that used more than they ask for count as
+/// killed for it (rule A92).
+///
+/// Source: vertical-pod-autoscaler pkg/recommender/input/oom/observer.go `OnEvent`.
+fn take_eviction(
+    recommender: &mut Recommender<(PodId, u64), TemplateId>,
+    (id, pod): (PodId, &Pod),
+    cluster: &Cluster,
+) {
+    let template = &cluster.template_of(pod).template;
+    let (used, at) =
+        (cluster.metrics(id).memory_bytes, pod.status.finished.unwrap_or(cluster.now()));
+    for container in &template.spec.containers {
+        let own = memory_of(template, container.name, used);
+        if own > declared(container).requests.memory.unwrap_or(0) {
+            recommender.oom((id, pod.serial), container.name, own, at);
         }
     }
 }
@@ -225,7 +254,7 @@ fn take_samples(
                 container: container.name,
                 at: metrics.at,
                 cpu: Some(cpu_of(template, container.name, cpu)),
-                memory: Some(memory_of(template, container.name)),
+                memory: Some(memory_of(template, container.name, metrics.memory_bytes)),
             });
         }
     }
@@ -260,7 +289,7 @@ impl Updater<'_> {
     /// Rules A103 to A111.
     fn run(&mut self, pods: &[(PodId, &Pod)], plan: &mut Plan) -> Done {
         let live: Vec<&(PodId, &Pod)> =
-            pods.iter().filter(|(_, pod)| pod.deletion.is_none()).collect();
+            pods.iter().filter(|(_, pod)| pod.deletion.is_none() && !pod.is_terminal()).collect();
         let mut groups = groups(&live, self.cluster);
         let judge = |(id, pod): &&(PodId, &Pod)| {
             candidate(self.spec, (*id, pod), self.recommended, self.cluster, self.now)
@@ -331,7 +360,8 @@ impl Updater<'_> {
         let spec = &self.cluster.template_of(row).template.spec;
         let targets: Vec<(Symbol, Amounts)> =
             self.recommended.iter().map(|of| (of.container, of.target)).collect();
-        let amounts = recommended(spec, &targets, self.spec);
+        let bounds = self.cluster.limit_bounds(row.namespace);
+        let amounts = recommended(spec, &targets, (self.spec, &bounds));
         let takes = class_with(spec, &amounts) == spec.qos;
         if takes {
             plan.push(Write::ResizePod { pod, amounts });
@@ -374,6 +404,7 @@ fn candidate(
     now: SimTime,
 ) -> Option<Candidate> {
     let owner = pod.owner?;
+    let bounds = cluster.limit_bounds(pod.namespace);
     // While a pod is resized what its containers have counts.
     let containers = &cluster.actual(pod).containers;
     let requested: Vec<Requested> = containers
@@ -384,7 +415,8 @@ fn candidate(
         .iter()
         .map(|of| {
             let own = containers.iter().find(|c| c.name == of.container);
-            let allotted = own.map(|c| allot(declared(c), of.target, spec.policy(of.container)));
+            let allotted =
+                own.map(|c| allot(declared(c), of.target, spec.policy(of.container), &bounds));
             let target = allotted.map_or(of.target, |allotment| Amounts {
                 cpu: of.target.cpu.and(allotment.requests.cpu),
                 memory: of.target.memory.and(allotment.requests.memory),

@@ -26,7 +26,7 @@ use crate::model::{
     BudgetId, ObjectName, PodId, PodSpec, TaintEffect, Template, Toleration, TolerationOperator,
 };
 
-use super::{Cluster, NewPod, Refusal, ReplicaSet};
+use super::{Cluster, LimitBounds, NewPod, Refusal, ReplicaSet};
 
 type Amounts = BTreeMap<String, crate::base::Quantity>;
 
@@ -115,6 +115,12 @@ impl Admission {
             limit_ranges: space.iter().flat_map(|s| s.limit_ranges.iter().map(|r| &**r)).collect(),
             runtime_classes: self.runtime_classes.iter().map(|class| &**class).collect(),
         }
+    }
+
+    /// What the LimitRanges of a namespace say of limits of containers.
+    pub(super) fn bounds(&self, namespace: Symbol) -> LimitBounds {
+        let ranges = self.spaces.get(&namespace).into_iter().flat_map(|space| &space.limit_ranges);
+        LimitBounds::of(ranges.map(|range| &**range))
     }
 
     /// What becomes of pods of a template; `None` if no rule touches them.
@@ -221,6 +227,12 @@ fn default_tolerations(
 }
 
 impl Cluster {
+    /// What the LimitRanges of a namespace say of limits of containers (rule A116).
+    #[must_use]
+    pub fn limit_bounds(&self, namespace: Symbol) -> LimitBounds {
+        self.admission.bounds(namespace)
+    }
+
     /// Lets the next `count` creations of pods fail with status 500: for tests of controllers.
     pub const fn fail_creations(&mut self, count: u32) {
         self.admission.failing_creations = count;

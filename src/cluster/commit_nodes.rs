@@ -38,7 +38,7 @@ impl Cluster {
             ..spec
         };
         let (unschedulable, wanted) = (before.unschedulable, row.spec.unschedulable);
-        if before.labels != row.spec.labels {
+        if (&before.labels, before.keeps) != (&row.spec.labels, row.spec.keeps) {
             changes.push(Change::Node { node, what: NodeChange::Labels });
         }
         let offer = |of: &NodeSpec| (of.allocatable.clone(), of.pods_max, Arc::clone(&of.images));

@@ -111,7 +111,8 @@ impl Cluster {
             names: &mut self.names,
         };
         let base = filled.as_ref().unwrap_or(&row.template);
-        let resized = self.vertical.of(base, &self.vpas, &mut cx);
+        let bounds = || self.admission.bounds(new.namespace);
+        let resized = self.vertical.of(base, &self.vpas, bounds, &mut cx);
         let filled = resized.or(filled);
         if filled.is_none() && own.is_empty() {
             row.users += 1;

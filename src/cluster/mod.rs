@@ -99,7 +99,7 @@ pub use roles::{
 };
 pub use scale::Expected;
 pub use stateful_set::{StatefulSet, StatefulSetStatus, StatefulSetWrite};
-pub use vertical::{Allotment, allot, declared, recommended};
+pub use vertical::{Allotment, LimitBounds, allot, declared, recommended};
 pub use workload::{
     Deployment, DeploymentStatus, Hpa, HpaStatus, ProgressReason, Progressing, ReplicaFailure,
     ReplicaSet, ReplicaSetStatus, Service, TemplateRow,

@@ -110,12 +110,14 @@ pub(super) fn with_amounts(
     let pairs = |to: &mut Vec<Container>, from: &[Container]| {
         for (to, from) in to.iter_mut().zip(from) {
             to.requests.clone_from(&from.requests);
+            to.asked = from.asked;
             (to.cpu_limit, to.memory_limit) = (from.cpu_limit, from.memory_limit);
         }
     };
     pairs(&mut spec.containers, &made.spec.containers);
     pairs(&mut spec.init_containers, &made.spec.init_containers);
     spec.requests.clone_from(&made.spec.requests);
+    spec.own_requests = made.spec.own_requests;
     spec.nonzero_requests = made.spec.nonzero_requests;
     spec.scored_requests.clone_from(&made.spec.scored_requests);
     spec.qos = made.spec.qos;

@@ -356,6 +356,9 @@ fn node_object(row: &Node, cluster: &Cluster) -> Value {
         .map(|(key, value)| (names.resolve(key).to_owned(), names.resolve(value).into()))
         .collect();
     object["metadata"]["labels"] = labels.into();
+    let keeps = &row.spec.keeps;
+    let kept = api::keep_annotations(*keeps).filter(|(_, is_kept)| *is_kept);
+    kept.for_each(|(key, _)| object["metadata"]["annotations"][key] = "true".into());
     if !object["spec"].is_object() {
         object["spec"] = json!({});
     }

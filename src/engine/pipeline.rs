@@ -244,10 +244,10 @@ fn read(
 ) -> PodReading {
     let pod_ref = cluster.pods().refer(id);
     let age = pod.status.started.map_or(Duration::ZERO, |at| ctx.now().saturating_since(at));
-    let behaviors = &cluster.template_of(pod).template.behaviors;
-    let idle: i64 = behaviors.iter().map(|b| b.cpu_idle.0).sum();
+    let template = &cluster.template_of(pod).template;
+    let idle: i64 = template.running().map(|(_, b)| b.cpu_idle.0).sum();
     let used = pod.node.and_then(|node| roles.kubelet.memory_used(node, pod_ref, ctx.now()));
-    let memory = used.unwrap_or_else(|| behaviors.iter().map(|b| b.memory.0).sum());
+    let memory = used.unwrap_or_else(|| template.running().map(|(_, b)| b.memory.0).sum());
     let spent = roles.traffic.cpu_spent(pod_ref, ctx) + age.scale(cast::f64_of_i64(idle) / 1000.0);
     let restarts = pod.status.restarts;
     PodReading { pod: pod_ref, at: ctx.now(), spent, memory, restarts }

@@ -147,6 +147,10 @@ pub struct ClusterAutoscalerFlags {
     pub system_blocks: Duration,
     /// `min-replica-count`.
     pub replicas_min: i64,
+    /// `startup-taint`: with one of these a node is not ready yet (rule A126).
+    pub startup_taints: Vec<String>,
+    /// `status-taint`: new nodes do not have them (rule A137).
+    pub status_taints: Vec<String>,
 }
 
 impl Default for ClusterAutoscalerFlags {
@@ -202,6 +206,8 @@ impl Default for ClusterAutoscalerFlags {
             skips_custom: true,
             system_blocks: Duration::hours(1),
             replicas_min: 0,
+            startup_taints: Vec::new(),
+            status_taints: Vec::new(),
         }
     }
 }
@@ -227,7 +233,7 @@ enum Value {
     Expanders,
     Cutoff,
     Replicas,
-    Labels,
+    List(fn(&mut ClusterAutoscalerFlags) -> &mut Vec<String>),
     Cores,
     Memory,
     /// It is read nowhere (rule A123).
@@ -239,7 +245,7 @@ const fn row(name: &'static str, value: Value, about: &'static str) -> Autoscale
 }
 
 /// All flags that are known.
-pub const AUTOSCALER_FLAGS: [AutoscalerFlag; 51] = [
+pub const AUTOSCALER_FLAGS: [AutoscalerFlag; 54] = [
     row(
         "scan-interval",
         Value::Span(|f| &mut f.scan_interval),
@@ -458,8 +464,23 @@ pub const AUTOSCALER_FLAGS: [AutoscalerFlag; 51] = [
     row("min-replica-count", Value::Replicas, "pods of smaller ReplicaSets block their node; 0"),
     row(
         "balancing-ignore-label",
-        Value::Labels,
+        Value::List(|f| &mut f.ignored_labels),
         "labels that groups that are alike may differ in; none",
+    ),
+    row(
+        "startup-taint",
+        Value::List(|f| &mut f.startup_taints),
+        "keys of taints with which a node is not ready yet; none",
+    ),
+    row(
+        "ignore-taint",
+        Value::List(|f| &mut f.startup_taints),
+        "the old name of startup-taint; none",
+    ),
+    row(
+        "status-taint",
+        Value::List(|f| &mut f.status_taints),
+        "keys of taints that tell of a node's state and that new nodes do not have; none",
     ),
     row("cores-total", Value::Cores, "least and most cores in the cluster; 0:320000"),
     row("memory-total", Value::Memory, "least and most GiB in the cluster; 0:6400000"),
@@ -483,7 +504,7 @@ impl AutoscalerFlag {
             Value::Truth(_) => "boolean",
             Value::Count(_) | Value::Seconds(_) | Value::Cutoff | Value::Replicas => "integer",
             Value::Real(_) => "number",
-            Value::Labels => "array",
+            Value::List(_) => "array",
             Value::Span(_) | Value::Expanders | Value::Cores | Value::Memory | Value::Dead => {
                 "string"
             }
@@ -491,7 +512,35 @@ impl AutoscalerFlag {
     }
 }
 
+/// How taints begin that make a node count as not ready yet, without a flag.
+const STARTUP_TAINTS: [&str; 2] = [
+    "startup-taint.cluster-autoscaler.kubernetes.io/",
+    "ignore-taint.cluster-autoscaler.kubernetes.io/",
+];
+/// How taints begin that new nodes do not have, without a flag.
+const STATUS_TAINTS: &str = "status-taint.cluster-autoscaler.kubernetes.io/";
+
 impl ClusterAutoscalerFlags {
+    /// Whether a node with a taint of this key is not ready yet (rule A126).
+    ///
+    /// Source: kubernetes/autoscaler cluster-autoscaler 1.36 utils/taints/taints.go
+    /// `IsStartupTaint`.
+    #[must_use]
+    pub fn is_startup_taint(&self, key: &str) -> bool {
+        STARTUP_TAINTS.iter().any(|prefix| key.starts_with(prefix))
+            || self.startup_taints.iter().any(|known| known == key)
+    }
+
+    /// Whether a taint of this key passes: a new node does not have it (rule A137).
+    ///
+    /// Source: utils/taints/taints.go `SanitizeTaints`.
+    #[must_use]
+    pub fn is_passing_taint(&self, key: &str) -> bool {
+        self.is_startup_taint(key)
+            || key.starts_with(STATUS_TAINTS)
+            || self.status_taints.iter().any(|known| known == key)
+    }
+
     /// Sets a flag by its real name; one that takes a list gets one more.
     ///
     /// # Errors
@@ -516,7 +565,7 @@ impl ClusterAutoscalerFlags {
             }
             Value::Cutoff => self.priority_cutoff = value.parse().map_err(|_| wrong())?,
             Value::Replicas => self.replicas_min = value.parse().map_err(|_| wrong())?,
-            Value::Labels => self.ignored_labels.push(value.to_owned()),
+            Value::List(at) => at(self).push(value.to_owned()),
             Value::Cores => (self.cores_min, self.cores_max) = bounds(value).ok_or_else(wrong)?,
             Value::Memory => {
                 let (least, most) = bounds(value).ok_or_else(wrong)?;
@@ -542,7 +591,7 @@ impl ClusterAutoscalerFlags {
             }
             Value::Cutoff => self.priority_cutoff.to_string(),
             Value::Replicas => self.replicas_min.to_string(),
-            Value::Labels => self.ignored_labels.join(","),
+            Value::List(at) => at(&mut own).join(","),
             Value::Cores => format!("{}:{}", self.cores_min, self.cores_max),
             Value::Memory => format!("{}:{}", self.memory_min >> 30, self.memory_max >> 30),
             Value::Dead => String::new(),
@@ -619,7 +668,7 @@ mod tests {
             (ClusterAutoscalerFlags::default(), ClusterAutoscalerFlags::default());
         for flag in AUTOSCALER_FLAGS.iter().filter(|flag| !flag.is_dead()) {
             let text = flags.text(flag);
-            if flag.name != "balancing-ignore-label" {
+            if flag.kind() != "array" {
                 flags.set(flag.name, &text).unwrap();
             }
             let about =

@@ -35,6 +35,17 @@ pub struct NodeSpec {
     pub proxy: ProxySpec,
     /// How its kubelet is set.
     pub kubelet: KubeletSpec,
+    /// Which autoscalers its annotations keep away.
+    pub keeps: NodeKeeps,
+}
+
+/// Which autoscalers do not remove a node, by its annotations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeKeeps {
+    /// `cluster-autoscaler.kubernetes.io/scale-down-disabled: "true"` (rule A162).
+    pub from_cluster_autoscaler: bool,
+    /// `karpenter.sh/do-not-disrupt: "true"` (rule A201).
+    pub from_karpenter: bool,
 }
 
 /// How the kube-proxy of a node is set.

@@ -7,8 +7,8 @@ use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Money, Symb
 
 use super::{
     Behavior, Behaviors, Container, Labels, Latencies, Model, NodeAffinity, NodeOrder, NodeSpec,
-    PodAffinity, PodSpec, PriorityClasses, ProxySpec, PullPolicy, QosClass, Release, Resources,
-    RestartPolicy, RunSettings, SchedulerSettings, Shutdown, SpreadConstraint, Storage,
+    OwnRequests, PodAffinity, PodSpec, PriorityClasses, ProxySpec, PullPolicy, QosClass, Release,
+    Resources, RestartPolicy, RunSettings, SchedulerSettings, Shutdown, SpreadConstraint, Storage,
 };
 
 impl Container {
@@ -21,6 +21,7 @@ impl Container {
             pull_policy: PullPolicy::IfNotPresent,
             ports: Vec::new(),
             requests: Resources::default(),
+            asked: OwnRequests::default(),
             cpu_limit: None,
             memory_limit: None,
             resize_policy: Default::default(),
@@ -62,6 +63,7 @@ impl PodSpec {
             tolerations: Vec::new(),
             host_network: false,
             requests: Resources::default(),
+            own_requests: OwnRequests::default(),
             nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
             scored_requests: Resources {
                 cpu: MilliCpu(100),
@@ -130,6 +132,7 @@ impl NodeSpec {
             zone: None,
             proxy: ProxySpec::DEFAULT,
             kubelet: super::KubeletSpec::DEFAULT,
+            keeps: super::NodeKeeps::default(),
         }
     }
 }

@@ -43,6 +43,15 @@ impl Template {
         mesh.is_some_and(|mesh| all.any(|container| container.name == mesh.container))
     }
 
+    /// Containers and sidecars with what they do, in the order of the pod's containers.
+    pub fn running(&self) -> impl Iterator<Item = (&Container, &Behavior)> {
+        let first = self.spec.init_containers.len();
+        let all = self.spec.containers.iter().zip(self.behaviors[first..].iter());
+        let sidecars = self.spec.init_containers.iter().zip(self.behaviors.iter());
+        let sidecars = sidecars.filter(|(container, _)| container.restart_always);
+        all.chain(sidecars).map(|(container, behavior)| (container, &**behavior))
+    }
+
     /// The behaviour of an init container.
     #[must_use]
     pub fn init_behavior(&self, index: usize) -> &Behavior {
@@ -54,6 +63,15 @@ impl Template {
     pub fn behavior(&self, index: usize) -> &Behavior {
         &self.behaviors[self.spec.init_containers.len() + index]
     }
+}
+
+/// Requests as they are written; `None`: nothing is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnRequests {
+    /// CPU.
+    pub cpu: Option<MilliCpu>,
+    /// Memory.
+    pub memory: Option<Bytes>,
 }
 
 /// The specification of a pod.
@@ -94,6 +112,8 @@ pub struct PodSpec {
     /// What scheduling counts (rules S80 to S83): the aggregate of containers, init containers,
     /// sidecars, pod-level requests and overhead.
     pub requests: Resources,
+    /// The requests of the pod as a whole, as they are written (rule A33).
+    pub own_requests: OwnRequests,
     /// CPU and memory with the scheduler's defaults for containers without (rule S85).
     pub nonzero_requests: (MilliCpu, Bytes),
     /// What NodeResourcesFit scores of an incoming pod: the containers' aggregate and the overhead
@@ -219,6 +239,8 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
     /// Its own requests.
     pub requests: Resources,
+    /// What of them it writes down, be it 0.
+    pub asked: OwnRequests,
     /// Its CPU limit.
     pub cpu_limit: Option<MilliCpu>,
     /// Its memory limit.

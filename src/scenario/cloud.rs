@@ -12,7 +12,7 @@ use crate::base::{Bytes, IdVec, Interner, Money, Symbol};
 use crate::manifest::{self, Document};
 use crate::model::{
     BootTimes, CapacityType, CloudSpec, Failures, GroupSpec, InstanceType, InstanceTypeId,
-    KubeletSpec, Labels, NodeSpec, Offer, OnNotice, ProxySpec, kept_for_the_system,
+    KubeletSpec, Labels, NodeKeeps, NodeSpec, Offer, OnNotice, ProxySpec, kept_for_the_system,
 };
 use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Span, Spanned};
 
@@ -353,6 +353,7 @@ fn template(
         zone,
         proxy: ProxySpec::DEFAULT,
         kubelet: KubeletSpec::DEFAULT,
+        keeps: NodeKeeps::default(),
     }
 }
 

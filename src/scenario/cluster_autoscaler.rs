@@ -1,6 +1,6 @@
 //! `cloud.clusterAutoscaler` becomes flags, checked.
 
-use crate::base::Interner;
+use crate::base::{Interner, Pattern};
 use crate::model::{
     AUTOSCALER_FLAGS, AutoscalerFlag, ClusterAutoscalerFlags, ClusterAutoscalerSpec, Expander,
     GroupSpec,
@@ -82,6 +82,14 @@ fn priorities(
                 flags.priorities.insert(priority, patterns.clone());
             }
             Err(_) => found.error(all.span, format!("\"{priority}\" is no priority: a number is")),
+        }
+        for pattern in patterns {
+            if let Err(why) = Pattern::parse(pattern) {
+                let message = format!("\"{pattern}\" is no regular expression: {why}");
+                let hint =
+                    "one pattern that cannot be read makes the real expander ignore them all";
+                found.push(Diagnostic::error(all.span, message).with_hint(hint));
+            }
         }
     }
 }

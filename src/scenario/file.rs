@@ -232,6 +232,10 @@ pub struct PoolFile {
     /// More labels.
     #[serde(default)]
     pub labels: Spanned<BTreeMap<String, String>>,
+    /// Annotations: `cluster-autoscaler.kubernetes.io/scale-down-disabled` and
+    /// `karpenter.sh/do-not-disrupt` are read.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
     /// Taints.
     #[serde(default)]
     pub taints: Vec<Spanned<TaintFile>>,

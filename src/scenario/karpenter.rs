@@ -8,8 +8,8 @@ use crate::base::{Duration, Interner, Money, Symbol};
 use crate::manifest::Document;
 use crate::model::{
     CapacityType, CloudSpec, ConsolidationPolicy, DisruptionQuota, DisruptionReason,
-    InstanceTypeId, KarpenterSpec, KubeletSpec, Labels, NodeSpec, Offer, Operator, PoolSpec,
-    ProxySpec, QuotaNodes, Requirement, Resource,
+    InstanceTypeId, KarpenterSpec, KubeletSpec, Labels, NodeKeeps, NodeSpec, Offer, Operator,
+    PoolSpec, ProxySpec, QuotaNodes, Requirement, Resource,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
@@ -231,6 +231,7 @@ fn offer(
         zone,
         proxy: ProxySpec::DEFAULT,
         kubelet: KubeletSpec::DEFAULT,
+        keeps: NodeKeeps::default(),
     };
     let has = of.capacity.clone();
     Offer { kind, zone, capacity, has, node, startup_taints: Vec::new() }

@@ -39,6 +39,7 @@ pub(super) fn lower(
     check_labels(&pool.pool.value, &pool.labels, &pool.taints, found);
     let proxy = super::proxy::lower(pool.proxy.as_ref(), found);
     let kubelet = super::kubelet::lower(pool.kubelet.as_ref(), found);
+    let keeps = api::lower_keeps(&json!(pool.annotations));
     let before = found.error_count();
     let (allocatable, pods_max) = amounts(&pool.allocatable, names, found);
     for resource in ["cpu", "memory"] {
@@ -77,6 +78,7 @@ pub(super) fn lower(
             zone,
             proxy,
             kubelet,
+            keeps,
         }
     };
     (0..pool.count.value).map(node).collect()

@@ -101,6 +101,40 @@ fn a_node_is_emptied_before_it_goes() {
     assert_eq!((machines(cluster), bound(cluster)), (2, 4));
 }
 
+/// Rule A162: a node that an annotation keeps stays, until the annotation goes.
+#[test]
+fn a_node_with_the_annotation_stays() {
+    let key = "cluster-autoscaler.kubernetes.io/scale-down-disabled";
+    let timeline = format!(
+        "[{{ at: 30m, run: kubectl annotate node workers-1 {key}=true }}, \
+          {{ at: 1h, run: kubectl scale deployment/web --replicas=1 }}, \
+          {{ at: 90m, run: kubectl annotate node workers-1 {key}- }}]"
+    );
+    let mut run = run("min: 0, max: 5", "", 9, &timeline);
+    assert_eq!(machines(run.to(3600)), 3);
+    let is_there = |cluster: &Cluster| {
+        let name = cluster.names().get("workers-1").expect("a known name");
+        cluster.node_named(name).is_some_and(|node| !cluster.nodes()[node].is_gone)
+    };
+    assert!(is_there(run.to(5399)));
+    assert_eq!(machines(run.to(5399)), 2);
+    assert_eq!(machines(run.to(7100)), 1);
+}
+
+/// Rule A126: with a startup taint nodes never get ready for the autoscaler, however ready they are:
+/// it does not take them for nodes that pods could go to.
+#[test]
+fn a_startup_taint_makes_a_node_unready() {
+    let group = "min: 1, max: 5, taints: [{ key: warming, effect: PreferNoSchedule }]";
+    let timeline = "[{ at: 1h, run: kubectl scale deployment/web --replicas=1 }]";
+    let flags = "startup-taint: [warming], scale-down-unready-enabled: false";
+    let mut run = run(group, flags, 9, timeline);
+    assert_eq!(machines(run.to(3599)), 3);
+    assert_eq!(machines(run.to(7100)), 3);
+    let mut run = Stepped::of(&scenario(group, "", timeline), 9);
+    assert_eq!(machines(run.to(7100)), 1);
+}
+
 /// Flag `scale-down-enabled`.
 #[test]
 fn nodes_stay_if_they_are_told_to() {

@@ -125,6 +125,81 @@ fn a_pods_metric_counts_the_calls_of_each_pod() {
     assert_eq!(sizes(&model(&in_flight, &hpa(metric)), &[1200]), [1]);
 }
 
+/// Rules A17 to A20: with the gate an autoscaler goes to zero and comes back by itself; without it
+/// `minReplicas: 0` is refused.
+#[test]
+fn with_the_gate_it_goes_to_zero_and_comes_back() {
+    let queue = "[{ name: jobs, steps: [{ at: 0s, value: 0 }, { at: 8m, value: 90 }] }]";
+    let metric = "{ type: External, external: { metric: { name: jobs }, \
+                  target: { type: AverageValue, averageValue: \"15\" } } }";
+    let scaler = hpa(metric).replace("minReplicas: 1", "minReplicas: 0");
+    let mut files = files(queue, &scaler);
+    let gate = "  latencies: ideal\n  horizontalPodAutoscaler: { scaleToZero: true }";
+    files[0].1 = files[0].1.replace("  latencies: ideal", gate);
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, &**text)).collect();
+    // Down when the size of the beginning is older than 5 min; up to 4, then to ⌈90 / 15⌉.
+    let sizes = sizes(&load_memory(&files).model, &[315, 330, 479, 480, 495]);
+    assert_eq!(sizes, [2, 0, 0, 4, 6]);
+    assert!(refused(queue, &scaler).contains("must be greater than or equal to 1"));
+}
+
+/// Rule A33: a request of 0 is one, and what the pod asks for as a whole counts instead of what its
+/// containers do; rule A10: pods of others with the labels of the selector count too.
+#[test]
+fn requests_and_pods_are_counted_as_they_are_written() {
+    let run = |containers: &str, more: &str, target: &str| {
+        let scaler =
+            hpa(&format!("{{ type: Resource, resource: {{ name: cpu, target: {target} }} }}"));
+        let text = format!(
+            "apiVersion: seatrial/v1
+kind: Scenario
+name: test
+cluster:
+  nodes: [{{ pool: workers, count: 3, allocatable: {{ cpu: 16, memory: 64Gi, pods: 110 }} }}]
+  latencies: ideal
+apply: [web.yaml]
+behaviors: [{{ for: deployment/web, container: app, cpuIdle: 100m }}]
+run: {{ until: 10m }}
+"
+        );
+        let deployment = |name: &str, labels: &str, containers: &str| {
+            format!(
+                "apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: {name} }}
+spec:
+  replicas: 2
+  selector: {{ matchLabels: {{ app: web }} }}
+  template:
+    metadata: {{ labels: {{ app: web{labels} }} }}
+    spec: {containers}
+---
+"
+            )
+        };
+        let others = match more {
+            "" => String::new(),
+            name => deployment(name, ", of: others", "{ containers: [{ name: app, image: a:1 }] }"),
+        };
+        let manifests = deployment("web", "", containers) + &others + &scaler;
+        let files = [("scenario.yaml", text.as_str()), ("web.yaml", manifests.as_str())];
+        sizes(&load_memory(&files).model, &[60])[0]
+    };
+    let percent = "{ type: Utilization, averageUtilization: 50 }";
+    let app = "{ name: app, image: a:1, resources: { requests: { cpu: 100m } } }";
+    let side =
+        |cpu: &str| format!("{{ name: side, image: a:1, resources: {{ requests: {cpu} }} }}");
+    let both = |cpu: &str| format!("{{ containers: [{app}, {}] }}", side(cpu));
+    assert!(run(&both("{ cpu: 0 }"), "", percent) > 2, "0 is a request");
+    assert_eq!(run(&both("{ memory: 1Mi }"), "", percent), 2, "no request, no metric");
+    let whole = format!("{{ resources: {{ requests: {{ cpu: 200m }} }}, containers: [{app}] }}");
+    assert_eq!(run(&whole, "", percent), 2, "100m of the pod's 200m are on target");
+    let each = "{ type: AverageValue, averageValue: 50m }";
+    let alone = format!("{{ containers: [{app}] }}");
+    assert!(run(&alone, "", each) > 2);
+    assert_eq!(run(&alone, "others", each), 2, "the average of four pods is on target");
+}
+
 /// Rules A47, A48, A68: in a gap the metric is invalid, so nothing is scaled until it is over.
 #[test]
 fn a_gap_of_a_metric_holds_the_size() {

@@ -6,7 +6,7 @@ use super::super::read::{count, is_set, items, port, quantity, seconds, text};
 use super::super::requests::{list, resources};
 use crate::base::{Bytes, Duration, Interner, MilliCpu};
 use crate::model::{
-    AfterExit, Container, ContainerPort, Hook, Probe, ProbeKind, Protocol, PullPolicy,
+    AfterExit, Container, ContainerPort, Hook, OwnRequests, Probe, ProbeKind, Protocol, PullPolicy,
     ResizePolicy, RestartPolicy, RestartRule,
 };
 
@@ -24,6 +24,7 @@ pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Contai
         },
         ports: items(&container["ports"]).iter().filter_map(|p| lower_port(p, names)).collect(),
         requests: resources(&list(&amounts["requests"]), names),
+        asked: lower_asked(&amounts["requests"]),
         cpu_limit: has_limit("cpu").then_some(limits.cpu).filter(|limit| *limit > MilliCpu::ZERO),
         memory_limit: (has_limit("memory").then_some(limits.memory))
             .filter(|limit| *limit > Bytes::ZERO),
@@ -42,6 +43,14 @@ pub(super) fn lower_container(container: &Value, names: &mut Interner) -> Contai
         pre_stop: lower_hook(&lifecycle["preStop"]),
         post_start: lower_hook(&lifecycle["postStart"]),
         pre_stop_quits: quits(&lifecycle["preStop"]),
+    }
+}
+
+/// Requests as they are written.
+pub(super) fn lower_asked(requests: &Value) -> OwnRequests {
+    OwnRequests {
+        cpu: quantity(&requests["cpu"]).map(|cpu| MilliCpu(cpu.milli_value())),
+        memory: quantity(&requests["memory"]).map(|memory| Bytes(memory.value())),
     }
 }
 

@@ -28,7 +28,7 @@ pub use controllers::lower_stateful_set;
 pub use daemon_set::lower_daemon_set;
 pub use hpa::lower_hpa;
 pub use job::{lower_cron_job, lower_job};
-pub use node::{lower_node, lower_taints};
+pub use node::{keep_annotations, lower_keeps, lower_node, lower_taints};
 pub use object::{Object, lower_object};
 pub use pod::{
     deletion_cost, lower_generated, lower_pod, lower_pod_spec, lower_tolerations, tagged,
@@ -39,7 +39,7 @@ pub use storage::{
     lower_volume,
 };
 
-pub use vpa::lower_vpa;
+pub use vpa::{lower_amounts, lower_vpa};
 pub use workload::{
     OWN_ANNOTATIONS, ROLLBACK_TO, lower_deployment, lower_replica_set, lower_replication_controller,
 };

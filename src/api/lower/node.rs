@@ -7,7 +7,7 @@ use super::super::read::{items, quantity, text};
 use super::super::requests::{list, resources};
 use super::pod::effect;
 use crate::base::{Bytes, Interner, Money};
-use crate::model::{KubeletSpec, NodeSpec, ProxySpec, Taint};
+use crate::model::{KubeletSpec, NodeKeeps, NodeSpec, ProxySpec, Taint};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 const ZONE_OLD: &str = "failure-domain.beta.kubernetes.io/zone";
@@ -40,7 +40,23 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
         zone: zone.map(|zone| names.intern(zone)),
         proxy: ProxySpec::DEFAULT,
         kubelet: KubeletSpec::DEFAULT,
+        keeps: lower_keeps(&metadata["annotations"]),
     }
+}
+
+/// Annotations that keep autoscalers away.
+const KEEPS: [&str; 2] =
+    ["cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt"];
+
+/// Which autoscalers annotations keep away.
+pub fn lower_keeps(annotations: &Value) -> NodeKeeps {
+    let [from_cluster_autoscaler, from_karpenter] = KEEPS.map(|key| annotations[key] == "true");
+    NodeKeeps { from_cluster_autoscaler, from_karpenter }
+}
+
+/// The annotations that say so, and whether they are there.
+pub fn keep_annotations(keeps: NodeKeeps) -> impl Iterator<Item = (&'static str, bool)> {
+    KEEPS.into_iter().zip([keeps.from_cluster_autoscaler, keeps.from_karpenter])
 }
 
 /// Lowers taints; those without a known effect are left out.

@@ -10,7 +10,7 @@ use super::super::problem::{At, Found, Problem, Reason};
 use super::super::read::{is_set, items, port, quantity, seconds, text};
 use super::super::requests::{pod_amounts, qos_class, resources, scored_amounts};
 use super::affinity::{lower_pod_affinity, lower_spread};
-use super::container::{lower_container, protocol, restart_policy};
+use super::container::{lower_asked, lower_container, protocol, restart_policy};
 use super::storage::lower_volumes;
 use super::{Lowering, object_name};
 use crate::base::{Duration, Interner, Symbol};
@@ -192,6 +192,7 @@ fn lower_spec(
         tolerations: lower_tolerations(&spec["tolerations"], names),
         host_network: spec["hostNetwork"] == true,
         requests: resources(&amounts.requests, names),
+        own_requests: lower_asked(&spec["resources"]["requests"]),
         nonzero_requests: amounts.nonzero,
         scored_requests: scored_requests(pod, names),
         host_ports: host_ports(spec, names),

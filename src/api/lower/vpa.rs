@@ -72,15 +72,16 @@ fn lower_policy(policy: &Value, names: &mut Interner) -> VpaPolicy {
     VpaPolicy {
         container: (name != "*").then(|| names.intern(name)),
         is_off: policy["mode"] == "Off",
-        min: amounts(&policy["minAllowed"]),
-        max: amounts(&policy["maxAllowed"]),
+        min: lower_amounts(&policy["minAllowed"]),
+        max: lower_amounts(&policy["maxAllowed"]),
         cpu: has("cpu"),
         memory: has("memory"),
         requests_only: policy["controlledValues"] == "RequestsOnly",
     }
 }
 
-fn amounts(of: &Value) -> Amounts {
+/// CPU and memory of a list of resources.
+pub fn lower_amounts(of: &Value) -> Amounts {
     Amounts {
         cpu: quantity(&of["cpu"]).map(|cpu| cpu.milli_value()),
         memory: quantity(&of["memory"]).map(|memory| memory.value()),

@@ -3,10 +3,9 @@
 //! Source: kubernetes/autoscaler cluster-autoscaler 1.36 expander/{waste,mostpods,leastnodes,price,
 //! priority,factory} (rules A147 to A152).
 
-use crate::base::{cast, math};
+use crate::base::{Pattern, cast, math};
 use crate::model::Resources;
 
-use super::pattern::matches_pattern;
 use super::{Expander, Options};
 
 /// A way to help pods.
@@ -116,37 +115,42 @@ fn cost(choice: &Choice, facts: &Facts<'_>, nodes: usize) -> f64 {
     suppressed * share
 }
 
-/// Rule A152.
+/// Rule A152. If one pattern is none, the map as a whole counts as if it were not there.
 fn by_priority(
     left: &[usize],
     facts: &[Facts<'_>],
     options: &Options,
     log: &mut Vec<String>,
 ) -> Vec<usize> {
-    if options.priorities.is_empty() {
+    let mut priorities: Vec<(i64, Vec<Pattern>)> = Vec::new();
+    for (priority, patterns) in &options.priorities {
+        let read = patterns.iter().map(|pattern| Pattern::parse(pattern));
+        let Ok(read) = read.collect() else { return left.to_vec() };
+        priorities.push((*priority, read));
+    }
+    if priorities.is_empty() {
         return left.to_vec();
     }
     let mut highest: Option<i64> = None;
     let mut kept = Vec::new();
     for at in left {
         let id = facts[*at].id;
-        let of_id = |(_, patterns): &(&i64, &Vec<String>)| {
-            patterns.iter().any(|pattern| matches_pattern(pattern, id))
+        let of_id = |(_, patterns): &&(i64, Vec<Pattern>)| {
+            patterns.iter().any(|pattern| pattern.is_match(id))
         };
-        let found: Vec<i64> =
-            options.priorities.iter().filter(of_id).map(|(priority, _)| *priority).collect();
-        let Some(top) = found.iter().max() else {
+        let found = priorities.iter().filter(of_id).map(|(priority, _)| *priority);
+        let Some(top) = found.max() else {
             log.push(format!(
                 "PriorityConfigMapNotMatchedGroup: Priority expander: node group {id} not found \
                  in priority expander configuration. The group won't be used."
             ));
             continue;
         };
-        if highest.is_none_or(|highest| *top > highest) {
-            highest = Some(*top);
+        if highest.is_none_or(|highest| top > highest) {
+            highest = Some(top);
             kept.clear();
         }
-        if highest == Some(*top) {
+        if highest == Some(top) {
             kept.push(*at);
         }
     }

@@ -310,6 +310,8 @@ impl Look {
 #[derive(Debug)]
 pub(super) struct Marks {
     pub(super) deleting: Symbol,
+    /// How the autoscaler is set.
+    pub(super) flags: super::Options,
     pub(super) since: BTreeMap<NodeId, SimTime>,
 }
 
@@ -333,8 +335,10 @@ fn node(
     let machine = cluster.cloud().of_node(id).and_then(|of| cluster.cloud().instance(of));
     let keys = cluster.node_keys();
     let spoils = [keys.not_ready, keys.pressures[1], keys.pressures[3]];
+    let is_starting = |key: Symbol| marks.flags.is_startup_taint(cluster.names().resolve(key));
     let is_ready = row.condition == Readiness::True
-        && !row.spec.taints.iter().any(|taint| spoils.contains(&taint.key));
+        && !(row.spec.taints.iter())
+            .any(|taint| spoils.contains(&taint.key) || is_starting(taint.key));
     let changed = before.filter(|before| before.is_ready == is_ready);
     let is_marked = row.spec.taints.iter().any(|taint| taint.key == marks.deleting);
     let offer = machine.and_then(|machine| machine.offer.as_ref());
@@ -346,7 +350,7 @@ fn node(
         is_ready,
         ready_changed: changed.map_or(now, |before| before.ready_changed),
         created: row.created.floor_secs(),
-        is_kept: false,
+        is_kept: row.spec.keeps.from_cluster_autoscaler,
         deleting_since: marks.since.get(&id).copied().filter(|_| is_marked),
     }
 }

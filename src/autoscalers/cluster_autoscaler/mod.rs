@@ -23,7 +23,6 @@ mod expander;
 mod ledger;
 mod look;
 mod memory;
-mod pattern;
 mod pending;
 mod planner;
 mod quiet;

@@ -12,9 +12,8 @@
 //!
 //! Source: kubernetes/autoscaler cluster-autoscaler 1.36 loop/trigger.go `Wait`, main.go `run`
 //! (rules A118 to A120, A159, A178, A183). Differs: an iteration takes no time; the taint of a node
-//! on its way out has no value; nodes have no annotations; the simulated scheduler is the default
-//! one, whatever the cluster's scheduler is set to; what the real program leaves to chance goes by
-//! names.
+//! on its way out has no value; the simulated scheduler is the default one, whatever the cluster's
+//! scheduler is set to; what the real program leaves to chance goes by names.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -82,7 +81,8 @@ impl ClusterAutoscalerController {
     pub fn new(model: &Model) -> Self {
         let Some(spec) = model.cloud.cluster_autoscaler.clone() else { return Self::default() };
         let groups = model.cloud.groups.iter().map(|of| group(of, &model.names)).collect();
-        let marks = Marks { deleting: spec.words.deleting, since: BTreeMap::new() };
+        let flags = spec.flags.clone();
+        let marks = Marks { deleting: spec.words.deleting, flags, since: BTreeMap::new() };
         let works = Works {
             core: ClusterAutoscaler::new(spec.flags.clone()),
             spec,

@@ -102,7 +102,7 @@ impl Templates {
             }
             match self.last.get(&number) {
                 Some(last) => Template { made: view.now, ..last.clone() },
-                None => of_cloud(view, group, name, names),
+                None => of_cloud(view, group, options, name, names),
             }
         };
         groups.iter().enumerate().map(one).collect()
@@ -116,7 +116,7 @@ fn of_real(
     name: String,
     names: &Interner,
 ) -> Template {
-    let mut state = NodeState::empty(lasting(&node.spec, names));
+    let mut state = NodeState::empty(lasting(&node.spec, options, names));
     let mut owners = Vec::new();
     let on = ledger.on(node.node).map(|at| &view.pods[at]);
     for pod in on.filter(|pod| pod.node.is_some()) {
@@ -131,15 +131,22 @@ fn of_real(
     Template { name, state, capacity: node.capacity.clone(), made: view.now }
 }
 
-fn of_cloud(view: &View<'_>, group: &Group, name: String, names: &Interner) -> Template {
-    let mut state = NodeState::empty(lasting(&group.template, names));
+fn of_cloud(
+    view: &View<'_>,
+    group: &Group,
+    options: &Options,
+    name: String,
+    names: &Interner,
+) -> Template {
+    let mut state = NodeState::empty(lasting(&group.template, options, names));
     add_daemons(&mut state, view.daemon_sets.iter(), view, names);
     Template { name, state, capacity: group.capacity.clone(), made: view.now }
 }
 
-fn lasting(spec: &NodeSpec, names: &Interner) -> NodeSpec {
+fn lasting(spec: &NodeSpec, options: &Options, names: &Interner) -> NodeSpec {
     let mut spec = spec.clone();
-    spec.taints.retain(|taint| !PASSING.contains(&names.resolve(taint.key)));
+    let passes = |key: &str| PASSING.contains(&key) || options.is_passing_taint(key);
+    spec.taints.retain(|taint| !passes(names.resolve(taint.key)));
     spec
 }
 

@@ -282,7 +282,7 @@ fn node(row: &Node, known: Option<&Known>, words: &Words) -> NodeView {
         is_initialized,
         is_ready: row.condition == Readiness::True,
         is_deleting: known.is_some_and(|known| known.is_leaving),
-        is_kept: false,
+        is_kept: row.spec.keeps.from_karpenter,
         nominated_until: known.and_then(|known| known.nominated_until),
         claim: known.map(|known| known.claim),
     }

@@ -287,8 +287,13 @@ fn check(case: &Value) -> Result<(), String> {
         .enumerate()
         .map(|(at, node)| (name_of(node).to_owned(), NodeId::from_index(at)))
         .collect();
-    let nodes: Vec<NodeView> =
+    let mut nodes: Vec<NodeView> =
         nodes.into_iter().enumerate().map(|node| reader.node(node)).collect();
+    for node in &mut nodes {
+        let mut keys = node.spec.taints.iter().map(|taint| taint.key);
+        node.is_ready &=
+            !keys.any(|key| options.is_startup_taint(reader.objects.names.resolve(key)));
+    }
     let first = int(case, "firstLoop").unwrap_or(0);
     let bound = list(&case["expect"], "events").iter().filter(|event| {
         event["ev"] == "podBound" && event["t"].as_i64().is_some_and(|t| t <= first)

@@ -18,8 +18,8 @@ fn milliseconds(at: SimTime) -> Ms {
 
 fn check(case: &Value) -> Result<(), String> {
     let (profile, catalog) = (Profile::default(), Catalog::default());
-    let mut world = World::new(case);
     let options = options(case)?;
+    let mut world = World::new(case, options.clone());
     let cordons = options.cordons;
     let mut autoscaler = ClusterAutoscaler::new(options);
     let first = int(case, "firstLoop").unwrap_or(0);

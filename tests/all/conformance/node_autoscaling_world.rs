@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use seatrial::api::lower_budget;
 use seatrial::autoscalers::cluster_autoscaler::{
     Answer, BudgetView, Cloud, ErrorClass, Evictor, Group, Instance, InstanceError, Iteration,
-    NodeView, PodView, View,
+    NodeView, Options, PodView, View,
 };
 use seatrial::base::{Duration, Id, SimTime, Symbol};
 use seatrial::model::{NodeId, PodId, PodRef, Profile, Taint, TaintEffect};
@@ -48,6 +48,7 @@ pub(super) const CAUSED: [&str; 9] = [
 /// The world of a case.
 pub(super) struct World<'a> {
     pub(super) case: &'a Value,
+    options: Options,
     pub(super) reader: Reader<'a>,
     pub(super) groups: Vec<Group>,
     pub(super) modes: Vec<&'a Value>,
@@ -69,13 +70,14 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(case: &'a Value) -> Self {
+    pub(super) fn new(case: &'a Value, options: Options) -> Self {
         let mut reader = Reader { case, objects: Objects::new(), uids: BTreeMap::new() };
         let groups = reader.groups();
         let mut events: Vec<&Value> = list(&case["expect"], "events").iter().collect();
         events.sort_by_key(|event| (ms(event), rank(event)));
         let mut world = Self {
             case,
+            options,
             instances: vec![Vec::new(); groups.len()],
             made: vec![0; groups.len()],
             modes: groups_of(case).iter().map(|group| &group["cloud"]).collect(),
@@ -107,8 +109,10 @@ impl<'a> World<'a> {
         let script = list(case, "script").iter().flat_map(|op| list(op, "pods"));
         let pods = list(case, "pods").iter().chain(script);
         all.extend(pods.map(|pod| name_of(pod).to_owned()));
+        let grown = self.events.iter().filter(|event| event["ev"] == "increase");
+        let grown: i64 = grown.filter_map(|event| int(event, "n")).sum();
         for group in &self.groups {
-            all.extend((1..300).map(|number| format!("{}-n{number:03}", group.id)));
+            all.extend((1..grown + 300).map(|number| format!("{}-n{number:03}", group.id)));
         }
         for name in all {
             let symbol = self.reader.objects.names.intern(&name);
@@ -417,11 +421,19 @@ impl<'a> World<'a> {
             now: at(self.now),
             profile,
             catalog,
-            nodes: self.nodes.values().cloned().collect(),
+            nodes: self.nodes.values().map(|node| self.as_seen(node)).collect(),
             pods: self.pods.values().filter(|pod| !pod.traits.is_finished).cloned().collect(),
             budgets: self.budgets.values().cloned().collect(),
             daemon_sets,
         }
+    }
+
+    /// With a startup taint a node is not ready, whatever its condition says (rule A126).
+    fn as_seen(&self, node: &NodeView) -> NodeView {
+        let names = &self.reader.objects.names;
+        let is_starting = |taint: &Taint| self.options.is_startup_taint(names.resolve(taint.key));
+        let is_ready = node.is_ready && !node.spec.taints.iter().any(is_starting);
+        NodeView { is_ready, ..node.clone() }
     }
 
     fn cause(&mut self, kind: &str, rest: Value) {
