@@ -107,7 +107,7 @@ fn a_node_with_the_annotation_stays() {
     let key = "cluster-autoscaler.kubernetes.io/scale-down-disabled";
     let timeline = format!(
         "[{{ at: 30m, run: kubectl annotate node workers-1 {key}=true }}, \
-          {{ at: 1h, run: kubectl scale deployment/web --replicas=1 }}, \
+          {{ at: 1h, run: kubectl scale deployment/web --replicas=0 }}, \
           {{ at: 90m, run: kubectl annotate node workers-1 {key}- }}]"
     );
     let mut run = run("min: 0, max: 5", "", 9, &timeline);
@@ -117,8 +117,8 @@ fn a_node_with_the_annotation_stays() {
         cluster.node_named(name).is_some_and(|node| !cluster.nodes()[node].is_gone)
     };
     assert!(is_there(run.to(5399)));
-    assert_eq!(machines(run.to(5399)), 2);
-    assert_eq!(machines(run.to(7100)), 1);
+    assert_eq!(machines(run.to(5399)), 1);
+    assert_eq!(machines(run.to(7100)), 0);
 }
 
 /// Rule A126: with a startup taint nodes never get ready for the autoscaler, however ready they are:

@@ -107,13 +107,13 @@ fn a_kill_for_memory_raises_what_is_asked_for() {
     let memory = |web: &str| {
         let (_, facts) = run_of(&leaks, web);
         let targets = facts.verticals.iter().filter_map(|row| row.target.memory);
-        let mut targets = targets.map(|bytes| bytes >> 20);
-        (targets.find(|mib| *mib > 250), evicted(&facts).0)
+        (targets.map(|bytes| bytes >> 20).max(), evicted(&facts).0)
     };
     let limits = web.replace("limits: { cpu: 100m }", "limits: { cpu: 100m, memory: 150Mi }");
     let (target, gone) = memory(&limits);
-    // Who asks for the least that there is, 250 MiB, gets 100 more, a bucket and a margin of 15 %.
-    assert!(target.is_some_and(|mib| (402..=440).contains(&mib)), "{target:?} MiB");
+    // Who asks for the least that there is, 250 MiB, may use 375, and gets 100 more than it used, a
+    // bucket and a margin of 15 %.
+    assert!(target.is_some_and(|mib| (402..=700).contains(&mib)), "{target:?} MiB");
     assert!(gone >= 4, "{gone}");
 }
 

@@ -51,6 +51,10 @@ impl ModelBuilder {
             Resources { cpu: MilliCpu(100), memory: Bytes(100 << 20), ..Resources::default() };
         let container = Container {
             requests: requests.clone(),
+            asked: seatrial::model::OwnRequests {
+                cpu: Some(requests.cpu),
+                memory: Some(requests.memory),
+            },
             ..Container::plain(self.names.intern("app"), self.names.intern(image))
         };
         let spec = PodSpec {
