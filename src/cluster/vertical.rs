@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::api::Lowering;
+use serde_json::Value;
+
+use crate::api::{self, Lowering};
 use crate::base::{LookupMap, Symbol};
 use crate::model::{
     Amounts, Container, ObjectName, PodSpec, Template, VpaPolicy, VpaSpec, Workload,
