@@ -72,8 +72,8 @@ pub(super) fn lower(
         start.extend((0..group.size).map(|number| first_node(group, number, names)));
     }
     if let Some(own) = &file.cluster_autoscaler {
-        let priced = |kind: &InstanceType| kind.price.is_some() || kind.spot_price.is_some();
-        let is_priced = spec.types.iter().any(priced);
+        let mut offers = groups.iter().flat_map(|group| &group.offers);
+        let is_priced = offers.any(|offer| offer.node.price_per_hour > Money(0));
         let with = (&groups[..], is_priced);
         let own = super::cluster_autoscaler::lower(own, with, names, &mut input.found);
         spec.cluster_autoscaler = Some(Arc::new(own));
