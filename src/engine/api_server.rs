@@ -134,8 +134,8 @@ impl ApiServer<'_> {
 
 impl ApiServer<'_> {
     /// Creates an object.
-    fn bring(&mut self, at: At<'_>, object: Value, applies: bool) -> Result<Value, Status> {
-        let name = name_of(&object);
+    fn bring(&mut self, at: At<'_>, object: &Value, applies: bool) -> Result<Value, Status> {
+        let name = name_of(object);
         let at = At { name: &name, ..at };
         let created = server::create(at, with_owners(object.clone()))?;
         if let Some(present) = self.object(at) {
@@ -146,7 +146,7 @@ impl ApiServer<'_> {
             return Err(status);
         }
         let stored = self.store(at, created, true)?;
-        self.note_created(at, &object, applies);
+        self.note_created(at, object, applies);
         Ok(stored)
     }
 
@@ -280,7 +280,7 @@ impl Api for ApiServer<'_> {
         object: Value,
         _content_type: &'static str,
     ) -> Result<Value, Status> {
-        self.bring(at, object, false)
+        self.bring(at, &object, false)
     }
 
     fn act_as(&mut self, manager: &str) {
@@ -289,7 +289,7 @@ impl Api for ApiServer<'_> {
 
     fn apply(&mut self, at: At<'_>, config: Value, force: bool) -> Result<Value, Status> {
         self.learn(at);
-        let Some(old) = self.object(at) else { return self.bring(at, config, true) };
+        let Some(old) = self.object(at) else { return self.bring(at, &config, true) };
         let (new, managers) = self.merged(at, (&old, &config), force)?;
         let new = server::update(at, &old, new)?;
         let stored = self.put(at, new)?;
