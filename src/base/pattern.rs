@@ -64,9 +64,9 @@ impl Class {
 enum Part {
     One(Class),
     Hold(At),
-    Row(Vec<Part>),
-    Choice(Vec<Part>),
-    Repeat(Box<Part>, usize, Option<usize>),
+    Row(Vec<Self>),
+    Choice(Vec<Self>),
+    Repeat(Box<Self>, usize, Option<usize>),
 }
 
 impl Pattern {

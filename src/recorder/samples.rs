@@ -192,13 +192,13 @@ struct Row {
 }
 
 impl Points {
-    fn get(&self, index: usize) -> Option<SamplePoint<'_>> {
-        let row = self.rows.get(index)?;
+    fn get(&self, index: usize) -> SamplePoint<'_> {
+        let row = &self.rows[index];
         let next = self.rows.get(index + 1);
         let replicas = row.replicas_from..next.map_or(self.replicas.len(), |n| n.replicas_from);
         let pools = row.pools_from..next.map_or(self.pools.len(), |n| n.pools_from);
         let (replicas, pools) = (&self.replicas[replicas], &self.pools[pools]);
-        Some(SamplePoint { at: row.at, samples: row.samples, gauges: row.gauges, replicas, pools })
+        SamplePoint { at: row.at, samples: row.samples, gauges: row.gauges, replicas, pools }
     }
 
     fn push(&mut self, point: SamplePoint<'_>) {
@@ -343,8 +343,7 @@ impl Samples {
     /// The points in order.
     #[must_use]
     pub fn points(&self) -> impl ExactSizeIterator<Item = SamplePoint<'_>> + Clone {
-        let point = |index| self.points.get(index).expect("an index below the count");
-        (0..self.points.rows.len()).map(point)
+        (0..self.points.rows.len()).map(|index| self.points.get(index))
     }
 
     /// The average over time of a gauge; `None` when no time has passed.

@@ -150,18 +150,16 @@ fn requests_and_pods_are_counted_as_they_are_written() {
     let run = |containers: &str, more: &str, target: &str| {
         let scaler =
             hpa(&format!("{{ type: Resource, resource: {{ name: cpu, target: {target} }} }}"));
-        let text = format!(
-            "apiVersion: seatrial/v1
+        let text = "apiVersion: seatrial/v1
 kind: Scenario
 name: test
 cluster:
-  nodes: [{{ pool: workers, count: 3, allocatable: {{ cpu: 16, memory: 64Gi, pods: 110 }} }}]
+  nodes: [{ pool: workers, count: 3, allocatable: { cpu: 16, memory: 64Gi, pods: 110 } }]
   latencies: ideal
 apply: [web.yaml]
-behaviors: [{{ for: deployment/web, container: app, cpuIdle: 100m }}]
-run: {{ until: 10m }}
-"
-        );
+behaviors: [{ for: deployment/web, container: app, cpuIdle: 100m }]
+run: { until: 10m }
+";
         let deployment = |name: &str, labels: &str, containers: &str| {
             format!(
                 "apiVersion: apps/v1
@@ -182,7 +180,7 @@ spec:
             name => deployment(name, ", of: others", "{ containers: [{ name: app, image: a:1 }] }"),
         };
         let manifests = deployment("web", "", containers) + &others + &scaler;
-        let files = [("scenario.yaml", text.as_str()), ("web.yaml", manifests.as_str())];
+        let files = [("scenario.yaml", text), ("web.yaml", manifests.as_str())];
         sizes(&load_memory(&files).model, &[60])[0]
     };
     let percent = "{ type: Utilization, averageUtilization: 50 }";
