@@ -229,6 +229,8 @@ pub enum SlotStep {
     Storage,
     /// Its readiness gates are opened from outside.
     Gates,
+    /// It is synced, and its files are those of the ConfigMaps and Secrets as they are.
+    Files,
 }
 
 /// What happens to the kubelet of a node.

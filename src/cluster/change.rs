@@ -119,6 +119,8 @@ pub enum Change {
         kind: Kind,
         /// Its name.
         name: ObjectName,
+        /// Whether it is new, or has other data.
+        has_new_data: bool,
     },
     /// A pod is gone.
     PodRemoved {

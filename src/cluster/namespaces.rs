@@ -101,7 +101,7 @@ impl Cluster {
         let may = self.admit_namespace_deletion(namespace).is_ok();
         if may && self.has_namespace(namespace) && self.namespace_deleted(namespace).is_none() {
             self.namespaces.0.insert(namespace, Deleted::Terminating(self.now));
-            changes.push(Change::Tree { kind: Kind::Namespace, name });
+            changes.push(Change::Tree { kind: Kind::Namespace, name, has_new_data: false });
         }
     }
 
@@ -137,7 +137,8 @@ impl Cluster {
         self.namespaces.0.insert(namespace, Deleted::Gone);
         if let Some(key) = key {
             self.trees.remove(&key);
-            changes.push(Change::Tree { kind: Kind::Namespace, name: key.1 });
+            let kind = Kind::Namespace;
+            changes.push(Change::Tree { kind, name: key.1, has_new_data: false });
         }
         let name = self.names.resolve(namespace).to_owned();
         recorder.namespace(NamespaceRecord {

@@ -134,12 +134,17 @@ impl Cluster {
                 let node = self.add_node(*spec);
                 changes.push(Change::Node { node, what: NodeChange::Added });
             }
-            Declared::Tree => self.tree_changed((kind, name), changes),
+            Declared::Tree => self.tree_changed((kind, name), true, changes),
         }
     }
 
     /// An object that is kept as a tree alone came, changed or went.
-    fn tree_changed(&mut self, (kind, name): (Kind, ObjectName), changes: &mut Vec<Change>) {
+    fn tree_changed(
+        &mut self,
+        (kind, name): (Kind, ObjectName),
+        has_new_data: bool,
+        changes: &mut Vec<Change>,
+    ) {
         if matches!(
             kind,
             Kind::LimitRange | Kind::ResourceQuota | Kind::RuntimeClass | Kind::ServiceAccount
@@ -151,7 +156,7 @@ impl Cluster {
             self.trees_of(kind).for_each(|(_, tree)| classes.add(tree));
             self.priorities = classes;
         }
-        changes.push(Change::Tree { kind, name });
+        changes.push(Change::Tree { kind, name, has_new_data });
     }
 
     /// Puts another version of an object in place; of one that is gone nothing happens.
@@ -163,6 +168,9 @@ impl Cluster {
             return;
         }
         let is_same_spec = before.as_ref().is_some_and(|before| before["spec"] == tree["spec"]);
+        let has_new_data = before.as_ref().is_some_and(|before| {
+            ["data", "binaryData", "stringData"].iter().any(|key| before[*key] != tree[*key])
+        });
         match (before, kind) {
             (Some(before), _) => *before = tree,
             (None, Kind::Node | Kind::Pod | Kind::ReplicaSet | Kind::Job) => {}
@@ -199,7 +207,7 @@ impl Cluster {
             Declared::Service(spec) => self.replace_service(spec, changes),
             Declared::Hpa(spec) => self.replace_hpa(spec, changes),
             Declared::Node(spec) => self.replace_node(*spec, changes),
-            Declared::Tree => self.tree_changed((kind, name), changes),
+            Declared::Tree => self.tree_changed((kind, name), has_new_data, changes),
         }
     }
 
@@ -253,7 +261,7 @@ impl Cluster {
             }
             _ => {
                 if self.trees.remove(&(kind, name)).is_some() {
-                    self.tree_changed((kind, name), changes);
+                    self.tree_changed((kind, name), false, changes);
                 }
             }
         }

@@ -41,7 +41,7 @@ impl Controller for NamespaceController {
     }
 
     fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
-        if let Change::Tree { kind: Kind::Namespace, name } = change
+        if let Change::Tree { kind: Kind::Namespace, name, .. } = change
             && cluster.namespace_deleted(name.name).is_some()
         {
             out.push(ObjectKey::Namespace(name.name));

@@ -125,6 +125,12 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
                 explanation.volumes.push((row.at, waited_text(row, names)));
             }
         }
+        for row in outcome.recorder.configs() {
+            let (namespace, name) = row.pod;
+            if explanation.pod == format!("{}/{}", names.resolve(namespace), name.text(names)) {
+                explanation.volumes.push((row.refreshed.unwrap_or(row.changed), row.text()));
+            }
+        }
         explanation.volumes.sort_by_key(|(at, _)| *at);
         return Ok(explanation);
     }

@@ -288,6 +288,9 @@ impl Host for Port<'_, '_> {
         if let (Say::Killing(Kill::Liveness | Kill::Startup), Some(c)) = (say, container) {
             self.condemned(slot, c);
         }
+        if say == Say::Started {
+            self.refresh_files(slot);
+        }
         if self.ctx.recorder.wants_events() {
             self.tell(slot, container, say);
         }

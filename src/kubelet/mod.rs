@@ -21,6 +21,7 @@
 
 mod disks;
 mod events;
+mod files;
 mod hang;
 mod host;
 pub mod machine;
@@ -430,7 +431,12 @@ impl Component<KubeletEvent> for Kubelet {
                 ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
             }
             Change::Disk { disk, node } => self.disk_changed(disk, node, cluster, ctx),
-            Change::Tree { kind, name } => self.config_changed((kind, name), cluster, ctx),
+            Change::Tree { kind, name, has_new_data } => {
+                self.config_changed((kind, name), cluster, ctx);
+                if has_new_data {
+                    self.files_changed((kind, name), cluster, ctx);
+                }
+            }
             Change::Node { node, what: NodeChange::Up } => {
                 let rng = &mut self.nodes[node].state.machinery;
                 let delay = latencies.kubelet_sync.sample_duration(rng);
@@ -488,6 +494,7 @@ impl Component<KubeletEvent> for Kubelet {
                     SlotStep::Gone => machine.pod_removed(slot, port.now, port),
                     SlotStep::Mounted => machine.volumes_changed(slot, port.now, port),
                     SlotStep::Gates => port.gates_open(slot, machine),
+                    SlotStep::Files => port.files_are_due(slot),
                     SlotStep::Storage => port.look_at_storage(slot, machine),
                     step => port.step(slot, step),
                 });

@@ -16,7 +16,7 @@ use super::shutdown::Shutdown;
 use super::status::Word;
 use crate::base::{Bytes, Duration, LookupSet, SimTime, Symbol, cast, dist};
 use crate::cluster::Pod;
-use crate::model::{Behavior, Container, Latencies, PodRef, Template};
+use crate::model::{Behavior, ConfigRef, Container, Latencies, PodRef, Template};
 use crate::record::PodName;
 use crate::sim::Streams;
 
@@ -92,6 +92,10 @@ pub(super) struct Row {
     pub started: Option<SimTime>,
     /// Since when its volumes cannot be mounted.
     pub mounts_from: Option<SimTime>,
+    /// Objects with newer data than its files: which, when they changed, when the kubelet hears.
+    pub files: Vec<(ConfigRef, SimTime, SimTime)>,
+    /// When its files are made anew.
+    pub files_due: SimTime,
     /// Its disks, if it has some.
     pub disks: Option<Box<RowDisks>>,
     /// What ended containers have left in its volumes, in bytes.
@@ -128,6 +132,8 @@ impl Row {
             taken: now,
             started: None,
             mounts_from: None,
+            files: Vec::new(),
+            files_due: NEVER,
             disks: None,
             left: SmallVec::new(),
             storage_due: NEVER,

@@ -251,7 +251,11 @@ impl Port<'_, '_> {
             row.and_then(|row| row.processes.get(usize::from(c)).copied()).unwrap_or(Process::NEW)
         };
         match step {
-            SlotStep::Gone | SlotStep::Mounted | SlotStep::Storage | SlotStep::Gates => {}
+            SlotStep::Gone
+            | SlotStep::Mounted
+            | SlotStep::Storage
+            | SlotStep::Gates
+            | SlotStep::Files => {}
             SlotStep::Done(number) => self.done(slot, number),
             SlotStep::Able(c) => {
                 let process = process(self, c);

@@ -180,6 +180,8 @@ pub struct ConfigRef {
     pub key: Option<Symbol>,
     /// Whether a volume needs it (else the environment of a container).
     pub is_mounted: bool,
+    /// Whether containers mount it with `subPath` alone: such files never change (rule N54).
+    pub is_sub_path: bool,
 }
 
 /// What happens when a container exits.

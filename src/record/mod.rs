@@ -3,6 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod calls;
+mod configs;
 mod drains;
 mod namespaces;
 
@@ -10,6 +11,7 @@ use crate::base::{Duration, Money, SimTime, Symbol};
 use crate::model::{HpaId, ObjectName, Workload};
 
 pub use calls::{CallRecord, Cause, Distance, Fate};
+pub use configs::ConfigRecord;
 pub use drains::{BlockedBy, DrainBlock, DrainOutcome, DrainRecord, DrainedNode};
 pub use namespaces::NamespaceRecord;
 

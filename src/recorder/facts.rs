@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::base::{Duration, IdVec, SimTime};
 use crate::model::{Model, ServiceId, Workload};
 use crate::record::{
-    CallRecord, CommandRecord, DrainRecord, Fate, GroupRecord, NamespaceRecord, PodRecord,
-    RolloutRecord, ScaleRecord, ScriptRecord, VerticalRecord,
+    CallRecord, CommandRecord, ConfigRecord, DrainRecord, Fate, GroupRecord, NamespaceRecord,
+    PodRecord, RolloutRecord, ScaleRecord, ScriptRecord, VerticalRecord,
 };
 
 use super::{JobTally, MachineFacts, PodFacts, Samples, ServiceCalls};
@@ -54,6 +54,8 @@ pub struct Facts {
     pub drains: Vec<DrainRecord>,
     /// Namespaces that were deleted, in the order of their ends.
     pub namespaces: Vec<NamespaceRecord>,
+    /// What became of ConfigMaps and Secrets that changed, in pods.
+    pub configs: Vec<ConfigRecord>,
     /// The series of the whole cluster.
     pub samples: Samples,
     /// The life of every pod, in the order of their ends, if the recorder kept them

@@ -23,9 +23,9 @@ use std::sync::Arc;
 use crate::base::{IdVec, Interner, SimTime, Symbol};
 use crate::model::{Model, ServiceId, Workload, WorkloadKind};
 use crate::record::{
-    CallRecord, CommandRecord, DiskRecord, Distance, DrainRecord, EventRecord, Fate, GroupRecord,
-    JobRecord, MachineRecord, NamespaceRecord, PodRecord, RolloutRecord, RolloutStep, Sample,
-    ScaleRecord, ScriptRecord, VerticalRecord,
+    CallRecord, CommandRecord, ConfigRecord, DiskRecord, Distance, DrainRecord, EventRecord, Fate,
+    GroupRecord, JobRecord, MachineRecord, NamespaceRecord, PodRecord, RolloutRecord, RolloutStep,
+    Sample, ScaleRecord, ScriptRecord, VerticalRecord,
 };
 
 pub use calls::{CallCounts, Interval, IntervalLatency, ServiceCalls};
@@ -91,6 +91,7 @@ struct Kept {
     scripts: Vec<ScriptRecord>,
     drains: Vec<DrainRecord>,
     namespaces: Vec<NamespaceRecord>,
+    configs: Vec<ConfigRecord>,
     samples: Samples,
 }
 
@@ -333,6 +334,19 @@ impl Recorder {
         }
     }
 
+    /// A pod has new files of a ConfigMap or Secret, or keeps its old values.
+    pub fn config(&mut self, row: ConfigRecord) {
+        if let Some(kept) = &mut self.kept {
+            push_below(&mut kept.configs, row);
+        }
+    }
+
+    /// What became of ConfigMaps and Secrets that changed, in order.
+    #[must_use]
+    pub fn configs(&self) -> &[ConfigRecord] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.configs)
+    }
+
     /// A sample of the cluster.
     pub fn sample(&mut self, row: &Sample) {
         if let Some(kept) = &mut self.kept {
@@ -383,6 +397,7 @@ impl Kept {
             scripts: Vec::new(),
             drains: Vec::new(),
             namespaces: Vec::new(),
+            configs: Vec::new(),
             samples: Samples::default(),
         }
     }
@@ -414,6 +429,7 @@ impl Kept {
             scripts: self.scripts,
             drains: self.drains,
             namespaces: self.namespaces,
+            configs: self.configs,
             samples: self.samples,
             lives: self.lives.unwrap_or_default(),
             trouble: self.rows.finish(),

@@ -11,9 +11,9 @@ use super::metrics_jobs::put_jobs;
 use super::metrics_money::{put_money, put_pools, put_share};
 use super::metrics_scaling::put_hpa;
 use super::metrics_vertical::put_vpas;
-use super::namespaces;
 use super::scripts::put_scripts;
 use super::summary::{Metrics, Unit};
+use super::{configs, namespaces};
 use super::{names, rollouts};
 
 /// Workloads with numbers of their own, at most.
@@ -39,6 +39,7 @@ pub fn metrics(facts: &Facts) -> Metrics {
     put_jobs(facts, &mut out);
     put_drains(facts, &mut out);
     namespaces::put_namespaces(facts, &mut out);
+    configs::put_configs(facts, &mut out);
     put_scripts(facts, &mut out);
     put_pods(facts, &mut out);
     put_workloads(facts, &mut out);

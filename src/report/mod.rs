@@ -16,6 +16,7 @@ mod chart_scale;
 mod chart_stack;
 mod chart_text;
 pub mod compare;
+mod configs;
 mod doubts;
 mod drains;
 pub mod expect;

@@ -12,7 +12,8 @@ use super::lines::{MARGIN, labelled, more, wrapped};
 use super::summary::{Number, Summary, Unit};
 use super::table::{Align, text_table};
 use super::{
-    advice, drains, metrics_jobs, metrics_money, names, namespaces, rollouts, scripts, words,
+    advice, configs, drains, metrics_jobs, metrics_money, names, namespaces, rollouts, scripts,
+    words,
 };
 
 /// Rows of one table at most; the rest is counted.
@@ -28,6 +29,7 @@ pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     let mut middle = page.scripts();
     middle.extend(page.drains());
     middle.extend(page.namespaces());
+    middle.extend(page.configs());
     middle.extend(page.scaling());
     middle.extend(page.calls());
     middle.extend(page.jobs());
@@ -421,6 +423,14 @@ impl Page<'_> {
         let count = lines.len();
         let shown = lines.into_iter().take(ROWS_MAX).collect();
         labelled("DELETED", shown, more(count, ROWS_MAX, "namespace"))
+    }
+
+    /// ConfigMaps and Secrets that changed under pods that mount them.
+    fn configs(&self) -> Vec<String> {
+        let lines = configs::lines(self.summary, self.facts);
+        let count = lines.len();
+        let shown = lines.into_iter().take(ROWS_MAX).collect();
+        labelled("CONFIG", shown, more(count, ROWS_MAX, "object"))
     }
 
     /// For runs of pods that come without a controller.

@@ -14,6 +14,7 @@ mod cloud;
 mod cluster_autoscaler;
 mod command_line;
 mod commands;
+mod configs;
 mod conformance;
 mod controllers;
 mod daemon_sets;

@@ -321,39 +321,52 @@ fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
 /// the optional ones.
 fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
     let mut refs = Vec::new();
-    let mut need = |source: &Value, name: &str, key: Option<&Value>, is_secret| {
+    let mut need = |source: &Value, name: &str, key: Option<&Value>, is_secret, is_sub_path| {
         let name = text(&source[name]);
         if is_set(source) && source["optional"] != true && !name.is_empty() {
             let is_mounted = key.is_none();
             let key = key.map(text).filter(|key| !key.is_empty());
             let key = key.map(|key| names.intern(key));
-            let needed = ConfigRef { is_secret, name: names.intern(name), key, is_mounted };
+            let name = names.intern(name);
+            let needed = ConfigRef { is_secret, name, key, is_mounted, is_sub_path };
             if !refs.contains(&needed) {
                 refs.push(needed);
             }
         }
     };
     for volume in items(&spec["volumes"]) {
-        need(&volume["configMap"], "name", None, false);
-        need(&volume["secret"], "secretName", None, true);
+        let sub = is_sub_path(spec, &volume["name"]);
+        need(&volume["configMap"], "name", None, false, sub);
+        need(&volume["secret"], "secretName", None, true, sub);
         for source in items(&volume["projected"]["sources"]) {
-            need(&source["configMap"], "name", None, false);
-            need(&source["secret"], "name", None, true);
+            need(&source["configMap"], "name", None, false, sub);
+            need(&source["secret"], "name", None, true, sub);
         }
     }
     let whole = Some(&Value::Null);
     let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
     for container in all {
         for source in items(&container["envFrom"]) {
-            need(&source["configMapRef"], "name", whole, false);
-            need(&source["secretRef"], "name", whole, true);
+            need(&source["configMapRef"], "name", whole, false, false);
+            need(&source["secretRef"], "name", whole, true, false);
         }
         for variable in items(&container["env"]) {
             let from = &variable["valueFrom"];
             let (map, secret) = (&from["configMapKeyRef"], &from["secretKeyRef"]);
-            need(map, "name", Some(&map["key"]), false);
-            need(secret, "name", Some(&secret["key"]), true);
+            need(map, "name", Some(&map["key"]), false, false);
+            need(secret, "name", Some(&secret["key"]), true, false);
         }
     }
     refs
+}
+
+/// Whether containers mount a volume, and all of them with a `subPath`.
+fn is_sub_path(spec: &Value, volume: &Value) -> bool {
+    let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
+    let mut mounts = all
+        .flat_map(|container| items(&container["volumeMounts"]))
+        .filter(|mount| mount["name"] == *volume)
+        .map(|mount| is_set(&mount["subPath"]) || is_set(&mount["subPathExpr"]))
+        .peekable();
+    mounts.peek().is_some() && mounts.all(|is_sub| is_sub)
 }
