@@ -331,7 +331,8 @@ fn of_no_pod(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {
     let try_this = match spec.map(|spec| (&spec.strategy, spec.replicas)) {
         Some((Strategy::Recreate, _)) => NOT_RECREATE,
         Some((Strategy::RollingUpdate { .. }, 0 | 1)) => "two replicas or more, maxUnavailable 0",
-        Some((Strategy::RollingUpdate { .. }, _)) | None => "maxUnavailable 0 and maxSurge 1",
+        Some((Strategy::RollingUpdate { .. }, _)) => "maxUnavailable 0 and maxSurge 1",
+        None => "two replicas or more, on several nodes",
     };
     (why, try_this.to_owned())
 }

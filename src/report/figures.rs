@@ -188,7 +188,7 @@ fn services<'a>(facts: &'a Facts, rollout: &Rollout) -> Vec<&'a ServiceCalls> {
 
 fn failures_panel(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> Option<Panel> {
     let calls = *services(facts, last).first()?;
-    let (x, stacks) = causes(calls, window);
+    let (x, stacks) = causes(&bins(calls, window));
     let mut panel = Panel::new(Axis::new("failed calls per second", Unit::Count));
     if calls.between(window.0, window.1).counts.total() == 0 {
         return None;
@@ -202,13 +202,34 @@ fn failures_panel(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> 
     Some(panel)
 }
 
-/// Starts of the intervals in the window, and failed calls a second by cause, most first.
-fn causes(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> (Vec<f64>, Vec<Stack>) {
-    let inside = || calls.intervals().filter(|(at, _)| (from..until).contains(at));
+/// The calls that started in one or several intervals.
+struct Bin {
+    at: SimTime,
+    seconds: f64,
+    sum: Interval,
+}
+
+/// More of them in one picture cannot be told apart.
+const BINS_MAX: usize = 300;
+
+/// The intervals in the window; of a long one several are one bin.
+fn bins(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> Vec<Bin> {
+    let inside = calls.intervals().filter(|(at, _)| (from..until).contains(at));
+    let all: Vec<_> = inside.collect();
     let width = calls.width().as_secs_f64();
+    let bin = |chunk: &[(SimTime, Interval<&[u32]>)]| {
+        let mut sum = Interval::default();
+        chunk.iter().for_each(|(_, row)| sum.merge(row));
+        Bin { at: chunk[0].0, seconds: cast::f64_of_usize(chunk.len()) * width, sum }
+    };
+    all.chunks(all.len().div_ceil(BINS_MAX).max(1)).map(bin).collect()
+}
+
+/// Starts of the bins, and failed calls a second by cause, most first.
+fn causes(bins: &[Bin]) -> (Vec<f64>, Vec<Stack>) {
     let of = |cause: Cause| {
-        inside()
-            .map(|(_, row)| cast::f64_of_u64(row.counts.of_cause(cause)) / width)
+        bins.iter()
+            .map(|bin| cast::f64_of_u64(bin.sum.counts.of_cause(cause)) / bin.seconds)
             .collect::<Vec<f64>>()
     };
     let mut found: Vec<(f64, Cause, Vec<f64>)> = Cause::ALL
@@ -223,27 +244,23 @@ fn causes(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> (Vec<f64>,
         Stack::new(cause.sentence(), Role::Failure(index), values)
     };
     let stacks = found.into_iter().enumerate().map(stack).collect();
-    (inside().map(|(at, _)| secs(at)).collect(), stacks)
+    (bins.iter().map(|bin| secs(bin.at)).collect(), stacks)
 }
 
 /// Points of a curve.
 pub(super) type Points = Vec<(f64, f64)>;
 
-fn latency(calls: &ServiceCalls, p: f64, (from, until): (SimTime, SimTime)) -> Points {
-    let inside = calls.intervals().filter(|(at, _)| (from..until).contains(at));
-    let point = |(at, row): (SimTime, Interval<&[u32]>)| {
-        let value = row.latency.quantile(p).map_or(f64::NAN, Duration::as_secs_f64);
-        (secs(at), value)
-    };
-    inside.map(point).collect()
+fn latency(bins: &[Bin], p: f64) -> Points {
+    let value = |bin: &Bin| bin.sum.latency.quantile(p).map_or(f64::NAN, Duration::as_secs_f64);
+    bins.iter().map(|bin| (secs(bin.at), value(bin))).collect()
 }
 
-fn latency_panel(calls: &ServiceCalls, window: (SimTime, SimTime)) -> Option<Panel> {
+fn latency_panel(bins: &[Bin]) -> Option<Panel> {
     let curves = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
     let mut panel = Panel::new(Axis::new("latency of good calls", Unit::Seconds).log());
     let mut any = false;
     for (rank, (name, p)) in curves.into_iter().enumerate() {
-        let points = latency(calls, p, window);
+        let points = latency(bins, p);
         any |= points.iter().any(|(_, value)| *value > 0.0);
         panel = panel.layer(Layer::line(name, Role::Rank(rank), points));
     }
@@ -251,7 +268,7 @@ fn latency_panel(calls: &ServiceCalls, window: (SimTime, SimTime)) -> Option<Pan
 }
 
 fn latency_of_services(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> Option<Panel> {
-    latency_panel(services(facts, last).first()?, window)
+    latency_panel(&bins(services(facts, last).first()?, window))
 }
 
 fn call_figures(facts: &Facts) -> Vec<(String, Figure)> {
@@ -265,13 +282,10 @@ fn call_figures(facts: &Facts) -> Vec<(String, Figure)> {
 
 /// Calls a second, failed ones by cause at the bottom, and latencies below.
 fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
-    let window = (SimTime::ZERO, SimTime::MAX);
-    let (x, mut stacks) = causes(calls, window);
-    let width = calls.width().as_secs_f64();
-    let ok = |(_, row): (SimTime, Interval<&[u32]>)| {
-        cast::f64_of_u64(row.counts.of_fate(Fate::Ok)) / width
-    };
-    stacks.push(Stack::new("answered well", Role::Ok, calls.intervals().map(ok).collect()));
+    let bins = bins(calls, (SimTime::ZERO, SimTime::MAX));
+    let (x, mut stacks) = causes(&bins);
+    let ok = |bin: &Bin| cast::f64_of_u64(bin.sum.counts.of_fate(Fate::Ok)) / bin.seconds;
+    stacks.push(Stack::new("answered well", Role::Ok, bins.iter().map(ok).collect()));
     let end = secs(facts.ended);
     let rates = Axis::new("calls per second", Unit::Number);
     let figure = Figure::new(format!("Calls to service/{name}"), Axis::clock().range(0.0, end))
@@ -289,7 +303,7 @@ fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
     if !warmup.is_zero() {
         figure = figure.span(0.0, warmup.as_secs_f64(), "warm-up");
     }
-    figure.panels.extend(latency_panel(calls, window));
+    figure.panels.extend(latency_panel(&bins));
     figure
 }
 
