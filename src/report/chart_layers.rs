@@ -229,7 +229,9 @@ fn dots(series: &Series, frame: &Frame) -> Group {
     let paint = Paint::solid(series.role.rgb());
     let places = series.points.iter().filter_map(|point| frame.point(*point));
     let marks = places.map(|at| Mark::Dot { at, radius: 5.0, paint });
-    series_group(&series.name, frame, marks.collect())
+    // A dot at the edge of the plot is seen whole.
+    let clip = Some(frame.rect.grown(7.0));
+    Group { clip, ..series_group(&series.name, frame, marks.collect()) }
 }
 
 fn curve(name: &str, role: Role, runs: Vec<Vec<Point>>, frame: &Frame) -> Group {

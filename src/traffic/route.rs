@@ -317,7 +317,18 @@ impl Traffic {
             }
         }
         let entries = self.entries(cluster);
-        entries.get(one_of(word, entries.len())).copied().ok_or(Cause::NodeDown)
+        match entries.get(one_of(word, entries.len())) {
+            Some(node) => Ok(*node),
+            None => Err(self.why_no_entry(call, cluster)),
+        }
+    }
+
+    /// Why there is no node to come in by: none has come yet and with it no pod of the Service, or
+    /// those with its pods are down.
+    #[cold]
+    fn why_no_entry(&mut self, call: &Call, cluster: &Cluster) -> Cause {
+        let is_empty = self.proxies.places(cluster, call.service).is_empty();
+        if is_empty { Cause::NoReadyPod } else { Cause::NodeDown }
     }
 
     /// The node whose proxy chooses: of a call from outside one of those that are ready and up,

@@ -5,7 +5,7 @@
 use seatrial::cluster::{Cluster, InstanceState};
 use seatrial::model::CapacityType;
 
-use crate::support::Stepped;
+use crate::support::{Stepped, WEB, tell};
 
 /// Machines of 2, 4 and 8 cores, of each of which 100m are kept; 10 s until one runs, 20 s more
 /// until its node is there, 5 s more until Ready.
@@ -163,6 +163,55 @@ fn a_pool_may_change_without_drift() {
     let mut run = run(ON_DEMAND, 6, &declared("four", ", weight: 9, limits: { cpu: 99 }"));
     let before = machines(run.to(599));
     assert_eq!(machines(run.to(760)), before);
+}
+
+/// Twelve pods of 900m, two of which fit on the smallest machine, that would rather be one to a
+/// node; ten minutes later the pool's nodes drift, whatever the budget.
+fn spread(policy: &str) -> Stepped {
+    let keys = ", labels: { tier: new }, budgets: [{ nodes: 100% }]";
+    let text = scenario(ON_DEMAND, &declared("two", keys))
+        .replace("values: [two, four, eight]", "values: [two]")
+        .replace("  karpenter:\n", &format!("  karpenter:\n    preferencePolicy: {policy}\n"));
+    let spread = "      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector: { matchLabels: { app: web } }
+      containers:\n";
+    let web = WEB.replace("REPLICAS", "12").replace("cpu: 500m", "cpu: 900m");
+    let web = web.replace("      containers:\n", spread);
+    Stepped::read(&[("scenario.yaml", &text), ("web.yaml", &web)])
+}
+
+/// Rules A191, A211, A217: what pods prefer holds as if they required it while a place can be made
+/// that suits them. Replacements of drifted nodes are made one to a pod that would rather be alone,
+/// and half-empty as they are, none goes: its pod would need a new machine at the same price.
+#[test]
+fn a_preferred_spread_keeps_half_empty_nodes() {
+    let mut run = spread("Respect");
+    let cluster = run.to(7_000);
+    assert_eq!((machines(cluster).len(), bound(cluster)), (12, 12));
+}
+
+/// Rule A191: with preferences ignored the same pods share nodes, before the drift and after it.
+#[test]
+fn ignored_preferences_let_pods_share_nodes() {
+    let mut run = spread("Ignore");
+    assert_eq!(machines(run.to(599)).len(), 6);
+    let cluster = run.to(7_000);
+    assert_eq!((machines(cluster).len(), bound(cluster)), (6, 12));
+}
+
+/// Rules N164, A186: before the first machine is there no pod of the Service is ready; no node is
+/// down.
+#[test]
+fn calls_before_the_first_node_find_no_ready_pod() {
+    let traffic = "traffic: [{ name: users, to: service/web, rate: 10/s, timeout: 1s }]\nrun:";
+    let text = scenario(ON_DEMAND, "[]").replace("run:", traffic).replace("until: 2h", "until: 2m");
+    let told = tell(&[("scenario.yaml", &text), ("web.yaml", &WEB.replace("REPLICAS", "2"))]);
+    let calls = |cause| told.number(&["services", "web", "calls", "by_cause", cause]);
+    assert!(calls("no_ready_pod") > 300.0);
+    assert!(calls("node_down") < 1.0);
 }
 
 const PDB: &str = "apiVersion: policy/v1
