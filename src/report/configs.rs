@@ -58,10 +58,10 @@ pub(super) fn lines(summary: &Summary, facts: &Facts) -> Vec<String> {
         };
         let stale = summary.value(&["configs", &object, "stale"]).filter(|stale| *stale > 0.0);
         let stale = stale.map_or_else(String::new, |_| {
-            format!(" · {} pods ran on with old values in env or subPath", number("stale"))
+            format!("; old values in env or subPath of {}", number("stale"))
         });
         let (pods, p50, max) = (number("refreshed"), number("delay_p50"), number("delay_max"));
-        format!("{object}  files of {pods} pods new after {p50} (median), at most {max}{stale}")
+        format!("{object}  pods with new files: {pods}, after p50 {p50}, max {max}{stale}")
     };
     all.map(line).collect()
 }

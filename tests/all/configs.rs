@@ -73,6 +73,7 @@ const PATCH: &str = r#"kubectl patch configmap prices -p "{\"data\":{\"currency\
 const BACK: &str = r#"kubectl patch configmap prices -p "{\"data\":{\"currency\":\"CHF\"}}""#;
 const LABEL: &str = "kubectl label configmap prices a=b";
 const SEALED: &str = r#"kubectl patch secret fixed -p "{\"data\":{\"key\":\"Yg==\"}}""#;
+const SEALED_TEXT: &str = r#"kubectl patch secret fixed -p "{\"stringData\":{\"key\":\"b\"}}""#;
 
 fn number(summary: &Summary, last: &str) -> Option<f64> {
     summary.value(&["configs", "configmap/prices", last])
@@ -85,7 +86,10 @@ fn files_follow_at_once_in_ideal() {
     let of = |last| number(&summary, last);
     assert_eq!((of("refreshed"), of("delay_max"), of("stale")), (Some(1.0), Some(0.0), Some(2.0)));
     let line = line.expect("pods mount it");
-    assert!(line.starts_with("CONFIG   configmap/prices  files of 1 pods new after 0 s"), "{line}");
+    assert!(
+        line.starts_with("CONFIG   configmap/prices  pods with new files: 1, after p50 0 s"),
+        "{line}"
+    );
     assert_eq!(files, ["files of configmap/prices as of 1 min from 1 min on"]);
 }
 
@@ -106,7 +110,7 @@ fn files_follow_with_the_next_resync() {
 /// Rule N54: new labels are no new data, and immutable Secrets cannot be changed.
 #[test]
 fn what_has_no_new_data_changes_no_files() {
-    let (summary, line, files) = told("ideal", &[(60, LABEL), (61, SEALED)]);
+    let (summary, line, files) = told("ideal", &[(60, LABEL), (61, SEALED), (62, SEALED_TEXT)]);
     assert_eq!((number(&summary, "refreshed"), line), (None, None));
     assert_eq!(summary.value(&["configs", "secret/fixed", "refreshed"]), None);
     assert_eq!(files, [""; 0]);

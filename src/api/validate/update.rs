@@ -420,8 +420,12 @@ fn data(kind: Kind, old: &Value, new: &Value, found: &mut Found) {
         let why = "field is immutable when `immutable` is set";
         found.forbidden(&At::ROOT.field("immutable"), why);
     }
-    for field in ["data", "binaryData"] {
-        if old[field] != new[field] {
+    // What is given as stringData becomes data.
+    let same = |field: &str| old[field] == new[field];
+    for (field, is_same) in
+        [("data", same("data") && same("stringData")), ("binaryData", same("binaryData"))]
+    {
+        if !is_same {
             let why = "field is immutable when `immutable` is set";
             found.forbidden(&At::ROOT.field(field), why);
         }
