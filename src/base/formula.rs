@@ -133,6 +133,9 @@ const LEVELS: [&[(&str, Binary)]; 6] = [
 
 /// Brackets in brackets at most.
 const DEPTH_MAX: usize = 64;
+/// Operators at most: each may stand below the one before it, and a formula is read and worked out
+/// by calls that nest as deep.
+const OPERATORS_MAX: usize = 500;
 
 impl Formula {
     /// Reads a formula.
@@ -140,7 +143,7 @@ impl Formula {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, FormulaError> {
-        let mut reader = Reader { text, at: 0, names: Vec::new(), depth: 0, in_braces: false };
+        let mut reader = Reader { text, at: 0, names: Vec::new(), depth: 0, operators: 0, in_braces: false };
         let root = reader.choice()?;
         reader.blanks();
         if reader.at < text.len() {
@@ -301,6 +304,7 @@ struct Reader<'a> {
     at: usize,
     names: Vec<String>,
     depth: usize,
+    operators: usize,
     in_braces: bool,
 }
 
@@ -371,6 +375,10 @@ impl Reader<'_> {
         let Some(operators) = LEVELS.get(level) else { return self.sign() };
         let mut left = self.level(level + 1)?;
         while let Some((_, operator)) = operators.iter().find(|(text, _)| self.take(text)) {
+            self.operators += 1;
+            if self.operators > OPERATORS_MAX {
+                return Err(self.wrong(format!("there are more than {OPERATORS_MAX} operators")));
+            }
             // Powers bind to the right.
             let next = if *operator == Binary::Power { level } else { level + 1 };
             let right = self.level(next)?;
@@ -562,5 +570,11 @@ mod tests {
             assert_eq!(error.at, at, "{text}: {error:?}");
         }
         assert!(Formula::parse(&"(".repeat(100_000)).is_err());
+        for operator in ["+1", "**1", "<1", "&&1"] {
+            let error = Formula::parse(&format!("1{}", operator.repeat(100_000))).unwrap_err();
+            assert!(error.message.contains("more than 500 operators"), "{operator}: {error:?}");
+            let longest = Formula::parse(&format!("1{}", operator.repeat(500))).unwrap();
+            assert!(longest.value(&[]).is_finite(), "{operator}");
+        }
     }
 }
