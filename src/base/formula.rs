@@ -143,7 +143,8 @@ impl Formula {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, FormulaError> {
-        let mut reader = Reader { text, at: 0, names: Vec::new(), depth: 0, operators: 0, in_braces: false };
+        let mut reader =
+            Reader { text, at: 0, names: Vec::new(), depth: 0, operators: 0, in_braces: false };
         let root = reader.choice()?;
         reader.blanks();
         if reader.at < text.len() {

@@ -204,7 +204,7 @@ impl Patient<'_> {
         let mut sets = Vec::new();
         for shown in &self.fronted.services {
             let is_it = |own: &&crate::model::ServiceSpec| {
-                crate::scenario::plain::service_text(own.name, &self.model.names) == *shown
+                own.name.of_kind("service", &self.model.names) == *shown
             };
             let Some(service) = self.model.services.iter().find(is_it) else { continue };
             let policies = [

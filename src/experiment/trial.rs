@@ -318,12 +318,7 @@ fn watched<'a>(plain: &'a Plain, how: &How, model: &Model) -> Vec<Watched<'a>> {
         }
         for service in &fronted.services {
             let is_it = |own: &&crate::model::ServiceSpec| {
-                let name = |symbol| model.names.resolve(symbol);
-                let text = match name(own.name.namespace) {
-                    "default" => format!("service/{}", name(own.name.name)),
-                    namespace => format!("service/{namespace}/{}", name(own.name.name)),
-                };
-                text == *service
+                own.name.of_kind("service", &model.names) == *service
             };
             let spec = model.services.iter().find(is_it);
             let of = spec.and_then(|spec| Of::service(model, spec.name));

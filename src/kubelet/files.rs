@@ -32,14 +32,10 @@ fn is_alive(pod: PodRef, cluster: &Cluster) -> bool {
     phase.is_some_and(|phase| !matches!(phase, Phase::Succeeded | Phase::Failed))
 }
 
-/// `configmap/prices`, with `NAMESPACE/` before the name unless that is `default`.
+/// `configmap/prices`, as scenarios name it.
 fn object_text(config: ConfigRef, namespace: Symbol, names: &Interner) -> String {
     let kind = if config.is_secret { "secret" } else { "configmap" };
-    let name = names.resolve(config.name);
-    match names.resolve(namespace) {
-        "default" => format!("{kind}/{name}"),
-        namespace => format!("{kind}/{namespace}/{name}"),
-    }
+    ObjectName { namespace, name: config.name }.of_kind(kind, names)
 }
 
 impl Kubelet {
@@ -66,20 +62,15 @@ impl Kubelet {
                     continue;
                 }
                 let template = Arc::clone(&row.template);
-                let (files, fixed): (Vec<ConfigRef>, Vec<ConfigRef>) = template
-                    .spec
-                    .config_refs
-                    .iter()
-                    .filter(is_it)
-                    .copied()
-                    .partition(|of: &ConfigRef| of.is_mounted && !of.is_sub_path);
-                if let Some(config) = fixed.first() {
+                let refs = || template.spec.config_refs.iter().filter(is_it);
+                let is_file = |of: &&ConfigRef| of.is_mounted && !of.is_sub_path;
+                if let Some(config) = refs().find(|of| !is_file(of)) {
                     let object = object_text(*config, name.namespace, cluster.names());
                     let pod = row.name;
                     let row = ConfigRecord { object, pod, changed: now, refreshed: None };
                     ctx.recorder.config(row);
                 }
-                let Some(config) = files.first().copied() else { continue };
+                let Some(config) = refs().find(is_file).copied() else { continue };
                 let rng = &mut of.state.machinery;
                 let heard = now + latencies.watch.sample_duration(rng);
                 let wait = if latencies.relist.is_zero() {

@@ -1,6 +1,6 @@
 //! The dense ids of everything that a run keeps in a table, and the names of things.
 
-use crate::base::{Ref, Symbol, id_type};
+use crate::base::{Interner, Ref, Symbol, id_type};
 
 id_type!(
     PodId,
@@ -72,6 +72,18 @@ pub struct ObjectName {
     pub namespace: Symbol,
     /// The name.
     pub name: Symbol,
+}
+
+impl ObjectName {
+    /// `KIND/NAME`, with the namespace before the name unless it is `default`.
+    #[must_use]
+    pub fn of_kind(self, kind: &str, names: &Interner) -> String {
+        let name = names.resolve(self.name);
+        match names.resolve(self.namespace) {
+            "default" => format!("{kind}/{name}"),
+            namespace => format!("{kind}/{namespace}/{name}"),
+        }
+    }
 }
 
 /// Which object of the control plane: what a controller's work queue holds.

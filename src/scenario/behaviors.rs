@@ -91,10 +91,7 @@ pub(super) fn service(
 
 /// `KIND/NAME`, with the namespace if it is not `default`.
 pub(super) fn shown(kind: &str, name: ObjectName, names: &Interner) -> String {
-    match names.resolve(name.namespace) {
-        "default" => format!("{kind}/{}", names.resolve(name.name)),
-        namespace => format!("{kind}/{namespace}/{}", names.resolve(name.name)),
-    }
+    name.of_kind(kind, names)
 }
 
 /// What is there for behaviours to refer to.

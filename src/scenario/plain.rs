@@ -339,11 +339,6 @@ fn through(model: &Model) -> BTreeMap<String, (String, String)> {
     all
 }
 
-/// A Service as scenarios name it.
-pub(crate) fn service_text(name: ObjectName, names: &crate::base::Interner) -> String {
-    shown("service", name, names)
-}
-
 fn is_called(kind: ServiceKind) -> bool {
     kind != ServiceKind::ExternalName
 }
