@@ -73,14 +73,14 @@ impl Controller for ScaledJobController {
         let jobs: Vec<(JobId, &Job)> =
             row.jobs.iter().map(|job| (*job, &cluster.jobs()[*job])).collect();
         let wait = waits(spec, cluster, ctx.now());
-        let counts = counts(spec, &jobs, cluster);
-        for _ in 0..starts(spec, wait, counts) {
+        let new = starts(spec, wait, counts(spec, &jobs, cluster));
+        for _ in 0..new {
             let suffix = self.names[index].next_u32() % PodName::SUFFIXES;
             let name = PodName::Generated { prefix: spec.name.name, suffix };
             let name = name.text(cluster.names());
             plan.push(Write::CreateJob { cron_job: id, spec: row.spec.job.clone(), name });
         }
-        tell(spec, starts(spec, wait, counts), ctx);
+        tell(spec, new, ctx);
         clean_up(spec, &jobs, cluster, plan);
         Requeue::After(spec.polling)
     }

@@ -2,8 +2,10 @@
 
 use crate::base::{Duration, SimTime, cast};
 use crate::model::Workload;
-use crate::record::{Cause, CommandRecord, Fate};
-use crate::recorder::{Facts, Gauge, Interval, ReplicaPoint, Rollout, SamplePoint, ServiceCalls};
+use crate::record::{Cause, CommandRecord};
+use crate::recorder::{
+    CallCounts, Facts, Gauge, Interval, ReplicaPoint, Rollout, SamplePoint, ServiceCalls,
+};
 
 use super::chart::{Axis, Figure, Layer, Panel, Role, Stack, Unit};
 use super::{figures_pools, figures_scaling, names, rollouts};
@@ -188,7 +190,7 @@ fn services<'a>(facts: &'a Facts, rollout: &Rollout) -> Vec<&'a ServiceCalls> {
 
 fn failures_panel(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> Option<Panel> {
     let calls = *services(facts, last).first()?;
-    let (x, stacks) = causes(&bins(calls, window));
+    let (x, stacks) = causes(&bins(calls, window, BINS_MAX));
     let mut panel = Panel::new(Axis::new("failed calls per second", Unit::Count));
     if calls.between(window.0, window.1).counts.total() == 0 {
         return None;
@@ -203,17 +205,29 @@ fn failures_panel(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> 
 }
 
 /// The calls that started in one or several intervals.
-struct Bin {
-    at: SimTime,
+pub(super) struct Bin {
+    /// When the first of them begins.
+    pub(super) at: SimTime,
     seconds: f64,
     sum: Interval,
+}
+
+impl Bin {
+    /// So many of its calls a second.
+    pub(super) fn rate(&self, count: impl Fn(&CallCounts) -> u64) -> f64 {
+        cast::f64_of_u64(count(&self.sum.counts)) / self.seconds
+    }
 }
 
 /// More of them in one picture cannot be told apart.
 const BINS_MAX: usize = 300;
 
-/// The intervals in the window; of a long one several are one bin.
-fn bins(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> Vec<Bin> {
+/// The intervals in the window; where there are more than `most`, several are one bin.
+pub(super) fn bins(
+    calls: &ServiceCalls,
+    (from, until): (SimTime, SimTime),
+    most: usize,
+) -> Vec<Bin> {
     let inside = calls.intervals().filter(|(at, _)| (from..until).contains(at));
     let all: Vec<_> = inside.collect();
     let width = calls.width().as_secs_f64();
@@ -222,15 +236,13 @@ fn bins(calls: &ServiceCalls, (from, until): (SimTime, SimTime)) -> Vec<Bin> {
         chunk.iter().for_each(|(_, row)| sum.merge(row));
         Bin { at: chunk[0].0, seconds: cast::f64_of_usize(chunk.len()) * width, sum }
     };
-    all.chunks(all.len().div_ceil(BINS_MAX).max(1)).map(bin).collect()
+    all.chunks(all.len().div_ceil(most).max(1)).map(bin).collect()
 }
 
 /// Starts of the bins, and failed calls a second by cause, most first.
 fn causes(bins: &[Bin]) -> (Vec<f64>, Vec<Stack>) {
     let of = |cause: Cause| {
-        bins.iter()
-            .map(|bin| cast::f64_of_u64(bin.sum.counts.of_cause(cause)) / bin.seconds)
-            .collect::<Vec<f64>>()
+        bins.iter().map(|bin| bin.rate(|counts| counts.of_cause(cause))).collect::<Vec<f64>>()
     };
     let mut found: Vec<(f64, Cause, Vec<f64>)> = Cause::ALL
         .into_iter()
@@ -268,7 +280,7 @@ fn latency_panel(bins: &[Bin]) -> Option<Panel> {
 }
 
 fn latency_of_services(facts: &Facts, last: &Rollout, window: (SimTime, SimTime)) -> Option<Panel> {
-    latency_panel(&bins(services(facts, last).first()?, window))
+    latency_panel(&bins(services(facts, last).first()?, window, BINS_MAX))
 }
 
 fn call_figures(facts: &Facts) -> Vec<(String, Figure)> {
@@ -282,9 +294,9 @@ fn call_figures(facts: &Facts) -> Vec<(String, Figure)> {
 
 /// Calls a second, failed ones by cause at the bottom, and latencies below.
 fn calls_figure(facts: &Facts, name: &str, calls: &ServiceCalls) -> Figure {
-    let bins = bins(calls, (SimTime::ZERO, SimTime::MAX));
+    let bins = bins(calls, (SimTime::ZERO, SimTime::MAX), BINS_MAX);
     let (x, mut stacks) = causes(&bins);
-    let ok = |bin: &Bin| cast::f64_of_u64(bin.sum.counts.of_fate(Fate::Ok)) / bin.seconds;
+    let ok = |bin: &Bin| bin.rate(CallCounts::ok);
     stacks.push(Stack::new("answered well", Role::Ok, bins.iter().map(ok).collect()));
     let end = secs(facts.ended);
     let rates = Axis::new("calls per second", Unit::Number);

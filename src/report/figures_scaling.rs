@@ -1,12 +1,14 @@
 //! What an autoscaler did, over one axis of time: demand, pods, utilisation, machines, money.
 
-use crate::base::{SimTime, cast};
+use crate::base::SimTime;
 use crate::model::Workload;
 use crate::record::ScaleRecord;
-use crate::recorder::{Facts, Gauge, Interval, ReplicaPoint, SamplePoint};
+use crate::recorder::{CallCounts, Facts, Gauge, ReplicaPoint, SamplePoint};
 
 use super::chart::{Axis, Figure, Layer, Panel, Role, Stack, Unit};
-use super::figures::{EACH_MAX, Points, curve, file_part, secs, share_of, subtitle, with_commands};
+use super::figures::{
+    EACH_MAX, Points, bins, curve, file_part, secs, share_of, subtitle, with_commands,
+};
 use super::{figures_pools, metrics_scaling, names};
 
 /// A figure for each autoscaler that has scaled something.
@@ -125,23 +127,17 @@ fn aim(spec: &crate::model::HpaSpec) -> Option<f64> {
 fn offered(facts: &Facts, target: Workload) -> Option<Panel> {
     let service = *names::services_of(&facts.model, target).first()?;
     let calls = &facts.services.as_slice()[service];
-    let width = calls.width().as_secs_f64();
-    let all: Vec<(SimTime, Interval<&[u32]>)> = calls.intervals().collect();
     // Means of some intervals show the tide and not the ripple.
-    let chunks = || all.chunks(all.len().div_ceil(240).max(1));
-    let mean = |chunk: &[(SimTime, Interval<&[u32]>)], count: fn(&Interval<&[u32]>) -> u64| {
-        let calls: u64 = chunk.iter().map(|(_, row)| count(row)).sum();
-        cast::f64_of_u64(calls) / (cast::f64_of_usize(chunk.len()) * width)
+    let bins = bins(calls, (SimTime::ZERO, SimTime::MAX), 240);
+    let curve = |count: fn(&CallCounts) -> u64| {
+        bins.iter().map(|bin| (secs(bin.at), bin.rate(count))).collect::<Points>()
     };
-    let curve = |count: fn(&Interval<&[u32]>) -> u64| {
-        chunks().map(|chunk| (secs(chunk[0].0), mean(chunk, count))).collect::<Points>()
-    };
-    let offered = curve(|row| row.counts.total());
+    let offered = curve(CallCounts::total);
     if offered.is_empty() {
         return None;
     }
     let mut panel = Panel::new(Axis::new("calls per second", Unit::Number));
-    let failed = curve(|row| row.counts.failed());
+    let failed = curve(CallCounts::failed);
     if failed.iter().any(|(_, calls)| *calls > 0.0) {
         let (x, values) = failed.into_iter().unzip();
         let failed = Stack::new("failed", Role::Failure(0), values);
