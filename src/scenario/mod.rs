@@ -21,6 +21,7 @@ mod cpu;
 mod custom;
 mod cycles;
 mod file;
+mod file_behavior;
 mod file_cloud;
 mod file_cluster_autoscaler;
 mod file_cpu;
