@@ -37,7 +37,7 @@ pub(super) struct ApiServer<'a>(pub(super) &'a mut World);
 
 impl ApiServer<'_> {
     /// The symbols of a name, if any object has it.
-    fn name(&self, at: At<'_>) -> Option<ObjectName> {
+    pub(super) fn name(&self, at: At<'_>) -> Option<ObjectName> {
         let names = self.0.cluster.names();
         let namespace = if at.resource.is_namespaced { at.namespace } else { "default" };
         Some(ObjectName { namespace: names.get(namespace)?, name: names.get(at.name)? })

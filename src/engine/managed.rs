@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use crate::api::{Manager, Managers, conflicts_text};
 use crate::base::go_time::Timestamp;
-use crate::kubectl::{At, Status, Sub};
-use crate::model::ObjectName;
+use crate::kubectl::{At, Place, Status, Sub};
 
 use super::api_server::ApiServer;
 
@@ -21,18 +20,13 @@ use super::api_server::ApiServer;
 pub(super) struct Managed {
     /// The name of the client that writes.
     pub(super) actor: String,
-    of: BTreeMap<(&'static str, String, String), Managers>,
+    of: BTreeMap<Place, Managers>,
 }
 
 /// kubectl as it applies on the server.
 const KUBECTL: &str = "kubectl";
 /// kubectl as it applies by itself: what it had so it has when it applies on the server.
 const CLIENT_SIDE: &str = "kubectl-client-side-apply";
-
-fn key(at: At<'_>) -> (&'static str, String, String) {
-    let namespace = if at.resource.is_namespaced { at.namespace } else { "" };
-    (at.resource.plural, namespace.to_owned(), at.name.to_owned())
-}
 
 impl ApiServer<'_> {
     /// The client that writes now.
@@ -66,7 +60,7 @@ impl ApiServer<'_> {
             };
             Managers::of(kind, declared.as_ref().unwrap_or(live), manager)
         };
-        let known = self.0.managed.of.get(&key(at)).cloned();
+        let known = self.0.managed.of.get(&at.place()).cloned();
         let mut managers = known.unwrap_or_else(first);
         let replicas = |of: &Value| of["spec"]["replicas"].as_i64();
         let before = declared.as_ref().and_then(replicas);
@@ -82,9 +76,7 @@ impl ApiServer<'_> {
 
     /// The object as it was written last.
     fn declared(&self, at: At<'_>) -> Option<Value> {
-        let names = self.0.cluster.names();
-        let namespace = if at.resource.is_namespaced { at.namespace } else { "default" };
-        let name = ObjectName { namespace: names.get(namespace)?, name: names.get(at.name)? };
+        let name = self.name(at)?;
         let tree = match (at.resource.kind, at.resource.custom) {
             (Some(kind), _) => self.0.cluster.tree(kind, name),
             (None, Some(custom)) => self.0.cluster.custom(custom, name),
@@ -96,7 +88,7 @@ impl ApiServer<'_> {
     /// Notes that the client has created an object.
     pub(super) fn note_created(&mut self, at: At<'_>, sent: &Value, applies: bool) {
         let managers = Managers::of(at.resource.kind, sent, self.manager(at, applies));
-        self.0.managed.of.insert(key(at), managers);
+        self.0.managed.of.insert(at.place(), managers);
     }
 
     /// The managers of an object once the client has written it without applying it.
@@ -108,12 +100,12 @@ impl ApiServer<'_> {
 
     /// Notes the managers of an object.
     pub(super) fn note(&mut self, at: At<'_>, managers: Managers) {
-        self.0.managed.of.insert(key(at), managers);
+        self.0.managed.of.insert(at.place(), managers);
     }
 
     /// An object is gone: one of its name begins anew.
     pub(super) fn forget(&mut self, at: At<'_>) {
-        self.0.managed.of.remove(&key(at));
+        self.0.managed.of.remove(&at.place());
     }
 
     /// What a configuration makes of an object, and who manages it then.

@@ -54,7 +54,17 @@ impl Sub {
     }
 }
 
+/// Which object: its kind (plural), its namespace, empty for kinds without, and its name.
+pub type Place = (&'static str, String, String);
+
 impl At<'_> {
+    /// Which object it is, to look it up by.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let namespace = if self.resource.is_namespaced { self.namespace } else { "" };
+        (self.resource.plural, namespace.to_owned(), self.name.to_owned())
+    }
+
     /// The path of the request.
     #[must_use]
     pub fn path(&self) -> String {

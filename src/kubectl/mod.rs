@@ -41,7 +41,7 @@ use crate::base::{Timestamp, text::did_you_mean};
 
 pub use apply::Apply;
 pub use autoscale::Autoscale;
-pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Status, Sub};
+pub use client::{Api, At, Cascade, DeleteOptions, Files, Output, Place, Status, Sub};
 pub use create::Create;
 pub use delete::Delete;
 pub use expose::Expose;

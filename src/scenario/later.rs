@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::api::{self, Kind, Lowering, PatchType, TextSelector};
 use crate::base::{Interner, Timestamp};
-use crate::kubectl::{self, Api, At, DeleteOptions, Resource, Status, Sub, Verb, server};
+use crate::kubectl::{self, Api, At, DeleteOptions, Place, Resource, Status, Sub, Verb, server};
 use crate::manifest::Document;
 use crate::model::{Behaviors, Custom, CustomSpec, Declared, ObjectName, Workload, WorkloadKind};
 
@@ -82,20 +82,12 @@ pub(super) fn play(commands: &[Read<'_>], documents: &[Document]) -> Vec<Created
     all
 }
 
-/// Kind (plural), namespace and name.
-type Key = (&'static str, String, String);
-
-fn key(at: At<'_>) -> Key {
-    let namespace = if at.resource.is_namespaced { at.namespace } else { "" };
-    (at.resource.plural, namespace.to_owned(), at.name.to_owned())
-}
-
 /// An API server that keeps trees and nothing else.
 #[derive(Debug, Default)]
 struct Play {
-    objects: BTreeMap<Key, Value>,
-    declared: BTreeSet<Key>,
-    created: BTreeMap<Key, Created>,
+    objects: BTreeMap<Place, Value>,
+    declared: BTreeSet<Place>,
+    created: BTreeMap<Place, Created>,
 }
 
 impl Play {
@@ -106,13 +98,13 @@ impl Play {
             let Some(resource) = kubectl::resource_of(&document.api_version.value, kind) else {
                 continue;
             };
-            let key = key(At { resource, namespace, name, sub: Sub::Object });
+            let at = At { resource, namespace, name, sub: Sub::Object };
+            let key = at.place();
             play.declared.insert(key.clone());
             let mut tree = document.root().to_json();
             if resource.is_namespaced {
                 tree["metadata"]["namespace"] = namespace.into();
             }
-            let at = At { resource, namespace, name, sub: Sub::Object };
             if let Ok(stored) = server::create(at, tree) {
                 play.objects.insert(key, stored);
             }
@@ -121,7 +113,7 @@ impl Play {
     }
 
     fn present(&self, at: At<'_>) -> Result<&Value, Status> {
-        self.objects.get(&key(at)).ok_or_else(|| Status::not_found(at.resource, at.name))
+        self.objects.get(&at.place()).ok_or_else(|| Status::not_found(at.resource, at.name))
     }
 }
 
@@ -140,7 +132,7 @@ impl Api for Play {
         namespace: &str,
         selector: &TextSelector,
     ) -> Result<Vec<Value>, Status> {
-        let is_it = |(plural, space, _): &Key| {
+        let is_it = |(plural, space, _): &Place| {
             *plural == resource.plural && (!resource.is_namespaced || space == namespace)
         };
         let all = self.objects.iter().filter(|(key, _)| is_it(key)).map(|(_, object)| object);
@@ -157,7 +149,7 @@ impl Api for Play {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let at = At { name: &name, ..at };
         let stored = server::create(at, object)?;
-        let key = key(at);
+        let key = at.place();
         if self.objects.contains_key(&key) {
             return Err(Status::already_exists(at.resource, &name));
         }
@@ -177,7 +169,7 @@ impl Api for Play {
     }
 
     fn apply(&mut self, at: At<'_>, config: Value, _force: bool) -> Result<Value, Status> {
-        match self.objects.get(&key(at)) {
+        match self.objects.get(&at.place()) {
             Some(present) => Ok(present.clone()),
             None => self.create(at, config, ""),
         }
@@ -185,7 +177,7 @@ impl Api for Play {
 
     fn patch(&mut self, at: At<'_>, language: PatchType, patch: Value) -> Result<Value, Status> {
         let new = server::patch(at, self.present(at)?, language, &patch)?;
-        self.objects.insert(key(at), new.clone());
+        self.objects.insert(at.place(), new.clone());
         Ok(new)
     }
 
@@ -195,12 +187,12 @@ impl Api for Play {
             true => server::replace_scale(at, old, &object)?,
             false => server::update(at, old, object)?,
         };
-        self.objects.insert(key(at), new.clone());
+        self.objects.insert(at.place(), new.clone());
         Ok(new)
     }
 
     fn delete(&mut self, at: At<'_>, _options: DeleteOptions) -> Result<(), Status> {
-        let gone = self.objects.remove(&key(at));
+        let gone = self.objects.remove(&at.place());
         gone.map(drop).ok_or_else(|| Status::not_found(at.resource, at.name))
     }
 }
