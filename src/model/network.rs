@@ -76,6 +76,12 @@ pub enum Targets {
 }
 
 impl BalancerSpec {
+    /// How many checks in a row turn a target to healthy, or to unhealthy.
+    #[must_use]
+    pub const fn wanted(&self, to_healthy: bool) -> u32 {
+        if to_healthy { self.healthy } else { self.unhealthy }
+    }
+
     /// 3 checks of 30 s each way (rule N190, a network load balancer of one cloud).
     #[must_use]
     pub const fn plain() -> Self {

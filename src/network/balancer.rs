@@ -25,7 +25,7 @@ use crate::base::{Duration, IdVec, SimTime};
 use crate::cluster::Cluster;
 use crate::model::{BalancerSpec, NodeId, ServiceId};
 
-use super::health::{Answer, Stay, proxy_answer, service_answer};
+use super::health::{Against, Answer, Stay, proxy_answer, service_answer};
 use super::rules::one_of;
 use super::view::Proxies;
 
@@ -48,8 +48,7 @@ struct Target {
     /// Its machine is up.
     is_up: bool,
     is_healthy: bool,
-    /// Checks in a row that said otherwise.
-    against: u32,
+    against: Against,
     /// When it is forgotten.
     gone: SimTime,
 }
@@ -75,7 +74,8 @@ impl Balancer {
 
     /// A node joins: it is checked from some instant within an interval on.
     pub fn join(&mut self, node: NodeId, is_up: bool, now: SimTime) {
-        let target = Target { is_up, is_healthy: false, against: 0, gone: SimTime::MAX };
+        let target =
+            Target { is_up, is_healthy: false, against: Against::default(), gone: SimTime::MAX };
         *self.targets.grow_to(node) = Some(target);
         let phase = self.spec.interval.scale(self.chance(node, 0));
         self.due.push(Reverse((now.saturating_add(phase), node)));
@@ -157,14 +157,8 @@ impl Balancer {
     /// A check has said so.
     fn checked(&mut self, node: NodeId, is_ok: bool) {
         let Some(target) = &mut self.targets[node] else { return };
-        if target.is_healthy == is_ok {
-            target.against = 0;
-            return;
-        }
-        target.against += 1;
-        let wanted = if is_ok { self.spec.healthy } else { self.spec.unhealthy };
-        if target.against >= wanted {
-            (target.is_healthy, target.against) = (is_ok, 0);
+        if target.against.turns(target.is_healthy != is_ok, self.spec.wanted(is_ok)) {
+            target.is_healthy = is_ok;
             self.is_stale = true;
         }
     }

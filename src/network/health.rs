@@ -62,6 +62,22 @@ impl Answer {
     }
 }
 
+/// How many checks of a load balancer in a row have said otherwise than it takes a target to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Against(u32);
+
+impl Against {
+    /// A check says so of a target; whether `wanted` of them in a row turn it.
+    pub const fn turns(&mut self, is_against: bool, wanted: u32) -> bool {
+        self.0 = if is_against { self.0 + 1 } else { 0 };
+        let turns = is_against && self.0 >= wanted;
+        if turns {
+            self.0 = 0;
+        }
+        turns
+    }
+}
+
 /// The health check port of a Service under `externalTrafficPolicy: Local`.
 #[must_use]
 pub const fn service_answer(local: usize, is_proxy_healthy: bool) -> Answer {

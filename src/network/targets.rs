@@ -18,6 +18,7 @@ use crate::base::dist::{mix, open01_of};
 use crate::base::{Duration, SimTime};
 use crate::model::{BalancerSpec, PodRef, ServiceId};
 
+use super::health::Against;
 use super::rules::one_of;
 
 /// The load balancer of a Service, with pods as targets.
@@ -44,8 +45,7 @@ enum Health {
 struct Target {
     pod: PodRef,
     health: Health,
-    /// Checks in a row that said otherwise.
-    against: u32,
+    against: Against,
     /// When the next one is.
     due: SimTime,
     /// Until when it gets new connections although it is registered no more.
@@ -72,7 +72,13 @@ impl PodBalancer {
             }
             let due = now.saturating_add(told + takes + self.spec.interval.scale(0.5));
             let gone = SimTime::MAX;
-            let target = Target { pod: *pod, health: Health::Initial, against: 0, due, gone };
+            let target = Target {
+                pod: *pod,
+                health: Health::Initial,
+                against: Against::default(),
+                due,
+                gone,
+            };
             match known {
                 Some(at) => self.targets[at] = target,
                 None => self.targets.push(target),
@@ -102,19 +108,12 @@ impl PodBalancer {
         if self.due > now {
             return;
         }
-        let BalancerSpec { interval, unhealthy, healthy, .. } = self.spec;
         for target in &mut self.targets {
             while target.due <= now && target.due < target.gone && target.gone == SimTime::MAX {
-                target.due = target.due.saturating_add(interval);
+                target.due = target.due.saturating_add(self.spec.interval);
                 let (is_ok, is_healthy) = (is_ok(target.pod), target.health == Health::Healthy);
-                if is_ok == is_healthy {
-                    target.against = 0;
-                    continue;
-                }
-                target.against += 1;
-                if target.against >= if is_ok { healthy } else { unhealthy } {
+                if target.against.turns(is_healthy != is_ok, self.spec.wanted(is_ok)) {
                     target.health = if is_ok { Health::Healthy } else { Health::Unhealthy };
-                    target.against = 0;
                     self.is_stale = true;
                 }
             }
