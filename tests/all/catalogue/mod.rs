@@ -3,9 +3,11 @@
 //!
 //! Every row is run over the same seeds, as it is and with each change. "None" is none in any run;
 //! "does not help" is more than half of what failed before, on average. What is not a matter of
-//! failing or not is in `figures`.
+//! failing or not is in `figures`, and what the rules expect by a
+//! formula in `formulas`.
 
 mod figures;
+mod formulas;
 mod hangs;
 mod stories;
 mod table;
@@ -60,19 +62,26 @@ fn model_of(sets: &[&str]) -> Arc<Model> {
           readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }",
     );
     let front = web.replace("web", "front");
+    let set = web
+        .replace("web", "set")
+        .replace("kind: Deployment", "kind: StatefulSet")
+        .replace("replicas: 4", "serviceName: set\n  replicas: 3");
     let service = web
         .split_once("---\n")
         .expect("a Service")
         .1
         .replace("{ name: web }", "{ name: web-peers }");
     let twice = format!("{web}---\n{service}");
-    let others = (0..49).map(|n| twice.replace("web", &format!("other-{n}")));
-    let others = others.collect::<Vec<String>>().join("---\n");
+    let others: Vec<String> =
+        (0..49).map(|n| twice.replace("web", &format!("other-{n}"))).collect();
+    let (others, few) = (others.join("---\n"), others[..4].join("---\n"));
     let files = [
         ("scenario.yaml", SCENARIO),
         ("web.yaml", web.as_str()),
         ("front.yaml", front.as_str()),
         ("others.yaml", others.as_str()),
+        ("few.yaml", few.as_str()),
+        ("set.yaml", set.as_str()),
         ("budget.yaml", BUDGET),
         ("ingress.yaml", INGRESS),
     ];
