@@ -280,6 +280,8 @@ pub enum TrafficEvent {
     Continue(CallRef),
     /// A call's answer reaches the caller, or it gives up.
     Answer(CallRef),
+    /// A server sends an answer again that has not arrived.
+    Resend(CallRef),
     /// A call is waited for no longer.
     Timeout(CallRef),
     /// A retry starts.
@@ -367,6 +369,7 @@ pub const fn rank(event: &Event) -> u8 {
             | TrafficEvent::Ingress { .. } => 3,
             TrafficEvent::Continue(_)
             | TrafficEvent::Answer(_)
+            | TrafficEvent::Resend(_)
             | TrafficEvent::Timeout(_)
             | TrafficEvent::Over { .. }
             | TrafficEvent::IdleCheck(_) => 4,

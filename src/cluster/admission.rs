@@ -377,7 +377,7 @@ impl Cluster {
         for id in self.templates.ids().collect::<Vec<_>>() {
             let template = Arc::clone(&self.templates[id].template);
             let mut cx = Lowering {
-                behaviors: &self.model.behaviors,
+                behaviors: self.behaviors.as_deref().unwrap_or(&self.model.behaviors),
                 classes: &self.priorities,
                 names: &mut self.names,
             };

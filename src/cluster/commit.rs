@@ -72,7 +72,9 @@ impl Cluster {
             services: IdVec::new(),
             hpas: IdVec::new(),
             hpa_places: Vec::new(),
+            behaviors: None,
             log: EndpointLog::default(),
+            ingresses: super::ingresses::Ingresses::new(&model.ingresses, &model.names),
             cuts: Vec::new(),
             generator_templates: IdVec::new(),
             node_by_name: LookupMap::new(),
@@ -388,7 +390,7 @@ impl Cluster {
         let services = self.services_of(&labels, template);
         let budgets = self.budgets_of(&labels, template);
         let mut cx = Lowering {
-            behaviors: &self.model.behaviors,
+            behaviors: self.behaviors.as_deref().unwrap_or(&self.model.behaviors),
             classes: &self.priorities,
             names: &mut self.names,
         };

@@ -106,7 +106,7 @@ impl Cluster {
         let row = &mut self.templates[new.template];
         let filled = row.admission.as_ref().and_then(|admitted| admitted.template.clone());
         let mut cx = Lowering {
-            behaviors: &self.model.behaviors,
+            behaviors: self.behaviors.as_deref().unwrap_or(&self.model.behaviors),
             classes: &self.priorities,
             names: &mut self.names,
         };

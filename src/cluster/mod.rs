@@ -26,6 +26,7 @@ mod endpoint_slices;
 mod endpoints;
 mod eviction;
 mod garbage;
+mod ingresses;
 mod invariants;
 mod job;
 mod metrics;
@@ -81,6 +82,7 @@ pub use disks::{Attachment, Disk, DiskWrite};
 pub use endpoint_slices::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use endpoints::{Endpoint, EndpointLog, EndpointSet, Hints};
 pub use eviction::EvictionRefused;
+pub use ingresses::{IngressVersion, Ingresses};
 pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
 pub use metrics::{PodMetrics, PodReading};
 pub use node::{Node, Readiness};
@@ -156,7 +158,10 @@ pub struct Cluster {
     hpas: IdVec<HpaId, Option<Hpa>>,
     /// The places of those that a command creates.
     hpa_places: Vec<(ObjectName, HpaId)>,
+    /// The model's, with what the labels of namespaces say by now.
+    behaviors: Option<Box<crate::model::Behaviors>>,
     log: EndpointLog,
+    ingresses: ingresses::Ingresses,
     /// What is cut off from what.
     cuts: Vec<(crate::model::FaultPlace, crate::model::CutFrom)>,
     generator_templates: IdVec<GeneratorId, Vec<TemplateId>>,
@@ -192,7 +197,7 @@ impl Cluster {
     /// What lowering an object needs: behaviours, the priority classes as they are now, names.
     pub fn lowering(&mut self) -> Lowering<'_> {
         Lowering {
-            behaviors: &self.model.behaviors,
+            behaviors: self.behaviors.as_deref().unwrap_or(&self.model.behaviors),
             classes: &self.priorities,
             names: &mut self.names,
         }
@@ -381,13 +386,22 @@ impl Cluster {
             && self.cuts.iter().any(|(place, from)| {
                 let (has_a, has_b) = (self.is_at(a, *place), self.is_at(b, *place));
                 match from {
-                    CutFrom::ControlPlane => false,
+                    CutFrom::ControlPlane | CutFrom::Outside => false,
                     CutFrom::Nodes | CutFrom::Everything => has_a != has_b,
                     CutFrom::Place(other) => {
                         (has_a && self.is_at(b, *other)) || (has_b && self.is_at(a, *other))
                     }
                 }
             })
+    }
+
+    /// Whether callers outside the cluster do not reach a node.
+    #[must_use]
+    pub fn is_cut_from_outside(&self, node: NodeId) -> bool {
+        use crate::model::CutFrom;
+        let is_outside =
+            |from: &CutFrom| matches!(from, CutFrom::Outside | CutFrom::Everything);
+        self.cuts.iter().any(|(place, from)| is_outside(from) && self.is_at(node, *place))
     }
 
     fn is_at(&self, node: NodeId, place: crate::model::FaultPlace) -> bool {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::api::Kind;
 use crate::base::{SimTime, Symbol};
-use crate::model::ObjectName;
+use crate::model::{Injection, ObjectName};
 use crate::record::NamespaceRecord;
 use crate::recorder::Recorder;
 
@@ -103,6 +103,34 @@ impl Cluster {
             self.namespaces.0.insert(namespace, Deleted::Terminating(self.now));
             changes.push(Change::Tree { kind: Kind::Namespace, name, has_new_data: false });
         }
+    }
+
+    /// Labels of namespaces say whether a mesh puts its proxies into the templates that are written
+    /// from now on.
+    ///
+    /// Differs: templates that were written before stay as they are, and with them pods that are
+    /// made of them later.
+    pub(super) fn learn_labels(&mut self) {
+        let known = self.behaviors.as_deref().unwrap_or(&self.model.behaviors);
+        let injection = known.mesh.as_ref().and_then(|mesh| mesh.injection.as_ref());
+        let Some(injection) = injection.filter(|injection| injection.is_by_label) else { return };
+        let asks = |(name, tree): (ObjectName, &std::sync::Arc<serde_json::Value>)| {
+            let labels = &tree["metadata"]["labels"];
+            let label = |key: &str| labels[key].as_str();
+            let is_asked =
+                Injection::is_asked_for(label("istio-injection"), label("istio.io/rev"));
+            is_asked.then(|| self.names.resolve(name.name).to_owned())
+        };
+        let namespaces: Vec<String> = self.trees_of(Kind::Namespace).filter_map(asks).collect();
+        if namespaces == injection.namespaces {
+            return;
+        }
+        let injection = Injection { namespaces, ..(**injection).clone() };
+        let mut behaviors = known.clone();
+        if let Some(mesh) = &mut behaviors.mesh {
+            mesh.injection = Some(std::sync::Arc::new(injection));
+        }
+        self.behaviors = Some(Box::new(behaviors));
     }
 
     /// A namespace is created: it may have been deleted before.

@@ -134,6 +134,10 @@ impl Cluster {
                 let node = self.add_node(*spec);
                 changes.push(Change::Node { node, what: NodeChange::Added });
             }
+            Declared::Ingress(rules) => {
+                self.put_ingress(rules);
+                self.tree_changed((kind, name), true, changes);
+            }
             Declared::Tree => self.tree_changed((kind, name), true, changes),
         }
     }
@@ -150,6 +154,9 @@ impl Cluster {
             Kind::LimitRange | Kind::ResourceQuota | Kind::RuntimeClass | Kind::ServiceAccount
         ) {
             self.learn_rules();
+        }
+        if kind == Kind::Namespace {
+            self.learn_labels();
         }
         if kind == Kind::PriorityClass {
             let mut classes = PriorityClasses::default();
@@ -173,6 +180,10 @@ impl Cluster {
         });
         match (before, kind) {
             (Some(before), _) => *before = tree,
+            // One that nothing declares is there all the same.
+            (None, Kind::Namespace) => {
+                self.trees.insert((kind, name), tree);
+            }
             (None, Kind::Node | Kind::Pod | Kind::ReplicaSet | Kind::Job) => {}
             (None, _) => return,
         }
@@ -207,6 +218,10 @@ impl Cluster {
             Declared::Service(spec) => self.replace_service(spec, changes),
             Declared::Hpa(spec) => self.replace_hpa(spec, changes),
             Declared::Node(spec) => self.replace_node(*spec, changes),
+            Declared::Ingress(rules) => {
+                self.put_ingress(rules);
+                self.tree_changed((kind, name), has_new_data, changes);
+            }
             Declared::Tree => self.tree_changed((kind, name), has_new_data, changes),
         }
     }
@@ -261,6 +276,9 @@ impl Cluster {
             }
             _ => {
                 if self.trees.remove(&(kind, name)).is_some() {
+                    if kind == Kind::Ingress {
+                        self.drop_ingress(name);
+                    }
                     self.tree_changed((kind, name), false, changes);
                 }
             }

@@ -153,7 +153,8 @@ impl Pipeline {
     /// metrics-server publishes what it has been told.
     fn publish(&self, roles: &Measured<'_>, cluster: &Cluster, plan: &mut Plan) {
         let answers = |(id, _): &(NodeId, &Kubelet)| {
-            cluster.nodes().get(*id).is_some_and(|node| node.is_up && !node.is_gone)
+            let node = cluster.nodes().get(*id);
+            node.is_some_and(|node| node.is_up && !node.is_gone && !node.is_cut())
         };
         let told = self.nodes.enumerate().filter(answers).filter(|(_, kubelet)| !kubelet.is_lost);
         let told = told.flat_map(|(_, kubelet)| kubelet.readings.iter().copied());
@@ -178,7 +179,7 @@ impl Pipeline {
             let kubelet = self.nodes.grow_to(id);
             let asked = tick + spread.scale(kubelet.draws(node, cluster, ctx));
             kubelet.is_lost = kubelet.draws(node, cluster, ctx) < latencies.scrape_loss;
-            publish = publish.max(match node.is_up {
+            publish = publish.max(match node.is_up && !node.is_cut() {
                 true => asked,
                 false => asked + latencies.scrape_timeout.min(latencies.metrics_period),
             });

@@ -140,7 +140,7 @@ pub(super) fn resource_called(
         Some(known) => error.hint(format!("did you mean \"{known}\"?")),
         None => error.hint(
             "modelled are deployment, replicaset, statefulset, daemonset, job, cronjob, pod, \
-             service, hpa, pdb, node and what they refer to",
+             service, ingress, hpa, pdb, node and what they refer to",
         ),
     })
 }
@@ -176,7 +176,7 @@ impl Resource {
 }
 
 /// Source: `kubectl api-resources` of kubernetes v1.36.3.
-pub(super) static RESOURCES: [Resource; 30] = [
+pub(super) static RESOURCES: [Resource; 33] = [
     row(Kind::Pod, "Pod", "pods", &["po"], ""),
     row(Kind::Deployment, "Deployment", "deployments", &["deploy"], "apps").scaled(),
     row(Kind::ReplicaSet, "ReplicaSet", "replicasets", &["rs"], "apps").scaled(),
@@ -193,6 +193,9 @@ pub(super) static RESOURCES: [Resource; 30] = [
     )
     .scaled(),
     row(Kind::Service, "Service", "services", &["svc"], ""),
+    row(Kind::Ingress, "Ingress", "ingresses", &["ing"], "networking.k8s.io"),
+    row(Kind::NetworkPolicy, "NetworkPolicy", "networkpolicies", &["netpol"], "networking.k8s.io"),
+    row(Kind::RoleBinding, "RoleBinding", "rolebindings", &[], "rbac.authorization.k8s.io"),
     row(Kind::ConfigMap, "ConfigMap", "configmaps", &["cm"], ""),
     row(Kind::Secret, "Secret", "secrets", &[], ""),
     row(Kind::ServiceAccount, "ServiceAccount", "serviceaccounts", &["sa"], ""),

@@ -130,6 +130,8 @@ pub enum Declared {
     Hpa(Arc<super::HpaSpec>),
     /// A Node.
     Node(Box<super::NodeSpec>),
+    /// An Ingress.
+    Ingress(Arc<super::IngressRules>),
     /// Kept as a tree alone: others read it there.
     Tree,
 }

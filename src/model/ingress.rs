@@ -1,7 +1,10 @@
 //! Ingress proxies: what stands before Services that Ingresses name (rules N180, N473).
 
-use crate::base::{Distribution, Duration};
+use std::sync::Arc;
 
+use crate::base::{Distribution, Duration, Symbol};
+
+use super::ServiceSpec;
 use super::client::{BackOff, Budget, Client, Connections, FateSet, NO_LIMIT, Retries};
 use super::ids::ObjectName;
 
@@ -101,6 +104,63 @@ fn upstream() -> Client {
     }
 }
 
+/// What an Ingress says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressRules {
+    /// Whose rules they are.
+    pub name: ObjectName,
+    /// Its paths, in order.
+    pub paths: Vec<IngressPath>,
+    /// All that a proxy's configuration is made of, as it is written: another text, another
+    /// configuration (rule N180).
+    pub settings: String,
+}
+
+/// The port of a Service as an Ingress names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngressPort {
+    /// By its number.
+    Number(u16),
+    /// By its name.
+    Name(Symbol),
+}
+
+impl IngressPort {
+    /// Whether a Service has it. One whose ports nobody has written has all.
+    #[must_use]
+    pub fn is_of(self, service: &ServiceSpec) -> bool {
+        let is_it = |port: &super::ServicePort| match self {
+            Self::Number(number) => port.port == number,
+            Self::Name(name) => port.name == name,
+        };
+        service.ports.is_empty() || service.ports.iter().any(is_it)
+    }
+}
+
+/// What a call asks ingress proxies for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressRequest {
+    /// The host.
+    pub host: Arc<str>,
+    /// The path.
+    pub path: Arc<str>,
+    /// The only Ingress whose paths are looked at; `None`: all are.
+    pub of: Option<ObjectName>,
+}
+
+impl IngressRequest {
+    /// The path that takes it; of equal ones the first.
+    #[must_use]
+    pub fn taken_by<'a>(
+        &self,
+        paths: impl DoubleEndedIterator<Item = &'a IngressPath>,
+    ) -> Option<&'a IngressPath> {
+        let own = paths.filter(|path| self.of.is_none_or(|of| path.ingress == of));
+        let best = own.filter_map(|path| Some((path.takes(&self.host, &self.path)?, path)));
+        best.rev().max_by_key(|(how, _)| *how).map(|(_, path)| path)
+    }
+}
+
 /// A path of an Ingress, and the Service that it leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressPath {
@@ -114,6 +174,8 @@ pub struct IngressPath {
     pub is_exact: bool,
     /// Where it leads; `None`: to something that is no Service.
     pub backend: Option<ObjectName>,
+    /// The port of that.
+    pub port: Option<IngressPort>,
 }
 
 impl IngressPath {
@@ -163,8 +225,8 @@ mod tests {
     fn path(host: &str, path: &str, is_exact: bool) -> IngressPath {
         let mut names = Interner::new();
         let name = ObjectName { namespace: names.intern("default"), name: names.intern("web") };
-        let path = Some(path.to_owned());
-        IngressPath { ingress: name, host: host.to_owned(), path, is_exact, backend: Some(name) }
+        let (path, host) = (Some(path.to_owned()), host.to_owned());
+        IngressPath { ingress: name, host, path, is_exact, backend: Some(name), port: None }
     }
 
     /// The examples of the API's documentation: `/foo` takes `/foo`, `/foo/` and `/foo/bar`, not

@@ -171,6 +171,8 @@ impl Conditions {
 pub struct Injection {
     /// Names of the namespaces whose pods get it.
     pub namespaces: Vec<String>,
+    /// Whether that is for their labels to say.
+    pub is_by_label: bool,
     /// The container, as a pod's manifest has it.
     pub container: serde_json::Value,
     /// Whether it stands among the init containers (a native sidecar).
@@ -180,6 +182,12 @@ pub struct Injection {
 }
 
 impl Injection {
+    /// Whether a namespace asks for the proxy by its labels `istio-injection` and `istio.io/rev`.
+    #[must_use]
+    pub fn is_asked_for(injection: Option<&str>, revision: Option<&str>) -> bool {
+        injection == Some("enabled") || revision.is_some()
+    }
+
     /// The template of a pod with the proxy in it, if its pods get it.
     #[must_use]
     pub fn into_pod(
@@ -241,6 +249,7 @@ mod tests {
     fn into_which_pods() {
         let injection = Injection {
             namespaces: vec!["shop".to_owned()],
+            is_by_label: false,
             container: serde_json::json!({ "name": "istio-proxy" }),
             is_native: true,
             is_first: true,

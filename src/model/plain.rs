@@ -160,7 +160,7 @@ impl Model {
             regressions: super::Regressions::DEFAULT,
             balancer: None,
             ingress: super::IngressSpec::ideal(),
-            ingress_paths: Vec::new(),
+            ingresses: Vec::new(),
             mesh: None,
             outages: Vec::new(),
             customs: Vec::new(),

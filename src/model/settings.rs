@@ -117,8 +117,8 @@ pub struct Model {
     pub ingress: IngressSpec,
     /// The service mesh, if there is one.
     pub mesh: Option<super::MeshSpec>,
-    /// The paths of all Ingresses.
-    pub ingress_paths: Vec<super::IngressPath>,
+    /// Ingresses.
+    pub ingresses: Vec<super::IngressRules>,
     /// When which images cannot be pulled.
     pub outages: Vec<Outage>,
     /// Custom objects as trees.

@@ -172,7 +172,9 @@ pub enum CutFrom {
     ControlPlane,
     /// All other machines.
     Nodes,
-    /// Both.
+    /// Callers and load balancers outside the cluster.
+    Outside,
+    /// All of these.
     Everything,
     /// Certain machines.
     Place(FaultPlace),

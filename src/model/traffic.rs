@@ -19,6 +19,9 @@ pub struct TrafficSpec {
     pub port: u16,
     /// The Ingress through which it is called, if it is.
     pub through: Option<ObjectName>,
+    /// What its calls ask the proxies for; `None`: they lead to the Service, whatever becomes of
+    /// the Ingress.
+    pub request: Option<super::IngressRequest>,
     /// Whether a call that has been sent may be sent again by a proxy (GET, not POST).
     pub is_idempotent: bool,
     /// When calls come.
@@ -44,6 +47,7 @@ impl TrafficSpec {
             to,
             port: 0,
             through: None,
+            request: None,
             is_idempotent: true,
             load: Load::Poisson(rate),
             client: Client::plain(timeout),

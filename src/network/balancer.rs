@@ -72,8 +72,11 @@ impl Balancer {
         balancer
     }
 
-    /// A node joins: it is checked from some instant within an interval on.
+    /// A node joins, unless it is there: it is checked from some instant within an interval on.
     pub fn join(&mut self, node: NodeId, is_up: bool, now: SimTime) {
+        if self.targets.get(node).is_some_and(|row| row.is_some_and(|t| t.gone == SimTime::MAX)) {
+            return;
+        }
         let target =
             Target { is_up, is_healthy: false, against: Against::default(), gone: SimTime::MAX };
         *self.targets.grow_to(node) = Some(target);

@@ -49,7 +49,7 @@ impl Run {
 /// What a run finds when it starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// There are so many endpoints that hourly runs are not full.
+    /// At the run before there were so many endpoints that hourly runs are not full.
     pub is_large: bool,
     /// Endpoints of UDP ports have changed.
     pub changes_udp: bool,

@@ -1,27 +1,34 @@
-//! What an ingress proxy knows of the pods behind Services, and whose turn it is.
+//! What an ingress proxy knows of Ingresses and of the pods behind Services, and whose turn it is.
 //!
 //! ```text
-//! endpoints ──watch──► asks for a look ──at most one each `sync`──► look
-//!                               Dynamic: each process takes it over at its next poll ◄──┤
-//!                               Reload: new processes have it when they have started ◄──┘
+//! endpoints, Services, Ingresses ──watch──► ask for a look ──at most one each `sync`──► look
+//!                               Dynamic: each process takes pods over at its next poll ◄──┤
+//!     Reload, or another configuration: new processes have it when they have started ◄────┘
 //! ```
 //!
 //! A proxy balances over pods itself; no kube-proxy plays a part. Each of its processes gives calls
 //! to the ready pods in turn. A look takes over all that the proxy has been told by then, and any
-//! change of any Service's endpoints asks for one.
+//! change of any Service, its endpoints or an Ingress asks for one. Paths, hosts and settings of
+//! Ingresses are the configuration of its processes, as is which of the Services are there: for
+//! another one it starts new processes (a reload), even where it takes over pods without.
 //!
-//! Differs: the first look at a Service is at the first call to it; changes of Ingresses and other
-//! objects ask for no look; processes do not know of each other's failures.
+//! Differs: the first look at a Service is at the first call to it; changes of Secrets and
+//! ConfigMaps ask for no look; processes do not know of each other's failures; of two Ingresses
+//! with the same host and path the older one takes all calls, canaries too.
 //!
-//! Source: ingress-nginx internal/ingress/controller/{controller,nginx}.go, internal/task/queue.go,
-//! rootfs/etc/nginx/lua/balancer.lua (rules N180, N184).
+//! Source: ingress-nginx internal/ingress/controller/{controller,nginx}.go
+//! (`IsDynamicConfigurationEnough`), internal/ingress/controller/store/store.go,
+//! internal/task/queue.go, rootfs/etc/nginx/lua/balancer.lua, docs/how-it-works.md (rules N180, N184).
 
 use std::sync::Arc;
 
 use crate::base::dist::{mix, open01_of};
 use crate::base::{Duration, IdVec, SimTime, cast};
-use crate::cluster::Cluster;
-use crate::model::{Finds, IngressSpec, PodRef, ServiceId};
+use crate::cluster::{Cluster, EndpointSet};
+use crate::model::{
+    Finds, IngressPort, IngressRequest, IngressSpec, PodRef, ServiceId, ServicePort, ServiceSpec,
+    SourceId,
+};
 
 use super::view::{Proxies, Watcher};
 
@@ -34,7 +41,22 @@ pub struct IngressProxy {
     looked: Option<SimTime>,
     /// Whether one is to come.
     is_asked: bool,
+    /// Its configurations by the instant from which they count: numbers of the cluster's versions.
+    configurations: Vec<(SimTime, usize)>,
+    /// Where the calls of a source go, by the configuration that says so.
+    routes: IdVec<SourceId, Option<(usize, Route)>>,
     services: IdVec<ServiceId, Option<Box<Known>>>,
+}
+
+/// Where a configuration sends a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To a Service.
+    To(ServiceId, Option<IngressPort>),
+    /// To something that is no Service, or to a Service that was never there.
+    Nowhere,
+    /// No path takes it: the proxy answers with 404.
+    NoPath,
 }
 
 /// What is known of a Service.
@@ -49,8 +71,27 @@ struct Known {
 #[derive(Debug)]
 struct Found {
     from: SimTime,
+    /// Whether processes have it from their start, not by a poll.
+    is_from_start: bool,
     version: u32,
     pods: Arc<[PodRef]>,
+    /// The Service; `None`: it is not there.
+    service: Option<Arc<ServiceSpec>>,
+}
+
+impl Found {
+    fn new(from: SimTime, is_from_start: bool, set: &EndpointSet) -> Self {
+        let service = set.service.clone();
+        // With the Service its endpoints go.
+        let there = set.endpoints.iter().filter(|_| service.is_some());
+        let pods = there.filter(|e| e.ready).map(|e| e.pod).collect();
+        Self { from, is_from_start, version: set.version, pods, service }
+    }
+
+    /// The ports of the Service, if that is there.
+    fn ports(&self) -> Option<&[ServicePort]> {
+        self.service.as_ref().map(|service| &service.ports[..])
+    }
 }
 
 /// What a look has brought.
@@ -62,28 +103,66 @@ pub struct Looked {
     pub next: Option<SimTime>,
 }
 
+/// What has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Endpoints or a Service.
+    Endpoints,
+    /// Ingresses.
+    Ingresses,
+}
+
+/// Where a request goes by a version of the Ingresses.
+#[must_use]
+pub fn route(request: &IngressRequest, version: usize, cluster: &Cluster) -> Route {
+    let version = &cluster.ingresses().versions()[version];
+    let Some(path) = request.taken_by(version.paths()) else { return Route::NoPath };
+    let service = path.backend.and_then(|name| cluster.service_named(name));
+    service.map_or(Route::Nowhere, |service| Route::To(service, path.port))
+}
+
+/// The same by what holds now.
+#[must_use]
+pub fn true_route(request: &IngressRequest, cluster: &Cluster) -> Route {
+    route(request, newest(cluster), cluster)
+}
+
+fn newest(cluster: &Cluster) -> usize {
+    cluster.ingresses().versions().len() - 1
+}
+
 impl IngressProxy {
-    /// One that has looked at nothing yet.
+    /// One that begins, with the Ingresses as they are.
     #[must_use]
-    pub const fn new(number: u32, seed: u64) -> Self {
-        let watcher = Watcher::ingress(number);
-        let seed = mix(seed ^ mix(0x1_0000_0000 | number as u64));
-        Self { watcher, seed, looked: None, is_asked: false, services: IdVec::new() }
+    pub fn new(number: u32, seed: u64, cluster: &Cluster) -> Self {
+        Self {
+            watcher: Watcher::ingress(number),
+            seed: mix(seed ^ mix(0x1_0000_0000 | u64::from(number))),
+            looked: None,
+            is_asked: false,
+            configurations: vec![(SimTime::ZERO, newest(cluster))],
+            routes: IdVec::new(),
+            services: IdVec::new(),
+        }
     }
 
-    /// Some endpoints have changed; when the proxy looks, unless it is to look already.
+    /// Something has changed; when the proxy looks, unless it is to look already.
     pub fn hear(
         &mut self,
-        spec: &IngressSpec,
-        proxies: &Proxies,
+        news: News,
+        (spec, proxies): (&IngressSpec, &Proxies),
         cluster: &Cluster,
         now: SimTime,
     ) -> Option<SimTime> {
-        if self.is_asked || spec.finds == Finds::Service {
+        if self.is_asked || (spec.finds == Finds::Service && news == News::Endpoints) {
             return None;
         }
         self.is_asked = true;
-        Some(self.may_look(spec, proxies.hears(cluster, self.watcher, now)))
+        let hears = match news {
+            News::Endpoints => proxies.hears(cluster, self.watcher, now),
+            News::Ingresses => proxies.hears_of_ingresses(self.watcher, newest(cluster), now),
+        };
+        Some(self.may_look(spec, hears))
     }
 
     /// The first instant from one on at which a look is allowed.
@@ -92,10 +171,6 @@ impl IngressProxy {
     }
 
     /// It looks.
-    ///
-    /// # Panics
-    ///
-    /// Never: what it knows has a version from the start.
     pub fn look(
         &mut self,
         spec: &IngressSpec,
@@ -104,38 +179,128 @@ impl IngressProxy {
         now: SimTime,
     ) -> Looked {
         (self.looked, self.is_asked) = (Some(now), false);
-        let takes = match spec.finds {
-            Finds::Reload => Duration::from_secs_f64(
-                spec.reload.quantile(open01_of(mix(self.seed ^ now.as_nanos()))),
-            ),
-            Finds::Dynamic | Finds::Service => Duration::ZERO,
-        };
-        let (mut next, mut is_new) = (None::<SimTime>, false);
-        for service in self.services.ids() {
-            let Some(known) = &mut self.services[service] else { continue };
+        let (told, mut next) = self.told_of_ingresses(proxies, cluster, now);
+        let mut news: Vec<(ServiceId, Arc<EndpointSet>)> = Vec::new();
+        for (service, known) in self.services.enumerate() {
+            let Some(newest) = known.as_ref().and_then(|known| known.versions.last()) else {
+                continue;
+            };
             let (set, later) = proxies.told(cluster, self.watcher, service, now);
             next = next.into_iter().chain(later).min();
-            let newest = known.versions.last().expect("there is a first one");
-            if newest.version == set.version {
-                continue;
+            if newest.version != set.version {
+                news.push((service, set));
             }
-            let pods: Arc<[PodRef]> =
-                set.endpoints.iter().filter(|e| e.ready).map(|e| e.pod).collect();
-            if newest.pods == pods {
-                known.versions.last_mut().expect("it was there").version = set.version;
-                continue;
-            }
-            is_new = true;
-            let settled = |found: &Found| found.from.saturating_add(spec.poll) <= now;
-            while known.versions.get(1).is_some_and(settled) {
-                known.versions.remove(0);
-            }
-            known.versions.push(Found { from: now + takes, version: set.version, pods });
+        }
+        let is_configured = self.is_configured(told, &news, cluster);
+        let has_news = self.has_news(&mut news);
+        let is_reload = !is_configured || (has_news && spec.finds == Finds::Reload);
+        let from = if is_reload { now + self.reload(spec, now) } else { now };
+        for (service, set) in news {
+            self.take(service, Found::new(from, is_reload, &set), spec.poll, now);
+        }
+        if !is_configured {
+            self.configurations.retain(|(counts, _)| *counts <= now);
+            let past = self.configurations.len().saturating_sub(1);
+            self.configurations.drain(..past);
+            self.configurations.push((from, told));
         }
         let next = next.map(|at| self.may_look(spec, at));
         self.is_asked = next.is_some();
-        let reloads = (is_new && spec.finds == Finds::Reload).then(|| now + takes);
-        Looked { reloads, next }
+        Looked { reloads: is_reload.then_some(from), next }
+    }
+
+    /// How long a reload takes.
+    fn reload(&self, spec: &IngressSpec, now: SimTime) -> Duration {
+        let chance = open01_of(mix(self.seed ^ now.as_nanos()));
+        Duration::from_secs_f64(spec.reload.quantile(chance))
+    }
+
+    /// The version of the Ingresses of which it has been told, and when it hears of a later one.
+    fn told_of_ingresses(
+        &self,
+        proxies: &Proxies,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> (usize, Option<SimTime>) {
+        let known = self.configured();
+        let later = cluster.ingresses().versions().iter().enumerate().skip(known + 1);
+        let hears = |(number, version): (usize, &crate::cluster::IngressVersion)| {
+            (number, proxies.hears_of_ingresses(self.watcher, number, version.at))
+        };
+        let (mut told, mut next) = (known, None::<SimTime>);
+        for (number, at) in later.map(hears) {
+            if at <= now {
+                (told, next) = (number, None);
+            } else {
+                next = next.into_iter().chain([at]).min();
+            }
+        }
+        (told, next)
+    }
+
+    /// The version of the Ingresses that its newest processes have, or will have.
+    fn configured(&self) -> usize {
+        self.configurations.last().map_or(0, |(_, number)| *number)
+    }
+
+    /// Whether its processes' configuration is that of a version of the Ingresses still: no
+    /// setting differs, and the same Services are there.
+    fn is_configured(
+        &self,
+        told: usize,
+        news: &[(ServiceId, Arc<EndpointSet>)],
+        cluster: &Cluster,
+    ) -> bool {
+        let versions = cluster.ingresses().versions();
+        let own = &versions[self.configured()];
+        let is_there = |service: ServiceId| {
+            let known = self.services.get(service).and_then(Option::as_ref);
+            known.and_then(|known| known.versions.last()).map(|found| found.service.is_some())
+        };
+        let is_same =
+            |(service, set): &(_, Arc<EndpointSet>)| is_there(*service) == Some(set.service.is_some());
+        own.rules == versions[told].rules && news.iter().all(is_same)
+    }
+
+    /// Whether there is something new of Services; what only has another number is noted.
+    fn has_news(&mut self, news: &mut Vec<(ServiceId, Arc<EndpointSet>)>) -> bool {
+        news.retain(|(service, set)| {
+            let known = self.services[*service].as_mut().expect("it was looked at");
+            let newest = known.versions.last_mut().expect("there is a first one");
+            let found = Found::new(newest.from, newest.is_from_start, set);
+            let is_same = newest.pods == found.pods && newest.ports() == found.ports();
+            if is_same {
+                newest.version = set.version;
+            }
+            !is_same
+        });
+        !news.is_empty()
+    }
+
+    fn take(&mut self, service: ServiceId, found: Found, poll: Duration, now: SimTime) {
+        let known = self.services[service].as_mut().expect("it was looked at");
+        let settled = |found: &Found| found.from.saturating_add(poll) <= now;
+        while known.versions.get(1).is_some_and(settled) {
+            known.versions.remove(0);
+        }
+        known.versions.push(found);
+    }
+
+    /// Where a source's calls go by the configuration of the processes that take new ones.
+    pub fn route(
+        &mut self,
+        source: SourceId,
+        request: &IngressRequest,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> Route {
+        let counts = self.configurations.iter().rev().find(|(from, _)| *from <= now);
+        let (_, number) = *counts.unwrap_or(&self.configurations[0]);
+        let known = self.routes.grow_to(source);
+        match known {
+            Some((of, route)) if *of == number && *route != Route::Nowhere => *route,
+            _ => known.insert((number, route(request, number, cluster))).1,
+        }
     }
 
     /// The pod of a Service whose turn it is in one of the proxy's processes; another one than
@@ -144,25 +309,25 @@ impl IngressProxy {
         &mut self,
         (spec, process): (&IngressSpec, u32),
         (proxies, cluster): (&mut Proxies, &Cluster),
-        service: ServiceId,
+        (service, port): (ServiceId, Option<IngressPort>),
         not: Option<PodRef>,
         now: SimTime,
     ) -> Option<PodRef> {
         let (seed, watcher) = (self.seed, self.watcher);
         let known = self.services.grow_to(service).get_or_insert_with(|| {
             let (set, _) = proxies.told(cluster, watcher, service, now);
-            let pods = set.endpoints.iter().filter(|e| e.ready).map(|e| e.pod).collect();
-            let first = Found { from: SimTime::ZERO, version: set.version, pods };
+            let first = Found::new(SimTime::ZERO, true, &set);
             let turn = |process: u32| {
                 let word = mix(seed ^ mix(u64::from(service.number()) << 32 | u64::from(process)));
                 cast::usize_trunc(open01_of(word) * 1e6)
             };
             Box::new(Known { versions: vec![first], turns: (0..spec.workers).map(turn).collect() })
         });
-        let is_known = |found: &&Found| taken(found.from, spec, seed, process) <= now;
+        let is_known = |found: &&Found| taken(found, spec, seed, process) <= now;
         let found = known.versions.iter().rev().find(is_known).unwrap_or(&known.versions[0]);
+        let has_port = |port: IngressPort| found.service.as_ref().is_none_or(|s| port.is_of(s));
         let count = found.pods.len();
-        if count == 0 {
+        if count == 0 || !port.is_none_or(has_port) {
             return None;
         }
         let turn = &mut known.turns[cast::usize_of(process)];
@@ -175,9 +340,10 @@ impl IngressProxy {
     }
 }
 
-/// When a process takes over what counts from an instant on: at its next poll.
-fn taken(from: SimTime, spec: &IngressSpec, seed: u64, process: u32) -> SimTime {
-    if from == SimTime::ZERO || spec.poll.is_zero() || spec.finds != Finds::Dynamic {
+/// When a process takes over what counts from an instant on: at its next poll, or when it starts.
+fn taken(found: &Found, spec: &IngressSpec, seed: u64, process: u32) -> SimTime {
+    let from = found.from;
+    if found.is_from_start || spec.poll.is_zero() || spec.finds != Finds::Dynamic {
         return from;
     }
     let period = spec.poll.as_nanos();

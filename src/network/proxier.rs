@@ -41,6 +41,8 @@ pub struct Proxier {
     endpoints: BTreeMap<Name, Endpoints>,
     /// Ready endpoints on the node, of Services with a health check port.
     local: BTreeMap<Name, usize>,
+    /// Whether there were so many endpoints at the start of the last run.
+    was_large: bool,
 }
 
 impl Proxier {
@@ -57,6 +59,7 @@ impl Proxier {
             slices: SliceTable::default(),
             endpoints: BTreeMap::new(),
             local: BTreeMap::new(),
+            was_large: false,
         };
         if zone.is_some() {
             proxier.cycle.ask(SimTime::ZERO);
@@ -132,7 +135,10 @@ impl Proxier {
             changes_udp |= before.iter().chain(&after).any(is_udp);
             self.endpoints.insert(service, after);
         }
-        Found { is_large: self.is_large(), changes_udp }
+        // A run is full or not by what the one before has counted.
+        let large = self.is_large();
+        let is_large = std::mem::replace(&mut self.was_large, large);
+        Found { is_large, changes_udp }
     }
 
     fn is_large(&self) -> bool {

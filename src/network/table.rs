@@ -150,8 +150,8 @@ fn endpoints(slices: &BTreeMap<Name, SliceSeen>, node: Symbol) -> Endpoints {
             };
             let of_port = all.entry(PortKey { name, protocol: port.protocol }).or_default();
             for known in slice.endpoints.iter().filter_map(|seen| known(seen, number, node)) {
-                let is_better = of_port.get(&known.at).is_none_or(|other| other.terminating);
-                if is_better {
+                // Of several that do not terminate the last one counts, else the first.
+                if !known.terminating || !of_port.contains_key(&known.at) {
                     of_port.insert(known.at, known);
                 }
             }

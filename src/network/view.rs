@@ -206,6 +206,15 @@ impl Proxies {
         (version.from, &version.set)
     }
 
+    /// When a watcher hears of a version of the Ingresses, by its number.
+    #[must_use]
+    pub fn hears_of_ingresses(&self, watcher: Watcher, number: usize, at: SimTime) -> SimTime {
+        match number {
+            0 => at,
+            number => at + self.draw(&self.watch, watcher.0, 1 << 48 | cast::u64_of(number)),
+        }
+    }
+
     /// When a watcher hears of the newest entry of the log that is written now.
     #[must_use]
     pub fn hears(&self, cluster: &Cluster, watcher: Watcher, now: SimTime) -> SimTime {

@@ -126,6 +126,8 @@ pub enum Cause {
     /// An ingress proxy still sent to a pod that had stopped, or did not know of any (rules N180,
     /// N473).
     StaleIngress,
+    /// No path of an Ingress took it, or that led to no Service that was there (rule N180).
+    NoRoute,
     /// An ingress proxy had reloaded, and its old processes waited no longer (rule N180).
     CutByReload,
     /// Its caller and its pod are on two sides of a cut in the network (rule N406).
@@ -142,7 +144,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
@@ -173,6 +175,7 @@ impl Cause {
         Self::CutByMeshProxy,
         Self::StaleMesh,
         Self::Ejected,
+        Self::NoRoute,
     ];
 
     /// Its name in files.
@@ -203,6 +206,7 @@ impl Cause {
             Self::Hung => "hung",
             Self::KilledByProbe => "killed_by_probe",
             Self::StaleIngress => "stale_ingress",
+            Self::NoRoute => "no_route",
             Self::CutByReload => "cut_by_reload",
             Self::Partitioned => "partitioned",
             Self::NoMeshProxy => "no_mesh_proxy",
@@ -239,6 +243,7 @@ impl Cause {
             Self::NotOnNode => "no pod on the node, and the policy is Local",
             Self::Hung => "the pod's process hung",
             Self::KilledByProbe => "a probe failed and the kubelet killed the container",
+            Self::NoRoute => "no Ingress led it to a service that was there",
             Self::StaleIngress => "an ingress proxy still sent to a pod that had stopped",
             Self::CutByReload => "an ingress proxy's old processes ended after a reload",
             Self::Partitioned => "caller and pod were on two sides of a cut network",

@@ -43,6 +43,7 @@ enum Group {
     MeshProxy,
     CutByReload,
     Ejected,
+    NoRoute,
 }
 
 impl Group {
@@ -73,6 +74,7 @@ impl Group {
             Cause::NoMeshProxy | Cause::CutByMeshProxy => Some(Self::MeshProxy),
             Cause::CutByReload => Some(Self::CutByReload),
             Cause::Ejected => Some(Self::Ejected),
+            Cause::NoRoute => Some(Self::NoRoute),
             // The call that it depended on has a cause of its own; a network that was cut has none
             // that a workload could help.
             Cause::Downstream | Cause::Partitioned | Cause::None => None,
@@ -203,6 +205,12 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
             format!("mesh proxies had ejected all pods of {name}, and none was left to call."),
             "a lower cluster.mesh.ejection.share (maxEjectionPercent), or a panic threshold \
              (cluster.mesh.panic)"
+                .to_owned(),
+        ),
+        Group::NoRoute => (
+            format!("no Ingress led calls of {name} to a service and port that were there."),
+            "a rule for host and path that stays while callers use it; the new Service before the \
+             path that leads to it"
                 .to_owned(),
         ),
         Group::NotOnNode => (

@@ -94,6 +94,12 @@ pub(super) struct Read<'l> {
     pub(super) files: BTreeMap<String, Vec<Value>>,
 }
 
+/// Whether a command may change the labels of namespaces.
+pub(super) fn changes_labels(read: &Read<'_>) -> bool {
+    let verb = &read.invocation.verb;
+    matches!(verb, Verb::Label(_) | Verb::Patch(_) | Verb::Apply(_) | Verb::CreateFiles(_))
+}
+
 /// The lines that are commands of kubectl's.
 pub(super) fn read_all<'l>(lines: &'l [Line], input: &mut Input) -> Vec<Read<'l>> {
     lines.iter().enumerate().filter_map(|(place, line)| read(place, line, input)).collect()

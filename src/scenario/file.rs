@@ -559,8 +559,9 @@ pub struct PartitionFile {
     /// All nodes of a zone.
     pub zone: Option<Spanned<String>>,
     /// From what: `control-plane` (kubelet and kube-proxy hear and say nothing), `nodes` (calls to
-    /// and from other machines get no answer), `node/NAME` or `zone/NAME` (such calls to and from
-    /// those), `everything` if absent.
+    /// and from other machines get no answer), `outside` (callers and load balancers outside the
+    /// cluster do not reach them), `node/NAME` or `zone/NAME` (calls to and from those get no
+    /// answer), `everything` if absent.
     pub from: Option<Spanned<String>>,
 }
 

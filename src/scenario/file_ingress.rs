@@ -27,9 +27,10 @@ pub struct IngressFile {
     pub sync: Option<Spanned<Span>>,
     /// `dynamic`: how often a process takes over what was found; 1s if absent.
     pub poll: Option<Spanned<Span>>,
-    /// `reload`: until the new processes have started; about 0.3s if absent.
+    /// Until the new processes of a reload have started; about 0.3s if absent. Another
+    /// configuration (a host, a path, an annotation) needs one, with `reload` new endpoints too.
     pub reload: Option<Law>,
-    /// `reload`: how long the old processes may finish their calls; 240s if absent.
+    /// How long the old processes may finish their calls after a reload; 240s if absent.
     pub drain: Option<Spanned<Span>>,
     /// How long a connection to a pod is waited for; 5s if absent.
     pub connect_timeout: Option<Spanned<Span>>,

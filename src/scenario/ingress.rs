@@ -1,10 +1,11 @@
 //! Ingresses: their paths, the proxies that serve them, and calls that go through them.
 
+use crate::api;
 use crate::base::{Duration, Interner};
 use crate::manifest::Document;
 use crate::model::{
-    BehaviorChange, BehaviorRule, ConnectionKind, Finds, IngressPath, IngressPlace, IngressSpec,
-    ObjectName, Serve, ServiceSpec, Template, Workload,
+    BehaviorChange, BehaviorRule, ConnectionKind, Finds, IngressPath, IngressPlace, IngressRequest,
+    IngressRules, IngressSpec, ObjectName, Serve, ServiceSpec, Template, Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned, Value};
 
@@ -16,61 +17,52 @@ use super::objects::identity;
 /// Proxies outside the cluster, processes of one, and tries of a call at most.
 const MOST: u32 = 1_000;
 
-/// All paths of all Ingresses, with the places of what they lead to.
+/// All Ingresses, with the places of what their paths lead to.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    pub all: Vec<IngressPath>,
+    /// Those that are there from the start.
+    pub all: Vec<IngressRules>,
+    /// What commands make of them and add to them.
+    pub later: Vec<IngressRules>,
     /// Whether there is a mesh, whose proxies ask whether a call may be sent again.
     pub is_meshed: bool,
     places: Vec<Span>,
 }
 
 impl Paths {
-    /// Those of the documents.
-    pub(super) fn of(documents: &[Document], names: &mut Interner) -> Self {
+    /// Those of the documents and of the trees that commands write.
+    pub(super) fn of(
+        documents: &[Document],
+        later: &[serde_json::Value],
+        names: &mut Interner,
+    ) -> Self {
         let mut paths = Self::default();
         for document in documents.iter().filter(|document| document.kind.value == "Ingress") {
-            let (_, namespace, name) = identity(document);
-            let ingress = object_name(namespace, name, names);
+            let mut tree = document.root().to_json();
+            tree["metadata"]["namespace"] = identity(document).1.into();
+            paths.all.push(api::lower_ingress(&tree, names));
             let Some(spec) = document.root().get("spec") else { continue };
-            for rule in spec.get("rules").into_iter().flat_map(Value::items) {
-                let host = rule.get("host").and_then(Value::as_str).unwrap_or("");
-                let below = rule.at(&["http", "paths"]);
-                for path in below.into_iter().flat_map(Value::items) {
-                    let is_exact = path.get("pathType").and_then(Value::as_str) == Some("Exact");
-                    let own = path.get("path").and_then(Value::as_str).unwrap_or("/");
-                    let to = path.get("backend").unwrap_or(path);
-                    paths.add((ingress, host, Some(own), is_exact), to, namespace, names);
-                }
-            }
-            if let Some(to) = spec.get("defaultBackend") {
-                paths.add((ingress, "", None, false), to, namespace, names);
-            }
+            let rules = spec.get("rules").into_iter().flat_map(Value::items);
+            let below = rules.filter_map(|rule| rule.at(&["http", "paths"]));
+            let backends = below
+                .flat_map(Value::items)
+                .map(|path| path.get("backend").unwrap_or(path))
+                .chain(spec.get("defaultBackend"));
+            paths.places.extend(backends.map(|to| to.span()));
         }
+        paths.later.extend(later.iter().map(|tree| api::lower_ingress(tree, names)));
         paths
     }
 
-    fn add(
-        &mut self,
-        (ingress, host, path, is_exact): (ObjectName, &str, Option<&str>, bool),
-        to: Value<'_>,
-        namespace: &str,
-        names: &mut Interner,
-    ) {
-        let service = to.at(&["service", "name"]).and_then(Value::as_str);
-        self.places.push(to.span());
-        self.all.push(IngressPath {
-            ingress,
-            host: host.to_owned(),
-            path: path.map(str::to_owned),
-            is_exact,
-            backend: service.map(|name| object_name(namespace, name, names)),
-        });
+    /// All paths, those that are there from the start first.
+    fn paths(&self) -> Vec<&IngressPath> {
+        self.all.iter().chain(&self.later).flat_map(|rules| &rules.paths).collect()
     }
 
     /// Paths that lead to a Service that is not there: calls would get 503.
     pub(super) fn warn(&self, services: &[ObjectName], names: &Interner, found: &mut Diagnostics) {
-        for (path, place) in self.all.iter().zip(&self.places) {
+        let all = self.all.iter().flat_map(|rules| &rules.paths);
+        for (path, place) in all.zip(&self.places) {
             let Some(service) = path.backend.filter(|name| !services.contains(name)) else {
                 continue;
             };
@@ -86,25 +78,34 @@ impl Paths {
     }
 }
 
-/// Whom a source calls: the Service, and the Ingress through which.
+/// Whom a source calls: the Service, the Ingress through which, and what it asks that for.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub service: ObjectName,
+    pub through: Option<ObjectName>,
+    pub request: Option<IngressRequest>,
+}
+
+/// Whom a source calls.
 pub(super) fn target(
     file: &TrafficFile,
     (known, paths): (&Known<'_>, &Paths),
     names: &mut Interner,
     found: &mut Diagnostics,
-) -> Option<(ObjectName, Option<ObjectName>)> {
+) -> Option<Target> {
     let to = &file.to;
+    let all = paths.paths();
     let by_url = to.value.strip_prefix("http://").or_else(|| to.value.strip_prefix("https://"));
     if let Some(url) = by_url {
         if let Some(second) = &file.url {
             found.error(second.span, "`to` is a URL already");
         }
-        if paths.all.is_empty() && !known.gaps.objects {
+        if all.is_empty() && !known.gaps.objects {
             let error = Diagnostic::error(to.span, "there is no Ingress that takes this URL");
             found.push(error.with_hint("does `apply` name its manifest?"));
             return None;
         }
-        return taken(url, to.span, &paths.all.iter().collect::<Vec<_>>(), known, names, found);
+        return taken((url, None), to.span, &all, known, names, found);
     }
     let Some(("ingress" | "ingresses" | "ing", namespace, name)) = split_target(&to.value) else {
         let keys = [
@@ -119,7 +120,8 @@ pub(super) fn target(
             };
             found.push(Diagnostic::error(span, message).with_hint(hint));
         }
-        return behaviors::service(to, known, names, found).map(|service| (service, None));
+        let service = behaviors::service(to, known, names, found)?;
+        return Some(Target { service, through: None, request: None });
     };
     if let Some(port) = &file.port {
         let error =
@@ -127,11 +129,12 @@ pub(super) fn target(
         found.push(error.with_hint("leave `port` out"));
     }
     let wanted = object_name(namespace, name, names);
-    let own: Vec<&IngressPath> = paths.all.iter().filter(|path| path.ingress == wanted).collect();
+    let own: Vec<&IngressPath> =
+        all.iter().copied().filter(|path| path.ingress == wanted).collect();
     if own.is_empty() {
         if !known.gaps.objects {
             let mut texts: Vec<String> =
-                paths.all.iter().map(|path| shown("ingress", path.ingress, names)).collect();
+                all.iter().map(|path| shown("ingress", path.ingress, names)).collect();
             texts.dedup();
             found.push(missing(to.span, ("ingress", wanted), &texts, names));
         }
@@ -139,33 +142,31 @@ pub(super) fn target(
     }
     if let Some(url) = &file.url {
         let text = url.value.trim_start_matches("http://").trim_start_matches("https://");
-        return taken(text, url.span, &own, known, names, found);
+        return taken((text, Some(wanted)), url.span, &own, known, names, found);
     }
-    if own.iter().any(|path| path.backend != own[0].backend) {
+    // Commands may write other versions of it.
+    let mut versions = paths.all.iter().chain(&paths.later).filter(|rules| rules.name == wanted);
+    let first = versions.next().map_or(&[][..], |rules| &rules.paths);
+    if first.iter().any(|path| path.backend != own[0].backend) {
         let message = format!("ingress \"{name}\" leads to several Services");
         let error = Diagnostic::error(to.span, message);
         found.push(error.with_hint(format!("say which: url: {}", own[0].example())));
         return None;
     }
-    backend(own[0], to.span, known, names, found)
+    let example = own[0].example();
+    backend((&example, Some(wanted)), own[0], to.span, known, names, found)
 }
 
 /// The path that takes a request.
 fn taken(
-    url: &str,
+    (url, of): (&str, Option<ObjectName>),
     place: Span,
     paths: &[&IngressPath],
     known: &Known<'_>,
     names: &Interner,
     found: &mut Diagnostics,
-) -> Option<(ObjectName, Option<ObjectName>)> {
-    let cut = url.find('/').unwrap_or(url.len());
-    let (host, path) = url.split_at(cut);
-    let path = if path.is_empty() { "/" } else { path };
-    let best = paths.iter().filter_map(|own| Some((own.takes(host, path)?, own)));
-    // Of equal ones the first.
-    let best = best.rev().max_by_key(|(how, _)| *how);
-    let Some((_, best)) = best else {
+) -> Option<Target> {
+    let Some(best) = request(url, of).taken_by(paths.iter().copied()) else {
         let all: Vec<String> = paths.iter().map(|path| path.example()).collect();
         let message = format!("no path of an Ingress takes \"{url}\": such calls get 404");
         let hint =
@@ -174,16 +175,25 @@ fn taken(
         found.push(error.with_suggestion(url, all.iter().map(String::as_str)));
         return None;
     };
-    backend(best, place, known, names, found)
+    backend((url, of), best, place, known, names, found)
+}
+
+/// What calls of a URL ask for.
+fn request(url: &str, of: Option<ObjectName>) -> IngressRequest {
+    let cut = url.find('/').unwrap_or(url.len());
+    let (host, path) = url.split_at(cut);
+    let path = if path.is_empty() { "/" } else { path };
+    IngressRequest { host: host.into(), path: path.into(), of }
 }
 
 fn backend(
+    (url, of): (&str, Option<ObjectName>),
     path: &IngressPath,
     place: Span,
     known: &Known<'_>,
     names: &Interner,
     found: &mut Diagnostics,
-) -> Option<(ObjectName, Option<ObjectName>)> {
+) -> Option<Target> {
     let Some(service) = path.backend else {
         found.error(place, "this path of the Ingress leads to no Service");
         return None;
@@ -196,7 +206,7 @@ fn backend(
         }
         return None;
     }
-    Some((service, Some(path.ingress)))
+    Some(Target { service, through: Some(path.ingress), request: Some(request(url, of)) })
 }
 
 /// The proxies, checked; which Service leads to them is found by [`front`].
@@ -261,15 +271,10 @@ pub(super) fn lower(
 
 /// Keys that another way to find pods has no use for.
 fn only_for(file: &IngressFile, finds: Finds, found: &mut Diagnostics) {
-    let keys = [
-        ("poll", file.poll.as_ref().map(|key| key.span), Finds::Dynamic, "dynamic"),
-        ("drain", file.drain.as_ref().map(|key| key.span), Finds::Reload, "reload"),
-    ];
-    for (key, span, of, word) in keys {
-        if let Some(span) = span.filter(|_| finds != of) {
-            let message = format!("`{key}` plays a part where `endpoints` is {word}");
-            found.push(Diagnostic::warning(span, message).with_hint("it has no effect"));
-        }
+    let poll = file.poll.as_ref().filter(|_| finds != Finds::Dynamic);
+    if let Some(poll) = poll {
+        let message = "`poll` plays a part where `endpoints` is dynamic";
+        found.push(Diagnostic::warning(poll.span, message).with_hint("it has no effect"));
     }
 }
 

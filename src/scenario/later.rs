@@ -52,8 +52,17 @@ impl Created {
     }
 }
 
-/// What the commands create that no manifest brings, by kind, namespace and name.
-pub(super) fn play(commands: &[Read<'_>], documents: &[Document]) -> Vec<Created> {
+/// What the commands write.
+#[derive(Debug, Default)]
+pub(super) struct Played {
+    /// What they create that no manifest brings, by kind, namespace and name.
+    pub created: Vec<Created>,
+    /// All that they make of Ingresses, in the order of their writing.
+    pub ingresses: Vec<Value>,
+}
+
+/// Plays the commands.
+pub(super) fn play(commands: &[Read<'_>], documents: &[Document]) -> Played {
     let creates = |read: &Read<'_>| {
         matches!(
             &read.invocation.verb,
@@ -64,8 +73,11 @@ pub(super) fn play(commands: &[Read<'_>], documents: &[Document]) -> Vec<Created
                 | Verb::Autoscale(_)
         )
     };
-    if !commands.iter().any(creates) {
-        return Vec::new();
+    let is_patch = |read: &Read<'_>| {
+        matches!(&read.invocation.verb, Verb::Patch(_)) && documents.iter().any(is_ingress)
+    };
+    if !commands.iter().any(|read| creates(read) || is_patch(read)) {
+        return Played::default();
     }
     let mut play = Play::of(documents);
     // What is exposed or scaled is looked at; these change what is read of it.
@@ -79,7 +91,11 @@ pub(super) fn play(commands: &[Read<'_>], documents: &[Document]) -> Vec<Created
     }
     let mut all: Vec<Created> = play.created.into_values().collect();
     all.sort_by(|a, b| (a.what, &a.namespace, &a.name).cmp(&(b.what, &b.namespace, &b.name)));
-    all
+    Played { created: all, ingresses: play.ingresses }
+}
+
+fn is_ingress(document: &Document) -> bool {
+    document.kind.value == "Ingress"
 }
 
 /// An API server that keeps trees and nothing else.
@@ -88,6 +104,7 @@ struct Play {
     objects: BTreeMap<Place, Value>,
     declared: BTreeSet<Place>,
     created: BTreeMap<Place, Created>,
+    ingresses: Vec<Value>,
 }
 
 impl Play {
@@ -110,6 +127,14 @@ impl Play {
             }
         }
         play
+    }
+
+    /// Another version of an object.
+    fn put(&mut self, at: At<'_>, new: &Value) {
+        if at.resource.kind == Some(Kind::Ingress) {
+            self.ingresses.push(new.clone());
+        }
+        self.objects.insert(at.place(), new.clone());
     }
 
     fn present(&self, at: At<'_>) -> Result<&Value, Status> {
@@ -164,7 +189,7 @@ impl Api for Play {
             };
             self.created.entry(key.clone()).or_insert(created);
         }
-        self.objects.insert(key, stored.clone());
+        self.put(at, &stored);
         Ok(stored)
     }
 
@@ -177,7 +202,7 @@ impl Api for Play {
 
     fn patch(&mut self, at: At<'_>, language: PatchType, patch: Value) -> Result<Value, Status> {
         let new = server::patch(at, self.present(at)?, language, &patch)?;
-        self.objects.insert(at.place(), new.clone());
+        self.put(at, &new);
         Ok(new)
     }
 
@@ -187,7 +212,7 @@ impl Api for Play {
             true => server::replace_scale(at, old, &object)?,
             false => server::update(at, old, object)?,
         };
-        self.objects.insert(at.place(), new.clone());
+        self.put(at, &new);
         Ok(new)
     }
 
@@ -280,7 +305,7 @@ fn add(kind: Kind, lowered: api::Object, objects: &mut Objects) {
             objects.cron_jobs.push((*spec).clone());
             WorkloadKind::CronJob
         }
-        Declared::Budget(_) | Declared::Node(_) | Declared::Tree => return,
+        Declared::Budget(_) | Declared::Node(_) | Declared::Ingress(_) | Declared::Tree => return,
     };
     objects.later.workloads.insert(workload(kind));
 }

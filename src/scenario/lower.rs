@@ -52,7 +52,7 @@ pub(super) fn lower(
     };
     let (lines, scripts) = timeline::read(&file.timeline, input);
     let commands = commands::read_all(&lines, input);
-    let later = later::play(&commands, &documents);
+    let later::Played { created: later, ingresses } = later::play(&commands, &documents);
     let before = input.found.error_count();
     let mut all_nodes = pools(file, &mut names, input);
     let is_ideal =
@@ -88,7 +88,7 @@ pub(super) fn lower(
     rules.splice(0..0, mesh.iter().map(|mesh| mesh.rule.clone()));
     let proxied = mesh.as_ref().map(|mesh| mesh.proxied.clone());
     let mesh = mesh.map(|mesh| mesh.spec);
-    let mut paths = ingress::Paths::of(&documents, &mut names);
+    let mut paths = ingress::Paths::of(&documents, &ingresses, &mut names);
     paths.is_meshed = mesh.is_some();
     let behaviors = Behaviors { standard: behaviors::standard(), rules, mesh: proxied };
     let before = input.found.error_count();
@@ -111,7 +111,8 @@ pub(super) fn lower(
     if whole {
         let templates: Vec<_> = objects.templates().map(|template| &**template).collect();
         let found = &mut input.found;
-        mesh::check(mesh_file, mesh.as_ref(), &templates, &names, found);
+        let is_later = commands.iter().any(commands::changes_labels);
+        mesh::check(mesh_file, mesh.as_ref(), (&templates, is_later), &names, found);
         paths.warn(&identities.services, &names, &mut input.found);
     }
     let mut metrics = metrics::lower(&file.metrics, &targets, &mut names, input);
@@ -168,7 +169,7 @@ pub(super) fn lower(
         balancer: network::balancer(cluster.load_balancer.as_ref(), &mut input.found),
         ingress,
         mesh,
-        ingress_paths: paths.all,
+        ingresses: paths.all,
         customs,
         later: objects.later,
         outages: network::outages(&cluster.registry, &mut input.found),
@@ -356,12 +357,13 @@ fn lower_traffic(
         if let Some(none) = addresses.as_ref().filter(|count| count.value == 0) {
             input.found.error(none.span, "calls come from one address at least");
         }
-        let (Some(load), Some((to, through))) = (load, to) else { continue };
+        let (Some(load), Some(to)) = (load, to) else { continue };
         all.push(TrafficSpec {
             name: symbol,
-            to,
+            to: to.service,
             port: port.as_ref().map_or(0, |port| port.value),
-            through,
+            through: to.through,
+            request: to.request,
             is_idempotent: !method
                 .as_ref()
                 .is_some_and(|method| matches!(method.value, MethodFile::Post | MethodFile::Patch)),

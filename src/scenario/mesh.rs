@@ -52,8 +52,10 @@ pub(super) fn lower(
     };
     let rule = BehaviorRule { workload: None, container: Some(container), image: None, change };
     let injection = file.injection.as_ref().map(|file| {
-        let namespaces = file.value.namespaces.clone().unwrap_or_else(|| labelled(documents));
-        Arc::new(injection(name, &file.value, namespaces, found))
+        let own = file.value.namespaces.clone();
+        let is_by_label = own.is_none();
+        let namespaces = own.unwrap_or_else(|| labelled(documents));
+        Arc::new(injection(name, &file.value, (namespaces, is_by_label), found))
     });
     let mut spec = MeshSpec::istio(container);
     set(&mut spec, file, is_ideal, found);
@@ -154,8 +156,7 @@ fn labelled(documents: &[Document]) -> Vec<String> {
     let asks = |document: &&Document| {
         let labels = document.root().at(&["metadata", "labels"]);
         let label = |key| labels.and_then(|labels| labels.get(key)?.as_str());
-        document.kind.value == "Namespace"
-            && (label("istio-injection") == Some("enabled") || label("istio.io/rev").is_some())
+        document.kind.value == "Namespace" && Injection::is_asked_for(label("istio-injection"), label("istio.io/rev"))
     };
     documents.iter().filter(asks).map(|document| identity(document).2.to_owned()).collect()
 }
@@ -164,7 +165,7 @@ fn labelled(documents: &[Document]) -> Vec<String> {
 fn injection(
     name: &str,
     file: &InjectionFile,
-    namespaces: Vec<String>,
+    (namespaces, is_by_label): (Vec<String>, bool),
     found: &mut Diagnostics,
 ) -> Injection {
     let is_native = file.kind.as_ref().is_none_or(|k| k.value == InjectedFile::NativeSidecar);
@@ -209,14 +210,14 @@ fn injection(
     if let Some(command) = &file.pre_stop {
         container["lifecycle"]["preStop"] = json!({ "exec": { "command": command } });
     }
-    Injection { namespaces, container, is_native, is_first: is_native || holds }
+    Injection { namespaces, is_by_label, container, is_native, is_first: is_native || holds }
 }
 
 /// A mesh that no pod is part of is hardly meant.
 pub(super) fn check(
     file: Option<&Spanned<MeshFile>>,
     mesh: Option<&MeshSpec>,
-    templates: &[&Template],
+    (templates, is_later): (&[&Template], bool),
     names: &Interner,
     found: &mut Diagnostics,
 ) {
@@ -225,6 +226,10 @@ pub(super) fn check(
         return;
     }
     if let Some(injection) = &file.value.injection {
+        if is_later && injection.value.namespaces.is_none() {
+            let message = "no pod gets the proxy before a command labels its namespace";
+            return found.push(Diagnostic::warning(injection.span, message));
+        }
         let error = Diagnostic::error(injection.span, "no pod gets the proxy");
         let hint = "namespaces: [default], or a Namespace with the label istio-injection: enabled";
         return found.push(error.with_hint(hint));

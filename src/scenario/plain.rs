@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use crate::base::{Duration, MilliCpu, Symbol};
 use crate::manifest::Loader;
-use crate::model::{Model, ObjectName, PodVolume, ServiceKind, Template, Workload, WorkloadKind};
+use crate::model::{
+    IngressRequest, Model, ObjectName, PodVolume, ServiceKind, Template, Workload, WorkloadKind,
+};
 use crate::tree::json_to_yaml;
 
 use super::behaviors::shown;
@@ -325,12 +327,14 @@ fn fronted(model: &Model) -> (Vec<Fronted>, Vec<(String, &'static str)>) {
 fn through(model: &Model) -> BTreeMap<String, (String, String)> {
     let names = &*model.names;
     let mut all = BTreeMap::new();
-    for path in &model.ingress_paths {
+    for path in model.ingresses.iter().flat_map(|rules| &rules.paths) {
         let Some(service) = path.backend else { continue };
         let request = path.example();
         let cut = request.find('/').unwrap_or(request.len());
-        let own = model.ingress_paths.iter().filter(|other| other.ingress == path.ingress);
-        let best = own.rev().max_by_key(|other| other.takes(&request[..cut], &request[cut..]));
+        let (host, below) = (request[..cut].into(), request[cut..].into());
+        let asked = IngressRequest { host, path: below, of: Some(path.ingress) };
+        let paths = model.ingresses.iter().flat_map(|rules| &rules.paths);
+        let best = asked.taken_by(paths);
         if best.is_some_and(|best| best.backend == path.backend) {
             let to = (shown("ingress", path.ingress, names), request);
             all.entry(shown("service", service, names)).or_insert(to);

@@ -195,13 +195,15 @@ fn lower_cut(
         _ => match text.value.as_str() {
             "control-plane" => CutFrom::ControlPlane,
             "nodes" => CutFrom::Nodes,
+            "outside" => CutFrom::Outside,
             "everything" => CutFrom::Everything,
             other => {
-                let words = ["control-plane", "nodes", "everything"];
+                let words = ["control-plane", "nodes", "outside", "everything"];
                 let error =
                     Diagnostic::error(text.span, format!("nothing is cut off from \"{other}\""));
-                let error = error
-                    .with_hint("known are control-plane, nodes, everything, node/NAME, zone/NAME");
+                let error = error.with_hint(
+                    "known are control-plane, nodes, outside, everything, node/NAME, zone/NAME",
+                );
                 found.push(error.with_suggestion(other, words));
                 return None;
             }

@@ -227,10 +227,13 @@ impl Traffic {
                 let call = &mut self.calls[id.id];
                 let wait = call.hop() * (2 * u64::from(call.opening));
                 (call.opening, call.is_kept) = (0, true);
+                // When the request itself is sent.
+                call.began = ctx.now() + wait.saturating_sub(call.hop());
                 return ctx.after(wait, event(TrafficEvent::Arrive(id)));
             }
             Door::Open if is_proxy(call.server) => return self.call_upstream(id, cluster, ctx),
             Door::Open => return self.enter(id, ctx),
+            Door::Dark(Cause::Partitioned) if self.is_sent_again(id, ctx) => return,
             Door::Dark(cause) => {
                 End { fate: Fate::TimedOut, cause, at: self.hears_nothing(call, deadline) }
             }
@@ -244,7 +247,7 @@ impl Traffic {
     }
 
     /// Until when a call waits whose pod does not answer.
-    fn hears_nothing(&self, call: &Call, deadline: SimTime) -> SimTime {
+    pub(super) fn hears_nothing(&self, call: &Call, deadline: SimTime) -> SimTime {
         let connect = self.clients[usize::from(call.client)].spec.connect_timeout;
         if call.is_kept { deadline } else { deadline.min(call.began.saturating_add(connect)) }
     }
@@ -415,13 +418,8 @@ impl Traffic {
     /// A call leaves its server, and the next one that waits takes its slot.
     #[inline]
     pub(super) fn leave(&mut self, id: CallRef, fate: Fate, cause: Cause, ctx: &mut Ctx<'_>) {
-        let call = self.calls.remove(id.id);
-        let mut end = End { fate, cause, at: ctx.now() + call.hop() };
-        if call.is_lost() {
-            self.blame(&call, Cause::Partitioned);
-            let at = call.deadline.max(ctx.now());
-            end = End { fate: Fate::TimedOut, cause: Cause::Partitioned, at };
-        }
+        let is_lost = self.calls[id.id].is_lost();
+        let call = if is_lost { self.calls[id.id] } else { self.calls.remove(id.id) };
         self.count_bytes(&call, ctx);
         let (row, kind) = self.servers.of(&call);
         row.busy -= 1;
@@ -438,7 +436,10 @@ impl Traffic {
         }
         self.servers.note_load(call.server);
         self.tell_if_idle(call.server, ctx);
-        self.settle(call, end, ctx);
+        if is_lost {
+            return self.answer_is_lost(id, fate, cause, ctx);
+        }
+        self.settle(call, End { fate, cause, at: ctx.now() + call.hop() }, ctx);
     }
 
     /// A draining server that has just become idle is looked at within this instant.

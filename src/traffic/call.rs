@@ -121,6 +121,8 @@ pub(super) enum Stage {
     BackOff,
     /// Its answer is on the way.
     Answering,
+    /// Its answer was lost, and its server sends it again.
+    Resending,
 }
 
 /// What is drawn from a call's luck. Numbers from [`CHILD`] on are the downstream calls'.

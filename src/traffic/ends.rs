@@ -241,6 +241,9 @@ impl Traffic {
             return;
         };
         let is_hung = self.hung > 0 && self.servers.is_hung(call.server);
+        if call.stage == Stage::Resending {
+            return self.answer_is_late(id, ctx);
+        }
         let cause = match call.stage {
             Stage::Waiting | Stage::InService | Stage::Calling if is_hung => Cause::Hung,
             Stage::Waiting => Cause::WaitedTooLong,
@@ -248,7 +251,8 @@ impl Traffic {
             | Stage::InService
             | Stage::Calling
             | Stage::BackOff
-            | Stage::Answering => Cause::SlowService,
+            | Stage::Answering
+            | Stage::Resending => Cause::SlowService,
         };
         if call.is_given_up {
             return;

@@ -8,8 +8,8 @@
 //!
 //! The proxy's call to the pod is a call like any other, whose client is the proxy: its kept
 //! connections, its time-outs, its next tries. It is not recorded: what the caller gets is the
-//! proxy's answer, 502 to 504 with the cause of the last try. Which pods a proxy knows is
-//! [`IngressProxy`]'s.
+//! proxy's answer, 502 to 504 with the cause of the last try, 404 where no path takes the call.
+//! Which paths and pods a proxy knows is [`IngressProxy`]'s.
 //!
 //! Differs: which process of a proxy takes a call is drawn for each call; what a process from before
 //! a reload tries next it takes from the new endpoints.
@@ -20,8 +20,8 @@ use crate::base::dist::mix;
 use crate::base::{LookupMap, SimTime, Slots, cast};
 use crate::cluster::Cluster;
 use crate::event::{CallId, CallRef, IngressStep, TrafficEvent};
-use crate::model::{Finds, IngressPlace, IngressSpec, NodeId, PodId, PodRef};
-use crate::network::ingress::IngressProxy;
+use crate::model::{Finds, IngressPlace, IngressPort, IngressSpec, NodeId, PodId, PodRef};
+use crate::network::ingress::{IngressProxy, News, Route, true_route};
 use crate::network::rules::one_of;
 use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
@@ -93,7 +93,7 @@ impl Ingress {
     }
 
     /// The number of the proxy in a pod, or of one outside.
-    fn number(&mut self, pod: PodRef) -> u32 {
+    fn number(&mut self, pod: PodRef, cluster: &Cluster) -> u32 {
         if is_outside(pod) {
             return pod.life;
         }
@@ -102,7 +102,7 @@ impl Ingress {
             return *number;
         }
         let number = cast::u32_of(proxies.len());
-        proxies.push(Proxy { pod, is_there: true, view: IngressProxy::new(number, *seed) });
+        proxies.push(Proxy { pod, is_there: true, view: IngressProxy::new(number, *seed, cluster) });
         by_pod.insert(pod, number);
         number
     }
@@ -117,7 +117,7 @@ impl Ingress {
 
 impl Traffic {
     /// The proxies are there if somebody calls through them.
-    pub(super) fn begin_ingress(&mut self, ctx: &Ctx<'_>) {
+    pub(super) fn begin_ingress(&mut self, cluster: &Cluster, ctx: &Ctx<'_>) {
         if !self.sources.iter().any(super::Source::is_proxied) {
             return;
         }
@@ -129,18 +129,32 @@ impl Traffic {
             let seed = self.ingress.seed;
             let proxy = |life| {
                 let pod = PodRef { id: OUTSIDE, life };
-                Proxy { pod, is_there: true, view: IngressProxy::new(life, seed) }
+                Proxy { pod, is_there: true, view: IngressProxy::new(life, seed, cluster) }
             };
             self.ingress.proxies.extend((0..count).map(proxy));
         }
+        self.lead_sources(cluster);
     }
 
-    /// Endpoints have changed.
-    pub(super) fn ingress_hears(&mut self, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+    /// Endpoints, Services or Ingresses have changed.
+    pub(super) fn ingress_hears(&mut self, news: News, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+        if news == News::Ingresses {
+            self.lead_sources(cluster);
+        }
         let Self { ingress: Ingress { spec, proxies, .. }, proxies: nodes, .. } = self;
         for (number, proxy) in (0..).zip(proxies).filter(|(_, proxy)| proxy.is_there) {
-            if let Some(at) = proxy.view.hear(spec, nodes, cluster, ctx.now()) {
+            if let Some(at) = proxy.view.hear(news, (spec, nodes), cluster, ctx.now()) {
                 ctx.at(at, ingress_event(number, IngressStep::Look));
+            }
+        }
+    }
+
+    /// The calls of sources are about the Services to which Ingresses lead them now.
+    fn lead_sources(&mut self, cluster: &Cluster) {
+        for id in self.sources.ids() {
+            let route = self.sources[id].request().map(|request| true_route(request, cluster));
+            if let Some(Route::To(service, _)) = route {
+                self.sources[id].is_led_to(service);
             }
         }
     }
@@ -205,10 +219,14 @@ impl Traffic {
         if is_sidecar(call.server) {
             return self.call_from_sidecar(id, cluster, ctx);
         }
-        let number = self.ingress.number(call.server);
+        let number = self.ingress.number(call.server, cluster);
         let workers = self.ingress.spec.workers;
         (call.stage, call.began, call.pending) = (Stage::Calling, ctx.now(), 1);
         let client = self.ingress.client;
+        if let Err(cause) = self.find_backend(id, number, cluster, ctx.now()) {
+            return self.proxy_is_done(id, (Fate::ServerError, cause), ctx);
+        }
+        let call = &mut self.calls[id.id];
         let luck = call.child_luck();
         let mut own = Call::new(Caller::Call(id), client, call.backend, ctx.now(), luck);
         let process = one_of(low(own.word(Purpose::Slot)), cast::usize_of(workers));
@@ -219,6 +237,58 @@ impl Traffic {
         self.attempt(own, cluster, ctx);
     }
 
+    /// The Service to which a proxy's configuration leads a call.
+    fn find_backend(
+        &mut self,
+        id: CallRef,
+        number: u32,
+        cluster: &Cluster,
+        now: SimTime,
+    ) -> Result<(), Cause> {
+        let Self { ingress, sources, calls, .. } = self;
+        let call = &mut calls[id.id];
+        let Caller::Source(source, _) = call.caller else { return Ok(()) };
+        let Some(request) = sources[source].request() else { return Ok(()) };
+        let view = &mut ingress.proxies[cast::usize_of(number)].view;
+        match view.route(source, request, cluster, now) {
+            Route::To(service, _) => {
+                call.backend = service;
+                Ok(())
+            }
+            Route::Nowhere | Route::NoPath => Err(match true_route(request, cluster) {
+                Route::To(..) => Cause::StaleIngress,
+                Route::Nowhere | Route::NoPath => Cause::NoRoute,
+            }),
+        }
+    }
+
+    /// Why a proxy has no pod for a call.
+    #[cold]
+    fn why_no_upstream(&self, call: &Call, cluster: &Cluster) -> Cause {
+        let parent = match call.caller {
+            Caller::Call(parent) => self.calls.get(parent),
+            Caller::Source(..) | Caller::Probe(_) => None,
+        };
+        let request = parent.and_then(|parent| match parent.caller {
+            Caller::Source(source, _) => self.sources[source].request(),
+            Caller::Call(_) | Caller::Probe(_) => None,
+        });
+        let (service, port) = match request.map(|request| true_route(request, cluster)) {
+            Some(Route::To(service, port)) => (service, port),
+            Some(Route::Nowhere | Route::NoPath) => return Cause::NoRoute,
+            None => (call.service, None),
+        };
+        let Some(row) = cluster.service(service) else { return Cause::NoRoute };
+        let is_elsewhere = service != call.service;
+        let has_port = port.is_none_or(|port| port.is_of(&row.spec));
+        match row.endpoints.endpoints.iter().any(|e| e.ready) {
+            _ if !has_port => Cause::NoRoute,
+            true => Cause::StaleIngress,
+            false if is_elsewhere => Cause::StaleIngress,
+            false => Cause::NoReadyPod,
+        }
+    }
+
     /// Finds the pod whose turn it is, and a connection to it.
     pub(super) fn connect_upstream(
         &mut self,
@@ -226,15 +296,14 @@ impl Traffic {
         cluster: &Cluster,
         now: SimTime,
     ) -> Result<(), End> {
+        let port = self.port_of(call, cluster, now);
         let Self { ingress: Ingress { spec, proxies, .. }, proxies: nodes, .. } = self;
         let view = &mut proxies[cast::usize_of(call.place / spec.workers)].view;
         let before = Some(std::mem::replace(&mut call.server, NO_POD)).filter(|p| *p != NO_POD);
         let process = (&*spec, call.place % spec.workers);
-        let pod = view.next(process, (nodes, cluster), call.service, before, now);
+        let pod = view.next(process, (nodes, cluster), (call.service, port), before, now);
         let Some(pod) = pod else {
-            let row = cluster.service(call.service);
-            let is_ready = row.is_some_and(|row| row.endpoints.endpoints.iter().any(|e| e.ready));
-            let cause = if is_ready { Cause::StaleIngress } else { Cause::NoReadyPod };
+            let cause = self.why_no_upstream(call, cluster);
             return Err(End { fate: Fate::NoEndpoint, cause, at: now });
         };
         let client = &mut self.clients[usize::from(call.client)];
@@ -249,6 +318,18 @@ impl Traffic {
             None => self.opened(call, pod, NodeId::new(0), now),
         }
         Ok(())
+    }
+
+    /// The port to which a proxy's configuration leads a call.
+    fn port_of(&mut self, call: &Call, cluster: &Cluster, now: SimTime) -> Option<IngressPort> {
+        let Caller::Call(parent) = call.caller else { return None };
+        let Self { ingress: Ingress { spec, proxies, .. }, sources, calls, .. } = self;
+        let Caller::Source(source, _) = calls.get(parent)?.caller else { return None };
+        let view = &mut proxies[cast::usize_of(call.place / spec.workers)].view;
+        match view.route(source, sources[source].request()?, cluster, now) {
+            Route::To(service, port) if service == call.service => port,
+            Route::To(..) | Route::Nowhere | Route::NoPath => None,
+        }
     }
 
     /// The proxy's call has ended: it answers.

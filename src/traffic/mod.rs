@@ -48,6 +48,7 @@ mod ingress;
 mod inside;
 mod mesh;
 mod recorded;
+mod resending;
 mod route;
 mod servers;
 mod shared;
@@ -55,6 +56,7 @@ mod sources;
 mod stops;
 mod targets;
 
+use crate::api::Kind;
 use crate::base::{Duration, IdVec, LookupMap, SimTime, Slots};
 use crate::cluster::{
     Change, Cluster, Component, NodeChange, ObjectChange, Plan, Serving, TrafficRole, Write,
@@ -63,6 +65,7 @@ use crate::event::{CallId, Event, TrafficEvent};
 use crate::model::{Model, NodeId, PodRef, ServiceId, SourceId};
 use crate::network::balancer::Balancer;
 use crate::network::dns::Names;
+use crate::network::ingress::News;
 use crate::network::view::Proxies;
 use crate::sim::{Ctx, Streams};
 
@@ -92,6 +95,8 @@ pub struct Traffic {
     /// Those with pods as targets, and whether there are any.
     targets: targets::PodBalancers,
     has_targets: bool,
+    /// Machines that cannot be reached from outside.
+    outside_cut: IdVec<NodeId, bool>,
     /// To which pod a node sends the calls of an address, and when it did last.
     sticky: LookupMap<(ServiceId, NodeId, u64), (PodRef, SimTime)>,
     ingress: ingress::Ingress,
@@ -127,6 +132,7 @@ impl Traffic {
             balancers: IdVec::new(),
             targets: IdVec::new(),
             has_targets: false,
+            outside_cut: IdVec::new(),
             sticky: LookupMap::new(),
             ingress: ingress::Ingress::new(&model.ingress),
             mesh: mesh::Mesh::new(model),
@@ -177,7 +183,7 @@ impl Component<TrafficEvent> for Traffic {
             self.sources[id].start(id, cluster, ctx);
         }
         self.begin_balancers(cluster, ctx);
-        self.begin_ingress(ctx);
+        self.begin_ingress(cluster, ctx);
         self.begin_mesh(ctx);
         for (id, _) in cluster.pods().iter() {
             let pod = cluster.pods().refer(id);
@@ -200,11 +206,17 @@ impl Component<TrafficEvent> for Traffic {
                 if self.has_targets {
                     self.targets_hear(*service, cluster, ctx);
                 }
-                self.ingress_hears(cluster, ctx);
+                self.ingress_hears(News::Endpoints, cluster, ctx);
                 self.mesh_hears(cluster, ctx.now());
             }
-            Change::Service { service, what: ObjectChange::Added } => {
-                self.begin_balancer(*service, cluster, ctx);
+            Change::Service { service, what } => {
+                if *what == ObjectChange::Added {
+                    self.begin_balancer(*service, cluster, ctx);
+                }
+                self.ingress_hears(News::Endpoints, cluster, ctx);
+            }
+            Change::Tree { kind: Kind::Ingress, .. } => {
+                self.ingress_hears(News::Ingresses, cluster, ctx);
             }
             Change::PodResized { pod, is_asked: false, .. } => {
                 self.servers.resized(*pod, cluster, ctx.now());
@@ -218,7 +230,7 @@ impl Component<TrafficEvent> for Traffic {
                     NodeChange::Down => self.node_dies(*node, ctx),
                     NodeChange::Up => drop(self.servers.set_up(*node, true)),
                     NodeChange::Cut | NodeChange::Joined => self.proxies.cut(cluster, *node),
-                    NodeChange::Links => self.links_change(cluster),
+                    NodeChange::Links => self.links_change(*node, cluster),
                     NodeChange::Added
                     | NodeChange::Cordoned
                     | NodeChange::Uncordoned
@@ -252,6 +264,7 @@ impl Component<TrafficEvent> for Traffic {
             TrafficEvent::HoldEnds(call) => self.hold_ends(call, cluster, ctx),
             TrafficEvent::Continue(call) => self.carry_on(call, cluster, ctx),
             TrafficEvent::Answer(call) => self.answered(call, ctx.now()),
+            TrafficEvent::Resend(call) => self.resend(call, cluster, ctx),
             TrafficEvent::Timeout(call) => self.time_is_over(call, ctx),
             TrafficEvent::Retry(call) => self.retry(call, cluster, ctx),
             TrafficEvent::Hedge(call) => self.hedge(call, cluster, ctx),

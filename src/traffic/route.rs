@@ -277,9 +277,13 @@ impl Traffic {
             balancer.settle(&mut self.proxies, cluster, now);
             match what {
                 NodeChange::Down => balancer.set_up(node, false),
-                NodeChange::Up => balancer.set_up(node, true),
+                NodeChange::Up => balancer.set_up(node, !cluster.is_cut_from_outside(node)),
                 NodeChange::Added => balancer.join(node, true, now),
                 NodeChange::Removed => balancer.leave(node, now),
+                NodeChange::Links => {
+                    let is_reached = !cluster.is_cut_from_outside(node);
+                    balancer.set_up(node, is_reached && cluster.nodes()[node].is_up);
+                }
                 NodeChange::Cordoned
                 | NodeChange::Uncordoned
                 | NodeChange::Taints
@@ -287,7 +291,6 @@ impl Traffic {
                 | NodeChange::Offer
                 | NodeChange::Cut
                 | NodeChange::Joined
-                | NodeChange::Links
                 | NodeChange::Pressure
                 | NodeChange::ShutsDown
                 | NodeChange::KubeletRestarts

@@ -9,7 +9,7 @@ use crate::base::{Duration, Interner, SimTime};
 use crate::cluster::Cluster;
 use crate::event::{Event, TrafficEvent};
 use crate::model::{
-    IngressPlace, Load, NodeId, PoissonProcess, RecordedCall, ServiceId, SourceId, TrafficSpec,
+    IngressPlace, IngressRequest, Load, NodeId, PoissonProcess, RecordedCall, ServiceId, SourceId, TrafficSpec,
 };
 use crate::sim::{Ctx, CursorId, Streams};
 
@@ -152,6 +152,18 @@ impl Source {
     /// Whether its calls go through ingress proxies.
     pub(super) const fn is_proxied(&self) -> bool {
         self.backend.is_some()
+    }
+
+    /// What its calls ask ingress proxies for, if Ingresses say where they go.
+    pub(super) const fn request(&self) -> Option<&IngressRequest> {
+        self.spec.request.as_ref()
+    }
+
+    /// Its calls are about another Service from now on, as Ingresses say.
+    pub(super) fn is_led_to(&mut self, service: ServiceId) {
+        if self.backend.is_some() {
+            self.backend = Some(service);
+        }
     }
 
     /// Which Service it calls.

@@ -7,6 +7,7 @@ use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
 use super::ends::End;
+use super::ingress::is_proxy;
 use super::{Call, Caller, Stage, Traffic};
 
 impl Traffic {
@@ -68,6 +69,7 @@ impl Traffic {
     #[inline]
     pub(super) fn node_of_caller(&self, call: &Call) -> Option<NodeId> {
         match call.caller {
+            Caller::Source(..) if self.is_straight(call) => None,
             Caller::Source(_, node) => Some(node),
             Caller::Call(parent) => {
                 let pod = self.mesh.pod_of(self.calls.get(parent)?.server);
@@ -77,23 +79,33 @@ impl Traffic {
         }
     }
 
-    /// Whether caller and server of a call are on two sides of a cut (rule N406).
+    /// Whether caller and server of a call are on two sides of a cut (rule N406): the pod's machine
+    /// and that of the caller, by which one from outside comes in.
     #[cold]
     pub(super) fn is_cut_off(&self, call: &Call, cluster: &Cluster) -> bool {
         let from = self.node_of_caller(call);
         let to = cluster.pod(call.server).and_then(|pod| pod.node);
-        from.zip(to).is_some_and(|(from, to)| cluster.are_cut(from, to))
+        let entry = match call.caller {
+            _ if self.is_straight(call) => to,
+            Caller::Source(..) if is_proxy(call.server) => None,
+            Caller::Source(..) => from,
+            Caller::Call(_) | Caller::Probe(_) => None,
+        };
+        entry.is_some_and(|node| cluster.is_cut_from_outside(node))
+            || from.zip(to).is_some_and(|(from, to)| cluster.are_cut(from, to))
     }
 
-    /// Machines are cut off from each other, or are not any more: an answer that comes while they
-    /// are does not arrive.
-    pub(super) fn links_change(&mut self, cluster: &Cluster) {
+    /// A machine is cut off from others, or is not any more: an answer that comes while it is does
+    /// not arrive.
+    pub(super) fn links_change(&mut self, node: NodeId, cluster: &Cluster) {
+        let is_cut = cluster.is_cut_from_outside(node);
+        *self.outside_cut.grow_to(node) = is_cut;
         let ids: Vec<CallId> = self.calls.iter().map(|(id, _)| id).collect();
         for id in ids {
             let is_lost = cluster.has_cuts() && self.is_cut_off(&self.calls[id], cluster);
             let call = &mut self.calls[id];
             match is_lost {
-                _ if call.is_proxied() => {}
+                _ if call.is_proxied() || call.stage == Stage::Resending => {}
                 true => call.why = Cause::Partitioned,
                 false => call.why = Cause::None,
             }

@@ -22,9 +22,11 @@ const GATES: [&str; 2] = ["target-health.", "cloud.google.com/load-balancer-neg-
 pub(super) type PodBalancers = IdVec<ServiceId, Option<Box<PodBalancer>>>;
 
 /// Whether a check of a pod's server goes well.
-fn answers(servers: &Servers, pod: PodRef) -> bool {
-    let row = servers.get(pod);
-    row.is_some_and(|row| row.state == Serving::Accepting && row.is_up && !row.is_hung)
+fn answers(servers: &Servers, outside_cut: &IdVec<NodeId, bool>, pod: PodRef) -> bool {
+    let is_reached = |node| !outside_cut.get(node).is_some_and(|is_cut| *is_cut);
+    servers.get(pod).is_some_and(|row| {
+        row.state == Serving::Accepting && row.is_up && !row.is_hung && is_reached(row.node)
+    })
 }
 
 impl Traffic {
@@ -35,9 +37,9 @@ impl Traffic {
 
     /// All balancers have checked as before, up to a change.
     pub(super) fn targets_settle(&mut self, now: SimTime) {
-        let Self { targets, servers, .. } = self;
+        let Self { targets, servers, outside_cut, .. } = self;
         for balancer in targets.iter_mut().flatten() {
-            balancer.settle(|pod| answers(servers, pod), now);
+            balancer.settle(|pod| answers(servers, outside_cut, pod), now);
         }
     }
 
@@ -102,9 +104,9 @@ impl Traffic {
         if keeps && self.idle_connection(call, outside, now) {
             return Some(Ok(()));
         }
-        let Self { targets, servers, .. } = self;
+        let Self { targets, servers, outside_cut, .. } = self;
         let balancer = targets.get_mut(call.service).and_then(Option::as_mut)?;
-        balancer.settle(|pod| answers(servers, pod), now);
+        balancer.settle(|pod| answers(servers, outside_cut, pod), now);
         let Some(pod) = balancer.choose(word) else {
             let (fate, cause) = (Fate::TimedOut, Cause::StaleBalancer);
             return Some(Err(End { fate, cause, at: call.deadline.max(now) }));

@@ -34,6 +34,7 @@ mod golden;
 mod healing;
 mod house;
 mod ingress;
+mod ingress_changes;
 mod jobs;
 mod karpenter;
 mod keda;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use seatrial::engine::World;
 use seatrial::experiment::{Options, run};
 use seatrial::manifest::Loader;
 use seatrial::record::Cause;
+use seatrial::recorder::Recorder;
 use seatrial::scenario::{Loaded, Place, Refused, load, show};
 
 use crate::support::WEB;
@@ -262,4 +264,70 @@ fn words() {
     for words in ["kind: native-sidecar", "balance: least-request", "- connect-failure"] {
         assert!(text.contains(words), "{words}: {text}");
     }
+}
+
+/// Failed calls to `front` for lack of a proxy, and containers of the pods of `front` and `web` at
+/// the end of a run.
+fn containers(scenario: &str, files: &[(&str, String)]) -> Vec<(String, usize)> {
+    let mut all = vec![("scenario.yaml", scenario.to_owned())];
+    all.extend(files.iter().map(|(name, text)| (*name, text.clone())));
+    let place = Place { loader: Loader::from_memory(all), path: "scenario.yaml".to_owned() };
+    let loaded = load(&place, &[]).unwrap_or_else(|refused| {
+        panic!("{}", refused.found.draw(&refused.sources, &Default::default()))
+    });
+    let outcome = World::new(&loaded.model, 0, Recorder::default()).run().expect("within limits");
+    let cluster = &outcome.cluster;
+    let count = |(_, pod): (_, &seatrial::cluster::Pod)| {
+        let spec = &cluster.template_of(pod).template.spec;
+        let own = spec.init_containers.iter().chain(&spec.containers).count();
+        let name = cluster.template_of(pod).template.workload.name.name;
+        (cluster.names().resolve(name).to_owned(), own)
+    };
+    let mut all: Vec<(String, usize)> = cluster.pods().iter().map(count).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Injection into what commands create: by the namespace's label as it is when the template is
+/// written, against it by the pod's own.
+#[test]
+fn injection_during_a_run() {
+    let with = |timeline: &str| {
+        FRONT
+            .replace("{ injection: { namespaces: [default] } }", "{ injection: {} }")
+            .replace("apply: [web.yaml, front.yaml]", "apply: [web.yaml]")
+            .replace("  - { at: 60s, run: kubectl rollout restart deployment/web }\n", timeline)
+    };
+    let front = plain("2").replace("web", "front");
+    let labels = "metadata: { labels: { app: front, sidecar.istio.io/inject: \"WORD\" } }";
+    let said = |word: &str| {
+        front.replace("metadata: { labels: { app: front } }", &labels.replace("WORD", word))
+    };
+    let files = [
+        ("web.yaml", plain("2")),
+        ("front.yaml", front.clone()),
+        ("not.yaml", said("false")),
+        ("asks.yaml", said("true")),
+        (
+            "space.yaml",
+            "apiVersion: v1\nkind: Namespace\nmetadata: { name: default, labels: { istio-injection: enabled } }\n"
+                .to_owned(),
+        ),
+    ];
+    let of = |web: usize, front: usize| vec![("front".to_owned(), front), ("web".to_owned(), web)];
+    let label = "  - { at: 20s, run: kubectl label namespace default istio-injection=enabled }\n";
+    let apply = |file: &str| format!("  - {{ at: 40s, run: kubectl apply -f {file} }}\n");
+    let run = |timeline: &str| containers(&with(timeline), &files);
+    // Pods that are there stay as they are.
+    assert_eq!(run(&format!("{label}{}", apply("front.yaml"))), of(1, 2));
+    assert_eq!(run(&format!("{label}{}", apply("not.yaml"))), of(1, 1));
+    assert_eq!(run(&apply("asks.yaml")), of(1, 2));
+    assert_eq!(run(&apply("front.yaml")), of(1, 1));
+    let restart = "  - { at: 60s, run: kubectl rollout restart deployment/web }\n";
+    assert_eq!(run(&format!("{label}{}{restart}", apply("front.yaml"))), of(2, 2));
+    let space = apply("space.yaml").replace("40s", "30s");
+    assert_eq!(run(&format!("{space}{}", apply("front.yaml"))), of(1, 2));
+    let taken = "  - { at: 30s, run: kubectl label namespace default istio-injection- }\n";
+    assert_eq!(run(&format!("{label}{taken}{}", apply("front.yaml"))), of(1, 1));
 }

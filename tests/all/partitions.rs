@@ -1,8 +1,12 @@
 //! Machines that are cut off from the API server or from each other (rules N406, N407).
 
+use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::Readiness;
+use seatrial::engine::World;
 use seatrial::experiment::{Options, run};
 use seatrial::manifest::Loader;
+use seatrial::record::{CallRecord, Cause, Fate};
+use seatrial::recorder::Recorder;
 use seatrial::scenario::{Place, load};
 
 use crate::support::{Stepped, WEB, load_memory};
@@ -116,4 +120,116 @@ fn wrong_words() {
         let text = refused.found.lines(&refused.sources).join("\n");
         assert!(text.contains(word), "{text}");
     }
+}
+
+/// All calls of a run in order of their start, with another client and behaviour.
+fn calls(timeline: &str, traffic: &str, hold: &str) -> Vec<CallRecord> {
+    let text = scenario("measured-small", timeline)
+        .replace("timeout: 1s", traffic)
+        .replace("hold: 20ms", hold)
+        .replace("until: 12m", "until: 90s");
+    let web = WEB.replace("REPLICAS", "3");
+    let model = load_memory(&[("scenario.yaml", &text), ("web.yaml", &web)]).model;
+    let outcome = World::new(&model, 0, Recorder::keeping_calls()).run().expect("within limits");
+    let mut recorder = outcome.recorder;
+    let mut calls = recorder.take_calls();
+    // Not those from before the first pod is ready.
+    calls.retain(|call| call.start >= SimTime::at(Duration::secs(20)));
+    calls.sort_by_key(|call| call.start);
+    calls
+}
+
+/// A cut from 60 s on for some seconds.
+fn cut_for(what: &str, seconds: u32) -> String {
+    format!(
+        "  - {{ at: 60s, fault: {{ partition: {{ node: workers-0, from: {what} }} }} }}
+  - {{ at: {}s, fault: {{ recover: {{ node: workers-0 }} }} }}",
+        60 + seconds
+    )
+}
+
+/// What late calls took, beyond their hold of 20 ms and hops: seconds since the call began.
+fn late(calls: &[CallRecord]) -> Vec<f64> {
+    let late = calls.iter().map(|call| call.latency.as_secs_f64());
+    late.filter(|took| *took > 0.15).collect()
+}
+
+/// N158: a connection that is asked for while the network is cut is asked for again after 1, 3, 7,
+/// … s: who waits for so long is late and loses nothing.
+#[test]
+fn connections_are_asked_for_again() {
+    let calls = calls(&cut_for("nodes", 5), "timeout: 10s", "hold: 20ms");
+    assert!(calls.iter().all(|call| call.fate == Fate::Ok));
+    let late = late(&calls);
+    // The last ones: the request, after a handshake that went well.
+    let steps = [1.0, 3.0, 7.0, 0.2, 0.6, 1.4, 3.0, 6.2];
+    let is_step = |took: &f64| steps.iter().any(|step| (0.0..0.05).contains(&(took - step)));
+    assert!(late.iter().all(is_step), "{late:?}");
+    // 4 in 9 of 100 calls a second go across; those of the last second before it heals wait 1 s.
+    let share = f64::from(u32::try_from(late.len()).unwrap()) / 500.0;
+    assert!((share - 4.0 / 9.0).abs() < 0.05, "{share}");
+    let ends = |call: &CallRecord| call.start + call.latency;
+    let cut = calls.iter().filter(|call| call.latency > Duration::ms(150));
+    assert!(cut.clone().all(|call| ends(call) >= SimTime::at(Duration::secs(65))));
+    let longest = late.iter().fold(0.0_f64, |a, b| a.max(*b));
+    assert!((7.0..7.2).contains(&longest), "{longest}");
+}
+
+/// N160: a kept connection goes on through its entry of the connection table, and what is sent on
+/// it is sent again after 0.2, 0.6, 1.4, … s: requests and answers.
+#[test]
+fn segments_are_sent_again() {
+    let kept = "timeout: 10s, connections: keep-alive";
+    let all = calls(&cut_for("nodes", 2), kept, "hold: 20ms");
+    assert!(all.iter().all(|call| call.fate == Fate::Ok));
+    let took = late(&all);
+    let is_step = |took: &f64| {
+        let steps = [0.2, 0.6, 1.4, 3.0, 1.0];
+        steps.iter().any(|step| (0.0..0.05).contains(&(took - step)))
+    };
+    assert!(took.iter().all(is_step) && took.len() > 15, "{took:?}");
+    // Calls of 2 s whose answers meet the cut: 0.2, 0.6, 1.4 s later.
+    let long = calls(&cut_for("nodes", 1), "timeout: 10s", "hold: 2s, concurrency: 1000");
+    assert!(long.iter().all(|call| call.fate == Fate::Ok));
+    let second = |from: u64| SimTime::at(Duration::secs(from));
+    let met = long.iter().filter(|call| call.start >= second(58) && call.start < second(59));
+    let late: Vec<f64> = met.map(|call| call.latency.as_secs_f64() - 2.0).collect();
+    let is_late = |more: &&f64| [0.2, 0.6, 1.4].iter().any(|s| (0.0..0.05).contains(&(**more - s)));
+    let share = late.iter().filter(is_late).count();
+    assert!((30..60).contains(&share), "{late:?}");
+    // Who does not wait for so long has none.
+    let impatient = calls(&cut_for("nodes", 1), "timeout: 2100ms", "hold: 2s, concurrency: 1000");
+    let lost = impatient.iter().filter(|call| call.cause == Cause::Partitioned).count();
+    assert!(lost > 30, "{lost}");
+}
+
+/// Callers outside do not reach a machine: a third of the calls come in by it. A load balancer
+/// notices by its checks, and a connection of a pod is not concerned.
+#[test]
+fn cut_off_from_outside() {
+    let lost = |timeline: &str, sets: &str| {
+        let text = scenario("measured-small", timeline).replace("latencies:", sets);
+        let mut web = WEB.replace("REPLICAS", "3");
+        if sets.contains("loadBalancer") {
+            web = web.replace("spec:\n  selector: { app: web }\n  ports", "spec:\n  type: LoadBalancer\n  selector: { app: web }\n  ports");
+        }
+        let model = load_memory(&[("scenario.yaml", &text), ("web.yaml", &web)]).model;
+        let options = Options { replications: 1, checks: true, ..Options::of(&model) };
+        let done = run(&model, options, &|_| {}).expect("within all limits");
+        let value = |what: &[&str]| {
+            done.summary.value(&[&["services", "web", "calls"], what].concat()).unwrap_or(0.0)
+        };
+        (value(&["failed"]), value(&["by_cause", "partitioned"]))
+    };
+    let (all, cut) = lost(&cut_for("outside", 60), "latencies:");
+    assert!((cut / 2000.0 - 1.0).abs() < 0.1 && all - cut < 1.0, "{all} {cut}");
+    // Three checks 10 s apart: 20 to 30 s.
+    let balancer = "loadBalancer: { interval: 10s, unhealthy: 3 }\n  latencies:";
+    let (all, cut) = lost(&cut_for("outside", 60), balancer);
+    assert!((600.0..1100.0).contains(&cut) && all - cut < 1.0, "{all} {cut}");
+    // Everything is that too: two thirds of the others' calls besides, less what the API server
+    // learns after 50 s.
+    let (_, cut) = lost(&cut_for("everything", 30), "latencies:");
+    let expected = 30.0 * 100.0 * (1.0 / 3.0 + 2.0 / 3.0 * 1.0 / 3.0);
+    assert!((cut / expected - 1.0).abs() < 0.1, "{cut} {expected}");
 }

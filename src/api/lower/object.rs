@@ -8,8 +8,8 @@ use super::super::kinds::Kind;
 use super::super::problem::Problem;
 use super::{
     Lowering, lower_budget, lower_cron_job, lower_daemon_set, lower_deployment, lower_hpa,
-    lower_job, lower_node, lower_pod, lower_replica_set, lower_replication_controller,
-    lower_service, lower_stateful_set, object_name,
+    lower_ingress, lower_job, lower_node, lower_pod, lower_replica_set,
+    lower_replication_controller, lower_service, lower_stateful_set, object_name,
 };
 use crate::model::{Declared, ObjectName};
 
@@ -50,6 +50,7 @@ pub fn lower_object(
         Kind::HorizontalPodAutoscaler => Declared::Hpa(Arc::new(lower_hpa(tree, cx.names))),
         Kind::PodDisruptionBudget => Declared::Budget(Arc::new(lower_budget(tree, cx.names))),
         Kind::Node => Declared::Node(Box::new(lower_node(tree, cx.names))),
+        Kind::Ingress => Declared::Ingress(Arc::new(lower_ingress(tree, cx.names))),
         _ => Declared::Tree,
     };
     Ok(Object { kind, name: object_name(tree, cx.names), tree: Arc::clone(tree), declared })
