@@ -246,8 +246,10 @@ pub enum KubeletNodeStep {
     StartsAnew,
     /// The API server can be reached again.
     Rejoin,
-    /// It looks whether the node has memory left, or the kernel finds that it has none.
+    /// It looks whether the node has memory and disk left, or the kernel finds no memory.
     Memory,
+    /// It looks whether images are to be removed.
+    Images,
     /// A change of the node's conditions is reported.
     Report,
     /// The disks that it uses are reported.

@@ -158,6 +158,13 @@ pub enum Change {
         /// Calls in service or in the backlog.
         calls: u32,
     },
+    /// A server has taken so many more calls, each of which writes something to the disk.
+    Served {
+        /// Whose.
+        pod: PodRef,
+        /// How many more.
+        calls: u32,
+    },
     /// A server was killed because it took too much memory.
     OomKill {
         /// Whose.
@@ -277,7 +284,7 @@ pub enum NodeChange {
     Taints,
     /// Condition Ready.
     Ready,
-    /// Condition MemoryPressure.
+    /// Condition MemoryPressure or DiskPressure.
     Pressure,
     /// The machine is to shut down.
     ShutsDown,

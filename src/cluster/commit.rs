@@ -59,6 +59,7 @@ impl Cluster {
             trees: BTreeMap::new(),
             claims: BTreeMap::new(),
             disks: IdVec::new(),
+            disks_of_nodes: IdVec::new(),
             disk_by_name: LookupMap::new(),
             pod_disks: LookupMap::new(),
             admission: super::admission::Admission::new(model.default_toleration),
@@ -145,7 +146,7 @@ impl Cluster {
             first_ready: Some(self.now),
             ready: true,
             condition: Readiness::True,
-            memory_pressure: false,
+            pressures: [false; 2],
             reported: None,
             lease: None,
             down_since: None,
@@ -280,6 +281,9 @@ impl Cluster {
             Write::Load { pod, calls } => {
                 self.pass_on(pod, Change::Load { pod, calls }, changes);
             }
+            Write::Served { pod, calls } => {
+                self.pass_on(pod, Change::Served { pod, calls }, changes);
+            }
             Write::OomKill { pod } => self.pass_on(pod, Change::OomKill { pod }, changes),
             Write::OomKilled { pod, container } => {
                 if let Some(row) = self.pods.get_mut(pod) {
@@ -347,7 +351,9 @@ impl Cluster {
                 changes.push(Change::Node { node, what: NodeChange::KubeletRestarts });
             }
             Write::MetricsServer { is_up } => self.set_metrics_server(is_up),
-            Write::NodePressure { node, is_on } => self.set_pressure(node, is_on, changes),
+            Write::NodePressure { node, what, is_on } => {
+                self.set_pressure((node, what), is_on, changes);
+            }
             Write::NodeCondition { node, condition } => {
                 self.set_condition(node, condition, changes);
             }

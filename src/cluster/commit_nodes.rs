@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::Kind;
 use crate::base::SimTime;
-use crate::model::{CutFrom, FaultPlace, NodeId, NodeSpec, PodRef, Taint, TaintEffect};
+use crate::model::{CutFrom, FaultPlace, NodeId, NodeSpec, PodRef, Pressure, Taint, TaintEffect};
 
 use super::{Change, Cluster, NodeChange, PodStatus, Readiness};
 
@@ -126,10 +126,16 @@ impl Cluster {
         changes.push(Change::Node { node, what: NodeChange::Ready });
     }
 
-    /// Sets a node's condition MemoryPressure.
-    pub(super) fn set_pressure(&mut self, node: NodeId, is_on: bool, changes: &mut Vec<Change>) {
+    /// Sets a node's condition MemoryPressure or DiskPressure.
+    pub(super) fn set_pressure(
+        &mut self,
+        (node, what): (NodeId, Pressure),
+        is_on: bool,
+        changes: &mut Vec<Change>,
+    ) {
         let row = &mut self.nodes[node];
-        if !row.is_gone && std::mem::replace(&mut row.memory_pressure, is_on) != is_on {
+        let known = &mut row.pressures[what as usize];
+        if !row.is_gone && std::mem::replace(known, is_on) != is_on {
             changes.push(Change::Node { node, what: NodeChange::Pressure });
         }
     }

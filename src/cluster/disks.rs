@@ -80,6 +80,12 @@ impl Cluster {
         self.disks.enumerate()
     }
 
+    /// The disks that the kubelet of a node says it uses.
+    #[must_use]
+    pub fn disks_in_use(&self, node: NodeId) -> &[DiskId] {
+        self.disks_of_nodes.get(node).map_or(&[], Vec::as_slice)
+    }
+
     /// The disks of a pod that is bound.
     #[must_use]
     pub fn disks_of(&self, pod: PodRef) -> &[DiskId] {
@@ -128,9 +134,12 @@ impl Cluster {
                 }
             }
             DiskWrite::InUse(is_used) => {
+                let own = self.disks_of_nodes.grow_to(node);
                 row.in_use.retain(|other| *other != node);
+                own.retain(|other| *other != disk);
                 if is_used {
                     row.in_use.push(node);
+                    own.push(disk);
                 }
             }
         }

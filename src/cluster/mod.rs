@@ -149,6 +149,8 @@ pub struct Cluster {
     customs: BTreeMap<(Custom, ObjectName), Arc<Value>>,
     disks: IdVec<DiskId, Disk>,
     disk_by_name: LookupMap<Symbol, DiskId>,
+    /// What the kubelet of each node says it uses.
+    disks_of_nodes: IdVec<NodeId, Vec<DiskId>>,
     pod_disks: LookupMap<PodRef, smallvec::SmallVec<[DiskId; 1]>>,
     resized: resize::Resized,
     /// Claims that StatefulSets have made.

@@ -1,7 +1,7 @@
 //! The row of a node.
 
 use crate::base::{Bytes, MilliCpu, SimTime};
-use crate::model::{HostPort, NodeSpec, PodId, Resources, Taint, TaintEffect, ZoneId};
+use crate::model::{HostPort, NodeSpec, PodId, Pressure, Resources, Taint, TaintEffect, ZoneId};
 
 use super::NodeKeys;
 
@@ -18,8 +18,8 @@ pub struct Node {
     pub ready: bool,
     /// Condition Ready.
     pub condition: Readiness,
-    /// Condition MemoryPressure.
-    pub memory_pressure: bool,
+    /// Conditions MemoryPressure and DiskPressure.
+    pub pressures: [bool; Pressure::ALL.len()],
     /// When its kubelet reported last.
     pub reported: Option<SimTime>,
     /// When its Lease was renewed last before its machine went down, if somebody has said so. A
@@ -50,6 +50,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether it has a condition.
+    #[must_use]
+    pub const fn has_pressure(&self, what: Pressure) -> bool {
+        self.pressures[what as usize]
+    }
+
     /// Whether it is cut off from the API server.
     #[must_use]
     pub fn is_cut(&self) -> bool {

@@ -7,8 +7,8 @@ use crate::base::{Duration, SimTime, Symbol};
 use crate::model::{
     Amounts, BudgetId, CronJobId, CutFrom, DaemonSetId, DeploymentId, DeploymentSpec, DiskId,
     DiskUse, FaultPlace, GroupId, HpaId, InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef,
-    PodRef, Propagation, ReplicaSetRef, ServiceId, StatefulSetId, Taint, Template, TemplateId,
-    Workload, WorkloadKind,
+    PodRef, Pressure, Propagation, ReplicaSetRef, ServiceId, StatefulSetId, Taint, Template,
+    TemplateId, Workload, WorkloadKind,
 };
 use crate::record::PodName;
 
@@ -267,6 +267,13 @@ pub enum Write {
         /// Calls in service or in the backlog.
         calls: u32,
     },
+    /// A server has taken so many more calls, each of which writes something to the disk.
+    Served {
+        /// Whose.
+        pod: PodRef,
+        /// How many more.
+        calls: u32,
+    },
     /// A server is killed because it took too much memory.
     OomKill {
         /// Whose.
@@ -436,10 +443,12 @@ pub enum Write {
         /// Whether it is there.
         is_up: bool,
     },
-    /// A kubelet reports condition MemoryPressure of its node.
+    /// A kubelet reports condition MemoryPressure or DiskPressure of its node.
     NodePressure {
         /// Which.
         node: NodeId,
+        /// Which of them.
+        what: Pressure,
         /// Whether it has it.
         is_on: bool,
     },

@@ -49,6 +49,7 @@ pub(super) fn concerns(change: &Change, waiting: &Waiting, cluster: &Cluster) ->
         | Change::Endpoints { .. }
         | Change::Plight { .. }
         | Change::Load { .. }
+        | Change::Served { .. }
         | Change::OomKill { .. }
         | Change::Cloud(_) => false,
     }

@@ -21,7 +21,7 @@ use super::host::Port;
 use super::machine::{Machine, Slot};
 use super::mounts::next_try;
 use super::node::NEVER;
-use crate::base::{LookupSet, SimTime};
+use crate::base::SimTime;
 use crate::cluster::{Cluster, DiskWrite, Write};
 use crate::event::{Event, KubeletNodeStep, SlotStep};
 use crate::model::{DiskId, NodeId};
@@ -112,7 +112,7 @@ impl Port<'_, '_> {
         if !row.is_up || row.is_cut() || row.is_gone {
             return;
         }
-        let mut used = LookupSet::new();
+        let mut used: SmallVec<[DiskId; 8]> = SmallVec::new();
         for slot in self.state.slots() {
             let Some(disks) = self.state.row(slot).and_then(|row| row.disks.as_deref()) else {
                 continue;
@@ -120,14 +120,17 @@ impl Port<'_, '_> {
             // What was turned away never mounts anything.
             let is_there = !machine.has_stopped(slot) || disks.until != NEVER;
             if is_there && disks.until > now {
-                for disk in &disks.ids {
-                    used.insert(*disk);
-                }
+                used.extend_from_slice(&disks.ids);
             }
         }
-        for (disk, known) in self.cluster.disks() {
+        let told = self.cluster.disks_in_use(node);
+        let mut all: SmallVec<[DiskId; 8]> = SmallVec::from_slice(told);
+        all.extend_from_slice(&used);
+        all.sort_unstable();
+        all.dedup();
+        for disk in all {
             let is_used = used.contains(&disk);
-            if known.in_use.contains(&node) != is_used {
+            if told.contains(&disk) != is_used {
                 self.plan.push(Write::Disk { disk, node, write: DiskWrite::InUse(is_used) });
             }
         }

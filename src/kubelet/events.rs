@@ -3,8 +3,8 @@
 use super::host::Port;
 use super::machine::{Kill, Outcome, Say, Slot, Which};
 use crate::api::Kind;
-use crate::base::{Bytes, Symbol};
-use crate::model::{ConfigRef, ObjectName};
+use crate::base::Symbol;
+use crate::model::{ConfigRef, ObjectName, Pressure};
 use crate::record::{About, EventRecord};
 
 impl Port<'_, '_> {
@@ -99,8 +99,11 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
             "DeadlineExceeded",
             "Pod was active on the node longer than the specified deadline".to_owned(),
         ),
-        Say::Rejected("Evicted", _) => {
-            warning("Evicted", "The node had condition: [MemoryPressure]. ".to_owned())
+        Say::Rejected("Evicted", [conditions, ..]) => {
+            let is_on = |of: &Pressure| conditions & 1 << (*of as i64) != 0;
+            let all = Pressure::ALL.into_iter().filter(is_on).map(Pressure::as_str);
+            let all = all.collect::<Vec<_>>().join(" ");
+            warning("Evicted", format!("The node had condition: [{all}]. "))
         }
         Say::Rejected("NodeShutdown", _) => {
             warning("NodeShutdown", "Pod was rejected as the node is shutting down.".to_owned())
@@ -109,14 +112,6 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
         Say::MountFailed | Say::MountTimedOut => {
             warning("FailedMount", "MountVolume.SetUp failed".to_owned())
         }
-        Say::Evicted { threshold, available } => warning(
-            "Evicted",
-            format!(
-                "The node was low on resource: memory. Threshold quantity: {}, available: {}Ki. ",
-                Bytes(threshold),
-                available.max(0) / 1024
-            ),
-        ),
         Say::Preempting => {
             warning("Preempting", "Preempted in order to admit critical pod".to_owned())
         }

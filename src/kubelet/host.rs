@@ -174,6 +174,9 @@ impl<'a> Port<'a, '_> {
                     self.ctx.recorder.failed_pull(self.cluster.names().resolve(image));
                     return Outcome::Failed;
                 }
+                if !self.has_room_for(slot, container, image) {
+                    return Outcome::Failed;
+                }
                 self.state.images.insert(image);
             }
             Call::Get => {
@@ -314,6 +317,7 @@ impl Host for Port<'_, '_> {
 
     fn unmounts(&mut self, slot: Slot, at: SimTime) {
         self.disks_unmount(slot, at);
+        self.storage_stops(slot, at);
     }
 
     fn clean_up(&mut self, _slot: Slot) -> Duration {
@@ -353,8 +357,9 @@ impl Host for Port<'_, '_> {
         if self.state.shutdown.is_some() {
             return Some(Rejection { reason: NODE_SHUTDOWN, numbers: [0; 3], victims: Vec::new() });
         }
-        if self.is_unwelcome(spec, is_static) {
-            return Some(Rejection { reason: EVICTED, numbers: [0; 3], victims: Vec::new() });
+        if let Some(conditions) = self.unwelcome(spec, is_static) {
+            let numbers = [conditions, 0, 0];
+            return Some(Rejection { reason: EVICTED, numbers, victims: Vec::new() });
         }
         let node = &self.cluster.nodes()[self.node].spec;
         let pruned = without_unreachable(node, self.cluster.node_keys().unreachable);
@@ -374,6 +379,7 @@ impl Host for Port<'_, '_> {
                 place.slot = None;
             }
         }
+        self.storage_forgotten(slot);
         self.state.forget(slot);
     }
 }

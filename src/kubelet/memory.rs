@@ -154,7 +154,7 @@ impl Port<'_, '_> {
         }
         self.state.memory.add(appetite, now, 1);
         self.watch_limit(slot, c);
-        self.memory_changed();
+        self.pressure_changed();
     }
 
     /// A process ends: what it had is free. Before [`Process::end`].
@@ -180,7 +180,7 @@ impl Port<'_, '_> {
             self.memory_freed();
         }
         self.watch_limit(slot, c);
-        self.memory_changed();
+        self.pressure_changed();
     }
 
     /// Has a container killed when it has all that it may have.
@@ -207,7 +207,7 @@ impl Port<'_, '_> {
         let before = std::mem::replace(&mut process.calls, calls);
         self.state.memory.add_calls(appetite, i64::from(calls) - i64::from(before));
         self.watch_limit(slot, c);
-        self.memory_changed();
+        self.pressure_changed();
     }
 
     /// The kernel kills a container: all its processes at once, with the calls that it serves. The

@@ -22,12 +22,14 @@
 mod disks;
 mod events;
 mod files;
+mod fill;
 mod hang;
 mod host;
 pub mod machine;
 mod memory;
 mod mounts;
 mod node;
+mod node_disk;
 mod node_reports;
 mod pressure;
 mod processes;
@@ -44,7 +46,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::base::{Distribution, Duration, IdVec, LookupMap, SimTime};
+use crate::base::{Distribution, Duration, IdVec, Interner, LookupMap, SimTime};
 use crate::cluster::{
     Change, Cluster, Component, KubeletEvent, KubeletRole, NodeChange, Plan, Plight, Pod,
 };
@@ -84,9 +86,15 @@ struct Node {
 }
 
 impl Node {
-    fn new(name: &str, spec: &crate::model::NodeSpec, model: &Model, streams: &Streams) -> Self {
+    fn new(
+        spec: &crate::model::NodeSpec,
+        names: &Interner,
+        model: &Model,
+        streams: &Streams,
+    ) -> Self {
+        let name = names.resolve(spec.name);
         let is_ideal = model.latencies.relist.is_zero();
-        let mut state = NodeState::new(name, &spec.images, streams, is_ideal);
+        let mut state = NodeState::new(name, spec, names, streams, is_ideal);
         let machine = Machine::new(node::config(&model.latencies, &mut state.machinery));
         Self { machine, state }
     }
@@ -96,9 +104,7 @@ impl Kubelet {
     /// Kubelets for the nodes of a model; those of nodes that come later are made as they come.
     #[must_use]
     pub fn new(model: &Model, streams: &Streams) -> Self {
-        let of = |node: &crate::model::NodeSpec| {
-            Node::new(model.names.resolve(node.name), node, model, streams)
-        };
+        let of = |node: &crate::model::NodeSpec| Node::new(node, &model.names, model, streams);
         Self {
             pods: IdVec::new(),
             nodes: model.nodes.iter().map(of).collect(),
@@ -128,15 +134,21 @@ impl Kubelet {
         }
     }
 
-    /// A server has another number of calls, and so another amount of memory.
-    fn load(&mut self, pod: PodRef, calls: u32, cluster: &Cluster, ctx: &mut Ctx<'_>) {
+    /// A server has taken calls, or lost some, that take memory or disk.
+    fn at_server(
+        &mut self,
+        pod: PodRef,
+        cluster: &Cluster,
+        ctx: &mut Ctx<'_>,
+        what: impl FnOnce(&mut Port<'_, '_>, Slot),
+    ) {
         let node = cluster.pod(pod).and_then(|row| row.node);
         let Some((node, slot)) = node.zip(self.slot_of(pod)) else { return };
         let (now, has_callers, state) = (ctx.now(), self.has_callers, &mut self.nodes[node].state);
         let (plan, pods) = (&mut Plan::default(), &mut self.pods);
         // What follows is an event of its own: nothing is asked for here.
         let mut port = Port { node, state, pods, cluster, plan, ctx, now, has_callers };
-        port.load_changed(slot, calls);
+        what(&mut port, slot);
     }
 
     /// The object of a pod is gone. A kubelet that was done with it forgets it there and then.
@@ -196,6 +208,7 @@ impl Kubelet {
         let new = Row::new(pod, row, Arc::clone(template), ctx.now());
         self.with(node, cluster, plan, ctx, |machine, port| {
             port.state.incoming = Some(new);
+            port.disk_begins();
             port.take_disks();
             let slot = machine.pod_added(input, port.now, port);
             port.bind(slot);
@@ -268,6 +281,7 @@ impl Kubelet {
             }
             machine.restarted(port.now, port);
             port.disks_again();
+            port.disk_changed();
             port.look_for_resizes();
         });
         for pod in pods {
@@ -342,8 +356,11 @@ impl Kubelet {
             KubeletNodeStep::StartsAnew => self.start_anew(node, cluster, plan, ctx),
             KubeletNodeStep::Rejoin => self.rejoin(node, cluster, plan, ctx),
             KubeletNodeStep::Memory => self.with(node, cluster, plan, ctx, |machine, port| {
-                port.look_at_memory(machine);
+                port.look_at_node(machine);
             }),
+            KubeletNodeStep::Images => {
+                self.with(node, cluster, plan, ctx, |_, port| port.look_at_images());
+            }
             KubeletNodeStep::Disks => self.with(node, cluster, plan, ctx, |machine, port| {
                 port.report_disks(machine);
             }),
@@ -404,12 +421,17 @@ impl Component<KubeletEvent> for Kubelet {
                 }
             }
             Change::ServerIdle { pod } => self.server_idle(pod, cluster, ctx),
-            Change::Load { pod, calls } => self.load(pod, calls, cluster, ctx),
+            Change::Load { pod, calls } => {
+                self.at_server(pod, cluster, ctx, |port, slot| port.load_changed(slot, calls));
+            }
+            Change::Served { pod, calls } => {
+                self.at_server(pod, cluster, ctx, |port, slot| port.served(slot, calls));
+            }
             Change::Node { node, what: NodeChange::Added } => {
                 if node == self.nodes.next_id() {
                     let spec = &cluster.nodes()[node].spec;
-                    let name = cluster.names().resolve(spec.name);
-                    self.nodes.push(Node::new(name, spec, cluster.model(), ctx.streams));
+                    let (names, model) = (cluster.names(), cluster.model());
+                    self.nodes.push(Node::new(spec, names, model, ctx.streams));
                 }
             }
             Change::Node { node, what: NodeChange::Down } => {

@@ -9,14 +9,16 @@ use smallvec::SmallVec;
 use super::disks::RowDisks;
 use super::machine::{Call, Config, Exit, Outcome, Slot};
 use super::memory::Ledger;
+use super::node_disk::NodeDisk;
 use super::pressure::Pressure;
 use super::processes::Process;
 use super::resize::{Promise, Resizes};
 use super::shutdown::Shutdown;
 use super::status::Word;
-use crate::base::{Bytes, Duration, LookupSet, SimTime, Symbol, cast, dist};
+use super::storage::RowStorage;
+use crate::base::{Duration, Interner, LookupSet, SimTime, Symbol, cast, dist};
 use crate::cluster::Pod;
-use crate::model::{Behavior, ConfigRef, Container, Latencies, PodRef, Template};
+use crate::model::{Behavior, ConfigRef, Container, Latencies, NodeSpec, PodRef, Template};
 use crate::record::PodName;
 use crate::sim::Streams;
 
@@ -57,8 +59,10 @@ pub(super) struct NodeState {
     pub words: Vec<Word>,
     /// What its processes have in memory.
     pub memory: Ledger,
-    /// Whether it runs out of memory.
+    /// Whether it runs out of memory, or of disk.
     pub pressure: Pressure,
+    /// What is on its disk; `None`: there is enough.
+    pub disk: Option<Box<NodeDisk>>,
     /// When the disks that it uses are reported next.
     pub disks_due: SimTime,
     /// The shutdown of its machine, once it has begun.
@@ -98,10 +102,12 @@ pub(super) struct Row {
     pub files_due: SimTime,
     /// Its disks, if it has some.
     pub disks: Option<Box<RowDisks>>,
-    /// What ended containers have left in its volumes, in bytes.
-    pub left: SmallVec<[(Symbol, i64); 1]>,
-    /// When the kubelet finds too much of it on the node's disk.
-    pub storage_due: SimTime,
+    /// What it has on the node's disk, if its containers write something.
+    pub storage: Option<Box<RowStorage>>,
+    /// Whether the kubelet ends it, so that its containers are removed then.
+    pub is_evicted: bool,
+    /// Whether its ended containers are removed.
+    pub is_cleared: bool,
     /// Whether it is known when its readiness gates open.
     pub gates_are_due: bool,
     /// Init containers, then the others.
@@ -128,19 +134,20 @@ impl Row {
             lifetime: row.lifetime.or(template.spec.lifetime),
             promise: Promise::new(Arc::clone(&template)),
             gates_are_open: false,
-            template,
             taken: now,
             started: None,
             mounts_from: None,
             files: Vec::new(),
             files_due: NEVER,
             disks: None,
-            left: SmallVec::new(),
-            storage_due: NEVER,
+            storage: RowStorage::of(&template.behaviors),
+            is_evicted: false,
+            is_cleared: false,
             gates_are_due: false,
             processes,
             calls: SmallVec::new(),
             last: None,
+            template,
         }
     }
 
@@ -197,15 +204,20 @@ impl Row {
 impl NodeState {
     pub(super) fn new(
         name: &str,
-        images: &[(Symbol, Bytes)],
+        spec: &NodeSpec,
+        names: &Interner,
         streams: &Streams,
         is_ideal: bool,
     ) -> Self {
         let mut present = LookupSet::new();
-        for (image, _) in images {
+        for (image, _) in spec.images.iter() {
             present.insert(*image);
         }
+        let disk = spec.kubelet.disk.as_ref().map(|disk| {
+            Box::new(NodeDisk::new(name, (disk, &spec.images), names, streams, is_ideal))
+        });
         Self {
+            disk,
             machinery: streams.open("kubelet", name),
             apps: streams.open("containers", name),
             images: present,

@@ -1,31 +1,35 @@
-//! A node whose memory runs out: the kubelet evicts pods, and the kernel kills containers where it
-//! is too late for that (rules N44, N95, N99 to N101).
+//! A node that runs out of memory or of room on its disk: the kubelet evicts pods, and the kernel
+//! kills containers where it is too late for that (rules N44, N95, N99 to N101).
 //!
-//! What is available is what pods can have of the node (`allocatable`), which the hard threshold is
-//! subtracted from, and that threshold, less what they use: all else on a node stays within what
-//! is kept for it.
+//! Of memory is available what pods can have of the node (`allocatable`), which the hard threshold
+//! is subtracted from, and that threshold, less what they use: all else on a node stays within what
+//! is kept for it. Of the disk it is what is not used (see [`super::node_disk`]).
 //!
 //! ```text
-//! more than allocatable ─next look─► MemoryPressure, one pod a round ─► enough ─5 min─► none
-//!        └─ all of it and the threshold: the kernel kills a container at once
+//! threshold met ─next look─► condition ─► disk: ended containers, unused images go
+//!       │                                 then one pod a round ─► enough ─5 min─► no condition
+//!       └─ all memory and the threshold: the kernel kills a container at once
 //! ```
 //!
 //! The kubelet looks every 10 s, and here only when it finds something: the instant at which
-//! memory passes a threshold is worked out whenever a process comes, goes or takes more.
+//! a threshold is met is worked out whenever a process comes, goes or takes more.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet/eviction/eviction_manager.go (`Start`, `synchronize`,
-//! `Admit`), helpers.go (`thresholdsMet`, `rankMemoryPressure`). Differs: memory is the only
-//! signal; what pods use is known at each look.
+//! `reclaimNodeLevelResources`, `Admit`), helpers.go (`thresholdsMet`, `rankMemoryPressure`,
+//! `rankDiskPressureFunc`, `evictionMessage`). Differs: no inodes, process ids and file system for
+//! layers alone; what is used is known at each look; a full disk fails pulls, not writes; while
+//! nobody is left to evict no look repeats the Event.
 
 use super::host::Port;
-use super::machine::pressure::{Usage, memory_order, oom_score};
-use super::machine::{Machine, Say, Slot, admit};
-use super::memory::Ledger;
+use super::machine::pressure::{Usage, eviction_order, oom_score};
+use super::machine::{Machine, Slot, admit};
 use super::node::NEVER;
-use crate::base::{Duration, SimTime, dist};
+use super::node_disk::Fs;
+use super::storage::Part;
+use crate::base::{Bytes, Duration, SimTime, dist};
 use crate::cluster::Write;
 use crate::event::{Event, KubeletNodeStep};
-use crate::model::{PodRef, PodSpec, QosClass, Taint, TaintEffect};
+use crate::model::{PodRef, PodSpec, Pressure as Condition, QosClass, Signal, Taint, TaintEffect};
 use crate::record::{About, EventRecord};
 use crate::sim::Streams;
 
@@ -39,26 +43,39 @@ const CLEANUP_POLL: Duration = Duration::secs(1);
 pub(super) const AT_ONCE: Duration = Duration::secs(1);
 /// The reason of a pod that is evicted.
 pub(super) const EVICTED: &str = "Evicted";
+/// What is used is known in such blocks, in bytes.
+const BLOCK: i64 = 4096;
 
-/// What a kubelet knows of the memory of its node.
+/// What a kubelet knows of what its node runs out of.
 #[derive(Debug)]
 pub(super) struct Pressure {
     /// The first look; none: it looks at the very instant.
     looks: Option<SimTime>,
     /// The first report of the node.
     reports: SimTime,
-    /// Since when the hard and the soft threshold are met.
-    met: [Option<SimTime>; 2],
-    /// When one of them was met last.
-    last_met: SimTime,
-    /// Condition MemoryPressure as the kubelet has it.
-    is_on: bool,
+    /// Since when the hard and the soft threshold of each signal are met.
+    met: [[Option<SimTime>; 2]; Signal::ALL.len()],
+    /// When one of them was met last, by condition.
+    last_met: [SimTime; Condition::ALL.len()],
+    /// The conditions as the kubelet has them.
+    is_on: [bool; Condition::ALL.len()],
     /// The pod that was evicted and is not cleaned up, and until when that is waited for.
     cleanup: Option<(Slot, PodRef, SimTime)>,
     /// When the next look is due.
     due: SimTime,
     /// When the next report is.
     report_due: SimTime,
+}
+
+/// What came of a threshold that is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    /// Nothing was to be done.
+    Nothing,
+    /// A pod is evicted, or room was made without that.
+    Something,
+    /// There is nobody to evict.
+    Helpless,
 }
 
 impl Pressure {
@@ -72,9 +89,9 @@ impl Pressure {
         Self {
             looks: phases.0,
             reports: phases.1,
-            met: [None; 2],
-            last_met: SimTime::ZERO,
-            is_on: false,
+            met: [[None; 2]; Signal::ALL.len()],
+            last_met: [SimTime::ZERO; Condition::ALL.len()],
+            is_on: [false; Condition::ALL.len()],
             cleanup: None,
             due: NEVER,
             report_due: NEVER,
@@ -83,7 +100,7 @@ impl Pressure {
 
     /// The kubelet's memory of it is gone; looks that were due find nothing.
     pub(super) fn power_lost(&mut self) {
-        (self.met, self.cleanup) = ([None; 2], None);
+        (self.met, self.cleanup) = ([[None; 2]; Signal::ALL.len()], None);
     }
 
     /// The first look from an instant on.
@@ -94,93 +111,133 @@ impl Pressure {
         }
     }
 
-    fn is_met(&self) -> bool {
-        self.met.iter().any(Option::is_some)
+    /// Whether a threshold is met that leads to a condition.
+    fn is_met(&self, condition: Condition) -> bool {
+        let own = Signal::ALL.into_iter().zip(&self.met);
+        let mut own = own.filter(|(signal, _)| signal.condition() == condition);
+        own.any(|(_, met)| met.iter().any(Option::is_some))
     }
 }
 
-/// What a node has for pods, and when it is too little.
+/// What a node has of something, and when too little of it is left.
 #[derive(Clone, Copy)]
 struct Limits {
-    /// What pods can have before the kernel kills.
+    /// All of it.
     capacity: i64,
     /// The thresholds: so much must be available, and for how long it may not be.
     thresholds: [Option<(i64, Duration)>; 2],
-}
-
-impl Limits {
-    /// More than this in use meets the first of the thresholds.
-    fn first(&self) -> i64 {
-        let most = self.thresholds.iter().flatten().map(|(value, _)| *value).max();
-        self.capacity - most.unwrap_or(0)
-    }
+    /// So much more than a threshold must be available for it to be met no longer.
+    reclaim: i64,
 }
 
 impl Port<'_, '_> {
-    fn limits(&self) -> Limits {
+    /// What the node has of what a signal is about; `None`: nothing is said of it, and there is
+    /// enough.
+    fn limits(&self, signal: Signal) -> Option<Limits> {
         let spec = &self.cluster.nodes()[self.node].spec;
-        let set = &spec.kubelet;
-        let hard = set.eviction_hard.0;
-        Limits {
-            capacity: spec.allocatable.memory.0 + hard,
+        let disk = self.state.disk.as_deref();
+        let capacity = match signal {
+            Signal::Memory => {
+                let allocatable = spec.allocatable.memory.0;
+                (allocatable > 0).then(|| allocatable + spec.kubelet.memory_hard().0)?
+            }
+            Signal::NodeFs => disk?.size(Fs::Node),
+            Signal::ImageFs => disk?.size(Fs::Images),
+        };
+        let eviction = spec.kubelet.on(signal);
+        let whole = Bytes(capacity);
+        Some(Limits {
+            capacity,
             thresholds: [
-                Some((hard, Duration::ZERO)),
-                set.eviction_soft.map(|(soft, grace)| (soft.0, grace)),
+                eviction.hard.map(|hard| (hard.of(whole), Duration::ZERO)),
+                eviction.soft.map(|(soft, grace)| (soft.of(whole), grace)),
             ],
+            reclaim: eviction.reclaim.of(whole),
+        })
+    }
+
+    /// How much is used of what a signal is about.
+    fn used(&self, signal: Signal) -> i64 {
+        let disk = |fs| self.state.disk.as_deref().map_or(0, |disk| disk.fill(fs).at(self.now));
+        match signal {
+            Signal::Memory => self.state.memory.at(self.now),
+            Signal::NodeFs => disk(Fs::Node),
+            Signal::ImageFs => disk(Fs::Images),
         }
     }
 
-    /// What processes use, or will use, is another thing from now on.
-    pub(super) fn memory_changed(&mut self) {
-        let limits = self.limits();
-        // A node of whose memory nothing is said has enough.
-        if self.cluster.nodes()[self.node].spec.allocatable.memory.0 > 0 {
-            let at = self.next_look(&limits);
-            self.look_at(at);
+    /// When more than an amount is used of it, as things are.
+    fn passes(&self, signal: Signal, amount: i64) -> SimTime {
+        let now = self.now;
+        let disk = |fs| match self.state.disk.as_deref() {
+            Some(disk) => disk.fill(fs).passes(amount, now),
+            None => NEVER,
+        };
+        match signal {
+            Signal::Memory => self.state.memory.passes(amount, now),
+            Signal::NodeFs => disk(Fs::Node),
+            Signal::ImageFs => disk(Fs::Images),
         }
+    }
+
+    /// What is used, or will be, is another thing from now on.
+    pub(super) fn pressure_changed(&mut self) {
+        let at = self.next_look();
+        self.look_at(at);
     }
 
     /// A process has ended: a threshold may be met no longer.
     pub(super) fn memory_freed(&mut self) {
-        if self.state.pressure.is_met() {
-            self.memory_changed();
+        if self.state.pressure.is_met(Condition::Memory) {
+            self.pressure_changed();
         }
     }
 
-    /// When somebody has to look at the memory of the node next, as things are.
-    fn next_look(&self, limits: &Limits) -> SimTime {
+    /// When the kernel finds no memory left, as things are.
+    fn kernel_looks(&self) -> SimTime {
+        let limits = self.limits(Signal::Memory);
+        limits.map_or(NEVER, |limits| self.passes(Signal::Memory, limits.capacity))
+    }
+
+    /// When somebody has to look at the node next, as things are.
+    fn next_look(&self) -> SimTime {
+        let pressure = &self.state.pressure;
+        let look = if pressure.cleanup.is_some() { NEVER } else { self.next_finding() };
+        self.kernel_looks().min(pressure.look_from(look))
+    }
+
+    /// When the kubelet would find something if it looked at every instant.
+    fn next_finding(&self) -> SimTime {
         let (now, pressure) = (self.now, &self.state.pressure);
-        let memory: &Ledger = &self.state.memory;
-        let killed = memory.passes(limits.capacity, now);
-        let look = if pressure.cleanup.is_some() {
-            NEVER
-        } else if pressure.is_met() {
-            let waits = |(since, threshold): (&Option<SimTime>, &Option<(i64, Duration)>)| {
-                let due = since.as_ref()?.saturating_add(threshold.as_ref()?.1);
-                (due > now).then_some(due)
-            };
-            let others = pressure.met.iter().zip(&limits.thresholds);
-            let others = others.filter(|(since, _)| since.is_none());
-            let passed = others.filter_map(|(_, threshold)| {
-                Some(memory.passes(limits.capacity - threshold.as_ref()?.0, now))
-            });
-            let waits = pressure.met.iter().zip(&limits.thresholds).filter_map(waits);
-            let next = waits.chain(passed).filter(|at| *at != NEVER).min();
-            next.unwrap_or_else(|| now.saturating_add(Duration::ns(1)))
-        } else {
-            let ends = pressure.last_met.saturating_add(self.transition());
-            let ends = if pressure.is_on { ends.max(now) } else { NEVER };
-            memory.passes(limits.first(), now).min(ends)
-        };
-        killed.min(pressure.look_from(look))
+        let mut next = NEVER;
+        for (signal, met) in Signal::ALL.into_iter().zip(&pressure.met) {
+            let Some(limits) = self.limits(signal) else { continue };
+            for (since, threshold) in met.iter().zip(limits.thresholds) {
+                let Some((value, grace)) = threshold else { continue };
+                let found = match since.map(|since| since.saturating_add(grace)) {
+                    None => self.passes(signal, limits.capacity - value),
+                    Some(due) if due > now => due,
+                    Some(_) => now.saturating_add(Duration::ns(1)),
+                };
+                next = next.min(found);
+            }
+        }
+        for condition in Condition::ALL {
+            let at = condition as usize;
+            if pressure.is_on[at] && !pressure.is_met(condition) {
+                let ends = pressure.last_met[at].saturating_add(self.transition());
+                next = next.min(ends.max(now));
+            }
+        }
+        next
     }
 
     fn transition(&self) -> Duration {
         self.cluster.nodes()[self.node].spec.kubelet.eviction_transition
     }
 
-    /// A look at the node's memory: the kernel's, or the kubelet's.
-    pub(super) fn look_at_memory(&mut self, machine: &mut Machine) {
+    /// A look at the node: the kernel's, or the kubelet's.
+    pub(super) fn look_at_node(&mut self, machine: &mut Machine) {
         let now = self.now;
         if self.state.pressure.due != now {
             return;
@@ -189,25 +246,40 @@ impl Port<'_, '_> {
         if !self.cluster.nodes()[self.node].is_up {
             return;
         }
-        let limits = self.limits();
-        while self.state.memory.at(now) > limits.capacity && self.kernel_kills(&limits) {}
+        if let Some(limits) = self.limits(Signal::Memory) {
+            while self.state.memory.at(now) > limits.capacity && self.kernel_kills(&limits) {}
+        }
         let before = self.state.pressure.cleanup;
         let is_turn = before.is_none() && self.state.pressure.look_from(now) == now;
+        let mut done = Done::Nothing;
         if is_turn || self.cleanup_is_over(machine) {
             self.state.pressure.cleanup = None;
-            self.synchronize(&limits, machine);
+            done = self.synchronize(machine);
         }
         if let Some((_, _, until)) = self.state.pressure.cleanup {
             // Without latencies it may be cleaned up at this very instant.
             let is_new = before != self.state.pressure.cleanup;
             let is_soon = is_new && self.state.pressure.looks.is_none();
             self.look_at(if is_soon { now } else { (now + CLEANUP_POLL).min(until) });
-        } else if self.is_hopeless(&limits) {
-            // Nothing is left to evict: what comes or goes is looked at then.
-            self.look_at(self.state.memory.passes(limits.capacity, now));
+        } else if done == Done::Helpless {
+            self.look_when_helped();
         } else {
-            self.memory_changed();
+            self.pressure_changed();
         }
+    }
+
+    /// Nobody is left to evict: what comes or goes is looked at then, and here what does so by
+    /// itself.
+    fn look_when_helped(&mut self) {
+        let (now, node) = (self.now, &self.cluster.nodes()[self.node]);
+        let mut at = self.kernel_looks();
+        if let Some(disk) = self.state.disk.as_deref() {
+            let freed =
+                disk.fill(Fs::Node).next_turn(now).min(disk.fill(Fs::Images).next_turn(now));
+            let freed = freed.min(self.next_removable(node.spec.kubelet.images.age_min));
+            at = at.min(self.state.pressure.look_from(freed));
+        }
+        self.look_at(at);
     }
 
     fn look_at(&mut self, at: SimTime) {
@@ -216,14 +288,6 @@ impl Port<'_, '_> {
             let step = KubeletNodeStep::Memory;
             self.ctx.at(at, Event::KubeletNode { node: self.node, step });
         }
-    }
-
-    /// Whether a threshold is met and has waited long enough, so that a pod would have been
-    /// evicted if there were one.
-    fn is_hopeless(&self, limits: &Limits) -> bool {
-        let met = self.state.pressure.met.iter().zip(&limits.thresholds);
-        met.filter_map(|(since, of)| Some((*since)?.saturating_add(of.as_ref()?.1)))
-            .any(|due| due <= self.now)
     }
 
     /// Whether the evicted pod is cleaned up, or has been waited for long enough.
@@ -258,72 +322,172 @@ impl Port<'_, '_> {
     }
 
     /// The kubelet looks at what is available.
-    fn synchronize(&mut self, limits: &Limits, machine: &mut Machine) {
+    fn synchronize(&mut self, machine: &mut Machine) -> Done {
         let now = self.now;
-        let reclaim = self.cluster.nodes()[self.node].spec.kubelet.eviction_reclaim.0;
-        let available = limits.capacity - self.state.memory.at(now);
-        let pressure = &mut self.state.pressure;
-        let was_met = pressure.is_met();
-        for (since, threshold) in pressure.met.iter_mut().zip(&limits.thresholds) {
-            let more = if since.is_some() { reclaim } else { 0 };
-            let is_met = threshold.is_some_and(|(value, _)| available < value + more);
-            *since = is_met.then(|| since.unwrap_or(now));
+        let was_met = Condition::ALL.map(|condition| self.state.pressure.is_met(condition));
+        let all = Signal::ALL.map(|signal| (signal, self.limits(signal), self.used(signal)));
+        for ((_, limits, used), met) in all.iter().zip(&mut self.state.pressure.met) {
+            let Some(limits) = limits else { continue };
+            for (since, threshold) in met.iter_mut().zip(limits.thresholds) {
+                let more = if since.is_some() { limits.reclaim } else { 0 };
+                let available = limits.capacity - used;
+                let is_met = threshold.is_some_and(|(value, _)| available < value + more);
+                *since = is_met.then(|| since.unwrap_or(now));
+            }
         }
-        if pressure.is_met() {
-            pressure.last_met = now;
+        for (condition, was_met) in Condition::ALL.into_iter().zip(was_met) {
+            self.judge(condition, was_met);
+        }
+        for (signal, limits, used) in all {
+            let Some(limits) = limits else { continue };
+            let met = self.state.pressure.met[signal as usize];
+            for (place, (since, threshold)) in met.into_iter().zip(limits.thresholds).enumerate() {
+                let Some((since, (value, grace))) = since.zip(threshold) else { continue };
+                if since.saturating_add(grace) <= now {
+                    let available = limits.capacity - used;
+                    return self.act(signal, place == 1, (value, available), machine);
+                }
+            }
+        }
+        Done::Nothing
+    }
+
+    /// Whether a condition is there now.
+    fn judge(&mut self, condition: Condition, was_met: bool) {
+        let (now, at) = (self.now, condition as usize);
+        let transition = self.transition();
+        let pressure = &mut self.state.pressure;
+        let is_met = pressure.is_met(condition);
+        if is_met {
+            pressure.last_met[at] = now;
         } else if was_met {
             let period = if pressure.looks.is_some() { PERIOD } else { Duration::ZERO };
-            pressure.last_met = now.saturating_sub(period);
+            pressure.last_met[at] = now.saturating_sub(period);
         }
-        let lasts = pressure.last_met.saturating_add(self.transition()) > now;
-        let pressure = &mut self.state.pressure;
-        let is_on = pressure.is_met() || (pressure.is_on && lasts);
-        if is_on != pressure.is_on {
-            pressure.is_on = is_on;
+        let lasts = pressure.last_met[at].saturating_add(transition) > now;
+        let is_on = is_met || (pressure.is_on[at] && lasts);
+        if std::mem::replace(&mut pressure.is_on[at], is_on) != is_on {
             self.report_later();
-        }
-        let [hard, soft] = self.state.pressure.met;
-        let is_over = |since: Option<SimTime>, at: usize| {
-            let grace = limits.thresholds[at].map_or(Duration::ZERO, |(_, grace)| grace);
-            since.is_some_and(|since| since.saturating_add(grace) <= now)
-        };
-        if is_over(hard, 0) {
-            self.evict_one(limits.thresholds[0], None, available, machine);
-        } else if is_over(soft, 1) {
-            let most = self.cluster.nodes()[self.node].spec.kubelet.eviction_grace_max;
-            self.evict_one(limits.thresholds[1], Some(most), available, machine);
         }
     }
 
-    /// Evicts the first pod in the order of who is to go; `most`: its longest grace.
+    /// Does something about a threshold that is met: room is made on the disk, or a pod goes.
+    fn act(
+        &mut self,
+        signal: Signal,
+        is_soft: bool,
+        told: (i64, i64),
+        machine: &mut Machine,
+    ) -> Done {
+        let is_disk = signal.condition() == Condition::Disk;
+        if is_disk && self.reclaim(signal, machine) {
+            self.tell_attempt(signal);
+            return Done::Something;
+        }
+        let most = self.cluster.nodes()[self.node].spec.kubelet.eviction_grace_max;
+        match self.evict_one(signal, is_soft.then_some(most), told, machine) {
+            true => Done::Something,
+            false => Done::Helpless,
+        }
+    }
+
+    fn tell_attempt(&mut self, signal: Signal) {
+        let text = || format!("Attempting to reclaim {}", resource(signal));
+        self.tell_of_node(true, "EvictionThresholdMet", text);
+    }
+
+    /// Removes ended containers and images that nobody uses. Gives whether that is enough. On a
+    /// node whose images are on a file system of their own it helps that one alone.
+    fn reclaim(&mut self, signal: Signal, machine: &Machine) -> bool {
+        let is_split = self.state.disk.as_deref().is_some_and(super::node_disk::NodeDisk::is_split);
+        if is_split && signal == Signal::NodeFs {
+            return false;
+        }
+        self.remove_containers(machine);
+        self.remove_images(i64::MAX);
+        !Signal::ALL.into_iter().any(|signal| {
+            let Some(limits) = self.limits(signal) else { return false };
+            let available = limits.capacity - self.used(signal);
+            let wanted =
+                limits.thresholds.iter().flatten().map(|(value, _)| value + limits.reclaim);
+            wanted.max().is_some_and(|wanted| available < wanted)
+        })
+    }
+
+    /// Evicts the first pod in the order of who is to go; `most`: its longest grace. Gives whether
+    /// there is one.
     fn evict_one(
         &mut self,
-        threshold: Option<(i64, Duration)>,
+        signal: Signal,
         most: Option<Duration>,
-        available: i64,
+        told: (i64, i64),
         machine: &mut Machine,
-    ) {
+    ) -> bool {
         let now = self.now;
+        let is_split = self.state.disk.as_deref().is_some_and(super::node_disk::NodeDisk::is_split);
         let usages = machine.active().filter_map(|slot| {
             let row = self.state.row(slot)?;
             let spec: &PodSpec = &row.template.spec;
-            let (memory, is_static) = (row.memory_used(now), row.is_static());
-            Some(Usage { slot, spec, memory, is_static })
+            let part = match signal {
+                Signal::NodeFs if is_split => Part::Node,
+                Signal::ImageFs if is_split => Part::Layers,
+                Signal::Memory | Signal::NodeFs | Signal::ImageFs => Part::All,
+            };
+            let is_static = row.is_static();
+            Some(match signal {
+                Signal::Memory => Usage::of_memory(slot, spec, row.memory_used(now), is_static),
+                Signal::NodeFs | Signal::ImageFs => {
+                    Usage::of_disk(slot, spec, Bytes(row.storage_used(part, now)), is_static)
+                }
+            })
         });
         let usages: Vec<Usage<'_>> = usages.collect();
-        let Some(slot) = memory_order(&usages).first().copied() else { return };
-        let Some(row) = self.state.row(slot) else { return };
+        let Some(slot) = eviction_order(&usages).first().copied() else { return false };
+        let Some(row) = self.state.row(slot) else { return false };
         let (pod, own) = (row.pod, row.template.spec.grace);
-        let text = || "Attempting to reclaim memory".to_owned();
-        self.tell_of_node(true, "EvictionThresholdMet", text);
-        let threshold = threshold.map_or(0, |(value, _)| value);
-        let say = Say::Evicted { threshold, available };
-        if self.ctx.recorder.wants_events() {
-            self.tell(slot, None, say);
-        }
+        self.tell_attempt(signal);
+        self.tell_eviction(slot, signal, told);
         self.state.pressure.cleanup = Some((slot, pod, now + CLEANUP_MAX));
         let grace = most.map_or(AT_ONCE, |most| most.min(own));
-        machine.evict(slot, EVICTED, grace, now, self);
+        self.evict(slot, EVICTED, grace, machine);
+        true
+    }
+
+    /// The Event of a pod that is evicted: what the node lacks, and which containers use more than
+    /// they ask for.
+    fn tell_eviction(&mut self, slot: Slot, signal: Signal, (threshold, available): (i64, i64)) {
+        let (now, names) = (self.now, self.cluster.names());
+        let Some(row) = self.state.row(slot).filter(|_| self.ctx.recorder.wants_events()) else {
+            return;
+        };
+        let what = resource(signal);
+        let blocks = |bytes: i64| Bytes(bytes.max(0) / BLOCK * BLOCK);
+        let mut message = format!(
+            "The node was low on resource: {what}. Threshold quantity: {}, available: {}. ",
+            Bytes(threshold),
+            blocks(available)
+        );
+        let count = u8::try_from(row.processes.len()).unwrap_or(u8::MAX);
+        for c in (0..count).filter(|c| row.processes[usize::from(*c)].is_running) {
+            let spec = row.spec(c);
+            let (used, asked) = match signal {
+                Signal::Memory => (row.memory(c, now).0, spec.requests.memory),
+                Signal::NodeFs | Signal::ImageFs => {
+                    (row.own_storage(c, now), spec.requests.ephemeral_storage)
+                }
+            };
+            if used > asked.0 {
+                message.push_str(&format!(
+                    "Container {} was using {}, request is {asked}, has larger consumption of \
+                     {what}. ",
+                    names.resolve(spec.name),
+                    blocks(used)
+                ));
+            }
+        }
+        let about = About::Pod(row.name.0, row.name.1);
+        let (at, reason, is_warning) = (now, EVICTED, true);
+        self.ctx.recorder.event(EventRecord { at, is_warning, reason, about, message });
     }
 
     pub(super) fn tell_of_node(
@@ -380,24 +544,42 @@ impl Port<'_, '_> {
             self.tell_of_node(false, "NodeNotReady", || text("NodeNotReady"));
             self.plan.push(Write::NodeReady { node, ready: false });
         }
-        let is_on = self.state.pressure.is_on;
-        if row.memory_pressure != is_on {
-            let reason =
-                if is_on { "NodeHasInsufficientMemory" } else { "NodeHasSufficientMemory" };
+        for condition in Condition::ALL {
+            let is_on = self.state.pressure.is_on[condition as usize];
+            if row.has_pressure(condition) == is_on {
+                continue;
+            }
+            let reason = match (condition, is_on) {
+                (Condition::Memory, true) => "NodeHasInsufficientMemory",
+                (Condition::Memory, false) => "NodeHasSufficientMemory",
+                (Condition::Disk, true) => "NodeHasDiskPressure",
+                (Condition::Disk, false) => "NodeHasNoDiskPressure",
+            };
             self.tell_of_node(false, reason, || text(reason));
-            self.plan.push(Write::NodePressure { node, is_on });
+            self.plan.push(Write::NodePressure { node, what: condition, is_on });
         }
     }
 
-    /// Whether a node under pressure turns a pod away: one that asks for nothing, and does not
+    /// The conditions for which a node turns a pod away, bit by bit: under DiskPressure every pod
+    /// but critical ones, under MemoryPressure alone one that asks for nothing and does not
     /// tolerate the taint (rule N44).
-    pub(super) fn is_unwelcome(&self, spec: &PodSpec, is_static: bool) -> bool {
+    pub(super) fn unwelcome(&self, spec: &PodSpec, is_static: bool) -> Option<i64> {
         let keys = self.cluster.node_keys();
         let taint =
             Taint { key: keys.pressures[0], value: keys.no_value, effect: TaintEffect::NoSchedule };
-        self.state.pressure.is_on
-            && spec.qos == QosClass::BestEffort
-            && !admit::is_critical(spec, is_static)
-            && !spec.tolerations.iter().any(|toleration| toleration.tolerates(&taint))
+        let [memory, disk] = self.state.pressure.is_on;
+        let stays = admit::is_critical(spec, is_static)
+            || (!disk
+                && (spec.qos != QosClass::BestEffort
+                    || spec.tolerations.iter().any(|toleration| toleration.tolerates(&taint))));
+        ((memory || disk) && !stays).then_some(i64::from(memory) | i64::from(disk) << 1)
+    }
+}
+
+/// How a signal's resource is called.
+const fn resource(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Memory => "memory",
+        Signal::NodeFs | Signal::ImageFs => "ephemeral-storage",
     }
 }

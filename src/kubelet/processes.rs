@@ -161,7 +161,7 @@ impl Port<'_, '_> {
         };
         self.later(exit_due, slot, SlotStep::Exited(c));
         self.memory_begins(slot, c);
-        self.watch_storage(slot);
+        self.storage_begins(slot, c);
         if is_server && able_at == now {
             self.set_serving(slot, Serving::Accepting);
         } else if is_server {
@@ -397,7 +397,7 @@ impl Port<'_, '_> {
             return;
         }
         self.memory_ends(slot, c);
-        self.leave_storage(slot, c);
+        self.storage_ends(slot, c);
         if self.is_mesh_proxy(slot, c) {
             self.proxy_is(slot, Plight::ProxyDown);
         }
@@ -430,6 +430,7 @@ impl Port<'_, '_> {
         self.state.shutdown = None;
         self.promises_after_power_loss();
         for slot in self.state.slots() {
+            self.storage_loses_power(slot);
             let Some(row) = self.state.row_mut(slot) else { continue };
             row.calls.clear();
             let has_server = row.server().is_some();

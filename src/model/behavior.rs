@@ -42,6 +42,8 @@ pub struct Behavior {
     pub call_memory: Bytes,
     /// What it writes to the disk of its node; `None`: nothing that counts.
     pub writes: Option<Writes>,
+    /// What it logs; `None`: nothing that counts.
+    pub logs: Option<Logs>,
     /// Whether the scenario says how much memory it uses. If not, it stays within what it asks for.
     pub tells_memory: bool,
     /// From the instant at which its pod has an address until something outside of the cluster has
@@ -64,9 +66,20 @@ pub struct Writes {
     pub start: Bytes,
     /// More, a second.
     pub rate: Bytes,
-    /// Into which volume of the kind `emptyDir`; `None`: into its own layer and its logs, which go
-    /// with the container.
+    /// More, for each call that it takes.
+    pub call: Bytes,
+    /// Into which volume of the kind `emptyDir`; `None`: into its own layer, which goes with the
+    /// container.
     pub volume: Option<Symbol>,
+}
+
+/// What a container writes into its logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logs {
+    /// A second.
+    pub rate: Bytes,
+    /// For each call that it takes.
+    pub call: Bytes,
 }
 
 /// An end of a container with another code than 0.
@@ -176,6 +189,8 @@ pub struct BehaviorChange {
     pub call_memory: Option<Bytes>,
     /// See [`Behavior::writes`].
     pub writes: Option<Writes>,
+    /// See [`Behavior::logs`].
+    pub logs: Option<Logs>,
     /// See [`Behavior::gates`].
     pub gates: Option<Distribution>,
     /// See [`Behavior::hook`].
@@ -220,6 +235,9 @@ impl BehaviorChange {
         to.tells_memory |= all.iter().any(Option::is_some);
         if self.writes.is_some() {
             to.writes = self.writes;
+        }
+        if self.logs.is_some() {
+            to.logs = self.logs;
         }
         if self.gates.is_some() {
             to.gates.clone_from(&self.gates);

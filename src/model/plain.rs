@@ -103,6 +103,7 @@ impl Behavior {
             memory: Bytes(0),
             leak: Bytes(0),
             call_memory: Bytes(0),
+            logs: None,
             writes: None,
             gates: None,
             tells_memory: false,

@@ -3,7 +3,7 @@
 use crate::base::{Bytes, Distribution, Duration, Interner, MilliCpu, Ratio, SimTime};
 use crate::model::{
     Behavior, BehaviorChange, BehaviorRule, Callee, Downstream, Exit, Hang, HangWhen, HookFailures,
-    Intervals, ObjectName, Release, Serve, Shutdown, Workload, WorkloadKind, Writes,
+    Intervals, Logs, ObjectName, Release, Serve, Shutdown, Workload, WorkloadKind, Writes,
 };
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
@@ -35,6 +35,7 @@ pub(super) fn standard() -> Behavior {
         leak: Bytes(0),
         call_memory: Bytes(0),
         writes: None,
+        logs: None,
         gates: None,
         tells_memory: false,
         hook: Duration::secs(1),
@@ -133,7 +134,12 @@ pub(super) fn lower(
         writes: file.writes.as_ref().map(|writes| Writes {
             start: writes.start.map_or(Bytes(0), |size| size.0),
             rate: writes.rate.map_or(Bytes(0), |size| size.0),
+            call: writes.per_call.map_or(Bytes(0), |size| size.0),
             volume: writes.volume.as_ref().map(|name| names.intern(&name.value)),
+        }),
+        logs: file.logs.as_ref().map(|logs| Logs {
+            rate: logs.rate.map_or(Bytes(0), |size| size.0),
+            call: logs.per_call.map_or(Bytes(0), |size| size.0),
         }),
         gates: law(&file.gates),
         hook: file.hook.map(|span| span.0),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::Interner;
 use crate::model::{
     Action, BehaviorRule, Command, GroupSpec, JobSpec, Model, ObjectName, ServiceSpec, Template,
-    TrafficSpec, matches_pattern,
+    TrafficSpec, Workload, matches_pattern,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned};
 
@@ -199,6 +199,46 @@ fn check_callees(
     }
 }
 
+/// What is written to must be a volume of the pods that is on the disk of their node.
+fn check_volume(
+    entry: &Spanned<BehaviorFile>,
+    rule: &BehaviorRule,
+    model: &Model,
+    names: &Interner,
+    found: &mut Diagnostics,
+) {
+    let Some(volume) = entry.value.writes.as_ref().and_then(|writes| writes.volume.as_ref()) else {
+        return;
+    };
+    let of = |template: &&Template| rule.workload.is_none_or(|w| w == template.workload);
+    let has = |template: &&Template| {
+        let spec = &template.spec;
+        let mut all = spec.init_containers.iter().chain(&spec.containers);
+        let image = |image| match &rule.image {
+            Some(pattern) => matches_pattern(pattern, names.resolve(image)),
+            None => true,
+        };
+        all.any(|c| rule.container.is_none_or(|name| name == c.name) && image(c.image))
+    };
+    for template in model.templates().map(|template| &**template).filter(of).filter(has) {
+        let volumes = template.spec.empty_dirs.iter().map(|(name, _)| names.resolve(*name));
+        let volumes: Vec<&str> = volumes.collect();
+        if volumes.contains(&volume.value.as_str()) {
+            continue;
+        }
+        let Workload { kind, name } = template.workload;
+        let whose = super::behaviors::shown(kind.as_str(), name, names);
+        let message = format!("pods of {whose} have no emptyDir volume \"{}\"", volume.value);
+        let hint = match volumes.is_empty() {
+            true => "what is written to other volumes is not on the disk of the node".to_owned(),
+            false => format!("they have {}", volumes.join(", ")),
+        };
+        let error = Diagnostic::error(volume.span, message).with_suggestion(&volume.value, volumes);
+        found.push(error.with_hint(hint));
+        return;
+    }
+}
+
 /// A behaviour that no container has is hardly meant.
 fn check_behavior(
     entry: &Spanned<BehaviorFile>,
@@ -216,6 +256,7 @@ fn check_behavior(
         .flat_map(|template| template.spec.init_containers.iter().chain(&template.spec.containers))
         .collect();
     check_callees(entry, rule, model, names, found);
+    check_volume(entry, rule, model, names, found);
     if let (Some(wanted), Some(name)) = (container, rule.container)
         && !containers.iter().any(|c| c.name == name)
     {

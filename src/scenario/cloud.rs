@@ -11,8 +11,9 @@ use serde::{Deserialize, Deserializer};
 use crate::base::{Bytes, IdVec, Interner, Money, Symbol};
 use crate::manifest::{self, Document};
 use crate::model::{
-    BootTimes, CapacityType, CloudSpec, Failures, GroupSpec, InstanceType, InstanceTypeId,
-    KubeletSpec, Labels, NodeKeeps, NodeSpec, Offer, OnNotice, ProxySpec, kept_for_the_system,
+    BootTimes, CapacityType, CloudSpec, DiskSpec, Failures, GroupSpec, InstanceType,
+    InstanceTypeId, KubeletSpec, Labels, NodeKeeps, NodeSpec, Offer, OnNotice, ProxySpec,
+    kept_for_the_system,
 };
 use crate::tree::{self, Diagnostic, Diagnostics, ParseOptions, Span, Spanned};
 
@@ -227,7 +228,12 @@ fn group(
     let (min, max, size) = sizes?;
     let proxy = super::proxy::lower(file.proxy.as_ref(), found);
     let kubelet = super::kubelet::lower(file.kubelet.as_ref(), found);
-    let offers = offers(file, &kinds?, (capacity, proxy, kubelet), cloud, names);
+    let kinds = kinds?;
+    if let Some(disk) = &file.disk {
+        // What is wrong with it is told once.
+        super::kubelet::disk(Some(disk), (&kubelet, &mut Bytes(0)), found);
+    }
+    let offers = offers(file, &kinds, (capacity, proxy, kubelet), cloud, names);
     Some(GroupSpec {
         name: names.intern(&file.name.value),
         min,
@@ -310,15 +316,29 @@ fn offers(
     for zone in zones {
         for kind in kinds {
             let declared = &cloud.types[*kind];
-            let node = template(file, declared, (capacity, zone), names);
+            let mut node = template(file, declared, (capacity, zone), names);
+            let mut has = declared.capacity.clone();
+            let mut kubelet = kubelet;
+            kubelet.disk = whole_disk(has.ephemeral_storage);
+            if let Some(disk) = &file.disk {
+                let storage = &mut node.allocatable.ephemeral_storage;
+                *storage = Bytes(0);
+                let found = &mut Diagnostics::default();
+                kubelet.disk = super::kubelet::disk(Some(disk), (&kubelet, storage), found);
+                has.ephemeral_storage = disk.value.nodefs.value.0;
+            }
             let node = NodeSpec { proxy, kubelet, ..node };
-            let has = declared.capacity.clone();
             let offer =
                 Offer { kind: *kind, zone, capacity, has, node, startup_taints: Vec::new() };
             all.push(Arc::new(offer));
         }
     }
     all
+}
+
+/// The disk of a machine of which its size is said.
+pub(super) fn whole_disk(size: Bytes) -> Option<DiskSpec> {
+    (size.0 > 0).then_some(DiskSpec { nodefs: size, imagefs: None, system: Bytes(0) })
 }
 
 /// A node of a group but for its name and host name.

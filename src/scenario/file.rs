@@ -249,6 +249,9 @@ pub struct PoolFile {
     pub static_pods: Vec<Spanned<String>>,
     /// How kube-proxy is set there.
     pub proxy: Option<Spanned<ProxyFile>>,
+    /// The disk of each; without it `ephemeral-storage` says how large it is, and without that
+    /// there is enough.
+    pub disk: Option<Spanned<DiskFile>>,
     /// How kubelets are set there.
     pub kubelet: Option<Spanned<KubeletFile>>,
 }

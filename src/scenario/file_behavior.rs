@@ -53,6 +53,9 @@ pub struct BehaviorFile {
     /// What it writes to the disk of its node. A pod that has more there than the limits of its
     /// containers, or a volume than its `sizeLimit`, is evicted.
     pub writes: Option<WritesFile>,
+    /// What it logs, to standard output: the kubelet keeps `containerLogMaxFiles` files of
+    /// `containerLogMaxSize` of it. It counts as what it writes does.
+    pub logs: Option<LogsFile>,
     /// From the instant at which its pod has an address until the pod's readiness gates are open,
     /// as by the controller of a load balancer; without it they never are.
     pub gates: Option<Law>,
@@ -118,8 +121,21 @@ pub struct WritesFile {
     pub start: Option<Size>,
     /// More, a second.
     pub rate: Option<Size>,
-    /// Into which `emptyDir` volume; without it into its own layer and logs.
+    /// More, for each call that it takes.
+    pub per_call: Option<Size>,
+    /// Into which `emptyDir` volume of its pod; without it into its own layer.
     pub volume: Option<Spanned<String>>,
+}
+
+/// What a container logs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogsFile {
+    /// A second.
+    pub rate: Option<Size>,
+    /// For each call that it takes.
+    pub per_call: Option<Size>,
 }
 
 /// What a container does on SIGTERM.

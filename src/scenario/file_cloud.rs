@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::tree::Spanned;
 
-use super::file::{KubeletFile, ProxyFile, TaintFile};
+use super::file::{DiskFile, KubeletFile, ProxyFile, TaintFile};
 use super::law::Law;
 use super::units::{Amount, Cpu, PerHour, Share, Size, Span};
 
@@ -122,6 +122,9 @@ pub struct NodeGroupFile {
     pub images: Vec<String>,
     /// How kube-proxy is set there.
     pub proxy: Option<Spanned<ProxyFile>>,
+    /// The disk of each; without it `ephemeral-storage` says how large it is, and without that
+    /// there is enough.
+    pub disk: Option<Spanned<DiskFile>>,
     /// How kubelets are set there.
     pub kubelet: Option<Spanned<KubeletFile>>,
     /// How long its machines take: a profile, or a table over one.

@@ -5,40 +5,76 @@ use serde::Deserialize;
 
 use crate::tree::Spanned;
 
-use super::units::{Size, Span};
+use super::units::{Room, Size, Span};
 
 /// How kubelets are set: fields of their KubeletConfiguration; what is left out is its default.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct KubeletFile {
-    /// Pods are evicted while less than this is available; 100Mi of memory if absent. The node's
-    /// `allocatable` has it subtracted already, so this happens when pods together use more than
-    /// that.
-    pub eviction_hard: Option<Spanned<SignalsFile<Size>>>,
+    /// Pods are evicted while less than this is available; if absent 100Mi of memory, 10% of the
+    /// disk, 15% of the images' file system. A signal that is left out has no threshold then. The
+    /// node's `allocatable` has it subtracted already, so this happens when pods together use more
+    /// than that.
+    pub eviction_hard: Option<Spanned<SignalsFile<Room>>>,
     /// The same after a while: see `evictionSoftGracePeriod`.
-    pub eviction_soft: Option<Spanned<SignalsFile<Size>>>,
+    pub eviction_soft: Option<Spanned<SignalsFile<Room>>>,
     /// For how long less than `evictionSoft` must be available.
     pub eviction_soft_grace_period: Option<Spanned<SignalsFile<Span>>>,
     /// Longest grace of a pod that a soft threshold evicts; whole seconds, 0s if absent.
     pub eviction_max_pod_grace_period: Option<Spanned<Span>>,
     /// So much more than a threshold must be available for evictions to end; 0 if absent.
-    pub eviction_minimum_reclaim: Option<Spanned<SignalsFile<Size>>>,
-    /// How long MemoryPressure outlasts its cause; 5m if absent.
+    pub eviction_minimum_reclaim: Option<Spanned<SignalsFile<Room>>>,
+    /// Signals that `evictionHard` leaves out keep their defaults.
+    pub merge_default_eviction_settings: Option<bool>,
+    /// How long MemoryPressure and DiskPressure outlast their causes; 5m if absent.
     pub eviction_pressure_transition_period: Option<Spanned<Span>>,
     /// How long a shutdown of the machine (fault `shutdown`) is put off for its pods; 0s, not at
     /// all, if absent.
     pub shutdown_grace_period: Option<Spanned<Span>>,
     /// The last part of `shutdownGracePeriod`, kept for critical pods; 0s if absent.
     pub shutdown_grace_period_critical_pods: Option<Spanned<Span>>,
+    /// Images that nobody uses are removed when their file system is so full, in percent; 85 if
+    /// absent.
+    #[serde(rename = "imageGCHighThresholdPercent")]
+    pub image_high: Option<Spanned<u8>>,
+    /// Until it is no fuller than that, in percent; 80 if absent.
+    #[serde(rename = "imageGCLowThresholdPercent")]
+    pub image_low: Option<Spanned<u8>>,
+    /// Images that are younger stay; 2m if absent.
+    #[serde(rename = "imageMinimumGCAge")]
+    pub image_age_min: Option<Spanned<Span>>,
+    /// A container's log file that has become as large is rotated; 10Mi if absent.
+    pub container_log_max_size: Option<Spanned<Size>>,
+    /// So many files of a container's logs are kept, at least 2; 5 if absent.
+    pub container_log_max_files: Option<Spanned<u32>>,
 }
 
-/// A value for each signal of eviction; memory is the only one that is modelled.
+/// A value for each signal of eviction.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub struct SignalsFile<T> {
     /// Memory that is not in use.
     #[serde(rename = "memory.available")]
-    pub memory: Spanned<T>,
+    pub memory: Option<Spanned<T>>,
+    /// What is left on the node's disk.
+    #[serde(rename = "nodefs.available")]
+    pub nodefs: Option<Spanned<T>>,
+    /// What is left where images and the layers of containers are.
+    #[serde(rename = "imagefs.available")]
+    pub imagefs: Option<Spanned<T>>,
+}
+
+/// The disk of each machine.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiskFile {
+    /// Size of its file system: images, the layers of containers, their logs and `emptyDir` volumes.
+    pub nodefs: Spanned<Size>,
+    /// Size of another file system for images and layers, if there is one.
+    pub imagefs: Option<Spanned<Size>>,
+    /// What is on the first one besides; nothing if absent.
+    pub system: Option<Spanned<Size>>,
 }

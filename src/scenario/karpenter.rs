@@ -230,7 +230,10 @@ fn offer(
         images: Arc::default(),
         zone,
         proxy: ProxySpec::DEFAULT,
-        kubelet: KubeletSpec::DEFAULT,
+        kubelet: KubeletSpec {
+            disk: super::cloud::whole_disk(of.capacity.ephemeral_storage),
+            ..KubeletSpec::DEFAULT
+        },
         keeps: NodeKeeps::default(),
     };
     let has = of.capacity.clone();

@@ -1,11 +1,11 @@
 //! `kubelet` of a pool of machines: how their kubelets are set.
 
-use crate::base::Duration;
-use crate::model::KubeletSpec;
+use crate::base::{Bytes, Duration};
+use crate::model::{DiskSpec, Eviction, KubeletSpec, Limit, LogRoom, Signal};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
-use super::file::{KubeletFile, SignalsFile};
-use super::units::{Size, Span};
+use super::file::{DiskFile, KubeletFile, SignalsFile};
+use super::units::{Room, Span};
 
 /// The settings, checked.
 ///
@@ -14,36 +14,148 @@ use super::units::{Size, Span};
 pub(super) fn lower(file: Option<&Spanned<KubeletFile>>, found: &mut Diagnostics) -> KubeletSpec {
     let mut to = KubeletSpec::DEFAULT;
     let Some(file) = file else { return to };
-    let size = |given: &Spanned<SignalsFile<Size>>| given.memory.value.0;
     let span = |given: &Spanned<Span>| given.value.0;
-    to.eviction_hard = file.eviction_hard.as_ref().map_or(to.eviction_hard, size);
-    to.eviction_reclaim = file.eviction_minimum_reclaim.as_ref().map_or(to.eviction_reclaim, size);
+    for (eviction, signal) in to.eviction.iter_mut().zip(Signal::ALL) {
+        lower_eviction(eviction, signal, file, found);
+    }
     to.eviction_transition =
         file.eviction_pressure_transition_period.as_ref().map_or(to.eviction_transition, span);
     to.eviction_grace_max =
         file.eviction_max_pod_grace_period.as_ref().map_or(to.eviction_grace_max, span);
-    to.eviction_soft = soft(file, found);
     shutdown(file, &mut to, found);
+    images(file, &mut to, found);
+    to.logs = logs(file, found);
     to
 }
 
-fn soft(file: &KubeletFile, found: &mut Diagnostics) -> Option<(crate::base::Bytes, Duration)> {
-    match (&file.eviction_soft, &file.eviction_soft_grace_period) {
-        (Some(soft), Some(grace)) => Some((soft.memory.value.0, grace.memory.value.0)),
-        (Some(soft), None) => {
+fn of<T>(given: Option<&Spanned<SignalsFile<T>>>, signal: Signal) -> Option<&Spanned<T>> {
+    let given = &given?.value;
+    match signal {
+        Signal::Memory => given.memory.as_ref(),
+        Signal::NodeFs => given.nodefs.as_ref(),
+        Signal::ImageFs => given.imagefs.as_ref(),
+    }
+}
+
+/// Thresholds of a signal. One that `evictionHard` does not name has none, unless defaults are
+/// merged.
+fn lower_eviction(to: &mut Eviction, signal: Signal, file: &KubeletFile, found: &mut Diagnostics) {
+    let mut limit = |given: &Spanned<Room>| {
+        let is_share = matches!(given.value.0, Limit::Share(_));
+        if signal == Signal::Memory && is_share {
+            let error = Diagnostic::error(given.span, "a part of a machine's memory is not known");
+            found.push(error.with_hint("write an amount, as in memory.available: 500Mi"));
+        }
+        given.value.0
+    };
+    if let Some(hard) = of(file.eviction_hard.as_ref(), signal) {
+        to.hard = Some(limit(hard));
+    } else if file.eviction_hard.is_some() && file.merge_default_eviction_settings != Some(true) {
+        to.hard = None;
+    }
+    if let Some(reclaim) = of(file.eviction_minimum_reclaim.as_ref(), signal) {
+        to.reclaim = limit(reclaim);
+    }
+    let soft = of(file.eviction_soft.as_ref(), signal).map(|soft| (limit(soft), soft.span));
+    let grace = of(file.eviction_soft_grace_period.as_ref(), signal);
+    let name = signal.as_str();
+    match (soft, grace) {
+        (Some((soft, _)), Some(grace)) => to.soft = Some((soft, grace.value.0)),
+        (Some((_, place)), None) => {
             let message = "`evictionSoft` needs an `evictionSoftGracePeriod`";
-            let error = Diagnostic::error(soft.span, message);
-            found.push(error.with_hint("evictionSoftGracePeriod: { memory.available: 30s }"));
-            None
+            let hint = format!("evictionSoftGracePeriod: {{ {name}: 30s }}");
+            found.push(Diagnostic::error(place, message).with_hint(hint));
         }
         (None, Some(grace)) => {
             let message = "`evictionSoftGracePeriod` is of no use without `evictionSoft`";
-            let error = Diagnostic::error(grace.span, message);
-            found.push(error.with_hint("evictionSoft: { memory.available: 500Mi }"));
-            None
+            let hint = format!("evictionSoft: {{ {name}: 500Mi }}");
+            found.push(Diagnostic::error(grace.span, message).with_hint(hint));
         }
-        (None, None) => None,
+        (None, None) => {}
     }
+}
+
+/// When images are removed.
+fn images(file: &KubeletFile, to: &mut KubeletSpec, found: &mut Diagnostics) {
+    let mut percent = |key: &str, given: &Option<Spanned<u8>>, default: u8| {
+        let Some(given) = given else { return default };
+        if given.value > 100 {
+            found.error(given.span, format!("`{key}` is from 0 to 100, not {}", given.value));
+        }
+        given.value
+    };
+    let high = percent("imageGCHighThresholdPercent", &file.image_high, to.images.high);
+    let low = percent("imageGCLowThresholdPercent", &file.image_low, to.images.low);
+    if low >= high {
+        let place = file.image_low.as_ref().or(file.image_high.as_ref());
+        if let Some(place) = place {
+            let message = format!(
+                "`imageGCLowThresholdPercent`, {low}, is not below `imageGCHighThresholdPercent`, \
+                 {high}"
+            );
+            let error = Diagnostic::error(place.span, message);
+            found.push(error.with_hint("images are removed from the higher down to the lower"));
+        }
+    }
+    (to.images.high, to.images.low) = (high, low);
+    if let Some(age) = &file.image_age_min {
+        to.images.age_min = age.value.0;
+    }
+}
+
+/// How much of a container's logs is kept.
+fn logs(file: &KubeletFile, found: &mut Diagnostics) -> LogRoom {
+    let mut to = KubeletSpec::DEFAULT.logs;
+    if let Some(files) = &file.container_log_max_files {
+        if files.value < 2 {
+            let message = format!("`containerLogMaxFiles` is at least 2, not {}", files.value);
+            let error = Diagnostic::error(files.span, message);
+            found.push(error.with_hint("the file that is written, and one that was rotated"));
+        }
+        to.files_max = files.value;
+    }
+    if let Some(size) = &file.container_log_max_size {
+        if size.value.0.0 <= 0 {
+            found.error(size.span, "`containerLogMaxSize` is more than 0".to_owned());
+        }
+        to.size_max = size.value.0;
+    }
+    to
+}
+
+/// The disk of a machine; without one what pods can have of it says how large it is.
+pub(super) fn disk(
+    file: Option<&Spanned<DiskFile>>,
+    (kubelet, allocatable): (&KubeletSpec, &mut Bytes),
+    found: &mut Diagnostics,
+) -> Option<DiskSpec> {
+    let Some(file) = file else { return kubelet.disk_of(*allocatable) };
+    let DiskFile { nodefs, imagefs, system } = &file.value;
+    for size in [Some(nodefs), imagefs.as_ref()].into_iter().flatten() {
+        if size.value.0.0 <= 0 {
+            let error = Diagnostic::error(size.span, "a file system has a size");
+            found.push(error.with_hint("nodefs: 100Gi"));
+        }
+    }
+    let disk = DiskSpec {
+        nodefs: nodefs.value.0,
+        imagefs: imagefs.as_ref().map(|size| size.value.0),
+        system: system.as_ref().map_or(Bytes(0), |size| size.value.0),
+    };
+    if let Some(system) = system
+        && disk.system > disk.nodefs
+    {
+        let message = format!("{} do not fit on a disk of {}", disk.system, disk.nodefs);
+        found.error(system.span, message);
+    }
+    if allocatable.0 == 0 {
+        *allocatable = kubelet.allocatable_of(&disk);
+    } else if *allocatable > disk.nodefs {
+        let message = format!("pods can have {allocatable} of a disk that has {}", disk.nodefs);
+        let error = Diagnostic::error(nodefs.span, message);
+        found.push(error.with_hint("leave ephemeral-storage out of allocatable: it follows"));
+    }
+    Some(disk)
 }
 
 fn shutdown(file: &KubeletFile, to: &mut KubeletSpec, found: &mut Diagnostics) {

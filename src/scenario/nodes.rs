@@ -38,10 +38,12 @@ pub(super) fn lower(
     }
     check_labels(&pool.pool.value, &pool.labels, &pool.taints, found);
     let proxy = super::proxy::lower(pool.proxy.as_ref(), found);
-    let kubelet = super::kubelet::lower(pool.kubelet.as_ref(), found);
+    let mut kubelet = super::kubelet::lower(pool.kubelet.as_ref(), found);
     let keeps = api::lower_keeps(&json!(pool.annotations));
     let before = found.error_count();
-    let (allocatable, pods_max) = amounts(&pool.allocatable, names, found);
+    let (mut allocatable, pods_max) = amounts(&pool.allocatable, names, found);
+    let storage = &mut allocatable.ephemeral_storage;
+    kubelet.disk = super::kubelet::disk(pool.disk.as_ref(), (&kubelet, storage), found);
     for resource in ["cpu", "memory"] {
         if found.error_count() == before && !pool.allocatable.contains_key(resource) {
             let message = format!("nodes of pool \"{}\" have no {resource}", pool.pool.value);

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Distribution, Duration, Interner, Ratio, SimTime};
 use crate::model::{
-    BalancerSpec, Behavior, Exit, Hang, HangWhen, HookFailures, HorizontalSettings, KubeletSpec,
-    Latencies, NodeMonitor, NodeSpec, Outage, Release, Template,
+    BalancerSpec, Behavior, Eviction, Exit, Hang, HangWhen, HookFailures, HorizontalSettings,
+    KubeletSpec, Latencies, Logs, NodeMonitor, NodeSpec, Outage, Release, Signal, Template, Writes,
 };
 use crate::tree::json_to_yaml;
 
@@ -134,18 +134,41 @@ pub(super) fn show_node(node: &NodeSpec, names: &Interner) -> Value {
 }
 
 fn show_kubelet(kubelet: &KubeletSpec) -> Value {
-    let signal = |value: String| json!({ "memory.available": value });
-    let soft = kubelet.eviction_soft;
-    json!({
-        "evictionHard": signal(kubelet.eviction_hard.to_string()),
-        "evictionSoft": soft.map(|(soft, _)| signal(soft.to_string())),
-        "evictionSoftGracePeriod": soft.map(|(_, grace)| signal(grace.go_text())),
+    let all = |of: &dyn Fn(&Eviction) -> Option<String>| -> Option<Value> {
+        let given = Signal::ALL.into_iter().filter_map(|signal| {
+            let value = of(kubelet.on(signal))?;
+            Some((signal.as_str().to_owned(), Value::from(value)))
+        });
+        let given: Map<String, Value> = given.collect();
+        (!given.is_empty()).then_some(Value::Object(given))
+    };
+    let reclaim = |of: &Eviction| {
+        let is_some = of.reclaim != Eviction::NONE.reclaim;
+        is_some.then(|| of.reclaim.to_string())
+    };
+    let mut shown = json!({
+        "evictionHard": all(&|of| of.hard.map(|hard| hard.to_string())),
+        "evictionSoft": all(&|of| of.soft.map(|(soft, _)| soft.to_string())),
+        "evictionSoftGracePeriod": all(&|of| of.soft.map(|(_, grace)| grace.go_text())),
         "evictionMaxPodGracePeriod": kubelet.eviction_grace_max.go_text(),
-        "evictionMinimumReclaim": signal(kubelet.eviction_reclaim.to_string()),
+        "evictionMinimumReclaim": all(&reclaim),
         "evictionPressureTransitionPeriod": kubelet.eviction_transition.go_text(),
         "shutdownGracePeriod": kubelet.shutdown_grace.go_text(),
         "shutdownGracePeriodCriticalPods": kubelet.shutdown_grace_critical.go_text(),
-    })
+        "imageGCHighThresholdPercent": kubelet.images.high,
+        "imageGCLowThresholdPercent": kubelet.images.low,
+        "imageMinimumGCAge": kubelet.images.age_min.go_text(),
+        "containerLogMaxSize": kubelet.logs.size_max.to_string(),
+        "containerLogMaxFiles": kubelet.logs.files_max,
+    });
+    if let Some(disk) = &kubelet.disk {
+        shown["disk"] = json!({
+            "nodefs": disk.nodefs.to_string(),
+            "imagefs": disk.imagefs.map(|size| size.to_string()),
+            "system": disk.system.to_string(),
+        });
+    }
+    shown
 }
 
 fn show_template(template: &Template, names: &Interner) -> Vec<(String, Value)> {
@@ -203,8 +226,13 @@ fn show_behavior(behavior: &Behavior, serves: bool, names: &Interner) -> Value {
     });
     if let Some(writes) = &behavior.writes {
         let volume = writes.volume.map_or("its own layer", |name| names.resolve(name));
-        let text = format!("{} at its start, then {}/s, to {volume}", writes.start, writes.rate);
+        let Writes { start, rate, call, .. } = writes;
+        let calls = if call.0 > 0 { format!(" and {call} a call") } else { String::new() };
+        let text = format!("{start} at its start, then {rate}/s{calls}, to {volume}");
         shown["writes"] = json!(text);
+    }
+    if let Some(Logs { rate, call }) = &behavior.logs {
+        shown["logs"] = json!(format!("{rate}/s and {call} a call"));
     }
     if let Some(hang) = &behavior.hang {
         shown["hang"] = json!(show_hang(hang));

@@ -64,6 +64,10 @@ scalar! {
     /// A part of a whole, from 0 to 1.
     Share(Ratio), "a part from 0 to 1, or a percentage", "5%", share
 }
+scalar! {
+    /// An amount of something that is limited, or a part of the whole.
+    Room(crate::model::Limit), "bytes, as Kubernetes writes them, or a percentage", "10%", room
+}
 
 /// An amount of a resource as it is written; what it is an amount of says how it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -189,6 +193,13 @@ fn share(text: &str) -> Result<Ratio, String> {
     match value <= 1.0 {
         true => Ok(Ratio(value)),
         false => Err(format!("a share is at most 1, not {text}\nwrite 0.05 or 5%")),
+    }
+}
+
+fn room(text: &str) -> Result<crate::model::Limit, String> {
+    match text.ends_with('%') {
+        true => share(text).map(|part| crate::model::Limit::Share(part.0 as f32)),
+        false => size(text).map(crate::model::Limit::Bytes),
     }
 }
 

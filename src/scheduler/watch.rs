@@ -94,6 +94,7 @@ impl Notice {
             | Change::Plight { .. }
             | Change::ServerIdle { .. }
             | Change::Load { .. }
+            | Change::Served { .. }
             | Change::OomKill { .. }
             | Change::ReplicaSet { .. }
             | Change::Deployment { .. }

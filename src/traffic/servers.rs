@@ -54,6 +54,8 @@ pub(super) struct Kind {
     is_plain: bool,
     /// Its calls take memory.
     is_heavy: bool,
+    /// After how many calls that write something it is told; 0: they write nothing.
+    told_every: u32,
 }
 
 impl Kind {
@@ -106,6 +108,7 @@ impl Kind {
                 && serve.cache.is_none()
                 && slower.total_cmp(&1.0).is_eq(),
             is_heavy: behavior.call_memory.0 > 0,
+            told_every: told_every(behavior),
             behavior: Arc::clone(behavior),
         }
     }
@@ -154,6 +157,16 @@ impl Kind {
     pub(super) fn is_open_ended(&self) -> bool {
         !self.needs.is_empty() || self.discipline != Discipline::Slots
     }
+}
+
+/// What calls write is told in such amounts, in bytes.
+const TOLD: i64 = 1 << 20;
+
+/// After how many calls what they have written is told.
+fn told_every(behavior: &Behavior) -> u32 {
+    let written = behavior.writes.map_or(0, |writes| writes.call.0);
+    let call = written.saturating_add(behavior.logs.map_or(0, |logs| logs.call.0));
+    if call > 0 { u32::try_from((TOLD / call).max(1)).unwrap_or(u32::MAX) } else { 0 }
 }
 
 /// The server of one pod.
@@ -273,6 +286,8 @@ pub(super) struct Servers {
     kinds: Vec<Kind>,
     /// Servers whose calls take memory and have become more or fewer.
     loads: Vec<PodRef>,
+    /// Servers that have taken so many more calls, each of which writes something.
+    writers: Vec<(PodRef, u32)>,
 }
 
 /// The CPU limit of a container, in cores.
@@ -429,6 +444,9 @@ impl Servers {
         if kind.is_heavy {
             self.loads.push(call.server);
         }
+        if kind.told_every > 0 && row.served % u64::from(kind.told_every) == 0 && !is_probe {
+            self.writers.push((call.server, kind.told_every));
+        }
         call.began = now;
         if !kind.cpu.is_zero() && !is_probe {
             let rate = (kind.cpu.as_nanos() << RATE_SHIFT).checked_div(hold.as_nanos());
@@ -464,10 +482,10 @@ impl Servers {
         }
     }
 
-    /// Whether calls that take memory have come or gone.
+    /// Whether calls that take memory have come or gone, or calls have written much.
     #[inline]
     pub(super) const fn has_news(&self) -> bool {
-        !self.loads.is_empty()
+        !self.loads.is_empty() || !self.writers.is_empty()
     }
 
     /// A call that has come to a server, or has left it, may take memory there.
@@ -478,12 +496,15 @@ impl Servers {
         }
     }
 
-    /// Tells how many calls the servers have that take memory.
+    /// Tells how many calls the servers have that take memory, and of those that write.
     #[cold]
     pub(super) fn tell_loads(&mut self, plan: &mut Plan) {
         for pod in std::mem::take(&mut self.loads) {
             let calls = u32::try_from(self.calls(pod).1).unwrap_or(u32::MAX);
             plan.push(Write::Load { pod, calls });
+        }
+        for (pod, calls) in std::mem::take(&mut self.writers) {
+            plan.push(Write::Served { pod, calls });
         }
     }
 

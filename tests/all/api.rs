@@ -24,6 +24,7 @@ fn behaviors() -> Behaviors {
         leak: seatrial::base::Bytes::ZERO,
         call_memory: seatrial::base::Bytes::ZERO,
         writes: None,
+        logs: None,
         tells_memory: false,
         gates: None,
         hook: Duration::ZERO,

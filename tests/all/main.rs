@@ -47,6 +47,7 @@ mod metrics_pipeline;
 mod named_metrics;
 mod namespaces;
 mod network;
+mod node_disk;
 mod node_loss;
 mod node_memory;
 mod node_shutdown;

@@ -6,8 +6,9 @@ use super::super::node_selector::lower_labels;
 use super::super::read::{items, quantity, text};
 use super::super::requests::{list, resources};
 use super::pod::effect;
+use super::storage::bytes;
 use crate::base::{Bytes, Interner, Money};
-use crate::model::{KubeletSpec, NodeKeeps, NodeSpec, ProxySpec, Taint};
+use crate::model::{DiskSpec, KubeletSpec, NodeKeeps, NodeSpec, ProxySpec, Taint};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 const ZONE_OLD: &str = "failure-domain.beta.kubernetes.io/zone";
@@ -39,9 +40,18 @@ pub fn lower_node(object: &Value, names: &mut Interner) -> NodeSpec {
         images: images.map(|(name, image)| (names.intern(text(name)), size(image))).collect(),
         zone: zone.map(|zone| names.intern(zone)),
         proxy: ProxySpec::DEFAULT,
-        kubelet: KubeletSpec::DEFAULT,
+        kubelet: KubeletSpec { disk: lower_disk(status), ..KubeletSpec::DEFAULT },
         keeps: lower_keeps(&metadata["annotations"]),
     }
+}
+
+/// The disk of a node: `status.capacity` has the size of its file system, or else what pods can
+/// have of it says how large that is.
+fn lower_disk(status: &Value) -> Option<DiskSpec> {
+    let size = |of: &Value| bytes(&of["ephemeral-storage"]).filter(|size| size.0 > 0);
+    let whole = |nodefs| DiskSpec { nodefs, imagefs: None, system: Bytes(0) };
+    let part = || KubeletSpec::DEFAULT.disk_of(size(&status["allocatable"])?);
+    size(&status["capacity"]).map(whole).or_else(part)
 }
 
 /// Annotations that keep autoscalers away.

@@ -292,6 +292,6 @@ fn lower_modes(list: &Value) -> Vec<AccessMode> {
     items(list).iter().filter_map(mode).collect()
 }
 
-fn bytes(value: &Value) -> Option<Bytes> {
+pub(super) fn bytes(value: &Value) -> Option<Bytes> {
     quantity(value).map(|quantity| Bytes(quantity.value()))
 }

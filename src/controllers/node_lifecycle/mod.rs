@@ -12,7 +12,7 @@
 //! of the next pass that matters is worked out from the last one and the phase of the Leases.
 //!
 //! Source: kubernetes v1.36.3 pkg/controller/nodelifecycle/node_lifecycle_controller.go (rules
-//! C161 to C167). Differs: nodes have no conditions but Ready and MemoryPressure, so the taints of
+//! C161 to C167). Differs: nodes have no conditions but Ready, MemoryPressure and DiskPressure, so the taints of
 //! the others only go; nodes that wait have their turn by age, then by number, where the original leaves it to
 //! chance; the loop of the queues does not shift with what its writes take; pods bound to a node
 //! that is not ready are not looked at, since they are not ready either.

@@ -4,19 +4,20 @@
 //! `doNoScheduleTaintingPass` (rule C164).
 
 use crate::cluster::{Cluster, Node, Readiness, Write};
-use crate::model::{NodeId, Taint, TaintEffect};
+use crate::model::{NodeId, Pressure, Taint, TaintEffect};
 
 /// What is to be written of a node's NoSchedule taints, if they are not as they should be.
 pub(super) fn write(id: NodeId, node: &Node, cluster: &Cluster) -> Option<Write> {
     let keys = cluster.node_keys();
     let taint = |key| Taint { key, value: keys.no_value, effect: TaintEffect::NoSchedule };
-    let [memory, others @ ..] = keys.pressures;
-    let own = [keys.not_ready, keys.unreachable, keys.unschedulable, memory];
+    let [memory, disk, others @ ..] = keys.pressures;
+    let own = [keys.not_ready, keys.unreachable, keys.unschedulable, memory, disk];
     let wanted = [
         node.condition == Readiness::False,
         node.condition == Readiness::Unknown,
         node.spec.unschedulable,
-        node.memory_pressure,
+        node.has_pressure(Pressure::Memory),
+        node.has_pressure(Pressure::Disk),
     ];
     let (mut add, mut remove) = (Vec::new(), Vec::new());
     for (key, wanted) in own.into_iter().zip(wanted) {

@@ -1,8 +1,8 @@
-//! Memory: which container the kernel kills, and which pod the kubelet evicts (rules N95, N99 to
+//! Memory and disk: which container the kernel kills, and which pod the kubelet evicts (rules N95, N99 to
 //! N101). Pure functions; [`super::Machine::evict`] carries an eviction out.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet/qos/policy.go `GetContainerOOMScoreAdjust`,
-//! pkg/kubelet/eviction/helpers.go `rankMemoryPressure`.
+//! pkg/kubelet/eviction/helpers.go `rankMemoryPressure`, `rankDiskPressureFunc`.
 
 use std::cmp::Ordering;
 
@@ -50,31 +50,47 @@ pub fn oom_score(spec: &PodSpec, container: u8, memory: Bytes) -> i64 {
     }
 }
 
-/// What a pod uses of the memory of its node.
+/// What a pod uses of the memory or the disk of its node.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage<'a> {
     /// The pod.
     pub slot: Slot,
     /// Its specification.
     pub spec: &'a PodSpec,
-    /// The working set of all its containers.
-    pub memory: Bytes,
+    /// The working set of all its containers, or what they have on the disk.
+    pub used: Bytes,
+    /// How much of that it asks for.
+    pub asked: Bytes,
     /// Whether it is a static pod.
     pub is_static: bool,
 }
 
-impl Usage<'_> {
-    fn above(&self) -> i64 {
-        let asked = all(self.spec).map(|(_, own)| own.requests.memory.0).sum::<i64>();
-        self.memory.0 - asked.max(self.spec.requests.memory.0)
+impl<'a> Usage<'a> {
+    /// Of memory.
+    #[must_use]
+    pub fn of_memory(slot: Slot, spec: &'a PodSpec, used: Bytes, is_static: bool) -> Self {
+        let asked = all(spec).map(|(_, own)| own.requests.memory.0).sum::<i64>();
+        let asked = Bytes(asked.max(spec.requests.memory.0));
+        Self { slot, spec, used, asked, is_static }
+    }
+
+    /// Of the disk.
+    #[must_use]
+    pub const fn of_disk(slot: Slot, spec: &'a PodSpec, used: Bytes, is_static: bool) -> Self {
+        let asked = spec.requests.ephemeral_storage;
+        Self { slot, spec, used, asked, is_static }
+    }
+
+    const fn above(&self) -> i64 {
+        self.used.0 - self.asked.0
     }
 }
 
-/// The pods in the order in which memory pressure evicts them, one a round: who uses more than it
+/// The pods in the order in which pressure evicts them, one a round: who uses more than it
 /// asked for first, then by lower priority, then by how much more it uses (rules N99, N100).
 /// Critical pods are not in it.
 #[must_use]
-pub fn memory_order(pods: &[Usage<'_>]) -> Vec<Slot> {
+pub fn eviction_order(pods: &[Usage<'_>]) -> Vec<Slot> {
     let mut order: Vec<Usage<'_>> =
         pods.iter().filter(|pod| !is_critical(pod.spec, pod.is_static)).copied().collect();
     order.sort_by(compare);
@@ -136,12 +152,7 @@ mod tests {
         let (small, large) = (asking("1Gi"), asking("4Gi"));
         let low = PodSpec { priority: -1, ..small.clone() };
         let critical = PodSpec { priority: 2_000_000_000, ..small.clone() };
-        let usage = |slot, spec, gib| Usage {
-            slot: Slot(slot),
-            spec,
-            memory: Bytes(gib * GIB),
-            is_static: false,
-        };
+        let usage = |slot, spec, gib| Usage::of_memory(Slot(slot), spec, Bytes(gib * GIB), false);
         let pods = [
             usage(0, &large, 3),
             usage(1, &small, 2),
@@ -149,6 +160,6 @@ mod tests {
             usage(3, &critical, 9),
             usage(4, &low, 2),
         ];
-        assert_eq!(memory_order(&pods), [4, 2, 1, 0].map(Slot));
+        assert_eq!(eviction_order(&pods), [4, 2, 1, 0].map(Slot));
     }
 }

@@ -568,13 +568,6 @@ pub enum Say {
     MountFailed,
     /// FailedMount: the wait for volumes is given up (rule N52).
     MountTimedOut,
-    /// Evicted: so much memory must be available, and so much is.
-    Evicted {
-        /// In bytes.
-        threshold: i64,
-        /// In bytes.
-        available: i64,
-    },
 }
 
 /// Why a container is killed: the message of Killing.

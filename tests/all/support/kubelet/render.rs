@@ -216,7 +216,6 @@ pub(super) fn event(say: Say, container: Option<&Value>, manifest: &Value) -> Va
         Say::DeadlineExceeded => ("DeadlineExceeded", DEADLINE.to_owned()),
         Say::Rejected(reason, numbers) => (reason, refused(reason, numbers)),
         Say::MountFailed | Say::MountTimedOut => ("FailedMount", String::new()),
-        Say::Evicted { .. } => ("Evicted", String::new()),
         Say::Preempting => ("Preempting", PREEMPTED.to_owned()),
     };
     json!({"reason": reason, "message": message})
