@@ -196,6 +196,7 @@ fn share(text: &str) -> Result<Ratio, String> {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a percentage in the kubelet's precision")]
 fn room(text: &str) -> Result<crate::model::Limit, String> {
     match text.ends_with('%') {
         true => share(text).map(|part| crate::model::Limit::Share(part.0 as f32)),

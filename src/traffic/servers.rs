@@ -444,7 +444,8 @@ impl Servers {
         if kind.is_heavy {
             self.loads.push(call.server);
         }
-        if kind.told_every > 0 && row.served % u64::from(kind.told_every) == 0 && !is_probe {
+        if kind.told_every > 0 && row.served.is_multiple_of(u64::from(kind.told_every)) && !is_probe
+        {
             self.writers.push((call.server, kind.told_every));
         }
         call.began = now;

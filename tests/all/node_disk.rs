@@ -115,7 +115,12 @@ fn images_may_have_a_file_system_of_their_own() {
         { for: deployment/volume, writes: { rate: 4Mi, volume: cache } }";
     let told = node(disk, "ideal", &all, behaviors, "");
     // 17 GiB less two images: 15 GiB at 20 MiB a second. 9 GiB less the system's 2.
-    assert_eq!(told.times("Evicted pod/default/layer")[0].round(), 768.0, "{:#?}", told.events);
+    assert_eq!(
+        seconds(&told, "Evicted pod/default/layer").first(),
+        Some(&767),
+        "{:#?}",
+        told.events
+    );
     let of = |from: f64| {
         told.times("Evicted pod/default/volume").iter().any(|at| (at - from).abs() < 1.0)
     };
@@ -274,7 +279,7 @@ fn a_pull_needs_room() {
 fn refused(files: &[(&str, &str)]) -> String {
     let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
     let place = Place { loader: Loader::from_memory(files), path: "scenario.yaml".to_owned() };
-    let refused = load(&place, &[]).err().expect("it is wrong");
+    let Err(refused) = load(&place, &[]) else { panic!("it is wrong") };
     refused.found.draw(&refused.sources, &Default::default())
 }
 
