@@ -244,6 +244,8 @@ pub enum KubeletNodeStep {
     Restart,
     /// Its process is started anew; the node runs on.
     StartsAnew,
+    /// Its pods have lost their sandboxes.
+    SandboxesLost,
     /// The API server can be reached again.
     Rejoin,
     /// It looks whether the node has memory and disk left, or the kernel finds no memory.

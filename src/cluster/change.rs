@@ -290,6 +290,8 @@ pub enum NodeChange {
     ShutsDown,
     /// Its kubelet is started anew.
     KubeletRestarts,
+    /// Its pods have lost their sandboxes.
+    SandboxesLost,
     /// The machine died.
     Down,
     /// The machine came back.

@@ -153,6 +153,7 @@ impl Cluster {
             cuts: Vec::new(),
             zone,
             is_up: true,
+            cni_is_down: false,
             is_gone: false,
             gone_at: None,
             is_machine: false,
@@ -349,6 +350,10 @@ impl Cluster {
             }
             Write::KubeletRestart { node } => {
                 changes.push(Change::Node { node, what: NodeChange::KubeletRestarts });
+            }
+            Write::NodeCni { node, is_up } => self.nodes[node].cni_is_down = !is_up,
+            Write::SandboxLoss { node } => {
+                changes.push(Change::Node { node, what: NodeChange::SandboxesLost });
             }
             Write::MetricsServer { is_up } => self.set_metrics_server(is_up),
             Write::NodePressure { node, what, is_on } => {

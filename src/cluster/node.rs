@@ -33,6 +33,8 @@ pub struct Node {
     pub zone: ZoneId,
     /// Whether the machine itself is up: a crashed one answers nothing long before it is NotReady.
     pub is_up: bool,
+    /// Whether its network plugin fails: sandboxes cannot be made (rule N58).
+    pub cni_is_down: bool,
     /// Whether the Node object has been deleted; the id is not used again.
     pub is_gone: bool,
     /// When that was.

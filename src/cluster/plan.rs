@@ -438,6 +438,18 @@ pub enum Write {
         /// Which.
         node: NodeId,
     },
+    /// The network plugin of a machine fails, or works again.
+    NodeCni {
+        /// Which.
+        node: NodeId,
+        /// Whether it works.
+        is_up: bool,
+    },
+    /// The pods of a machine lose their sandboxes.
+    SandboxLoss {
+        /// Which.
+        node: NodeId,
+    },
     /// metrics-server goes away, or is back.
     MetricsServer {
         /// Whether it is there.

@@ -31,6 +31,7 @@ const TOLD: &[&str] = &[
     "TaintManagerEviction",
     "NodeNotReady",
     "SandboxChanged",
+    "FailedCreatePodSandBox",
 ];
 
 /// A failed call and what led to it.

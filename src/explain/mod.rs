@@ -67,6 +67,8 @@ pub struct Explanation {
     pub scale_ups: Vec<(SimTime, String)>,
     /// What it waited for of its volumes, and when.
     pub volumes: Vec<(SimTime, String)>,
+    /// What its kubelet said of its sandbox, and when: that it could not be made, or is a new one.
+    pub sandboxes: Vec<(SimTime, String)>,
 }
 
 /// Why there is no answer.
@@ -102,6 +104,8 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
         "NotTriggerScaleUp",
         "FailedAttachVolume",
         "FailedMount",
+        "FailedCreatePodSandBox",
+        "SandboxChanged",
     ]);
     let model = &cut(model, at);
     let mut outcome = World::with_extras(model, replication, recorder, extras).run()?;
@@ -113,9 +117,12 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
             if let About::Pod(namespace, name) = event.about
                 && explanation.pod == format!("{}/{}", names.resolve(namespace), name.text(names))
             {
-                let is_of_volumes = event.reason.starts_with("Failed");
                 let to = &mut explanation;
-                let list = if is_of_volumes { &mut to.volumes } else { &mut to.scale_ups };
+                let list = match event.reason {
+                    "FailedCreatePodSandBox" | "SandboxChanged" => &mut to.sandboxes,
+                    reason if reason.starts_with("Failed") => &mut to.volumes,
+                    _ => &mut to.scale_ups,
+                };
                 list.push((event.at, event.message));
             }
         }
@@ -219,6 +226,9 @@ impl Explanation {
         }
         if !self.volumes.is_empty() {
             all["volumes"] = self.volumes.iter().map(said).collect();
+        }
+        if !self.sandboxes.is_empty() {
+            all["sandboxes"] = self.sandboxes.iter().map(said).collect();
         }
         all
     }

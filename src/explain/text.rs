@@ -24,6 +24,7 @@ pub(super) fn print(explanation: &Explanation) -> String {
         remedies,
         scale_ups,
         volumes,
+        sandboxes,
         ..
     } = explanation;
     let mut out = format!(
@@ -41,6 +42,7 @@ pub(super) fn print(explanation: &Explanation) -> String {
         }
     }
     print_said("VOLUMES", volumes, &mut out);
+    print_said("SANDBOX", sandboxes, &mut out);
     print_said("CLUSTER AUTOSCALER", scale_ups, &mut out);
     let Some(last) = attempts.last().filter(|last| last.node.is_none()) else { return out };
     let when = time(last.at);

@@ -216,6 +216,7 @@ impl Followed {
             remedies: Vec::new(),
             scale_ups: Vec::new(),
             volumes: Vec::new(),
+            sandboxes: Vec::new(),
         };
         Self { serial: look.pod.serial, explanation, has_failed: false, last: None }
     }

@@ -1,6 +1,6 @@
 //! Faults that a scenario injects: machines lose power, shut down, report that they are not ready,
-//! are cut off from others or the API server, recover; kubelets are started anew; metrics-server is
-//! away.
+//! are cut off from others or the API server, recover; kubelets are started anew; network plugins
+//! fail, sandboxes are lost; metrics-server is away.
 //!
 //! What follows from one is everybody's own business: the kubelet's processes end, callers get no
 //! answer, the node lifecycle notices that a Lease is not renewed, a kubelet that is cut off writes
@@ -21,6 +21,8 @@ pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), St
         | Fault::NotReady(place)
         | Fault::Shutdown(place)
         | Fault::KubeletRestart(place)
+        | Fault::CniDown(place)
+        | Fault::SandboxLoss(place)
         | Fault::Recover(place)
         | Fault::Cut(place, _) => place,
         Fault::MetricsServer { is_up } => {
@@ -41,14 +43,20 @@ pub fn strike(fault: Fault, cluster: &Cluster, plan: &mut Plan) -> Result<(), St
     }
     for node in nodes {
         let row = &cluster.nodes()[node];
+        if row.cni_is_down && matches!(fault, Fault::Recover(_)) {
+            plan.push(Write::NodeCni { node, is_up: true });
+        }
         let write = match fault {
             Fault::Crash(_) => Write::NodeUp { node, is_up: false },
             Fault::NotReady(_) if row.is_up => Write::NodeReady { node, ready: false },
             Fault::Shutdown(_) if row.is_up => Write::NodeShutdown { node },
             Fault::KubeletRestart(_) if row.is_up => Write::KubeletRestart { node },
+            Fault::CniDown(_) => Write::NodeCni { node, is_up: false },
+            Fault::SandboxLoss(_) if row.is_up => Write::SandboxLoss { node },
             Fault::NotReady(_)
             | Fault::Shutdown(_)
             | Fault::KubeletRestart(_)
+            | Fault::SandboxLoss(_)
             | Fault::MetricsServer { .. }
             | Fault::Cut(..) => continue,
             // A kubelet that was cut off reports by itself.

@@ -89,7 +89,10 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
             let late = if outcome == Outcome::TimedOut { ": no answer in time" } else { "" };
             warning("Unhealthy", format!("{} probe failed{late}", probe(which)))
         }
-        Say::SandboxFailed => warning("FailedCreatePodSandBox", "No pod sandbox".to_owned()),
+        Say::SandboxFailed => warning(
+            "FailedCreatePodSandBox",
+            "Failed to create pod sandbox: the network plugin failed".to_owned(),
+        ),
         Say::SandboxChanged => normal(
             "SandboxChanged",
             "Pod sandbox changed, it will be killed and re-created.".to_owned(),

@@ -123,9 +123,7 @@ impl<'a> Port<'a, '_> {
                 // Rule N302: registries and links are slow now and then.
                 let spread = latencies.pull_rate / latencies.pull_slow;
                 let slower = match spread > 1.0 {
-                    true => {
-                        Distribution::log_normal_p99(1.0, spread).sample(&mut self.state.machinery)
-                    }
+                    true => Distribution::log_normal_p99(1.0, spread).sample(&mut self.state.pulls),
                     false => 1.0,
                 };
                 fixed + Duration::from_secs_f64(size.as_f64() * slower / latencies.pull_rate)
@@ -163,6 +161,12 @@ impl<'a> Port<'a, '_> {
         match call {
             Call::RunSandbox { attempt } => {
                 self.state.sandboxes = self.state.sandboxes.saturating_sub(1);
+                // Rule N58: a node without its network plugin makes none.
+                let node = &self.cluster.nodes()[self.node];
+                if node.cni_is_down {
+                    self.ctx.recorder.failed_sandbox(self.cluster.names().resolve(node.spec.name));
+                    return Outcome::Failed;
+                }
                 return Outcome::Sandbox(attempt + 1);
             }
             Call::StopSandbox => self.set_serving(slot, Serving::Gone),

@@ -354,6 +354,14 @@ impl Kubelet {
             }),
             KubeletNodeStep::Restart => self.restart(node, cluster, plan, ctx),
             KubeletNodeStep::StartsAnew => self.start_anew(node, cluster, plan, ctx),
+            KubeletNodeStep::SandboxesLost => {
+                let known = self.nodes[node].state.slots();
+                self.with(node, cluster, plan, ctx, |machine, port| {
+                    for slot in known {
+                        machine.sandbox_lost(slot, port.now, port);
+                    }
+                });
+            }
             KubeletNodeStep::Rejoin => self.rejoin(node, cluster, plan, ctx),
             KubeletNodeStep::Memory => self.with(node, cluster, plan, ctx, |machine, port| {
                 port.look_at_node(machine);
@@ -450,6 +458,10 @@ impl Component<KubeletEvent> for Kubelet {
             }
             Change::Node { node, what: NodeChange::KubeletRestarts } => {
                 let step = KubeletNodeStep::StartsAnew;
+                ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
+            }
+            Change::Node { node, what: NodeChange::SandboxesLost } => {
+                let step = KubeletNodeStep::SandboxesLost;
                 ctx.after(Duration::ZERO, Event::KubeletNode { node, step });
             }
             Change::Disk { disk, node } => self.disk_changed(disk, node, cluster, ctx),

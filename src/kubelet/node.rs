@@ -41,6 +41,8 @@ pub(super) enum News {
 pub(super) struct NodeState {
     /// Draws of the machinery.
     pub machinery: ChaCha8Rng,
+    /// Draws of how fast images come.
+    pub pulls: ChaCha8Rng,
     /// Draws of what containers do.
     pub apps: ChaCha8Rng,
     /// Images that are there.
@@ -219,6 +221,7 @@ impl NodeState {
         Self {
             disk,
             machinery: streams.open("kubelet", name),
+            pulls: streams.open("pulls", name),
             apps: streams.open("containers", name),
             images: present,
             failing: Vec::new(),

@@ -170,7 +170,7 @@ pub(super) fn measured() -> Latencies {
         container_start: ln(0.2, 0.6),
         pull: ln(0.3, 1.5),
         pull_rate: 40e6,
-        pull_slow: 40e6,
+        pull_slow: 8e6,
         relist: Duration::secs(1),
         kill: ln(0.013, 0.05),
         sandbox_stop: ln(0.15, 1.0),

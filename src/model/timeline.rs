@@ -154,6 +154,12 @@ pub enum Fault {
     Shutdown(FaultPlace),
     /// Kubelets are started anew, and their pods run on (rule N16).
     KubeletRestart(FaultPlace),
+    /// The network plugin of machines fails: no new pod gets a sandbox (rule N58); what runs there
+    /// goes on.
+    CniDown(FaultPlace),
+    /// The sandboxes of all pods on machines are lost; their containers run on until the kubelet
+    /// notices (rule N57).
+    SandboxLoss(FaultPlace),
     /// metrics-server goes away, or is back.
     MetricsServer {
         /// Whether it is there.

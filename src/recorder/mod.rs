@@ -185,6 +185,16 @@ impl Recorder {
         }
     }
 
+    /// A sandbox could not be made on a node.
+    pub fn failed_sandbox(&mut self, node: &str) {
+        let Some(kept) = &mut self.kept else { return };
+        let sandboxes = &mut kept.pods.failed_sandboxes;
+        match sandboxes.get_mut(node) {
+            Some(count) => *count += 1,
+            None => drop(sandboxes.insert(node.to_owned(), 1)),
+        }
+    }
+
     /// A disk is attached to the node of a pod.
     pub fn disk(&mut self, row: DiskRecord) {
         if let Some(kept) = &mut self.kept {

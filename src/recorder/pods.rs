@@ -98,6 +98,8 @@ pub struct PodFacts {
     pub disks: DiskTally,
     /// Failed pulls of each image.
     pub failed_pulls: BTreeMap<String, u64>,
+    /// Sandboxes that could not be made on each node.
+    pub failed_sandboxes: BTreeMap<String, u64>,
     /// Pending times of some pods exactly: every pod, or every second, fourth, … of many.
     pub pending_samples: Vec<Duration>,
     stride: u64,

@@ -116,6 +116,7 @@ pub(super) fn advice(summary: &Summary, facts: &Facts) -> Vec<Advice> {
     let mut all: Vec<Advice> = drains::advice(facts).into_iter().chain(advice).collect();
     if all.is_empty() {
         all.extend(of_pulls(facts));
+        all.extend(of_sandboxes(facts));
         all.extend(of_pods(summary));
     }
     all.truncate(2);
@@ -357,6 +358,23 @@ fn of_pulls(facts: &Facts) -> Option<Advice> {
         "imagePullPolicy IfNotPresent, and images that are on the nodes before they are needed"
     };
     Some(Advice { why, try_this: try_this.to_owned() })
+}
+
+/// Pods that wait on a node whose network plugin fails (rule N58): it is Ready, so that the scheduler
+/// goes on to choose it.
+fn of_sandboxes(facts: &Facts) -> Option<Advice> {
+    let sandboxes = &facts.pods.failed_sandboxes;
+    let (node, most) = sandboxes.iter().max_by_key(|(_, count)| **count)?;
+    let tries = if *most == 1 { "a sandbox" } else { "sandboxes" };
+    let why = format!(
+        "{tries} could not be made on node {node} in the first run, {most} in all; each is tried \
+         again after 10 to 15 s."
+    );
+    let try_this = format!(
+        "kubectl cordon {node} until its network plugin works, and delete the \
+                            pods that wait there"
+    );
+    Some(Advice { why, try_this })
 }
 
 fn of_pods(summary: &Summary) -> Option<Advice> {

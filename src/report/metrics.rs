@@ -1,7 +1,7 @@
 //! The numbers of one run: every path that `summary.json` and `expect` know.
 
 use crate::base::{Histogram, SimTime, cast};
-use crate::model::{Model, Workload};
+use crate::model::{Action, Fault, Model, TimelineEntry, Workload};
 use crate::record::{CallRecord, Cause, Distance, Fate};
 use crate::recorder::{DiskTally, Facts, Gauge, IntervalLatency, PodTally, ServiceCalls};
 
@@ -216,6 +216,13 @@ fn put_pods(facts: &Facts, out: &mut Metrics) {
     );
     let pulls = facts.pods.failed_pulls.values().sum();
     out.put(&["pods", "failed_pulls"], count(pulls), Unit::Count, "pulls of images that failed");
+    let sandboxes: u64 = facts.pods.failed_sandboxes.values().sum();
+    let has_fault =
+        |entry: &TimelineEntry| matches!(entry.action, Action::Fault(Fault::CniDown(_)));
+    if facts.model.timeline.iter().any(has_fault) {
+        let about = "sandboxes of pods that could not be made";
+        out.put(&["pods", "failed_sandboxes"], count(sandboxes), Unit::Count, about);
+    }
     let about = "pods for which an attempt to place them failed";
     out.put(&["pods", "waited"], count(all.waited), Unit::Pods, about);
     let about = "99th percentile of the pending times of those that waited";

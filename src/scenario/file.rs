@@ -411,7 +411,7 @@ pub struct LatencyTable {
     pub container_start: Option<Law>,
     /// Fixed part of an image pull.
     pub pull: Option<Law>,
-    /// Bytes a second of an image pull, in the median; given alone, of each.
+    /// Bytes a second of an image pull, in the median; given without pullSlow, of each.
     pub pull_rate: Option<Spanned<Size>>,
     /// Bytes a second that one pull in a hundred is slower than.
     pub pull_slow: Option<Spanned<Size>>,
@@ -545,6 +545,12 @@ pub struct FaultFile {
     pub shutdown: Option<Spanned<PlaceFile>>,
     /// Machines whose kubelet is started anew, as an upgrade does; their pods run on.
     pub kubelet_restart: Option<Spanned<PlaceFile>>,
+    /// Machines whose network plugin fails: new pods there get no sandbox until `recover`; the node
+    /// stays Ready and the scheduler goes on to choose it.
+    pub cni_down: Option<Spanned<PlaceFile>>,
+    /// Machines whose pods lose their sandboxes (their pause containers are killed): kubelets stop
+    /// all their containers, and start them in new ones.
+    pub sandbox_loss: Option<Spanned<PlaceFile>>,
     /// metrics-server: `down` (autoscalers get no metrics of pods), or `up` again.
     pub metrics_server: Option<Spanned<String>>,
     /// Machines that are cut off, and go on.

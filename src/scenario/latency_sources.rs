@@ -53,9 +53,7 @@ fn of_any_size(name: &str) -> Option<&'static str> {
         "containerStart" => "N302: fitted to N300 [A]",
         "pull" => "N302: fixed part of a pull [A]",
         "pullRate" => "N302: 2.7 GB in 55 s, 49 MB/s (Fargate) [M]",
-        "pullSlow" => {
-            "as pullRate unless a scenario says so; N302: 3 GB just under 300 s at p95 to p99, 10 MB/s (AKS, EKS) [M]"
-        }
+        "pullSlow" => "N302: 3 GB just under 300 s at p95 to p99, 10 MB/s (AKS, EKS) [M]",
         "relist" => "N4: the period of the generic relist [S]",
         "kill" => "N460: a kubelet reacts in 20 to 60 ms [M]",
         "sandboxStop" => "N302: CNI DEL and stop [A]",

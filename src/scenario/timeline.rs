@@ -115,12 +115,14 @@ fn lower_fault(
     type Make = fn(FaultPlace) -> Fault;
     let FaultFile { crash, not_ready, shutdown, kubelet_restart, metrics_server, .. } =
         &fault.value;
-    let FaultFile { partition, recover, .. } = &fault.value;
-    let kinds: [(&Option<_>, &str, Make); 5] = [
+    let FaultFile { cni_down, sandbox_loss, partition, recover, .. } = &fault.value;
+    let kinds: [(&Option<_>, &str, Make); 7] = [
         (crash, "crash", Fault::Crash),
         (not_ready, "not ready:", Fault::NotReady),
         (shutdown, "shutdown", Fault::Shutdown),
         (kubelet_restart, "restart of the kubelet", Fault::KubeletRestart),
+        (cni_down, "failing network plugin", Fault::CniDown),
+        (sandbox_loss, "loss of all sandboxes", Fault::SandboxLoss),
         (recover, "recovery", Fault::Recover),
     ];
     let is_of_places = kinds.iter().any(|(place, ..)| place.is_some());
@@ -135,7 +137,7 @@ fn lower_fault(
     let others = partition.is_some() || metrics_server.is_some();
     let (Some((place, word, make)), None, false) = (written.next(), written.next(), others) else {
         let one = "expected exactly one of crash, notReady, shutdown, kubeletRestart, \
-                   metricsServer, partition and recover";
+                   cniDown, sandboxLoss, metricsServer, partition and recover";
         let message = if is_of_places || others { one } else { "an empty fault" };
         let error = Diagnostic::error(fault.span, message);
         found.push(error.with_hint("crash: { node: NAME }"));

@@ -240,6 +240,7 @@ impl Component<TrafficEvent> for Traffic {
                     | NodeChange::Pressure
                     | NodeChange::ShutsDown
                     | NodeChange::KubeletRestarts
+                    | NodeChange::SandboxesLost
                     | NodeChange::Removed
                     | NodeChange::Ready => {}
                 }

@@ -294,6 +294,7 @@ impl Traffic {
                 | NodeChange::Pressure
                 | NodeChange::ShutsDown
                 | NodeChange::KubeletRestarts
+                | NodeChange::SandboxesLost
                 | NodeChange::Ready => {}
             }
         }

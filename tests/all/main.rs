@@ -58,6 +58,7 @@ mod real_traffic;
 mod replication_controllers;
 mod resize;
 mod rules;
+mod sandboxes;
 mod scheduler;
 mod scheduler_config;
 mod scripted;

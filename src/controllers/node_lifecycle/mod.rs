@@ -193,6 +193,7 @@ impl Controller for NodeLifecycleController {
             | NodeChange::Pressure
             | NodeChange::ShutsDown
             | NodeChange::KubeletRestarts
+            | NodeChange::SandboxesLost
             | NodeChange::Labels => false,
         };
         if matters {

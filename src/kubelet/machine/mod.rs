@@ -193,6 +193,21 @@ impl Machine {
         self.run(now, host);
     }
 
+    /// The sandbox of a pod is not ready any more, though its containers run: the next relist tells,
+    /// and they are killed and started in a new one (rule N57).
+    pub fn sandbox_lost<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
+        self.now = now;
+        let Some(pod) = self.pods.get_mut(cast::usize_of(slot.0)).and_then(Option::as_mut) else {
+            return;
+        };
+        if let Some(sandbox) = pod.runtime.sandbox.as_mut().filter(|sandbox| sandbox.is_ready) {
+            sandbox.is_ready = false;
+            pod.touch(now);
+            self.work.push_back(Work::Look(slot));
+        }
+        self.run(now, host);
+    }
+
     /// What [`Host::probe_outlook`] says of a pod's probes is another thing from now on.
     pub fn outlook_changed<H: Host>(&mut self, slot: Slot, now: SimTime, host: &mut H) {
         self.now = now;

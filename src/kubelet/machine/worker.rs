@@ -179,6 +179,9 @@ impl Machine {
             if let Some(restarts) = pod.resize.filter(|_| !is_deleting) {
                 resize(&spec, &step.seen, restarts, &mut actions);
             }
+            if actions.sandbox.is_some() && step.seen.sandbox.is_some() {
+                host.event(slot, None, Say::SandboxChanged);
+            }
             step.todo = todo(&actions, &step.seen);
             self.prune(slot, host);
         }
