@@ -354,7 +354,8 @@ impl Updater<'_> {
         if gives_up { Step::Evicts } else { Step::Waits }
     }
 
-    /// Asks for a resize; gives whether the API server takes it: it keeps the class (rule N104).
+    /// Asks for a resize; gives whether the API server takes it: it keeps the class, and
+    /// quotas have so much left (rules N104, C188).
     fn resize(&self, pod: PodRef, plan: &mut Plan) -> bool {
         let Some(row) = self.cluster.pod(pod) else { return false };
         let spec = &self.cluster.template_of(row).template.spec;
@@ -362,7 +363,8 @@ impl Updater<'_> {
             self.recommended.iter().map(|of| (of.container, of.target)).collect();
         let bounds = self.cluster.limit_bounds(row.namespace);
         let amounts = recommended(spec, &targets, (self.spec, &bounds));
-        let takes = class_with(spec, &amounts) == spec.qos;
+        let takes = class_with(spec, &amounts) == spec.qos
+            && self.cluster.admit_amounts(pod, &amounts).is_ok();
         if takes {
             plan.push(Write::ResizePod { pod, amounts });
         }

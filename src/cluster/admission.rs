@@ -23,9 +23,11 @@ use crate::api::admission::{self, Quota, Surroundings, Usage, default_limit_rang
 use crate::api::{self, Kind, Lowering};
 use crate::base::{Duration, Interner, LookupMap, Symbol};
 use crate::model::{
-    BudgetId, ObjectName, PodId, PodSpec, TaintEffect, Template, Toleration, TolerationOperator,
+    BudgetId, ObjectName, PodId, PodRef, PodSpec, TaintEffect, Template, Toleration,
+    TolerationOperator,
 };
 
+use super::resize::{Allotments, write_amounts};
 use super::{Cluster, LimitBounds, NewPod, Refusal, ReplicaSet};
 
 type Amounts = BTreeMap<String, crate::base::Quantity>;
@@ -358,6 +360,41 @@ impl Cluster {
             quota.check(&usage, &all).map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// Whether a pod may have other amounts: LimitRanges look at all of them, quotas at what becomes
+    /// more (rules C188, N104). The tree is the pod with the new amounts.
+    ///
+    /// # Errors
+    /// If it may not; the message is without `pods "NAME" is forbidden: `.
+    pub fn admit_resize(&self, pod: PodRef, tree: &Value) -> Result<(), Refusal> {
+        let Some(row) = self.pods.get(pod) else { return Ok(()) };
+        let Some(space) = self.admission.spaces.get(&row.namespace) else { return Ok(()) };
+        let refused = |message: String| Refusal { code: 403, message };
+        let around = self.admission.around(row.namespace);
+        admission::check_limits(Kind::Pod, tree, &around).map_err(refused)?;
+        let mut more = admission::usage(Kind::Pod, tree);
+        if let Some(before) = &self.templates[row.template].admission {
+            subtract(&mut more.amounts, &before.usage.amounts);
+        }
+        for (quota, used) in space.quotas.iter().filter(|(quota, _)| quota.counts(&more)) {
+            quota.check(&more, used).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// The same, of a pod whose containers are to have these amounts.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn admit_amounts(&self, pod: PodRef, amounts: &Allotments) -> Result<(), Refusal> {
+        let Some(row) = self.pods.get(pod) else { return Ok(()) };
+        if self.admission.spaces.get(&row.namespace).is_none() {
+            return Ok(());
+        }
+        let mut tree = (*self.templates[row.template].template.source).clone();
+        write_amounts(&mut tree, amounts, &self.names);
+        self.admit_resize(pod, &tree)
     }
 
     /// Settles what a plan was charged with besides its pods.

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Source: kubernetes v1.36.3 component-helpers/resource/helpers.go `determineEffectiveRequests`;
-//! KEP-1287 (rules N104, S84). Differs: quotas do not refuse a resize.
+//! KEP-1287 (rules N104, S84).
 
 use std::sync::Arc;
 
@@ -126,7 +126,11 @@ pub(super) fn with_amounts(
 }
 
 /// Writes amounts into the containers of a pod or template.
-fn write_amounts(tree: &mut Value, amounts: &[(Symbol, Allotment)], names: &crate::base::Interner) {
+pub(super) fn write_amounts(
+    tree: &mut Value,
+    amounts: &[(Symbol, Allotment)],
+    names: &crate::base::Interner,
+) {
     for kind in ["containers", "initContainers"] {
         let list = tree["spec"].get_mut(kind).and_then(Value::as_array_mut);
         for container in list.into_iter().flatten() {
@@ -145,7 +149,7 @@ fn write(resources: &mut Value, key: &str, amounts: Amounts) {
     }
     let texts = [
         ("cpu", amounts.cpu.map(|milli| format!("{milli}m"))),
-        ("memory", amounts.memory.map(|bytes| bytes.to_string())),
+        ("memory", amounts.memory.map(|bytes| Bytes(bytes).to_string())),
     ];
     for (resource, text) in texts {
         if let Some(text) = text {

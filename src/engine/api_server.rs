@@ -84,6 +84,8 @@ impl ApiServer<'_> {
         })?;
         let pod = self.name(at).and_then(|name| self.0.cluster.pod_named(name));
         if let Some(pod) = pod {
+            let admitted = self.0.cluster.admit_resize(pod, &new);
+            admitted.map_err(|refusal| forbidden(at, at.name, &refusal))?;
             self.0.plan.push(Write::ResizePod { pod, amounts: allotments(&spec) });
             self.0.settle();
         }

@@ -69,6 +69,8 @@ pub struct Explanation {
     pub volumes: Vec<(SimTime, String)>,
     /// What its kubelet said of its sandbox, and when: that it could not be made, or is a new one.
     pub sandboxes: Vec<(SimTime, String)>,
+    /// What its kubelet said of other amounts for its containers, and when.
+    pub resizes: Vec<(SimTime, String)>,
 }
 
 /// Why there is no answer.
@@ -106,6 +108,11 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
         "FailedMount",
         "FailedCreatePodSandBox",
         "SandboxChanged",
+        "ResizeInfeasible",
+        "ResizeDeferred",
+        "ResizeStarted",
+        "ResizeError",
+        "ResizeCompleted",
     ]);
     let model = &cut(model, at);
     let mut outcome = World::with_extras(model, replication, recorder, extras).run()?;
@@ -121,6 +128,7 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
                 let list = match event.reason {
                     "FailedCreatePodSandBox" | "SandboxChanged" => &mut to.sandboxes,
                     reason if reason.starts_with("Failed") => &mut to.volumes,
+                    reason if reason.starts_with("Resize") => &mut to.resizes,
                     _ => &mut to.scale_ups,
                 };
                 list.push((event.at, event.message));
@@ -226,6 +234,9 @@ impl Explanation {
         }
         if !self.volumes.is_empty() {
             all["volumes"] = self.volumes.iter().map(said).collect();
+        }
+        if !self.resizes.is_empty() {
+            all["resizes"] = self.resizes.iter().map(said).collect();
         }
         if !self.sandboxes.is_empty() {
             all["sandboxes"] = self.sandboxes.iter().map(said).collect();

@@ -217,6 +217,7 @@ impl Followed {
             scale_ups: Vec::new(),
             volumes: Vec::new(),
             sandboxes: Vec::new(),
+            resizes: Vec::new(),
         };
         Self { serial: look.pod.serial, explanation, has_failed: false, last: None }
     }

@@ -17,7 +17,7 @@
 //! pod that runs and is well is ever due.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: no resync without cause
-//! (N8); sandboxes never fail (N58); no limits of attached volumes (N16, N46, N102).
+//! (N8); no limits of attached volumes (N46).
 
 mod disks;
 mod events;

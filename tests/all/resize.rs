@@ -3,6 +3,7 @@
 use seatrial::base::{Duration, SimTime};
 use seatrial::cluster::{Cluster, Pod};
 use seatrial::engine::{Outcome, World};
+use seatrial::explain::{Question, explain};
 use seatrial::recorder::{Recorder, Wants};
 
 use crate::support::{Told, load_memory, tell};
@@ -220,6 +221,58 @@ fn memory_limits_follow() {
     let error = |pod: &Pod| pod.resize.as_ref().and_then(|of| of.status.progress.clone()).flatten();
     let text = "attempting to set pod memory limit (419430400) below current usage (524288000)";
     assert_eq!(error(app(to(&mut world, 110_000))).as_deref(), Some(text));
+}
+
+/// Rules C188, N104: a quota refuses what becomes more than it has left; less is never refused, and
+/// what a resize gives back others may take.
+#[test]
+fn a_quota_refuses_a_resize() {
+    const QUOTA: &str = "
+apiVersion: v1
+kind: ResourceQuota
+metadata: { name: team }
+spec: { hard: { requests.cpu: 700m, limits.memory: 2Gi } }
+";
+    let timeline = [
+        patch("10s", r#"{"requests":{"cpu":"900m"}}"#),
+        patch("20s", r#"{"requests":{"cpu":"700m"},"limits":{"memory":"2Gi"}}"#),
+        patch("30s", r#"{"limits":{"memory":"3Gi"}}"#),
+        patch("40s", r#"{"requests":{"cpu":"100m"}}"#),
+    ];
+    let timeline: Vec<&str> = timeline.iter().map(String::as_str).collect();
+    let text = scenario("ideal", "memory: 100Mi", &timeline);
+    let app = format!("{}---{QUOTA}", APP.replace("POLICY", "NotRequired"));
+    let files = [("scenario.yaml", text.as_str()), ("app.yaml", &app), ("other.yaml", "")];
+    let model = load_memory(&files).model;
+    let world = World::new(&model, 0, Recorder::new(&model, Wants::default())).with_checks();
+    let Outcome { recorder, cluster, ended, events } = world.run().expect("no limit");
+    assert_eq!(cpus(&cluster)[2], 100);
+    let facts = recorder.into_facts(cluster.names(), ended, events).expect("kept");
+    let refused = |at: usize| facts.commands[at].refused.clone().unwrap_or_default();
+    let text = "exceeded quota: team, requested: requests.cpu=400m, used: requests.cpu=500m, \
+                limited: requests.cpu=700m";
+    assert!(refused(0).contains(text), "{}", refused(0));
+    assert_eq!(refused(1), "");
+    assert!(refused(2).contains("limits.memory=1Gi, used: limits.memory=2Gi"), "{}", refused(2));
+    assert_eq!(refused(3), "");
+}
+
+/// The story of a pod says what became of its resizes.
+#[test]
+fn explain_tells_of_resizes() {
+    let timeline = vec![
+        patch("20s", r#"{"requests":{"cpu":"2"},"limits":{"cpu":"2"}}"#),
+        "{ at: 60s, run: kubectl delete pod other --wait=false }".to_owned(),
+    ];
+    let (scenario, app) = Case::of(timeline).files();
+    let files = [("scenario.yaml", scenario.as_str()), ("app.yaml", &app), ("other.yaml", OTHER)];
+    let model = load_memory(&files).model;
+    let question = Question { pod: "app", at: None, replication: 0, policies: Vec::new() };
+    let text = explain(&model, question).expect("it was placed").text();
+    assert!(text.contains("\nRESIZES\n"), "{text}");
+    let waits = "Pod resize Deferred: Node didn't have enough resource: cpu, requested: 2000";
+    assert!(text.contains(waits), "{text}");
+    assert!(text.contains("Pod resize completed"), "{text}");
 }
 
 /// Rule N104: the class may not change, nothing is taken away, nothing else is changed.
