@@ -4,6 +4,7 @@
 //! statistics. Everything here is deterministic: the same input gives the same bits on every
 //! platform.
 
+mod address;
 mod big;
 pub mod cast;
 pub mod cron;
@@ -24,6 +25,7 @@ pub mod text;
 pub mod time;
 pub mod units;
 
+pub use address::{Cidr, Ip};
 pub use cron::{CronError, Schedule, Zone};
 pub use dist::{Distribution, DistributionError, Empirical};
 pub use formula::{Formula, FormulaError};

@@ -62,6 +62,7 @@ impl Cluster {
             disks_of_nodes: IdVec::new(),
             disk_by_name: LookupMap::new(),
             pod_disks: LookupMap::new(),
+            addresses: super::addresses::Addresses::new(model),
             admission: super::admission::Admission::new(model.default_toleration),
             namespaces: super::namespaces::Namespaces::default(),
             vertical: super::vertical::Vertical::default(),
@@ -98,6 +99,7 @@ impl Cluster {
     fn add_objects(&mut self, model: &Model, changes: &mut Vec<Change>) {
         self.add_trees(model);
         self.add_customs(model);
+        self.occupy_ranges();
         for spec in &model.nodes {
             let node = self.add_node(spec.clone());
             changes.push(Change::Node { node, what: NodeChange::Added });
@@ -140,8 +142,11 @@ impl Cluster {
             spec.taints.push(taint);
         }
         let zone = self.zones.of(&spec.labels, &self.node_keys);
+        let (pod_range, address) = self.addresses_for(&spec);
         let node = self.nodes.push(Node {
             spec,
+            pod_range,
+            address,
             created: self.now,
             first_ready: Some(self.now),
             ready: true,
@@ -286,6 +291,7 @@ impl Cluster {
                 self.pass_on(pod, Change::Served { pod, calls }, changes);
             }
             Write::OomKill { pod } => self.pass_on(pod, Change::OomKill { pod }, changes),
+            Write::Address { pod, ip, holds } => self.set_holder(pod, ip, holds),
             Write::OomKilled { pod, container } => {
                 if let Some(row) = self.pods.get_mut(pod) {
                     row.oom_kills.push((container, self.now));

@@ -65,6 +65,7 @@ impl Cluster {
         let name = row.spec.name;
         let was_up = std::mem::replace(&mut row.is_up, false);
         self.node_by_name.remove(&name);
+        self.free_range(node);
         self.trees.retain(|(kind, object), _| *kind != Kind::Node || object.name != name);
         if was_up {
             changes.push(Change::Node { node, what: NodeChange::Down });

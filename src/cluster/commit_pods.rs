@@ -422,7 +422,7 @@ impl Cluster {
             ready: before.ready != status.ready,
             phase: before.phase != status.phase,
             ended: !was_terminal && row.is_terminal(),
-            ip: before.has_ip != status.has_ip,
+            ip: before.ip != status.ip,
         };
         let (node, owner) = (row.node, row.owner);
         self.count(pod.id, 1);
@@ -593,6 +593,7 @@ impl Cluster {
             workload: self.templates[row.template].template.workload,
             revision: row.revision,
             node: row.node.map(|node| self.nodes[node].spec.name),
+            ip: row.status.ip,
             created: row.created,
             scheduled: row.bound,
             started: row.status.started,

@@ -7,6 +7,7 @@
 //! Slots of pods, templates and ReplicaSets are used again, so memory is O(alive). What outlives
 //! its thing holds a reference with a life.
 
+mod addresses;
 mod admission;
 mod budget;
 mod call_metrics;
@@ -140,6 +141,7 @@ pub struct Cluster {
     budgets: Registry<BudgetId, Budget>,
     /// The trees of declared objects, by kind and name.
     trees: BTreeMap<(Kind, ObjectName), Arc<Value>>,
+    addresses: addresses::Addresses,
     admission: admission::Admission,
     namespaces: namespaces::Namespaces,
     vertical: vertical::Vertical,
@@ -401,8 +403,7 @@ impl Cluster {
     #[must_use]
     pub fn is_cut_from_outside(&self, node: NodeId) -> bool {
         use crate::model::CutFrom;
-        let is_outside =
-            |from: &CutFrom| matches!(from, CutFrom::Outside | CutFrom::Everything);
+        let is_outside = |from: &CutFrom| matches!(from, CutFrom::Outside | CutFrom::Everything);
         self.cuts.iter().any(|(place, from)| is_outside(from) && self.is_at(node, *place))
     }
 

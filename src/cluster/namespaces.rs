@@ -117,8 +117,7 @@ impl Cluster {
         let asks = |(name, tree): (ObjectName, &std::sync::Arc<serde_json::Value>)| {
             let labels = &tree["metadata"]["labels"];
             let label = |key: &str| labels[key].as_str();
-            let is_asked =
-                Injection::is_asked_for(label("istio-injection"), label("istio.io/rev"));
+            let is_asked = Injection::is_asked_for(label("istio-injection"), label("istio.io/rev"));
             is_asked.then(|| self.names.resolve(name.name).to_owned())
         };
         let namespaces: Vec<String> = self.trees_of(Kind::Namespace).filter_map(asks).collect();

@@ -1,6 +1,6 @@
 //! The row of a node.
 
-use crate::base::{Bytes, MilliCpu, SimTime};
+use crate::base::{Bytes, Cidr, Ip, MilliCpu, SimTime};
 use crate::model::{HostPort, NodeSpec, PodId, Pressure, Resources, Taint, TaintEffect, ZoneId};
 
 use super::NodeKeys;
@@ -10,6 +10,10 @@ use super::NodeKeys;
 pub struct Node {
     /// As declared; labels, taints and `unschedulable` change with commands and faults.
     pub spec: NodeSpec,
+    /// `spec.podCIDR`: the range of its pods' addresses; `None`: none was left for it.
+    pub pod_range: Option<Cidr>,
+    /// Its own address (`InternalIP`).
+    pub address: Ip,
     /// When it was created.
     pub created: SimTime,
     /// When condition Ready became True for the first time.

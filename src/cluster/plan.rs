@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{Kind, Object};
-use crate::base::{Duration, SimTime, Symbol};
+use crate::base::{Duration, Ip, SimTime, Symbol};
 use crate::model::{
     Amounts, BudgetId, CronJobId, CutFrom, DaemonSetId, DeploymentId, DeploymentSpec, DiskId,
     DiskUse, FaultPlace, GroupId, HpaId, InstanceRef, JobRef, Labels, NodeId, ObjectName, OwnerRef,
@@ -240,6 +240,15 @@ pub enum Write {
     RemovePod {
         /// Which pod.
         pod: PodRef,
+    },
+    /// A pod's sandbox has an address, or has it no more; of pods that somebody may call.
+    Address {
+        /// Whose.
+        pod: PodRef,
+        /// Which.
+        ip: Ip,
+        /// Whether it has it.
+        holds: bool,
     },
     /// The state of a pod's server.
     Serving {

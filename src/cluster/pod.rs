@@ -1,6 +1,6 @@
 //! The row of a pod.
 
-use crate::base::{Duration, SimTime, Symbol};
+use crate::base::{Duration, Ip, SimTime, Symbol};
 use crate::model::{NodeId, OwnerRef, TemplateId, WorkloadKind};
 use crate::record::PodName;
 
@@ -86,8 +86,8 @@ pub struct PodStatus {
     pub phase: Phase,
     /// Condition Ready.
     pub ready: bool,
-    /// Whether its IP is published. The number itself is not modelled: calls follow references.
-    pub has_ip: bool,
+    /// `status.podIP`, once it is published.
+    pub ip: Option<Ip>,
     /// `status.startTime`: when the kubelet took it.
     pub start_time: Option<SimTime>,
     /// When its first container ran.
@@ -214,7 +214,7 @@ impl PodStatus {
     pub const NEW: Self = Self {
         phase: Phase::Pending,
         ready: false,
-        has_ip: false,
+        ip: None,
         start_time: None,
         started: None,
         finished: None,

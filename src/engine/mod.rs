@@ -117,6 +117,7 @@ impl Roles {
                 Box::new(crate::autoscalers::VerticalController::new(model)),
                 Box::new(crate::autoscalers::KarpenterController::new(model)),
                 Box::new(crate::autoscalers::ClusterAutoscalerController::new(model)),
+                Box::new(crate::controllers::NodeIpamController::new(model)),
             ],
         }
     }

@@ -365,6 +365,10 @@ fn node_object(row: &Node, cluster: &Cluster) -> Value {
     let Some(spec) = object["spec"].as_object_mut() else { return object };
     spec.remove("taints");
     spec.remove("unschedulable");
+    if let Some(range) = row.pod_range {
+        spec.insert("podCIDR".to_owned(), range.to_string().into());
+        spec.insert("podCIDRs".to_owned(), json!([range.to_string()]));
+    }
     if !row.spec.taints.is_empty() {
         let taints: Vec<Value> = row.spec.taints.iter().map(|t| taint(t, names)).collect();
         spec.insert("taints".to_owned(), taints.into());

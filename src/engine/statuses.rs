@@ -63,6 +63,14 @@ pub(super) fn add(kind: Kind, name: ObjectName, cluster: &Cluster, object: &mut 
             conditions.put("Ready", cluster.nodes()[node].condition.as_str(), "");
             let mut status = object["status"].clone();
             status["conditions"] = conditions.0.into();
+            if status["addresses"].is_null() {
+                let row = &cluster.nodes()[node];
+                let name = cluster.names().resolve(row.spec.name);
+                status["addresses"] = json!([
+                    { "type": "InternalIP", "address": row.address.to_string() },
+                    { "type": "Hostname", "address": name },
+                ]);
+            }
             status
         }),
         _ => None,
@@ -125,6 +133,16 @@ fn pod(row: &Pod, cluster: &Cluster) -> Value {
         conditions.put(cluster.names().resolve(*kind), truth(*holds), "");
     }
     let mut object = json!({ "phase": phase, "conditions": conditions.0 });
+    // The address of its node is known as soon as the kubelet has written something (rule N59).
+    if let Some(node) = row.node.filter(|_| status.start_time.is_some()) {
+        let host = cluster.nodes()[node].address.to_string();
+        object["hostIPs"] = json!([{ "ip": host }]);
+        object["hostIP"] = host.into();
+    }
+    if let Some(ip) = status.ip {
+        object["podIP"] = ip.to_string().into();
+        object["podIPs"] = json!([{ "ip": ip.to_string() }]);
+    }
     if !status.reason.is_empty() {
         object["reason"] = status.reason.into();
     }

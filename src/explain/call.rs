@@ -101,6 +101,7 @@ impl Teller<'_> {
         let pod = call.pod.and_then(|serial| facts.lives.iter().find(|life| life.serial == serial));
         if let Some(pod) = pod {
             lines.extend(self.of_pod(pod));
+            lines.extend(self.owner_before(pod).into_iter().flat_map(|old| self.of_pod(old)));
             lines.extend(self.of_events(pod));
         }
         let service = self.service();
@@ -176,14 +177,32 @@ impl Teller<'_> {
         let name = pod.name.text(self.names);
         let node = pod.node.map_or("no node", |node| self.names.resolve(node));
         let of = self.workload(pod.workload);
+        let at = pod.ip.map_or_else(String::new, |ip| format!(" at {ip}"));
         let steps = [
             (Some(pod.created), format!("pod {name} of {of} is created")),
-            (pod.started, format!("pod {name} runs on {node}")),
+            (pod.started, format!("pod {name} runs on {node}{at}")),
             (pod.ready, format!("pod {name} is ready")),
             (pod.deleted, format!("the deletion of pod {name} is asked for")),
             (pod.gone, format!("pod {name} is gone")),
         ];
         steps.into_iter().filter_map(|(at, text)| Some((at?, text))).collect()
+    }
+
+    /// The pod of the Service that had the address of another application's pod before, if that is
+    /// what the call met.
+    fn owner_before(&self, pod: &PodRecord) -> Option<&PodRecord> {
+        if self.call.cause != Cause::OtherApplication {
+            return None;
+        }
+        let started = pod.started.unwrap_or(pod.created);
+        let had_it = |old: &&PodRecord| {
+            old.serial != pod.serial
+                && old.ip.is_some()
+                && old.ip == pod.ip
+                && old.created < started
+                && self.leads_to(old.workload)
+        };
+        self.facts.lives.iter().filter(had_it).max_by_key(|old| old.created)
     }
 
     /// What Kubernetes said of the pod and its node before the call ended, the last of it.
@@ -222,6 +241,12 @@ impl Teller<'_> {
         } else if let Some(ready) = pod.and_then(|pod| pod.ready).filter(|at| *at <= end) {
             let age = end.saturating_since(ready);
             let _ = write!(text, "; the pod had been ready for {age}");
+        }
+        if let Some((pod, ip)) = pod.zip(pod.and_then(|pod| pod.ip))
+            && let Some(old) = self.owner_before(pod)
+        {
+            let (old, new) = (old.name.text(self.names), pod.name.text(self.names));
+            let _ = write!(text, "; {ip} was {old}'s and is {new}'s");
         }
         if call.cause == Cause::NoReadyPod {
             let _ = write!(text, "; {}", self.pods_at(call.start));

@@ -32,6 +32,11 @@ impl Port<'_, '_> {
             let text = self.missing_text(config, row.name.0);
             message = text.replacen("Error", "MountVolume.SetUp failed", 1);
         }
+        if say == Say::SandboxFailed
+            && let Some(text) = self.no_address_text(slot)
+        {
+            message = text;
+        }
         let about = About::Pod(row.name.0, row.name.1);
         self.ctx.recorder.event(EventRecord { at: self.now, is_warning, reason, about, message });
     }

@@ -159,17 +159,21 @@ impl<'a> Port<'a, '_> {
     /// A call is over: what it did, and how it ended.
     fn end(&mut self, slot: Slot, call: Call) -> Outcome {
         match call {
-            Call::RunSandbox { attempt } => {
+            Call::RunSandbox { .. } => {
                 self.state.sandboxes = self.state.sandboxes.saturating_sub(1);
-                // Rule N58: a node without its network plugin makes none.
+                // Rule N58: a node without its network plugin makes none, nor one without an address.
                 let node = &self.cluster.nodes()[self.node];
-                if node.cni_is_down {
+                let address = if node.cni_is_down { None } else { self.take_address(slot) };
+                let Some(ip) = address else {
                     self.ctx.recorder.failed_sandbox(self.cluster.names().resolve(node.spec.name));
                     return Outcome::Failed;
-                }
-                return Outcome::Sandbox(attempt + 1);
+                };
+                return Outcome::Sandbox(ip.number());
             }
-            Call::StopSandbox => self.set_serving(slot, Serving::Gone),
+            Call::StopSandbox => {
+                self.set_serving(slot, Serving::Gone);
+                self.drop_address(slot);
+            }
             Call::Start { container, .. } => self.launch(slot, container),
             Call::Pull { container, image } => {
                 let of = (slot, container);
@@ -377,6 +381,7 @@ impl Host for Port<'_, '_> {
     }
 
     fn forgotten(&mut self, slot: Slot) {
+        self.drop_address(slot);
         if let Some(row) = self.state.row(slot) {
             let pod = row.pod;
             if let Some(place) = self.pods.get_mut(pod.id).filter(|p| p.life == pod.life) {

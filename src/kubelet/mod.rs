@@ -19,6 +19,7 @@
 //! Source: kubernetes v1.36.3 pkg/kubelet (rules N1 to N139). Differs: no resync without cause
 //! (N8); no limits of attached volumes (N46).
 
+mod addresses;
 mod disks;
 mod events;
 mod files;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 
+use super::addresses::Reservations;
 use super::disks::RowDisks;
 use super::machine::{Call, Config, Exit, Outcome, Slot};
 use super::memory::Ledger;
@@ -16,7 +17,7 @@ use super::resize::{Promise, Resizes};
 use super::shutdown::Shutdown;
 use super::status::Word;
 use super::storage::RowStorage;
-use crate::base::{Duration, Interner, LookupSet, SimTime, Symbol, cast, dist};
+use crate::base::{Duration, Interner, Ip, LookupSet, SimTime, Symbol, cast, dist};
 use crate::cluster::Pod;
 use crate::model::{Behavior, ConfigRef, Container, Latencies, NodeSpec, PodRef, Template};
 use crate::record::PodName;
@@ -51,6 +52,8 @@ pub(super) struct NodeState {
     pub failing: Vec<(Slot, u8)>,
     /// Sandboxes being made.
     pub sandboxes: u32,
+    /// The addresses of its pods.
+    pub addresses: Reservations,
     /// When the event of the machine is due.
     pub due: SimTime,
     /// The pod that the machine is about to take, until its slot is known.
@@ -102,6 +105,8 @@ pub(super) struct Row {
     pub files: Vec<(ConfigRef, SimTime, SimTime)>,
     /// When its files are made anew.
     pub files_due: SimTime,
+    /// The address of its sandbox, if that has one of its own.
+    pub address: Option<Ip>,
     /// Its disks, if it has some.
     pub disks: Option<Box<RowDisks>>,
     /// What it has on the node's disk, if its containers write something.
@@ -141,6 +146,7 @@ impl Row {
             mounts_from: None,
             files: Vec::new(),
             files_due: NEVER,
+            address: None,
             disks: None,
             storage: RowStorage::of(&template.behaviors),
             is_evicted: false,
@@ -226,6 +232,7 @@ impl NodeState {
             images: present,
             failing: Vec::new(),
             sandboxes: 0,
+            addresses: Reservations::default(),
             due: NEVER,
             incoming: None,
             news: VecDeque::new(),

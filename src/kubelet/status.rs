@@ -5,6 +5,7 @@
 use super::host::Port;
 use super::machine::{self, ContainerStatus, Machine, Slot, State, Status};
 use super::node::Row;
+use crate::base::Ip;
 use crate::cluster::{ContainerExit, Disruption, Exits, Phase, Pod, PodStatus, Write};
 use crate::event::SlotStep;
 use crate::model::{PodRef, WorkloadKind};
@@ -42,7 +43,7 @@ impl Port<'_, '_> {
         if let Some(row) = self.state.row_mut(slot) {
             row.last = Some(status);
         }
-        if status.has_ip {
+        if status.ip.is_some() {
             self.await_gates(slot);
         }
         let word = self.word(pod);
@@ -170,7 +171,7 @@ fn translate(row: &Row, api: &Pod, status: &Status) -> PodStatus {
     PodStatus {
         phase,
         ready: status.conditions.ready.is_some_and(|ready| ready.is_true),
-        has_ip: status.ip.is_some(),
+        ip: status.ip.and_then(Ip::new),
         start_time: status.start.map(|_| row.taken),
         started: row.started.filter(|_| phase != Phase::Pending),
         finished: has_finished.then(|| ended().unwrap_or(row.taken)),

@@ -14,7 +14,7 @@ fn in_ideal_latencies_a_pod_is_ready_at_once() {
     let mut world = ideal().pod("n", |_| {}).build(1);
     world.run_to(0.0);
     let status = world.row(0).status;
-    assert_eq!((status.phase, status.ready, status.has_ip), (Phase::Running, true, true));
+    assert_eq!((status.phase, status.ready, status.ip.is_some()), (Phase::Running, true, true));
     assert_eq!(status.started, Some(SimTime::ZERO));
     assert_eq!(world.serving(0), Serving::Accepting);
     assert_eq!(world.statuses.len(), 1, "one write");

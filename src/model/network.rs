@@ -1,6 +1,6 @@
 //! What stands around the nodes besides the proxies: names, load balancers, registries.
 
-use crate::base::{Distribution, Duration, SimTime};
+use crate::base::{Cidr, Distribution, Duration, SimTime};
 
 /// The names of the cluster: what its DNS does (rule N182).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,56 @@ impl Dns {
     /// kubeadm's: `ttl 30`, `cache 30` (rule N182), and the plugin's least time for a denial.
     pub const DEFAULT: Self =
         Self { ttl: Duration::secs(30), cache: Duration::secs(30), negative: Duration::secs(5) };
+}
+
+/// Where the addresses of pods come from (rules N57, N128).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressSpec {
+    /// The range of all pods (`--cluster-cidr`); `None`: 10.244.0.0/16, and on from there if the
+    /// cluster has more nodes than that has ranges.
+    pub cluster: Option<Cidr>,
+    /// How many bits of it a node's range has in common (`--node-cidr-mask-size`); `None`: 24, or
+    /// so many less that the node of most pods has two addresses for each of them.
+    pub node_bits: Option<u8>,
+    /// For how long an address that a pod gave back is given to no other one.
+    pub cool_down: Duration,
+}
+
+impl AddressSpec {
+    /// The bits of a node's range that kube-controller-manager has by default.
+    pub const NODE_BITS: u8 = 24;
+    /// The range of a cluster that does not say it.
+    pub const ANY: &str = "10.244.0.0/16, and on from there if nodes need more";
+    /// A node's range has as many bits at least.
+    const NODE_BITS_MIN: u8 = 10;
+
+    /// The bits of a node's range with two addresses for each of that many pods, the usual ones at
+    /// most.
+    fn bits_for(pods: u32) -> u8 {
+        let wanted = u64::from(pods) * 2;
+        let fits = |bits: &u8| 1_u64 << (32 - bits) >= wanted;
+        let mut all = (Self::NODE_BITS_MIN..=Self::NODE_BITS).rev();
+        all.find(fits).unwrap_or(Self::NODE_BITS_MIN)
+    }
+
+    /// As kubeadm and the plugin host-local have it.
+    pub const DEFAULT: Self = Self { cluster: None, node_bits: None, cool_down: Duration::ZERO };
+}
+
+impl super::Model {
+    /// How many bits a node's range has in common.
+    #[must_use]
+    pub fn node_range_bits(&self) -> u8 {
+        let AddressSpec { cluster, node_bits, .. } = self.addresses;
+        node_bits.unwrap_or_else(|| {
+            if cluster.is_some() {
+                return AddressSpec::NODE_BITS;
+            }
+            let offers = self.cloud.groups.iter().flat_map(|group| &group.offers);
+            let specs = self.nodes.iter().chain(offers.map(|offer| &offer.node));
+            AddressSpec::bits_for(specs.map(|spec| spec.pods_max).max().unwrap_or(0))
+        })
+    }
 }
 
 /// Images that cannot be pulled for a while: a tag that is not there, a registry that is down (rule
@@ -122,4 +172,15 @@ impl Regressions {
     /// As 1.36.3 is.
     pub const DEFAULT: Self =
         Self { cancelled_exec_probes: true, unready_after_kubelet_restart: false };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AddressSpec;
+
+    #[test]
+    fn a_node_has_two_addresses_for_each_of_its_pods() {
+        let bits = [0, 110, 128, 250, 100_000, u32::MAX].map(AddressSpec::bits_for);
+        assert_eq!(bits, [24, 24, 24, 23, 14, 10]);
+    }
 }

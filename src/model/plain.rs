@@ -163,6 +163,7 @@ impl Model {
             ingress: super::IngressSpec::ideal(),
             ingresses: Vec::new(),
             mesh: None,
+            addresses: super::AddressSpec::DEFAULT,
             outages: Vec::new(),
             customs: Vec::new(),
             later: super::Later::default(),

@@ -13,7 +13,7 @@ use super::ids::{ObjectName, Workload, WorkloadKind};
 use super::ingress::IngressSpec;
 use super::jobs::{CronJobSpec, JobSpec};
 use super::latency::Latencies;
-use super::network::{BalancerSpec, Dns, Outage, Regressions};
+use super::network::{AddressSpec, BalancerSpec, Dns, Outage, Regressions};
 use super::node::NodeSpec;
 use super::node_monitor::NodeMonitor;
 use super::pod::Template;
@@ -119,6 +119,8 @@ pub struct Model {
     pub mesh: Option<super::MeshSpec>,
     /// Ingresses.
     pub ingresses: Vec<super::IngressRules>,
+    /// Where the addresses of pods come from.
+    pub addresses: AddressSpec,
     /// When which images cannot be pulled.
     pub outages: Vec<Outage>,
     /// Custom objects as trees.

@@ -257,8 +257,9 @@ impl IngressProxy {
             let known = self.services.get(service).and_then(Option::as_ref);
             known.and_then(|known| known.versions.last()).map(|found| found.service.is_some())
         };
-        let is_same =
-            |(service, set): &(_, Arc<EndpointSet>)| is_there(*service) == Some(set.service.is_some());
+        let is_same = |(service, set): &(_, Arc<EndpointSet>)| {
+            is_there(*service) == Some(set.service.is_some())
+        };
         own.rules == versions[told].rules && news.iter().all(is_same)
     }
 

@@ -113,6 +113,9 @@ pub enum Cause {
     /// Its caller still had the address of a pod that had stopped, or that there was none, from
     /// DNS (rules N182, N488).
     StaleDns,
+    /// Its caller, or what sent it on, had the address of a pod that was gone, and another
+    /// application's pod had it by now (rules N128, N488).
+    OtherApplication,
     /// The load balancer still sent to a node without a pod, or to one that was down (rules N162,
     /// N190).
     StaleBalancer,
@@ -144,7 +147,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of columns.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::None,
         Self::StaleProxy,
         Self::NotYetServing,
@@ -164,6 +167,7 @@ impl Cause {
         Self::CallerFull,
         Self::Incompatible,
         Self::StaleDns,
+        Self::OtherApplication,
         Self::StaleBalancer,
         Self::NotOnNode,
         Self::Hung,
@@ -201,6 +205,7 @@ impl Cause {
             Self::CallerFull => "caller_full",
             Self::Incompatible => "incompatible",
             Self::StaleDns => "stale_dns",
+            Self::OtherApplication => "other_application",
             Self::StaleBalancer => "stale_balancer",
             Self::NotOnNode => "not_on_node",
             Self::Hung => "hung",
@@ -239,6 +244,7 @@ impl Cause {
             Self::CallerFull => "its caller had too many calls under way",
             Self::Incompatible => "caller and server speak different versions",
             Self::StaleDns => "its caller had an old answer of DNS",
+            Self::OtherApplication => "another application had the address of a pod that was gone",
             Self::StaleBalancer => "the load balancer still sent to a node that could not serve",
             Self::NotOnNode => "no pod on the node, and the policy is Local",
             Self::Hung => "the pod's process hung",

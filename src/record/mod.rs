@@ -7,7 +7,7 @@ mod configs;
 mod drains;
 mod namespaces;
 
-use crate::base::{Duration, Money, SimTime, Symbol};
+use crate::base::{Duration, Ip, Money, SimTime, Symbol};
 use crate::model::{HpaId, ObjectName, Workload};
 
 pub use calls::{CallRecord, Cause, Distance, Fate};
@@ -112,6 +112,8 @@ pub struct PodRecord {
     pub revision: u32,
     /// Where it was placed.
     pub node: Option<Symbol>,
+    /// Its address: the last one that was published.
+    pub ip: Option<Ip>,
     /// When it was created.
     pub created: SimTime,
     /// When it was bound to a node.

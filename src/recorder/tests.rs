@@ -60,6 +60,7 @@ fn call(start: u64, fate: Fate, cause: Cause) -> CallRecord {
 
 fn pod(serial: u64, prefix: Symbol, workload: Workload) -> PodRecord {
     PodRecord {
+        ip: None,
         serial,
         namespace: workload.name.namespace,
         name: PodName::Generated { prefix, suffix: 0 },

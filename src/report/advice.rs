@@ -39,6 +39,7 @@ enum Group {
     Hung,
     KilledByProbe,
     Balancer,
+    Reused,
     NotOnNode,
     MeshProxy,
     CutByReload,
@@ -69,6 +70,7 @@ impl Group {
             Cause::Incompatible => Some(Self::Incompatible),
             Cause::Hung => Some(Self::Hung),
             Cause::KilledByProbe => Some(Self::KilledByProbe),
+            Cause::OtherApplication => Some(Self::Reused),
             Cause::StaleBalancer => Some(Self::Balancer),
             Cause::NotOnNode => Some(Self::NotOnNode),
             Cause::NoMeshProxy | Cause::CutByMeshProxy => Some(Self::MeshProxy),
@@ -191,6 +193,12 @@ fn of_failures(failures: &Failures, name: &str, summary: &Summary, facts: &Facts
         ),
         Group::Hung => of_hung(name, spec),
         Group::KilledByProbe => of_probe(name, spec),
+        Group::Reused => (
+            format!("callers of {name} had addresses that pods of another application had by then."),
+            "callers that ask DNS more often (dnsCache), pods that serve for longer than that after \
+             their deletion, or a larger range of addresses (cluster.addresses)"
+                .to_owned(),
+        ),
         Group::Balancer => of_balancer(name, spec),
         Group::MeshProxy => (
             format!("calls of {name} met a pod whose mesh proxy had ended or not begun."),

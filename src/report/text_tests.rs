@@ -103,6 +103,7 @@ fn roll(recorder: &mut Recorder, model: &Model, index: u32, replication: u64, fa
     recorder.rollout(step(172_000 + replication * 500, RolloutStep::Completed));
     let prefix = deployment.name.name;
     recorder.pod(&PodRecord {
+        ip: None,
         serial: 0,
         namespace: workload.name.namespace,
         name: PodName::Generated { prefix, suffix: 0 },

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::tree::Spanned;
 
+pub(super) use super::file_addresses::*;
 pub(super) use super::file_behavior::*;
 pub(super) use super::file_cloud::*;
 pub(super) use super::file_cpu::*;
@@ -92,6 +93,8 @@ pub struct ClusterFile {
     pub node_monitor: Option<NodeMonitorFile>,
     /// How kube-controller-manager looks at HorizontalPodAutoscalers.
     pub horizontal_pod_autoscaler: Option<HorizontalFile>,
+    /// Where the addresses of pods come from.
+    pub addresses: Option<Spanned<AddressFile>>,
     /// What the cluster's DNS does: it answers for headless Services.
     pub dns: Option<DnsFile>,
     /// The load balancer in front of Services of the type LoadBalancer, as callers from outside

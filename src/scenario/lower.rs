@@ -17,9 +17,9 @@ use super::input::Input;
 use super::known::Gaps;
 use super::objects::Objects;
 use super::{
-    checks, clients, cloud, commands, custom, horizontal, ingress, keda, latencies, later, loads,
-    mesh, metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler, static_pods,
-    timeline, workloads,
+    addresses, checks, clients, cloud, commands, custom, horizontal, ingress, keda, latencies,
+    later, loads, mesh, metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler,
+    static_pods, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -154,6 +154,8 @@ pub(super) fn lower(
     if whole {
         scheduler::check_names(&scheduler, &documents, &file.workload, input);
     }
+    let addresses = cluster.addresses.as_ref();
+    let addresses = addresses::lower(addresses, &all_nodes, &names, &mut input.found);
     let mut model = Model {
         name: file.name.value.clone(),
         about: file.about.trim().to_owned(),
@@ -172,6 +174,7 @@ pub(super) fn lower(
         ingresses: paths.all,
         customs,
         later: objects.later,
+        addresses,
         outages: network::outages(&cluster.registry, &mut input.found),
         deployments: objects.deployments,
         replica_sets: objects.replica_sets,

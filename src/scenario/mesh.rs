@@ -156,7 +156,8 @@ fn labelled(documents: &[Document]) -> Vec<String> {
     let asks = |document: &&Document| {
         let labels = document.root().at(&["metadata", "labels"]);
         let label = |key| labels.and_then(|labels| labels.get(key)?.as_str());
-        document.kind.value == "Namespace" && Injection::is_asked_for(label("istio-injection"), label("istio.io/rev"))
+        document.kind.value == "Namespace"
+            && Injection::is_asked_for(label("istio-injection"), label("istio.io/rev"))
     };
     documents.iter().filter(asks).map(|document| identity(document).2.to_owned()).collect()
 }

@@ -9,6 +9,7 @@
 //! Owns the scenario file's types, units and profiles. Everything wrong is found in one go, each
 //! at its place. The order of files decides nothing: objects are sorted by kind and name first.
 
+mod addresses;
 mod behaviors;
 mod call_graph;
 mod checks;
@@ -21,6 +22,7 @@ mod cpu;
 mod custom;
 mod cycles;
 mod file;
+mod file_addresses;
 mod file_behavior;
 mod file_cloud;
 mod file_cluster_autoscaler;

@@ -43,6 +43,7 @@ pub fn show(loaded: &Loaded) -> String {
         "latencies": show_latencies(&model.latencies),
         "nodeMonitor": show_monitor(&model.node_monitor),
         "horizontalPodAutoscaler": show_horizontal(&model.horizontal),
+        "addresses": super::addresses::show(model),
         "dns": {
             "ttl": model.dns.ttl.go_text(),
             "cache": model.dns.cache.go_text(),

@@ -23,6 +23,10 @@ pub(super) enum Door {
     Open,
     /// Nothing answers.
     Dark(Cause),
+    /// Another pod of the Service has the address by now.
+    Moved(PodRef),
+    /// A pod of another application has it.
+    Stranger(PodRef),
     /// It is refused, or its connection broke.
     Shut(Fate, Cause),
 }
@@ -234,6 +238,15 @@ impl Traffic {
             Door::Open if is_proxy(call.server) => return self.call_upstream(id, cluster, ctx),
             Door::Open => return self.enter(id, ctx),
             Door::Dark(Cause::Partitioned) if self.is_sent_again(id, ctx) => return,
+            Door::Moved(pod) => {
+                self.calls[id.id].server = pod;
+                return self.arrive(id, cluster, ctx);
+            }
+            Door::Stranger(pod) => {
+                let wait = call.hop() * (2 * u64::from(call.opening));
+                self.calls[id.id].upstream = pod;
+                End { fate: Fate::ServerError, cause: Cause::OtherApplication, at: back + wait }
+            }
             Door::Dark(cause) => {
                 End { fate: Fate::TimedOut, cause, at: self.hears_nothing(call, deadline) }
             }
@@ -282,6 +295,9 @@ impl Traffic {
         let pod = cluster.pod(call.server);
         if row.is_none() && pod.is_some_and(|p| p.node.is_some_and(|n| !cluster.nodes()[n].is_up)) {
             return Door::Dark(Cause::NodeDown);
+        }
+        if let Some(door) = self.instead(call, cluster) {
+            return door;
         }
         let is_leaving = pod.is_none_or(|pod| pod.deletion.is_some() || pod.is_terminal());
         let is_draining = row.is_some_and(|row| row.state == Serving::Draining);

@@ -165,7 +165,8 @@ impl Traffic {
     /// A failed attempt waits for the next one, if its client allows it.
     fn back_off(&mut self, call: &Call, end: End, ctx: &mut Ctx<'_>) -> bool {
         let client = &mut self.clients[usize::from(call.client)];
-        if client.spec.retries.attempts == 0 {
+        // What another application answers is an answer.
+        if client.spec.retries.attempts == 0 || end.cause == Cause::OtherApplication {
             return false;
         }
         if self.mesh.makes(call) {

@@ -102,7 +102,11 @@ impl Ingress {
             return *number;
         }
         let number = cast::u32_of(proxies.len());
-        proxies.push(Proxy { pod, is_there: true, view: IngressProxy::new(number, *seed, cluster) });
+        proxies.push(Proxy {
+            pod,
+            is_there: true,
+            view: IngressProxy::new(number, *seed, cluster),
+        });
         by_pod.insert(pod, number);
         number
     }

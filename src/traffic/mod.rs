@@ -54,6 +54,7 @@ mod servers;
 mod shared;
 mod sources;
 mod stops;
+mod strangers;
 mod targets;
 
 use crate::api::Kind;

@@ -9,7 +9,8 @@ use crate::base::{Duration, Interner, SimTime};
 use crate::cluster::Cluster;
 use crate::event::{Event, TrafficEvent};
 use crate::model::{
-    IngressPlace, IngressRequest, Load, NodeId, PoissonProcess, RecordedCall, ServiceId, SourceId, TrafficSpec,
+    IngressPlace, IngressRequest, Load, NodeId, PoissonProcess, RecordedCall, ServiceId, SourceId,
+    TrafficSpec,
 };
 use crate::sim::{Ctx, CursorId, Streams};
 

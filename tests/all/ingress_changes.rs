@@ -57,7 +57,8 @@ fn twins() -> String {
 }
 
 fn loaded(latencies: &str, to: &str, timeline: &str) -> Result<Loaded, Box<Refused>> {
-    let patched = "[{ op: replace, path: /spec/rules/0/http/paths/0/backend/service/name, value: new }]";
+    let patched =
+        "[{ op: replace, path: /spec/rules/0/http/paths/0/backend/service/name, value: new }]";
     let files = [
         ("scenario.yaml", scenario(latencies, to, timeline)),
         ("web.yaml", format!("{}{}", twins(), ingress("shop", SHOP, "/", "web"))),
@@ -125,7 +126,8 @@ fn an_ingress_goes_and_comes() {
 /// are the other Service's from then on.
 #[test]
 fn a_path_that_leads_elsewhere() {
-    let timeline = "  - { at: 40s, run: kubectl patch ingress shop --type=json --patch-file=patch.yaml }";
+    let timeline =
+        "  - { at: 40s, run: kubectl patch ingress shop --type=json --patch-file=patch.yaml }";
     for to in [URL, "to: ingress/shop"] {
         let all = calls("ideal", to, timeline);
         assert_eq!(between(&all, 20.0, 40.0), only("web", Cause::None));

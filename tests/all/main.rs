@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "tests tell what they skip and how many cases agree")]
 
+mod addresses;
 mod admission;
 mod adoption;
 mod advise;

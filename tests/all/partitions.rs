@@ -211,7 +211,10 @@ fn cut_off_from_outside() {
         let text = scenario("measured-small", timeline).replace("latencies:", sets);
         let mut web = WEB.replace("REPLICAS", "3");
         if sets.contains("loadBalancer") {
-            web = web.replace("spec:\n  selector: { app: web }\n  ports", "spec:\n  type: LoadBalancer\n  selector: { app: web }\n  ports");
+            web = web.replace(
+                "spec:\n  selector: { app: web }\n  ports",
+                "spec:\n  type: LoadBalancer\n  selector: { app: web }\n  ports",
+            );
         }
         let model = load_memory(&[("scenario.yaml", &text), ("web.yaml", &web)]).model;
         let options = Options { replications: 1, checks: true, ..Options::of(&model) };

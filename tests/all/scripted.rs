@@ -55,7 +55,7 @@ impl Component<KubeletEvent> for ReadyAfterTwoSeconds {
         let status = PodStatus {
             phase: Phase::Running,
             ready: true,
-            has_ip: true,
+            ip: Some(seatrial::base::Ip::LOCALHOST),
             started: Some(ctx.now()),
             ..row.status
         };

@@ -205,7 +205,7 @@ fn facts(id: PodId, cluster: &Cluster) -> Option<(PodFacts, NodeFacts)> {
         serial: pod.serial,
         pod: cluster.pods().refer(id),
         node,
-        has_ip: pod.status.has_ip,
+        has_ip: pod.status.ip.is_some(),
         is_over: pod.is_terminal(),
         is_ready: pod.status.ready,
         is_deleted: pod.deletion.is_some(),

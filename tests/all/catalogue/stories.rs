@@ -13,7 +13,9 @@ use seatrial::recorder::{Recorder, Wants};
 
 use super::model_of;
 use super::table::{DRAINS, KEEPS_ALL, MESH_ORDINARY, NO_PROBE, NO_ROLLOUT, SLEEP_5};
-use super::ways::{APART, BALANCED, CHECKS, HEADLESS, LOCAL, NINE_NODES};
+use super::ways::{
+    APART, BALANCED, CHECKS, FIVE_ADDRESSES, HEADLESS, LOCAL, NINE_NODES, WEB_THEN_FRONT,
+};
 
 /// A cause, what brings it about, and what its story says.
 struct Story(Cause, &'static [&'static str], &'static [&'static str]);
@@ -129,6 +131,27 @@ const ELSEWHERE: &[Story] = &[
         Cause::StaleDns,
         &[HEADLESS, SLEEP_5, ONE_SECOND, "traffic[0].dnsCache=60s"],
         &[RESTART, DELETED, "an old answer of DNS"],
+    ),
+    Story(
+        Cause::OtherApplication,
+        &[
+            FRONT,
+            HEADLESS,
+            SLEEP_5,
+            ONE_SECOND,
+            "traffic[0].dnsCache=60s",
+            FIVE_ADDRESSES,
+            "deployment/web:spec.replicas=8",
+            WEB_THEN_FRONT,
+        ],
+        &[
+            RESTART,
+            "rollout restart deployment/front",
+            DELETED,
+            " at 10.9.0.",
+            "'s and is front-",
+            "the server answers with an error",
+        ],
     ),
     Story(
         Cause::StaleBalancer,

@@ -20,6 +20,14 @@ pub(super) const HEADLESS: &str = "service/web:spec.clusterIP=None";
 const VIRTUAL: &str = "service/web:spec.clusterIP=10.96.0.77";
 const ALL_AT_ONCE: &str =
     "deployment/web:spec.strategy={ rollingUpdate: { maxSurge: 100%, maxUnavailable: 0 } }";
+/// Nodes with five addresses for pods each.
+pub(super) const FIVE_ADDRESSES: &str =
+    "cluster.addresses={ clusterCIDR: 10.9.0.0/24, nodeCIDRMaskSize: 29 }";
+/// Another application rolls after the one that is called, whose callers have asked DNS just
+/// before.
+pub(super) const WEB_THEN_FRONT: &str = "timeline=[\
+    { at: 70s, run: kubectl rollout restart deployment/web }, \
+    { at: 90s, run: kubectl rollout restart deployment/front }]";
 const SHORT_DNS: &str = "cluster.dns={ ttl: 5s, cache: 5s }";
 const SHORT_TIME: &str = "traffic[0].timeout=1s";
 /// A node a pod, and some more.
@@ -105,6 +113,25 @@ pub(super) const WAYS: &[Row] = &[
         measure: Failed(&["stale_dns"]),
         helps: &[&[VIRTUAL], &[SLEEP_75, GRACE_120, SHORT_DNS]],
         wrong: &[&[SLEEP_15], &[DRAINS], &[GRACE_60], &[REPLICAS_8]],
+    },
+    // Five addresses a node: those of pods that have gone are soon another application's. More
+    // addresses let the same calls fail for another cause.
+    Row {
+        rule: "N128",
+        cause: &[
+            "apply=[web.yaml, front.yaml]",
+            HEADLESS,
+            KEEPS_ALL,
+            SLEEP_5,
+            SHORT_TIME,
+            "traffic[0].dnsCache=60s",
+            FIVE_ADDRESSES,
+            REPLICAS_8,
+            WEB_THEN_FRONT,
+        ],
+        measure: Failed(&["other_application", "stale_dns"]),
+        helps: &[&[VIRTUAL], &["traffic[0].dnsCache=5s", SHORT_DNS, SLEEP_15]],
+        wrong: &[&["cluster.addresses={}"], &[DRAINS], &[GRACE_60]],
     },
 ];
 

@@ -113,7 +113,7 @@ impl Component<KubeletEvent> for Kwok {
                 let status = PodStatus {
                     phase: Phase::Running,
                     ready: true,
-                    has_ip: true,
+                    ip: Some(seatrial::base::Ip::LOCALHOST),
                     start_time: Some(now),
                     started: Some(now),
                     ..PodStatus::NEW

@@ -301,7 +301,7 @@ impl Plane {
         let now = self.now();
         let status = PodStatus {
             phase: Phase::Running,
-            has_ip: true,
+            ip: Some(seatrial::base::Ip::LOCALHOST),
             start_time: Some(now),
             started: Some(now),
             ..PodStatus::NEW

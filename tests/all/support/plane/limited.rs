@@ -124,7 +124,7 @@ impl Component<KubeletEvent> for Starter {
         let started = row.status.started.or(now);
         let status = PodStatus {
             phase: Phase::Running,
-            has_ip: true,
+            ip: Some(seatrial::base::Ip::LOCALHOST),
             start_time: started,
             started,
             ready,
