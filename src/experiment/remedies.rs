@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::base::Duration;
-use crate::model::{Container, Hook, HpaTarget, Model, Strategy, Template, WorkloadKind};
+use crate::model::{
+    AccessMode, Container, Hook, HpaTarget, Model, PodVolume, Strategy, Template, WorkloadKind,
+};
 use crate::record::Cause;
 use crate::scenario::plain::Fronted;
 
@@ -71,6 +73,25 @@ pub(super) struct Patient<'a> {
     pub causes: &'a [Cause],
     /// What goes: pods alone, or machines.
     pub kind: Kind,
+    /// Whether all its rollouts were complete.
+    pub is_complete: bool,
+}
+
+/// A claim that all pods of a workload use, and that one node can use at a time (rule N56).
+pub(super) fn shared_claim<'m>(model: &'m Model, fronted: &Fronted) -> Option<&'m str> {
+    let (_, template) = model.rolling_templates().find(|(own, _)| *own == fronted.workload)?;
+    let of_many = [AccessMode::ReadWriteMany, AccessMode::ReadOnlyMany];
+    let is_shared = |name: crate::base::Symbol| {
+        model.storage.claims.iter().any(|claim| {
+            claim.name.name == name
+                && claim.name.namespace == fronted.workload.name.namespace
+                && !claim.modes.iter().any(|mode| of_many.contains(mode))
+        })
+    };
+    template.spec.volumes.iter().find_map(|volume| match volume {
+        PodVolume::Claim(name) if is_shared(*name) => Some(model.names.resolve(*name)),
+        _ => None,
+    })
 }
 
 /// What may help a workload, the smallest change first.
@@ -82,6 +103,14 @@ pub(super) fn remedies(patient: &Patient<'_>) -> Vec<Remedy> {
     };
     let has = |wanted: &[Cause]| patient.causes.iter().any(|cause| wanted.contains(cause));
     let mut base: Vec<Remedy> = Vec::new();
+    // Two pods of one disk on two nodes wait for each other for ever.
+    let shares = shared_claim(patient.model, patient.fronted).is_some();
+    if shares && patient.kind == Kind::Rollout && !patient.is_complete {
+        base.extend(patient.one_after_the_other());
+        if patient.causes.is_empty() {
+            return base;
+        }
+    }
     if has(&[Cause::NotYetServing]) {
         base.extend(patient.readiness(template));
     }
@@ -92,7 +121,7 @@ pub(super) fn remedies(patient: &Patient<'_>) -> Vec<Remedy> {
         base.extend(patient.taking_calls_anywhere());
     }
     // A hook does nothing for a rollout that takes all pods away at once: that is to end first.
-    if has(&TOO_FEW) || patient.kind != Kind::Rollout || patient.is_recreate() {
+    if !shares && (has(&TOO_FEW) || patient.kind != Kind::Rollout || patient.is_recreate()) {
         base.extend(patient.more_pods(template));
     }
     let is_outage = matches!(patient.kind, Kind::ZoneLoss | Kind::NodeCrash);
@@ -180,6 +209,18 @@ impl Patient<'_> {
                 .iter()
                 .find(is_it)
                 .is_some_and(|spec| spec.strategy == Strategy::Recreate)
+    }
+
+    /// A Deployment that ends the pod that has the disk before the next one wants it.
+    fn one_after_the_other(&self) -> Option<Remedy> {
+        let is_deployment = self.fronted.workload.kind == WorkloadKind::Deployment;
+        (is_deployment && !self.is_recreate()).then(|| Remedy {
+            about: "strategy Recreate".to_owned(),
+            sets: vec![
+                self.set("spec.strategy", &json!({ "type": "Recreate", "rollingUpdate": null })),
+            ],
+            ..Remedy::default()
+        })
     }
 
     /// Time to start before a liveness probe counts (rule N481).

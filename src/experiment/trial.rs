@@ -21,7 +21,7 @@ use crate::report::trial::{Numbers, Of, Report, Subject, Tried};
 use crate::scenario::plain::{Fronted, Plain, Trial};
 use crate::scenario::{Loaded, Refused};
 
-use super::remedies::{Patient, Remedy, remedies};
+use super::remedies::{Patient, Remedy, remedies, shared_claim};
 use super::{Experiment, Options, run};
 
 /// What the trial is.
@@ -145,6 +145,7 @@ pub fn conduct(
         .map(|own| Subject {
             name: own.name.clone(),
             about: own.about.clone(),
+            note: note(&plain.loaded.model, own.fronted),
             now: Numbers::of(&experiment.summary, &own.of),
             tried: Vec::new(),
         })
@@ -272,11 +273,21 @@ fn with(base: &Trial, watched: &[Watched<'_>], given: &[Option<&Remedy>], kind: 
 }
 
 fn remedies_of(own: &Watched<'_>, subject: &Subject, model: &Model, kind: Kind) -> Vec<Remedy> {
-    if subject.now.failed_mean() <= 0.0 {
+    let is_complete = subject.now.is_complete();
+    if subject.now.failed_mean() <= 0.0 && (is_complete || subject.note.is_none()) {
         return Vec::new();
     }
     let causes: Vec<Cause> = subject.now.causes.iter().map(|(cause, _)| *cause).collect();
-    remedies(&Patient { model, fronted: own.fronted, causes: &causes, kind })
+    remedies(&Patient { model, fronted: own.fronted, causes: &causes, kind, is_complete })
+}
+
+/// Why more pods cannot help, where that is so.
+fn note(model: &Model, fronted: &Fronted) -> Option<String> {
+    let claim = shared_claim(model, fronted)?;
+    Some(format!(
+        "its pods share the claim {claim}, which one node can use at a time: a second pod waits for \
+         the first one's end unless it is on the same node"
+    ))
 }
 
 fn watched<'a>(plain: &'a Plain, how: &How, model: &Model) -> Vec<Watched<'a>> {

@@ -268,6 +268,9 @@ fn of_stop(name: &str, spec: Option<&DeploymentSpec>, summary: &Summary) -> (Str
     if spec.is_some_and(|spec| spec.strategy == Strategy::Recreate) {
         return (format!("{stops}, and all of its pods go at once."), NOT_RECREATE.to_owned());
     }
+    if let Some(cut) = spec.and_then(|spec| of_cut(name, spec, summary)) {
+        return cut;
+    }
     let Some(late) = late else {
         return (format!("{stops}."), "a preStop sleep of some seconds".to_owned());
     };
@@ -283,7 +286,71 @@ fn of_stop(name: &str, spec: Option<&DeploymentSpec>, summary: &Summary) -> (Str
     } else {
         ""
     };
+    let drains = spec.is_none_or(|spec| {
+        let server = spec.template.server.map(usize::from);
+        server.is_none_or(|index| !spec.template.behavior(index).shutdown.drain.is_zero())
+    });
+    let of = |cause: Cause| {
+        summary.value(&["services", name, "calls", "by_cause", cause.as_str()]).unwrap_or(0.0)
+    };
+    let more = if !drains && of(Cause::CutByStop) + of(Cause::CutWaiting) > of(Cause::StaleProxy) {
+        format!("{more}, and a drain on SIGTERM that lets the calls in flight end")
+    } else {
+        more.to_owned()
+    };
     (why, format!("preStop sleep {sleep} s in {name}{more}"))
+}
+
+/// Calls that pods cut as they ended, where these are most of what failed: proxies that are late are
+/// not why, and no sleep helps them (rules N463 to N465).
+fn of_cut(name: &str, spec: &DeploymentSpec, summary: &Summary) -> Option<(String, String)> {
+    let number = |what: &[&str]| {
+        summary.value(&[&["services", name, "calls"], what].concat()).unwrap_or(0.0)
+    };
+    let of = |cause: Cause| number(&["by_cause", cause.as_str()]);
+    let cut = of(Cause::CutByStop) + of(Cause::CutWaiting) + of(Cause::ConnectionClosed);
+    let late = number(&["failed_after_deletion_max"]);
+    if cut < of(Cause::StaleProxy) + of(Cause::StaleDns) + of(Cause::StaleIngress) {
+        return None;
+    }
+    let behavior = spec.template.behavior(usize::from(spec.template.server?));
+    let (shutdown, grace) = (behavior.shutdown, spec.template.spec.grace);
+    let hook = stops_after(spec).0.unwrap_or(Duration::ZERO);
+    if shutdown.ignores_signal {
+        return Some((
+            format!(
+                "{name} does not hear SIGTERM: it is killed at the end of its grace of {grace}."
+            ),
+            "a program that gets the signal (exec form of the command, an init as PID 1) and ends \
+             when its calls have"
+                .to_owned(),
+        ));
+    }
+    if shutdown.drain.is_zero() {
+        return None;
+    }
+    if behavior.serve.as_ref().is_some_and(|serve| !serve.says_close) {
+        return Some((
+            format!(
+                "{name} leaves its connections open on SIGTERM, so that calls came until it ended."
+            ),
+            "Connection: close or GOAWAY on SIGTERM (serve.saysClose)".to_owned(),
+        ));
+    }
+    if late + 1.0 < grace.as_secs_f64() {
+        return None;
+    }
+    let longest = number(&["latency_max"]);
+    let enough = hook + Duration::secs(cast::u64_trunc(longest) + 2);
+    let drain = if hook + shutdown.accept + shutdown.drain < enough {
+        ", and a server that finishes its calls for as long"
+    } else {
+        ""
+    };
+    Some((
+        format!("calls of {name} last longer than its pods have to end: a grace of {grace}."),
+        format!("terminationGracePeriodSeconds {} in {name}{drain}", enough.whole_secs()),
+    ))
 }
 
 fn of_start(name: &str, spec: Option<&DeploymentSpec>) -> (String, String) {

@@ -37,14 +37,18 @@ pub(super) fn span(facts: &Facts, rollout: &Rollout) -> (SimTime, SimTime) {
     (rollout.started, until.max(rollout.started))
 }
 
-/// The failed calls to the Services of a rollout while it rolled.
+/// The failed calls to the Services of a rollout while it rolled: those that started then, and those
+/// that were under way when it began, such as long ones that it cut.
 fn failures<'a>(
     facts: &'a Facts,
     services: &'a [usize],
     (from, until): (SimTime, SimTime),
 ) -> impl Iterator<Item = &'a CallRecord> {
+    let warmup = SimTime::at(facts.model.run.warmup);
     let touched = move |call: &&CallRecord| {
-        (from..until).contains(&call.start) && services.contains(&call.service.index())
+        let end = call.start.saturating_add(call.latency);
+        let is_then = call.start < until && (call.start >= from || end > from);
+        is_then && call.start >= warmup && services.contains(&call.service.index())
     };
     facts.failures.iter().filter(touched)
 }

@@ -165,6 +165,8 @@ pub struct Subject {
     pub name: String,
     /// What else there is to say of it.
     pub about: String,
+    /// Why some changes cannot help it.
+    pub note: Option<String>,
     /// As it is.
     pub now: Numbers,
     /// What was tried, the smallest change first.
@@ -213,6 +215,7 @@ impl Report {
                 "now": subject.now.json(),
                 "tried": subject.tried.iter().map(tried).collect::<Vec<_>>(),
                 "helps": helps,
+                "note": subject.note,
             })
         };
         let other = |(name, why): &(String, &str)| json!({ "name": name, "why": why });
@@ -267,9 +270,10 @@ impl Subject {
     }
 
     /// Whether fewer calls failed, run by run over the same seeds: the 95 % interval of the
-    /// difference is below zero.
+    /// difference is below zero; or the rollouts are complete that were not.
     fn is_better(&self, tried: &Tried) -> bool {
-        self.gains(tried).is_some_and(|gains| gains.high < 0.0)
+        let completes = !self.now.is_complete() && tried.numbers.is_complete();
+        completes || self.gains(tried).is_some_and(|gains| gains.high < 0.0)
     }
 
     /// Whether it may be better: calls fail less by a tenth and more, but too few runs show it.
@@ -325,8 +329,11 @@ impl Subject {
                 cause.as_str()
             ));
         }
-        if now.failed_mean() > 0.0 && has_tried {
+        if has_tried && (now.failed_mean() > 0.0 || !self.tried.is_empty()) {
             lines.extend(self.advice(seeds));
+        }
+        if let Some(note) = self.note.as_ref().filter(|_| !now.is_clean()) {
+            lines.push(format!("  note    {note}"));
         }
         lines
     }
@@ -344,7 +351,8 @@ impl Subject {
                 }
             }
         };
-        let now = self.now.failed.as_ref().map(words::with_interval).unwrap_or_default();
+        let failed = self.now.failed.as_ref().map(words::with_interval).unwrap_or_default();
+        let now = if self.now.is_complete() { failed } else { "not complete".to_owned() };
         let mut lines = Vec::new();
         let best = self.best();
         if let Some(best) = best {

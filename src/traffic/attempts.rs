@@ -175,7 +175,8 @@ impl Traffic {
         let client = &mut self.clients[usize::from(call.client)];
         let elsewhere = client.spec.retries.elsewhere && before != NO_POD;
         if client.spec.ejection.is_some() {
-            client.could_choose(call.place, of);
+            let is_there = |pod| cluster.pod(pod).is_some_and(crate::cluster::Pod::is_active);
+            client.could_choose(call.place, of, is_there);
         }
         if elsewhere || client.spec.ejection.is_some() {
             for ask in 1..=ASKS {

@@ -60,7 +60,12 @@ struct Failing {
     in_a_row: u32,
     times: u32,
     until: SimTime,
+    /// Whether it is still one of the pods that calls go to.
+    is_there: bool,
 }
+
+/// So many servers that have failed and are gone are remembered.
+const GONE_MAX: usize = 32;
 
 /// A client: its settings, and its state in each place.
 #[derive(Debug)]
@@ -254,9 +259,20 @@ impl ClientState {
         }
     }
 
-    /// Notes how many pods a client could choose from.
-    pub(super) fn could_choose(&mut self, place: u32, pods: usize) {
-        self.place(place).pods = pods;
+    /// Notes how many pods a client could choose from. Those that have failed and are there no more
+    /// are left alone as before, but do not count as such (rule N185).
+    pub(super) fn could_choose(
+        &mut self,
+        place: u32,
+        pods: usize,
+        is_there: impl Fn(PodRef) -> bool,
+    ) {
+        let row = self.place(place);
+        row.pods = pods;
+        row.failing.iter_mut().for_each(|own| own.is_there = is_there(own.pod));
+        if row.failing.len() > GONE_MAX {
+            row.failing.retain(|own| own.is_there);
+        }
     }
 
     /// Whether a client in a place has met servers that fail.
@@ -293,10 +309,12 @@ impl Place {
             return;
         }
         let index = index.unwrap_or_else(|| {
-            self.failing.push(Failing { pod, in_a_row: 0, times: 0, until: SimTime::ZERO });
+            let until = SimTime::ZERO;
+            self.failing.push(Failing { pod, in_a_row: 0, times: 0, until, is_there: true });
             self.failing.len() - 1
         });
-        let away = self.failing.iter().filter(|row| row.until > now).count();
+        let is_away = |row: &&Failing| row.is_there && row.until > now;
+        let away = self.failing.iter().filter(is_away).count();
         let row = &mut self.failing[index];
         row.in_a_row += 1;
         if row.in_a_row < ejection.failures || row.until > now {

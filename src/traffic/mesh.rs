@@ -311,7 +311,7 @@ impl Traffic {
             return Err(no_pod(if is_ready { Cause::StaleMesh } else { Cause::NoReadyPod }));
         }
         let client = &mut self.clients[usize::from(call.client)];
-        client.could_choose(call.place, pods.len());
+        client.could_choose(call.place, pods.len(), |pod| pods.contains(&pod));
         let mut among = None;
         if client.has_failing(call.place) {
             let left: Vec<usize> = (0..pods.len())

@@ -157,6 +157,37 @@ fn ejected_pods() {
     assert_eq!(failed(Some(Ejection::ENVOY)), 5);
 }
 
+/// N185: of five pods one at most may be left alone (a tenth, but one always). One that is going away
+/// is not counted: the next that stops is left alone too, as pods of a rollout that stop one by one.
+#[test]
+fn ejected_pods_that_go() {
+    let mut setup = one_kind(5, serve(constant(5), 100), 200.0);
+    setup.traffic[0].client.ejection = Some(Ejection::ENVOY);
+    let mut field = start(setup);
+    for (number, deleted) in [(0, true), (1, true), (2, false), (3, false)] {
+        let pod = field.pods()[number];
+        field.set(pod, Serving::Absent);
+        if deleted {
+            field.apply(|_, plan| {
+                plan.push(seatrial::cluster::Write::DeletePod { pod, grace: None });
+            });
+        }
+        let until = field.now() + Duration::secs(5);
+        field.run_until(until);
+    }
+    let failed: Vec<u64> = field
+        .take_calls()
+        .iter()
+        .filter_map(|call| {
+            (call.fate == Fate::Refused).then(|| call.start.since_start().whole_secs() / 5)
+        })
+        .collect();
+    let of = |turn| failed.iter().filter(|at| **at == turn).count();
+    // Two are there and down; one of them is left alone, the other one is called on.
+    assert_eq!((of(0), of(1), of(2)), (5, 5, 5), "{failed:?}");
+    assert!(of(3) > 200, "{failed:?}");
+}
+
 /// N486: another attempt elsewhere always helps against one dead pod of two; a blind one in half of
 /// the cases.
 #[test]

@@ -206,6 +206,31 @@ fn no_hook_is_tried_beside_recreate() {
     }
 }
 
+/// N56: the new pod of a Deployment whose pods share a disk waits on another node for ever; taking the
+/// old one away first is found to help. More pods are not tried.
+#[test]
+fn pods_that_share_a_disk() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    // No two on one node.
+    let shared = web().replace(
+        "      containers:",
+        "      affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: kubernetes.io/hostname, labelSelector: { matchLabels: { app: web } } }] } }
+      volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]
+      containers:",
+    );
+    assert_ne!(shared, web());
+    let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data }\nspec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Gi } } }\n";
+    let one = shared.replace("replicas: 3", "replicas: 1");
+    let report = report(here.path(), "rollout - --seeds 2 --rate 20", &format!("{one}{claim}"));
+    let subject = &report["subjects"][0];
+    assert_eq!(subject["helps"], "strategy Recreate");
+    assert!(subject["note"].as_str().is_some_and(|note| note.contains("claim data")));
+    let tried = subject["tried"].as_array().expect("a list");
+    let abouts: Vec<&str> = tried.iter().map(|one| one["about"].as_str().expect("text")).collect();
+    assert!(abouts.contains(&"strategy Recreate"), "{abouts:?}");
+    assert!(!abouts.iter().any(|about| about.contains("replicas")), "{abouts:?}");
+}
+
 /// With `--graph` workloads call those that their environment names: what is lost in one is lost for
 /// those that wait for it.
 #[test]

@@ -296,3 +296,78 @@ fn each_cause_has_a_story() {
     let missing: Vec<Cause> = missing.filter(|cause| !told.contains(cause)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+/// What a run's summary says of why calls failed, and what to try.
+fn advice(sets: &[&str]) -> String {
+    let found = super::experiment(sets, 1);
+    let text = seatrial::report::text::print(&found.summary, &found.facts, &[]);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.find("WHY").map(|at| text[at..].to_owned()).unwrap_or_default()
+}
+
+/// Each cause that somebody can do something about has advice in the summary.
+#[test]
+fn each_cause_has_advice() {
+    // What failed elsewhere is told there; nobody's manifest mends a cut network.
+    let without = [Cause::Downstream, Cause::Partitioned];
+    let stories = PODS.iter().chain(ELSEWHERE).filter(|story| !without.contains(&story.0));
+    let silent: Vec<Cause> = stories
+        .filter(|Story(_, sets, _)| {
+            !advice(&[&[FEW, SHORT, "run.warmup=50s"], *sets].concat()).contains("TRY")
+        })
+        .map(|story| story.0)
+        .collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}
+
+/// N460, N463 to N465: what helps calls that are cut as pods end is not what helps calls that come
+/// too late.
+#[test]
+fn the_advice_knows_why_pods_cut_calls() {
+    let long = "behaviors[0].serve={ hold: 40s, concurrency: 1000 }";
+    let patient = "traffic[0].timeout=2m";
+    let keep = "traffic[0].connections=keep-alive";
+    let cases: [(&[&str], &str); 5] = [
+        (&[MANY], "TRY preStop sleep 2 s in web"),
+        (&[long, patient, FEW], "and a drain on SIGTERM that lets the calls in flight end"),
+        (
+            &[long, patient, FEW, "behaviors[0].shutdown={ drain: 2m }"],
+            "WHY calls of web last longer than its pods have to end: a grace of 30 s. TRY \
+             terminationGracePeriodSeconds 4",
+        ),
+        (
+            &[long, patient, FEW, "behaviors[0].shutdown={ ignoresSignal: true }"],
+            "WHY web does not hear SIGTERM: it is killed at the end of its grace of 30 s.",
+        ),
+        (
+            &[
+                MANY,
+                keep,
+                "behaviors[0].serve={ hold: 100ms, saysClose: false }",
+                "behaviors[0].shutdown={ accept: 5s, drain: 20s }",
+            ],
+            "TRY Connection: close or GOAWAY on SIGTERM (serve.saysClose)",
+        ),
+    ];
+    for (sets, words) in cases {
+        let found = advice(sets);
+        assert!(found.contains(words), "{sets:?} does not say {words:?}: {found}");
+    }
+}
+
+/// N463: a rollout is charged with the calls that it cut, also those that began before it.
+#[test]
+fn a_rollout_is_charged_with_the_calls_that_it_cut() {
+    let sets = [
+        "behaviors[0].serve={ hold: 40s, concurrency: 1000 }",
+        "traffic[0].timeout=2m",
+        FEW,
+        "run.warmup=10s",
+    ];
+    let found = super::experiment(&sets, 1);
+    let number = |path: &[&str]| found.summary.value(path).expect("counted");
+    let all = number(&["services", "web", "calls", "failed"]);
+    let rolled = number(&["rollouts", "web", "failed_calls"]);
+    // All that were under way at 60 s: 40 s of 50 a second and some more.
+    assert!(all >= 1900.0 && all - rolled < 1.0, "{all} {rolled}");
+}
