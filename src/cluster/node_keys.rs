@@ -18,6 +18,10 @@ pub struct NodeKeys {
     pub out_of_service: Symbol,
     /// Label of nodes that do not count for the state of their zone (rule C166).
     pub exclude_disruption: Symbol,
+    /// Label of nodes that load balancers leave out (rule N166).
+    pub exclude_balancers: Symbol,
+    /// Taint of a node that the Cluster Autoscaler is about to remove (rules N163, N166).
+    pub to_be_deleted: Symbol,
     /// Labels of control-plane nodes (rule C181).
     pub control_plane: [Symbol; 2],
     /// The value of a taint that has none.
@@ -41,6 +45,8 @@ impl NodeKeys {
             ],
             out_of_service: key("node.kubernetes.io/out-of-service"),
             exclude_disruption: key("node.kubernetes.io/exclude-disruption"),
+            exclude_balancers: key("node.kubernetes.io/exclude-from-external-load-balancers"),
+            to_be_deleted: key("ToBeDeletedByClusterAutoscaler"),
             control_plane: [
                 key("node-role.kubernetes.io/control-plane"),
                 key("node-role.kubernetes.io/master"),

@@ -248,7 +248,7 @@ impl Teller<'_> {
             let (old, new) = (old.name.text(self.names), pod.name.text(self.names));
             let _ = write!(text, "; {ip} was {old}'s and is {new}'s");
         }
-        if call.cause == Cause::NoReadyPod {
+        if matches!(call.cause, Cause::NoReadyPod | Cause::Ejected) {
             let _ = write!(text, "; {}", self.pods_at(call.start));
         }
         text

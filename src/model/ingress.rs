@@ -17,6 +17,8 @@ pub struct IngressSpec {
     pub workers: u32,
     /// How they find pods.
     pub finds: Finds,
+    /// How they choose one of them.
+    pub balance: IngressBalance,
     /// From one look at the endpoints to the next at least.
     pub sync: Duration,
     /// How often a process takes over what the look has found.
@@ -49,6 +51,16 @@ pub enum Finds {
     Service,
 }
 
+/// How a proxy chooses one of the pods that it knows (rules N180, N184).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngressBalance {
+    /// In turn, each of its processes for itself.
+    RoundRobin,
+    /// Of two drawn at random the one whose answers have come sooner of late (Peak-EWMA); all
+    /// processes of a proxy know the same of that.
+    Ewma,
+}
+
 impl IngressSpec {
     /// ingress-nginx as it is installed, two proxies outside the cluster.
     ///
@@ -63,6 +75,7 @@ impl IngressSpec {
             place: IngressPlace::Outside(2),
             workers: 2,
             finds: Finds::Dynamic,
+            balance: IngressBalance::RoundRobin,
             sync: Duration::us(3_333_333),
             poll: Duration::secs(1),
             reload: Distribution::log_normal_p99(0.3, 1.0),

@@ -26,6 +26,8 @@ pub struct MeshSpec {
     pub resends: bool,
     /// Below this part of pods that are not left alone all are used.
     pub panic: f64,
+    /// For how long a pod that is new gets less than its share; zero: it gets all of it.
+    pub warmup: Duration,
     /// Whether a proxy that is told to stop waits, after its drain, for the calls of its pod
     /// (`EXIT_ON_ZERO_ACTIVE_CONNECTIONS`).
     pub exits_when_idle: bool,
@@ -49,6 +51,7 @@ impl MeshSpec {
             on: Conditions::ISTIO,
             resends: false,
             panic: 0.0,
+            warmup: Duration::ZERO,
             exits_when_idle: false,
         }
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A proxy balances over pods itself; no kube-proxy plays a part. Each of its processes gives calls
-//! to the ready pods in turn. A look takes over all that the proxy has been told by then, and any
+//! to the ready pods in turn, or all to those that have answered sooner of late ([`Ewma`]). A look takes over all that the proxy has been told by then, and any
 //! change of any Service, its endpoints or an Ingress asks for one. Paths, hosts and settings of
 //! Ingresses are the configuration of its processes, as is which of the Services are there: for
 //! another one it starts new processes (a reload), even where it takes over pods without.
@@ -26,10 +26,11 @@ use crate::base::dist::{mix, open01_of};
 use crate::base::{Duration, IdVec, SimTime, cast};
 use crate::cluster::{Cluster, EndpointSet};
 use crate::model::{
-    Finds, IngressPort, IngressRequest, IngressSpec, PodRef, ServiceId, ServicePort, ServiceSpec,
+    Finds, IngressBalance, IngressPort, IngressRequest, IngressSpec, PodRef, ServiceId, ServicePort, ServiceSpec,
     SourceId,
 };
 
+use super::ewma::Ewma;
 use super::view::{Proxies, Watcher};
 
 /// One proxy.
@@ -66,6 +67,8 @@ struct Known {
     versions: Vec<Found>,
     /// Whose turn it is, by process.
     turns: Box<[usize]>,
+    /// How soon they have answered of late.
+    answers: Ewma,
 }
 
 #[derive(Debug)]
@@ -284,7 +287,16 @@ impl IngressProxy {
         while known.versions.get(1).is_some_and(settled) {
             known.versions.remove(0);
         }
+        known.answers.welcome(&found.pods, now);
         known.versions.push(found);
+    }
+
+    /// A pod of a Service has answered after so long.
+    pub fn answered(&mut self, service: ServiceId, pod: PodRef, rtt: Duration, now: SimTime) {
+        let known = self.services.get_mut(service).and_then(Option::as_mut);
+        if let Some(known) = known {
+            known.answers.note(pod, rtt, now);
+        }
     }
 
     /// Where a source's calls go by the configuration of the processes that take new ones.
@@ -322,7 +334,10 @@ impl IngressProxy {
                 let word = mix(seed ^ mix(u64::from(service.number()) << 32 | u64::from(process)));
                 cast::usize_trunc(open01_of(word) * 1e6)
             };
-            Box::new(Known { versions: vec![first], turns: (0..spec.workers).map(turn).collect() })
+            let mut answers = Ewma::default();
+            answers.welcome(&first.pods, now);
+            let turns = (0..spec.workers).map(turn).collect();
+            Box::new(Known { versions: vec![first], turns, answers })
         });
         let is_known = |found: &&Found| taken(found, spec, seed, process) <= now;
         let found = known.versions.iter().rev().find(is_known).unwrap_or(&known.versions[0]);
@@ -332,6 +347,11 @@ impl IngressProxy {
             return None;
         }
         let turn = &mut known.turns[cast::usize_of(process)];
+        if spec.balance == IngressBalance::Ewma {
+            *turn = turn.wrapping_add(1);
+            let word = seed ^ mix(cast::u64_of(*turn) << 16 ^ u64::from(process));
+            return known.answers.choose(&found.pods, not, word, now);
+        }
         let mut take = || {
             *turn = turn.wrapping_add(1);
             found.pods[*turn % count]

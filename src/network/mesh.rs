@@ -28,6 +28,10 @@ use super::view::{Proxies, Watcher};
 
 /// How often a proxy looks for a pod that it has not just tried.
 const HOST_ATTEMPTS: u64 = 5;
+/// The part of its share that a new pod gets at least.
+const WEIGHT_MIN: f64 = 0.1;
+/// How often a proxy looks for a pod that is not new.
+const DRAWS: u64 = 16;
 
 /// What a mesh's control plane has told.
 #[derive(Debug)]
@@ -116,6 +120,8 @@ pub struct Upstream {
     pods: Arc<[PodRef]>,
     /// Calls of the proxy to each.
     active: Vec<u32>,
+    /// Since when each is known.
+    since: Vec<SimTime>,
     turn: usize,
 }
 
@@ -132,6 +138,7 @@ impl Upstream {
             settled: u64::MAX,
             pods: Arc::from([]),
             active: Vec::new(),
+            since: Vec::new(),
             turn: cast::usize_trunc(open01_of(word) * 1e6),
         }
     }
@@ -157,7 +164,8 @@ impl Upstream {
                 let ready = set.endpoints.iter().filter(|e| e.ready);
                 let pods: Arc<[PodRef]> = ready.map(|e| e.pod).collect();
                 self.version = Some(version);
-                self.take(pods);
+                let written = set.at;
+                self.take(pods, written);
             }
             let (newest, _) = proxies.newest(cluster, self.service, |_| true);
             self.settled = if newest == version { end } else { u64::MAX };
@@ -165,18 +173,31 @@ impl Upstream {
         &self.pods
     }
 
-    fn take(&mut self, pods: Arc<[PodRef]>) {
+    fn take(&mut self, pods: Arc<[PodRef]>, written: SimTime) {
         let before = |pod: &PodRef| self.pods.iter().position(|known| known == pod);
         self.active =
             pods.iter().map(|pod| before(pod).map_or(0, |place| self.active[place])).collect();
+        self.since =
+            pods.iter().map(|pod| before(pod).map_or(written, |place| self.since[place])).collect();
         self.pods = pods;
+    }
+
+    /// What part of its share a pod gets: a tenth when it is new, all of it after the warm-up.
+    ///
+    /// Source: Envoy, `SlowStartConfig` with an aggression of 1 and a minimum of 10 % (rule N185).
+    fn weight(&self, place: usize, warmup: Duration, now: SimTime) -> f64 {
+        let age = now.saturating_since(self.since[place]);
+        if age >= warmup {
+            return 1.0;
+        }
+        (age.as_secs_f64() / warmup.as_secs_f64()).max(WEIGHT_MIN)
     }
 
     /// One of the pods, by their places: of all, or of these; another one than `not` as far as
     /// some attempts find one.
     pub fn choose(
         &mut self,
-        balance: Balance,
+        (balance, warmup, now): (Balance, Duration, SimTime),
         among: Option<&[usize]>,
         not: Option<PodRef>,
         word: u64,
@@ -184,13 +205,35 @@ impl Upstream {
         let mut chosen = 0;
         for attempt in 0..HOST_ATTEMPTS {
             let words = mix(word ^ mix(attempt));
-            chosen = self.one(balance, among, words);
+            chosen = self.warm(balance, (warmup, now), among, words);
             if Some(self.pods[chosen]) != not {
                 break;
             }
         }
         self.active[chosen] += 1;
         self.pods[chosen]
+    }
+
+    /// One by its turn; a pod that is still new is passed over now and then.
+    fn warm(
+        &mut self,
+        balance: Balance,
+        (warmup, now): (Duration, SimTime),
+        among: Option<&[usize]>,
+        words: u64,
+    ) -> usize {
+        let mut chosen = self.one(balance, among, words);
+        if warmup.is_zero() {
+            return chosen;
+        }
+        for draw in 1..=DRAWS {
+            let word = mix(words ^ mix(draw << 32));
+            if open01_of(word) < self.weight(chosen, warmup, now) {
+                break;
+            }
+            chosen = self.one(balance, among, mix(word));
+        }
+        chosen
     }
 
     fn one(&mut self, balance: Balance, among: Option<&[usize]>, words: u64) -> usize {
@@ -219,7 +262,7 @@ impl Upstream {
 
     /// The proxy is gone.
     pub fn forget(&mut self) {
-        (self.pods, self.active) = (Arc::from([]), Vec::new());
+        (self.pods, self.active, self.since) = (Arc::from([]), Vec::new(), Vec::new());
         self.version = None;
         self.settled = u64::MAX;
     }
@@ -264,10 +307,11 @@ mod tests {
     /// attempt goes elsewhere.
     #[test]
     fn pods_are_chosen() {
+        let by = |balance| (balance, Duration::ZERO, SimTime::ZERO);
         let mut upstream = Upstream::new(ServiceId::new(0), 3, SimTime::ZERO);
-        upstream.take(pods(4));
+        upstream.take(pods(4), SimTime::ZERO);
         let turn: Vec<_> =
-            (0..8).map(|n| upstream.choose(Balance::RoundRobin, None, None, n)).collect();
+            (0..8).map(|n| upstream.choose(by(Balance::RoundRobin), None, None, n)).collect();
         assert_eq!(turn[..4], turn[4..]);
         assert_eq!(upstream.active, [2; 4]);
         // Three calls more at the first one: it is chosen only against itself.
@@ -275,16 +319,34 @@ mod tests {
         upstream.active[0] += 3;
         let mut of_first = 0;
         for n in 0..1600 {
-            let pod = upstream.choose(Balance::LeastRequest, None, None, mix(n));
+            let pod = upstream.choose(by(Balance::LeastRequest), None, None, mix(n));
             of_first += u32::from(pod == first);
             upstream.over(pod);
         }
         assert!((60..140).contains(&of_first), "{of_first} of 1600, a sixteenth is 100");
         let elsewhere =
-            (0..50).filter(|n| upstream.choose(Balance::Random, None, Some(first), *n) == first);
+            (0..50).filter(|n| upstream.choose(by(Balance::Random), None, Some(first), *n) == first);
         assert!(elsewhere.count() <= 1);
-        assert_eq!(upstream.choose(Balance::Random, Some(&[2]), None, 5), pods(4)[2]);
-        upstream.take(pods(5));
+        assert_eq!(upstream.choose(by(Balance::Random), Some(&[2]), None, 5), pods(4)[2]);
+        upstream.take(pods(5), SimTime::ZERO);
         assert_eq!(upstream.active[4], 0);
+    }
+
+    /// N185: a pod that came 6 s ago of 60 s has a tenth of its share, at 30 s half of it, at 60 s
+    /// all of it; beside three others w / (3 + w).
+    #[test]
+    fn new_pods_get_fewer_calls() {
+        for balance in [Balance::Random, Balance::RoundRobin] {
+            let mut upstream = Upstream::new(ServiceId::new(0), 3, SimTime::ZERO);
+            upstream.take(pods(3), SimTime::ZERO);
+            upstream.take(pods(4), at_ms(100_000));
+            let new = pods(4)[3];
+            for (age, weight) in [(0, 0.1), (3, 0.1), (30, 0.5), (60, 1.0), (600, 1.0)] {
+                let how = (balance, Duration::secs(60), at_ms(100_000 + age * 1000));
+                let draws = (0..4000).filter(|n| upstream.choose(how, None, None, mix(*n)) == new);
+                let share = cast::f64_of_usize(draws.count()) / 4000.0;
+                assert!((share - weight / (3.0 + weight)).abs() < 0.02, "{age}: {share}");
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod choice;
 pub mod conntrack;
 pub mod cycle;
 pub mod dns;
+pub mod ewma;
 pub mod health;
 pub mod ingress;
 pub mod mesh;

@@ -186,3 +186,35 @@ fn each_side_has_its_policy() {
     inside.publish(4, endpoints(&[(0, 'n')]));
     assert_eq!(inside.way(0, Side::Inside, 5), Way::Reject);
 }
+
+/// N151: under steady churn a change waits for a run half of a second and a run on average, and
+/// then for its own run: (1 + s) / 2 + s. An idle proxy writes at once: s alone.
+#[test]
+fn changes_wait_for_each_other() {
+    let run = 0.2;
+    let mut world = World::new(latencies(0.0, run, Duration::secs(1)), |_| {});
+    let node = NodeId::new(0);
+    // A change each 37 ms for a minute, each by one endpoint more.
+    let (mut waits, mut written) = (Vec::new(), VecDeque::new());
+    let mut ms = 10_000;
+    let mut count = 0;
+    while ms < 70_000 {
+        if ms % 37 == 0 {
+            count += 1;
+            world.publish(ms, endpoints(&vec![(0, 'r'); 1 + count % 7]));
+            written.push_back((world.cluster.endpoint_log().end(), ms));
+        }
+        let applied = world.view.applied(&world.cluster, node, at_ms(ms));
+        while let Some((end, at)) = written.front().copied().filter(|(end, _)| *end <= applied) {
+            assert!(end <= applied);
+            waits.push(ms - at);
+            written.pop_front();
+        }
+        ms += 1;
+    }
+    let sum: u64 = waits.iter().sum();
+    let mean = cast::f64_of_usize(usize::try_from(sum).unwrap()) / cast::f64_of_usize(waits.len());
+    let expected = 1000.0 * ((1.0 + run) / 2.0 + run);
+    assert!((mean - expected).abs() < 25.0, "{mean} {expected}");
+    assert_eq!(waits[0], 200);
+}

@@ -23,6 +23,8 @@ pub struct IngressFile {
     pub workers: Option<Spanned<u32>>,
     /// How a proxy finds pods: `dynamic` if absent.
     pub endpoints: Option<FindsFile>,
+    /// How a proxy chooses one of the pods: `round-robin` if absent.
+    pub balance: Option<Spanned<IngressBalanceFile>>,
     /// From one look at the endpoints to the next at least: 3.33s if absent (0.3 a second).
     pub sync: Option<Spanned<Span>>,
     /// `dynamic`: how often a process takes over what was found; 1s if absent.
@@ -55,4 +57,14 @@ pub enum FindsFile {
     Reload,
     /// It calls the Service, and a kube-proxy chooses (`service-upstream`).
     Service,
+}
+
+/// How a proxy chooses one of the pods that it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IngressBalanceFile {
+    /// In turn.
+    RoundRobin,
+    /// Of two drawn at random the one whose answers have come sooner of late.
+    Ewma,
 }

@@ -34,6 +34,9 @@ pub struct MeshFile {
     pub push: Option<Spanned<PushFile>>,
     /// How the proxy of a pod that calls chooses a pod: `least-request` if absent.
     pub balance: Option<BalanceFile>,
+    /// For how long a pod that comes new gets fewer calls: a tenth of its share at first, then as
+    /// its age grows (`warmup.duration`); not at all if absent.
+    pub warmup: Option<Spanned<Span>>,
     /// What follows when the pod fails: two more tries at others if absent.
     pub retries: Option<Spanned<MeshRetriesFile>>,
     /// When a proxy leaves pods alone that fail (`outlierDetection`); never if absent.

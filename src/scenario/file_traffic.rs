@@ -174,8 +174,9 @@ pub struct TrafficFile {
     /// Its name.
     pub name: Spanned<String>,
     /// `service/NAME`, with `NAMESPACE/` before the name if it is not `default`; `ingress/NAME`,
-    /// through the proxies of `cluster.ingress`; or `http://HOST/PATH`, which one of the Ingresses
-    /// takes.
+    /// through the proxies of `cluster.ingress` by the paths of that Ingress alone; or
+    /// `http://HOST/PATH`, which any Ingress may take. Commands may change Ingresses and bring new
+    /// ones: where no path takes a call any more, or none yet, it fails by `no_route`.
     pub to: Spanned<String>,
     /// To an Ingress with several paths: `HOST/PATH` of the calls, or `/PATH`.
     pub url: Option<Spanned<String>>,

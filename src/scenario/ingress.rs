@@ -4,13 +4,13 @@ use crate::api;
 use crate::base::{Duration, Interner};
 use crate::manifest::Document;
 use crate::model::{
-    BehaviorChange, BehaviorRule, ConnectionKind, Finds, IngressPath, IngressPlace, IngressRequest,
+    BehaviorChange, BehaviorRule, ConnectionKind, Finds, IngressBalance, IngressPath, IngressPlace, IngressRequest,
     IngressRules, IngressSpec, ObjectName, Serve, ServiceSpec, Template, Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned, Value};
 
 use super::behaviors::{self, Known, object_name, shown, split_target};
-use super::file::{FindsFile, IngressFile, TrafficFile};
+use super::file::{FindsFile, IngressBalanceFile, IngressFile, TrafficFile};
 use super::known::missing;
 use super::objects::identity;
 
@@ -222,6 +222,17 @@ pub(super) fn lower(
         Some(FindsFile::Reload) => Finds::Reload,
         Some(FindsFile::Service) => Finds::Service,
     };
+    if let Some(balance) = &file.balance {
+        to.balance = match balance.value {
+            IngressBalanceFile::RoundRobin => IngressBalance::RoundRobin,
+            IngressBalanceFile::Ewma => IngressBalance::Ewma,
+        };
+        if to.finds == Finds::Service {
+            let message = "`balance` plays no part where `endpoints` is service";
+            let warning = Diagnostic::warning(balance.span, message);
+            found.push(warning.with_hint("a kube-proxy chooses"));
+        }
+    }
     if let (Some(count), Some(_)) = (&file.proxies, &file.workload) {
         let error = Diagnostic::error(count.span, "`proxies` is for proxies outside the cluster");
         found.push(error.with_hint("the workload says how many pods it has"));

@@ -92,6 +92,9 @@ fn set(to: &mut MeshSpec, file: &MeshFile, is_ideal: bool, found: &mut Diagnosti
         set_retries(to, &retries.value, found);
     }
     to.client.ejection = file.ejection.as_ref().map(|file| clients::ejection(&file.value, found));
+    if let Some(warmup) = &file.warmup {
+        to.warmup = warmup.value.0;
+    }
     if let Some(Share(Ratio(part))) = file.panic {
         to.panic = part;
     }
@@ -275,6 +278,7 @@ pub(super) fn show(mesh: &MeshSpec, proxied: Option<&Proxied>, names: &Interner)
             "resend": mesh.resends,
         },
         "panic": mesh.panic,
+        "warmup": mesh.warmup.go_text(),
         "exitWhenIdle": mesh.exits_when_idle,
         "client": super::show_calls::client(&mesh.client),
     })

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::base::{Duration, Interner};
 use crate::model::{
-    BackOff, Budget, Callee, Client, ConnectionKind, DnsCache, Downstream, Fades, IngressPlace,
+    BackOff, Budget, Callee, Client, ConnectionKind, DnsCache, Downstream, Fades, IngressBalance,
+    IngressPlace,
     IngressSpec, Load, NO_LIMIT, Rate, Release, Serve,
 };
 use crate::record::Fate;
@@ -174,6 +175,10 @@ pub(super) fn ingress(spec: &IngressSpec, names: &Interner) -> Value {
         },
         "workers": spec.workers,
         "endpoints": format!("{:?}", spec.finds).to_lowercase(),
+        "balance": match spec.balance {
+            IngressBalance::RoundRobin => "round-robin",
+            IngressBalance::Ewma => "ewma",
+        },
         "sync": spec.sync.go_text(),
         "poll": spec.poll.go_text(),
         "reload": show_law(&spec.reload),

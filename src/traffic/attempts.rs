@@ -272,6 +272,9 @@ impl Traffic {
         if cluster.has_cuts() && self.is_cut_off(call, cluster) {
             return Door::Dark(Cause::Partitioned);
         }
+        if self.has_down && self.came_by_dead(call, cluster) {
+            return Door::Dark(Cause::NodeDown);
+        }
         let Some(row) = self.servers.get(call.server) else {
             return if is_proxy(call.server) { Door::Open } else { self.shut(call, cluster) };
         };
@@ -284,6 +287,18 @@ impl Traffic {
             Serving::Draining | Serving::Absent | Serving::Starting | Serving::Gone => {
                 self.shut(call, cluster)
             }
+        }
+    }
+
+    /// Whether the machine by which a call from outside came is down, and with it the entry of its
+    /// connection (rule N160).
+    #[cold]
+    fn came_by_dead(&self, call: &Call, cluster: &Cluster) -> bool {
+        match call.caller {
+            Caller::Source(_, node) if !is_proxy(call.server) && !self.is_straight(call) => {
+                !cluster.nodes()[node].is_up
+            }
+            Caller::Source(..) | Caller::Call(_) | Caller::Probe(_) => false,
         }
     }
 

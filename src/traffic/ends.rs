@@ -67,6 +67,9 @@ impl Traffic {
                 }
             }
             Caller::Call(parent) => {
+                if call.is_upstream {
+                    self.note_answer(&call, end.at);
+                }
                 if let Some(parent_call) = self.calls.get_mut(parent) {
                     let optional = self.clients[usize::from(call.client)].optional;
                     parent_call.is_failed |= end.fate != Fate::Ok && !optional;

@@ -20,7 +20,9 @@ use crate::base::dist::mix;
 use crate::base::{LookupMap, SimTime, Slots, cast};
 use crate::cluster::Cluster;
 use crate::event::{CallId, CallRef, IngressStep, TrafficEvent};
-use crate::model::{Finds, IngressPlace, IngressPort, IngressSpec, NodeId, PodId, PodRef};
+use crate::model::{
+    Finds, IngressBalance, IngressPlace, IngressPort, IngressSpec, NodeId, PodId, PodRef,
+};
 use crate::network::ingress::{IngressProxy, News, Route, true_route};
 use crate::network::rules::one_of;
 use crate::record::{Cause, Fate};
@@ -333,6 +335,21 @@ impl Traffic {
         match view.route(source, sources[source].request()?, cluster, now) {
             Route::To(service, port) if service == call.service => port,
             Route::To(..) | Route::Nowhere | Route::NoPath => None,
+        }
+    }
+
+    /// The last try of a proxy's call has ended: how long its pod took counts where proxies look at
+    /// that.
+    #[inline]
+    pub(super) fn note_answer(&mut self, call: &Call, at: SimTime) {
+        let Ingress { spec, proxies, client, .. } = &mut self.ingress;
+        if spec.balance != IngressBalance::Ewma || call.client != *client || call.server == NO_POD {
+            return;
+        }
+        let sent = call.deadline.saturating_sub(spec.client.timeout);
+        let proxy = proxies.get_mut(cast::usize_of(call.place / spec.workers));
+        if let Some(proxy) = proxy {
+            proxy.view.answered(call.service, call.server, at.saturating_since(sent), at);
         }
     }
 

@@ -327,7 +327,7 @@ impl Traffic {
         }
         let not = before.filter(|_| client.spec.retries.elsewhere);
         let word = call.word(Purpose::Route);
-        let pod = upstream.choose(spec.balance, among.as_deref(), not, word);
+        let pod = upstream.choose((spec.balance, spec.warmup, now), among.as_deref(), not, word);
         let (settings, hop, servers) = (client.spec.connections, call.hop(), &self.servers);
         let verdict = |kept: &Connection| servers.verdict(kept, &settings, hop, now);
         match client.take_idle_to(call.place, pod, verdict) {

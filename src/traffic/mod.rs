@@ -96,6 +96,8 @@ pub struct Traffic {
     /// Those with pods as targets, and whether there are any.
     targets: targets::PodBalancers,
     has_targets: bool,
+    /// Whether some machine is down.
+    has_down: bool,
     /// Machines that cannot be reached from outside.
     outside_cut: IdVec<NodeId, bool>,
     /// To which pod a node sends the calls of an address, and when it did last.
@@ -133,6 +135,7 @@ impl Traffic {
             balancers: IdVec::new(),
             targets: IdVec::new(),
             has_targets: false,
+            has_down: false,
             outside_cut: IdVec::new(),
             sticky: LookupMap::new(),
             ingress: ingress::Ingress::new(&model.ingress),
@@ -153,9 +156,13 @@ impl Traffic {
     /// The nodes through which calls come in.
     fn entries(&mut self, cluster: &Cluster) -> &[NodeId] {
         if self.entries_are_stale {
-            let nodes = cluster.nodes().enumerate().filter(|(_, node)| node.ready && node.is_up);
+            let up = || cluster.nodes().enumerate().filter(|(_, node)| node.is_up && !node.is_gone);
             self.entries.clear();
-            self.entries.extend(nodes.map(|(id, _)| id));
+            self.entries.extend(up().filter(|(_, node)| node.ready).map(|(id, _)| id));
+            // What the API server believes of all of them ends no call (rule N409).
+            if self.entries.is_empty() {
+                self.entries.extend(up().map(|(id, _)| id));
+            }
             self.entries_are_stale = false;
         }
         &self.entries
@@ -227,6 +234,9 @@ impl Component<TrafficEvent> for Traffic {
             Change::Node { node, what } => {
                 self.entries_are_stale = true;
                 self.balancers_hear(*node, *what, cluster, ctx.now());
+                if matches!(what, NodeChange::Down | NodeChange::Up) {
+                    self.has_down = cluster.nodes().iter().any(|node| !node.is_up);
+                }
                 match what {
                     NodeChange::Down => self.node_dies(*node, ctx),
                     NodeChange::Up => drop(self.servers.set_up(*node, true)),

@@ -278,8 +278,12 @@ impl Traffic {
             match what {
                 NodeChange::Down => balancer.set_up(node, false),
                 NodeChange::Up => balancer.set_up(node, !cluster.is_cut_from_outside(node)),
-                NodeChange::Added => balancer.join(node, true, now),
-                NodeChange::Removed => balancer.leave(node, now),
+                NodeChange::Added | NodeChange::Removed => balancer.sync(cluster, now),
+                NodeChange::Labels => {
+                    if balancer.is_relabelled(node, cluster) {
+                        balancer.sync(cluster, now);
+                    }
+                }
                 NodeChange::Links => {
                     let is_reached = !cluster.is_cut_from_outside(node);
                     balancer.set_up(node, is_reached && cluster.nodes()[node].is_up);
@@ -287,7 +291,6 @@ impl Traffic {
                 NodeChange::Cordoned
                 | NodeChange::Uncordoned
                 | NodeChange::Taints
-                | NodeChange::Labels
                 | NodeChange::Offer
                 | NodeChange::Cut
                 | NodeChange::Joined

@@ -60,6 +60,11 @@ fn why_pods() {
 }
 
 #[test]
+fn switches() {
+    check("blue-green");
+}
+
+#[test]
 fn nodes_come_and_go() {
     ["spike-outruns-nodes", "consolidation-pdb", "autoscaler-compare"].into_iter().for_each(check);
 }

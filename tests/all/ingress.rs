@@ -7,7 +7,7 @@ use seatrial::cluster::Serving;
 use seatrial::experiment::trial::{How, Kind, conduct, scenario as scenario_of};
 use seatrial::experiment::{Options, run};
 use seatrial::manifest::Loader;
-use seatrial::model::{Finds, IngressPlace, IngressSpec, Load, RecordedCall, ServiceId};
+use seatrial::model::{Finds, IngressBalance, IngressPlace, IngressSpec, Load, RecordedCall, ServiceId};
 use seatrial::record::{CallRecord, Cause, Fate};
 use seatrial::recorder::Recorder;
 use seatrial::scenario::plain::Plain;
@@ -134,6 +134,49 @@ fn looks_are_rare() {
     field.take_calls();
     field.run_until(at(15_000));
     assert_eq!(by_pod(&field.take_calls()).len(), 1);
+}
+
+/// N180, N184: `balance: ewma` gives calls to pods by how soon they have answered: equal ones get
+/// about as many, not in turn.
+#[test]
+fn equal_pods_answer_as_soon() {
+    let counts = |balance: IngressBalance| {
+        let mut field = field(3, |spec| spec.balance = balance, false);
+        field.run_until(at(10_000));
+        let counts: Vec<usize> = by_pod(&field.take_calls()).into_values().collect();
+        let most = counts.iter().copied().max().unwrap();
+        (counts.len(), most - counts.iter().copied().min().unwrap())
+    };
+    let in_turn = counts(IngressBalance::RoundRobin);
+    assert!(in_turn.0 == 3 && in_turn.1 <= 1, "{in_turn:?}");
+    let sooner = counts(IngressBalance::Ewma);
+    assert!(sooner.0 == 3 && (2..2_000).contains(&sooner.1), "{sooner:?}");
+}
+
+/// N181: a proxy that polls each 3 s still sends to a pod that has stopped for up to 3 s.
+#[test]
+fn a_proxy_that_polls() {
+    let mut last = Vec::new();
+    for gone in [4_000, 4_700, 5_500, 6_300, 7_100, 7_900] {
+        let polls = |spec: &mut IngressSpec| {
+            (spec.poll, spec.client.retries.attempts) = (Duration::secs(3), 0);
+        };
+        let mut field = field(2, polls, false);
+        field.run_until(at(gone));
+        let pod = field.pods()[0];
+        field.set(pod, Serving::Absent);
+        field.publish(WEB_SERVICE, |other| other != pod, |_| false);
+        field.take_calls();
+        field.run_until(at(gone + 4_000));
+        let calls = field.take_calls();
+        let failed = calls.iter().filter(|call| call.fate != Fate::Ok).map(|call| call.start);
+        last.push((failed.max().expect("some fail") - at(gone)).as_secs_f64());
+    }
+    // Spread over the 3 s, by when the pod has stopped.
+    assert!(last.iter().all(|late| (0.0..3.01).contains(late)), "{last:?}");
+    let most = last.iter().fold(0.0_f64, |a, b| a.max(*b));
+    let least = last.iter().fold(3.0_f64, |a, b| a.min(*b));
+    assert!(most > 2.0 && least < 1.0, "{last:?}");
 }
 
 /// A reload: new processes have the new endpoints, the old ones finish what they have, as long as

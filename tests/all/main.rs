@@ -9,6 +9,8 @@ mod advise;
 mod api;
 mod autoscalers;
 mod bad_input;
+mod balancer_nodes;
+mod balancers;
 mod callers;
 mod catalogue;
 mod cloud;

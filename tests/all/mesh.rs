@@ -260,8 +260,9 @@ fn words() {
         let text = told(set);
         assert!(text.contains(words), "{set}: {text}");
     }
-    let text = show(&meshed(&[]).expect("it is right"));
-    for words in ["kind: native-sidecar", "balance: least-request", "- connect-failure"] {
+    let text = show(&meshed(&["cluster.mesh.warmup=45s"]).expect("it is right"));
+    for words in [
+        "warmup: 45s","kind: native-sidecar", "balance: least-request", "- connect-failure"] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

@@ -236,3 +236,83 @@ fn cut_off_from_outside() {
     let expected = 30.0 * 100.0 * (1.0 / 3.0 + 2.0 / 3.0 * 1.0 / 3.0);
     assert!((cut / expected - 1.0).abs() < 0.1, "{cut} {expected}");
 }
+
+/// N409: cut off from the API server, all nodes go on with the endpoints that they know: what
+/// crashes on one of them is chosen still, and refused until its container runs again, though it is
+/// not ready. With the API server such pods leave rotation.
+#[test]
+fn a_control_plane_that_is_away() {
+    let failed = |timeline: &str| {
+        let text = scenario("measured-small", timeline)
+            .replace("start: 2s", "start: 20s, run: 70s, exit: [{ code: 1 }]")
+            .replace("until: 12m", "until: 130s")
+            .replace("warmup: 20s", "warmup: 60s");
+        let probe = "ports: [{ containerPort: 8080 }]
+          readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }";
+        let web = WEB.replace("REPLICAS", "6").replace("ports: [{ containerPort: 8080 }]", probe);
+        let model = load_memory(&[("scenario.yaml", &text), ("web.yaml", &web)]).model;
+        let options = Options { replications: 1, ..Options::of(&model) };
+        let done = run(&model, options, &|_| {}).expect("within all limits");
+        let value = |cause: &str| {
+            let path = ["services", "web", "calls", "by_cause", cause];
+            done.summary.value(&path).unwrap_or(0.0)
+        };
+        (value("process_down") + value("not_yet_serving"), value("no_ready_pod"))
+    };
+    let zones = ["a", "b", "c"];
+    let cut = |zone: &str| {
+        format!("  - {{ at: 60s, fault: {{ partition: {{ zone: {zone}, from: control-plane }} }} }}")
+    };
+    let all = zones.map(cut).join("\n");
+    let (frozen, none) = failed(&all);
+    let (usual, _) = failed("  []");
+    // About 20 s of 100 calls a second, as all crash within a second or two.
+    assert!(frozen > 1500.0 && none < 1.0 && usual < frozen / 3.0, "{frozen} {none} {usual}");
+}
+
+/// N408: without a zone one in three calls to the others' Service meets a pod that does not answer,
+/// until the nodes' Leases are missed and the rules are written: 45 to 60 s, and no call after it.
+/// With PreferSameZone calls stay in the zone by which they come in, which is not the lost one.
+#[test]
+fn a_zone_that_is_lost() {
+    let lost = |more: &str| {
+        let timeline = "  - { at: 60s, fault: { crash: { zone: b } } }";
+        let text = scenario("measured-small", timeline).replace("until: 12m", "until: 4m");
+        let web = WEB.replace("REPLICAS", "3").replace(
+            "spec:\n  selector: { app: web }\n  ports",
+            &format!("spec:\n{more}  selector: {{ app: web }}\n  ports"),
+        );
+        let model = load_memory(&[("scenario.yaml", &text), ("web.yaml", &web)]).model;
+        let outcome = World::new(&model, 0, Recorder::keeping_calls()).run().expect("it ends");
+        let mut recorder = outcome.recorder;
+        let mut calls = recorder.take_calls();
+        calls.retain(|call| call.start >= SimTime::at(Duration::secs(60)));
+        let failed = calls.iter().filter(|call| call.fate != Fate::Ok);
+        let begin = SimTime::at(Duration::secs(60));
+        let last = failed.clone().map(|call| call.start).max().unwrap_or(begin);
+        let until = last.saturating_since(begin).as_secs_f64();
+        let by = |cause| failed.clone().filter(|call| call.cause == cause).count();
+        (until, by(Cause::NodeDown), failed.clone().count())
+    };
+    let (until, down, all) = lost("");
+    assert!((45.0..62.0).contains(&until), "{until}");
+    let share = f64::from(u32::try_from(down).unwrap()) / (100.0 * until);
+    assert!((share - 1.0 / 3.0).abs() < 0.04 && down == all, "{share} {down} {all}");
+    let (_, down, _) = lost("  trafficDistribution: PreferSameZone\n");
+    assert!(f64::from(u32::try_from(down).unwrap()) < 0.1 * 100.0 * until, "{down}");
+}
+
+/// N160: an established connection goes through the machine by which it came, whatever pod is
+/// behind: HTTP/2 connections that came by a machine without power are dead too.
+#[test]
+fn connections_through_a_dead_machine() {
+    let timeline = "  - { at: 60s, fault: { crash: { node: workers-0 } } }";
+    let shared = "timeout: 1s, connections: { kind: http2, count: 60 }";
+    let calls = calls(timeline, shared, "hold: 20ms");
+    let after = calls.iter().filter(|call| call.start >= SimTime::at(Duration::secs(62)));
+    let dead = after.clone().filter(|call| call.cause == Cause::NodeDown).count();
+    let share = f64::from(u32::try_from(dead).unwrap())
+        / f64::from(u32::try_from(after.count()).unwrap());
+    // By one of three machines, or to its pod by one of the others: 1/3 + 2/3 · 1/3.
+    assert!((share - 5.0 / 9.0).abs() < 0.17, "{share}");
+}

@@ -110,7 +110,10 @@ impl Controller for EndpointSliceController {
     /// has no IP yet.
     fn wakes(&self, change: &Change, cluster: &Cluster, out: &mut Vec<ObjectKey>) {
         let template = match change {
-            Change::Service { service, what: ObjectChange::Added | ObjectChange::Spec } => {
+            Change::Service {
+                service,
+                what: ObjectChange::Added | ObjectChange::Spec | ObjectChange::Removed,
+            } => {
                 return out.push(ObjectKey::Service(*service));
             }
             Change::Node {

@@ -33,6 +33,8 @@ const TO_FRONT: &str = "traffic[0].to=service/front";
 const FRONT_CALLS: &str = "behaviors[1]={ for: deployment/front, calls: [{ to: service/web }] }";
 const INGRESS: &str = "apply=[web.yaml, ingress.yaml]";
 const TO_INGRESS: &str = "traffic[0].to=ingress/web";
+const MESHED: &str =
+    "cluster.mesh={ injection: { namespaces: [default] }, retries: { attempts: 0 } }";
 const POST: &str = "traffic[0].method=POST";
 const ALIVE: &str = "deployment/web:spec.template.spec.containers[name=app].livenessProbe={ httpGet: { port: 8080 }, periodSeconds: 5 }";
 const ONE_SECOND: &str = "traffic[0].timeout=1s";
@@ -191,6 +193,28 @@ const ELSEWHERE: &[Story] = &[
         &["after a reload"],
     ),
     Story(
+        Cause::NoRoute,
+        &[INGRESS, TO_INGRESS, "timeline=[{ at: 60s, run: kubectl delete ingress web }]"],
+        &["kubectl delete ingress web", "the server answers with an error"],
+    ),
+    Story(
+        Cause::StaleMesh,
+        &[FRONT, FRONT_CALLS, TO_FRONT, MESHED, MANY],
+        &["a pod calls service/web", DELETED, RESTART, "was asked for"],
+    ),
+    Story(
+        Cause::Ejected,
+        &[
+            FRONT,
+            FRONT_CALLS,
+            TO_FRONT,
+            NO_ROLLOUT,
+            "cluster.mesh={ injection: { namespaces: [default] }, retries: { attempts: 0 }, ejection: { failures: 2, share: 100% } }",
+            "behaviors[0].serve={ hold: 10ms, errors: 50% }",
+        ],
+        &["a pod calls service/web", "4 pods of the service were there, 0 of them being deleted"],
+    ),
+    Story(
         Cause::Partitioned,
         &[
             FRONT,
@@ -295,9 +319,7 @@ fn stories_of_ways_to_pods() {
 #[test]
 fn each_cause_has_a_story() {
     let told: Vec<Cause> = PODS.iter().chain(ELSEWHERE).map(|story| story.0).collect();
-    // Between pods of a mesh only: `mesh` brings them about.
-    let elsewhere = [Cause::None, Cause::StaleMesh, Cause::Ejected];
-    let missing = Cause::ALL.into_iter().filter(|cause| !elsewhere.contains(cause));
+    let missing = Cause::ALL.into_iter().filter(|cause| *cause != Cause::None);
     let missing: Vec<Cause> = missing.filter(|cause| !told.contains(cause)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -1,4 +1,5 @@
-//! Packing of endpoints into slices, and topology hints, step by step (rules C176 to C181).
+//! Packing of endpoints into slices, and topology hints, step by step (rules C176 to C181,
+//! N140 to N142, N144).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
