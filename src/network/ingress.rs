@@ -26,8 +26,8 @@ use crate::base::dist::{mix, open01_of};
 use crate::base::{Duration, IdVec, SimTime, cast};
 use crate::cluster::{Cluster, EndpointSet};
 use crate::model::{
-    Finds, IngressBalance, IngressPort, IngressRequest, IngressSpec, PodRef, ServiceId, ServicePort, ServiceSpec,
-    SourceId,
+    Finds, IngressBalance, IngressPort, IngressRequest, IngressSpec, PodRef, ServiceId,
+    ServicePort, ServiceSpec, SourceId,
 };
 
 use super::ewma::Ewma;

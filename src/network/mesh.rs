@@ -324,8 +324,8 @@ mod tests {
             upstream.over(pod);
         }
         assert!((60..140).contains(&of_first), "{of_first} of 1600, a sixteenth is 100");
-        let elsewhere =
-            (0..50).filter(|n| upstream.choose(by(Balance::Random), None, Some(first), *n) == first);
+        let elsewhere = (0..50)
+            .filter(|n| upstream.choose(by(Balance::Random), None, Some(first), *n) == first);
         assert!(elsewhere.count() <= 1);
         assert_eq!(upstream.choose(by(Balance::Random), Some(&[2]), None, 5), pods(4)[2]);
         upstream.take(pods(5), SimTime::ZERO);

@@ -4,8 +4,8 @@ use crate::api;
 use crate::base::{Duration, Interner};
 use crate::manifest::Document;
 use crate::model::{
-    BehaviorChange, BehaviorRule, ConnectionKind, Finds, IngressBalance, IngressPath, IngressPlace, IngressRequest,
-    IngressRules, IngressSpec, ObjectName, Serve, ServiceSpec, Template, Workload,
+    BehaviorChange, BehaviorRule, ConnectionKind, Finds, IngressBalance, IngressPath, IngressPlace,
+    IngressRequest, IngressRules, IngressSpec, ObjectName, Serve, ServiceSpec, Template, Workload,
 };
 use crate::tree::{Diagnostic, Diagnostics, Span, Spanned, Value};
 

@@ -24,6 +24,7 @@ pub fn show(loaded: &Loaded) -> String {
         json!({
             "name": names.resolve(t.name),
             "to": format!("service/{}", names.resolve(t.to.name)),
+            "url": t.request.as_ref().map(|asked| format!("{}{}", asked.host, asked.path)),
             "through": t.through.map(|name| super::behaviors::shown("ingress", name, names)),
             "idempotent": t.is_idempotent,
             "load": show_calls::load(&t.load),

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use crate::base::{Duration, Interner};
 use crate::model::{
     BackOff, Budget, Callee, Client, ConnectionKind, DnsCache, Downstream, Fades, IngressBalance,
-    IngressPlace,
-    IngressSpec, Load, NO_LIMIT, Rate, Release, Serve,
+    IngressPlace, IngressSpec, Load, NO_LIMIT, Rate, Release, Serve,
 };
 use crate::record::Fate;
 

@@ -397,3 +397,30 @@ pub(super) const fn high(word: u64) -> u32 {
 pub(super) const fn low(word: u64) -> u32 {
     word as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::{Builder, constant};
+    use crate::sim::Streams;
+
+    /// N165, N188: a pod that reaches itself through its Service goes the way between two pods of
+    /// one machine; so far machines without a zone are of one zone.
+    #[test]
+    fn hops_by_distance() {
+        let mut latencies = Latencies::ideal();
+        latencies.hop_same_node = Some(constant(0.000_03));
+        latencies.hop_between_zones = Some(constant(0.001));
+        let hops = Hops::new(&latencies);
+        let model = Arc::new(Builder::new(latencies).node("a").node("b").model());
+        let streams = Streams { seed: 1, replication: 0 };
+        let cluster = Cluster::new(&model, &streams, &mut Vec::new());
+        let (a, b) = (NodeId::new(0), NodeId::new(1));
+        let of = |from, to| match hops.between(from, to, &cluster) {
+            Some(Hop::Constant(hop)) => Some(*hop),
+            _ => None,
+        };
+        assert_eq!(of(a, a), Some(Duration::us(30)));
+        assert_eq!(of(a, b), None);
+    }
+}

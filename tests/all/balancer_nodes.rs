@@ -50,7 +50,8 @@ fn an_excluded_node() {
     assert!((lost("", "Cluster", "1h") / 333.0 - 1.0).abs() < 0.2);
     let excluded = format!("  - {{ at: 30s, run: kubectl label node workers-0 {label}= }}");
     assert!(lost(&excluded, "Cluster", "1h") < 0.5);
-    let again = format!("{excluded}\n  - {{ at: 40s, run: kubectl label node workers-0 {label}- }}");
+    let again =
+        format!("{excluded}\n  - {{ at: 40s, run: kubectl label node workers-0 {label}- }}");
     assert!((lost(&again, "Cluster", "1h") / 333.0 - 1.0).abs() < 0.2);
 }
 

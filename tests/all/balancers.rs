@@ -51,7 +51,10 @@ fn wrong_words() {
         let refused = loaded(balancer).expect_err(balancer);
         let lines = refused.found.lines(&refused.sources);
         assert!(lines.iter().any(|line| line.contains(words)), "{balancer}: {lines:?}");
-        assert!(lines.iter().any(|line| line.contains("scenario.yaml:6:")), "{balancer}: {lines:?}");
+        assert!(
+            lines.iter().any(|line| line.contains("scenario.yaml:6:")),
+            "{balancer}: {lines:?}"
+        );
     }
     let both = loaded("{ interval: 1ms, unhealthy: 0, healthy: 200 }").expect_err("all at once");
     assert_eq!(both.found.error_count(), 3);

@@ -7,7 +7,9 @@ use seatrial::cluster::Serving;
 use seatrial::experiment::trial::{How, Kind, conduct, scenario as scenario_of};
 use seatrial::experiment::{Options, run};
 use seatrial::manifest::Loader;
-use seatrial::model::{Finds, IngressBalance, IngressPlace, IngressSpec, Load, RecordedCall, ServiceId};
+use seatrial::model::{
+    Finds, IngressBalance, IngressPlace, IngressSpec, Load, RecordedCall, ServiceId,
+};
 use seatrial::record::{CallRecord, Cause, Fate};
 use seatrial::recorder::Recorder;
 use seatrial::scenario::plain::Plain;

@@ -261,8 +261,9 @@ fn words() {
         assert!(text.contains(words), "{set}: {text}");
     }
     let text = show(&meshed(&["cluster.mesh.warmup=45s"]).expect("it is right"));
-    for words in [
-        "warmup: 45s","kind: native-sidecar", "balance: least-request", "- connect-failure"] {
+    for words in
+        ["warmup: 45s", "kind: native-sidecar", "balance: least-request", "- connect-failure"]
+    {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

@@ -261,7 +261,9 @@ fn a_control_plane_that_is_away() {
     };
     let zones = ["a", "b", "c"];
     let cut = |zone: &str| {
-        format!("  - {{ at: 60s, fault: {{ partition: {{ zone: {zone}, from: control-plane }} }} }}")
+        format!(
+            "  - {{ at: 60s, fault: {{ partition: {{ zone: {zone}, from: control-plane }} }} }}"
+        )
     };
     let all = zones.map(cut).join("\n");
     let (frozen, none) = failed(&all);
@@ -311,8 +313,8 @@ fn connections_through_a_dead_machine() {
     let calls = calls(timeline, shared, "hold: 20ms");
     let after = calls.iter().filter(|call| call.start >= SimTime::at(Duration::secs(62)));
     let dead = after.clone().filter(|call| call.cause == Cause::NodeDown).count();
-    let share = f64::from(u32::try_from(dead).unwrap())
-        / f64::from(u32::try_from(after.count()).unwrap());
+    let share =
+        f64::from(u32::try_from(dead).unwrap()) / f64::from(u32::try_from(after.count()).unwrap());
     // By one of three machines, or to its pod by one of the others: 1/3 + 2/3 · 1/3.
     assert!((share - 5.0 / 9.0).abs() < 0.17, "{share}");
 }
