@@ -65,6 +65,8 @@ pub struct Explanation {
     /// What Cluster Autoscaler said of it, and when: that it asks for nodes, or why no node group
     /// helps.
     pub scale_ups: Vec<(SimTime, String)>,
+    /// Why its node ended it or turned it away, and when.
+    pub evictions: Vec<(SimTime, String)>,
     /// What it waited for of its volumes, and when.
     pub volumes: Vec<(SimTime, String)>,
     /// What its kubelet said of its sandbox, and when: that it could not be made, or is a new one.
@@ -113,6 +115,7 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
         "ResizeStarted",
         "ResizeError",
         "ResizeCompleted",
+        "Evicted",
     ]);
     let model = &cut(model, at);
     let mut outcome = World::with_extras(model, replication, recorder, extras).run()?;
@@ -127,11 +130,12 @@ pub fn explain(model: &Arc<Model>, question: Question<'_>) -> Result<Explanation
                 let to = &mut explanation;
                 let list = match event.reason {
                     "FailedCreatePodSandBox" | "SandboxChanged" => &mut to.sandboxes,
+                    "Evicted" => &mut to.evictions,
                     reason if reason.starts_with("Failed") => &mut to.volumes,
                     reason if reason.starts_with("Resize") => &mut to.resizes,
                     _ => &mut to.scale_ups,
                 };
-                list.push((event.at, event.message));
+                list.push((event.at, event.message.trim_end().to_owned()));
             }
         }
         for row in outcome.recorder.disks() {
@@ -231,6 +235,9 @@ impl Explanation {
         });
         if !self.scale_ups.is_empty() {
             all["scaleUps"] = self.scale_ups.iter().map(said).collect();
+        }
+        if !self.evictions.is_empty() {
+            all["evictions"] = self.evictions.iter().map(said).collect();
         }
         if !self.volumes.is_empty() {
             all["volumes"] = self.volumes.iter().map(said).collect();

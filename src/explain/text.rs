@@ -26,6 +26,7 @@ pub(super) fn print(explanation: &Explanation) -> String {
         volumes,
         sandboxes,
         resizes,
+        evictions,
         ..
     } = explanation;
     let mut out = format!(
@@ -45,6 +46,7 @@ pub(super) fn print(explanation: &Explanation) -> String {
     print_said("VOLUMES", volumes, &mut out);
     print_said("SANDBOX", sandboxes, &mut out);
     print_said("RESIZES", resizes, &mut out);
+    print_said("EVICTED", evictions, &mut out);
     print_said("CLUSTER AUTOSCALER", scale_ups, &mut out);
     let Some(last) = attempts.last().filter(|last| last.node.is_none()) else { return out };
     let when = time(last.at);

@@ -218,6 +218,7 @@ impl Followed {
             volumes: Vec::new(),
             sandboxes: Vec::new(),
             resizes: Vec::new(),
+            evictions: Vec::new(),
         };
         Self { serial: look.pod.serial, explanation, has_failed: false, last: None }
     }

@@ -366,6 +366,9 @@ impl Host for Port<'_, '_> {
             return Some(Rejection { reason: NODE_SHUTDOWN, numbers: [0; 3], victims: Vec::new() });
         }
         if let Some(conditions) = self.unwelcome(spec, is_static) {
+            if let Some(tally) = self.ctx.recorder.pressure() {
+                tally.turned_away += 1;
+            }
             let numbers = [conditions, 0, 0];
             return Some(Rejection { reason: EVICTED, numbers, victims: Vec::new() });
         }

@@ -44,6 +44,8 @@ pub(super) struct NodeDisk {
     sizes: [i64; 2],
     is_split: bool,
     images: Vec<Image>,
+    /// Images that were removed and have not been pulled again.
+    removed: Vec<Symbol>,
     /// The first looks at images and at ended containers; none: they come at the very instant.
     phases: Option<[SimTime; 2]>,
     /// When the next look at images is due.
@@ -83,6 +85,7 @@ impl NodeDisk {
             sizes,
             is_split: spec.imagefs.is_some(),
             images: Vec::new(),
+            removed: Vec::new(),
             phases,
             due: NEVER,
             not_before: SimTime::ZERO,
@@ -146,6 +149,12 @@ impl NodeDisk {
         }
         self.put(name, size.0, Some(now));
         true
+    }
+
+    /// Whether an image that was pulled had been removed before.
+    pub(super) fn was_removed(&mut self, name: Symbol) -> bool {
+        let at = self.removed.iter().position(|removed| *removed == name);
+        at.map(|at| self.removed.swap_remove(at)).is_some()
     }
 
     /// When images are looked at next, as things are.
@@ -293,7 +302,11 @@ impl Port<'_, '_> {
         }
         let Some(disk) = self.state.disk.as_deref_mut() else { return };
         disk.images.retain(|other| other.names != image.names);
+        disk.removed.extend_from_slice(&image.names);
         disk.fill_mut(Fs::Images).raise(-image.size);
+        if let Some(tally) = self.ctx.recorder.pressure() {
+            tally.removed(Bytes(image.size));
+        }
     }
 
     /// Removes ended containers of pods that have ended (`DeleteAllUnusedContainers`).

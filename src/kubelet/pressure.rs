@@ -445,6 +445,9 @@ impl Port<'_, '_> {
         let Some(slot) = eviction_order(&usages).first().copied() else { return false };
         let Some(row) = self.state.row(slot) else { return false };
         let (pod, own) = (row.pod, row.template.spec.grace);
+        if let Some(tally) = self.ctx.recorder.pressure() {
+            tally.evicted[signal.condition() as usize] += 1;
+        }
         self.tell_attempt(signal);
         self.tell_eviction(slot, signal, told);
         self.state.pressure.cleanup = Some((slot, pod, now + CLEANUP_MAX));
@@ -556,6 +559,9 @@ impl Port<'_, '_> {
                 (Condition::Disk, false) => "NodeHasNoDiskPressure",
             };
             self.tell_of_node(false, reason, || text(reason));
+            if let Some(tally) = self.ctx.recorder.pressure() {
+                tally.turns(condition, is_on, self.now);
+            }
             self.plan.push(Write::NodePressure { node, what: condition, is_on });
         }
     }

@@ -342,6 +342,9 @@ impl Port<'_, '_> {
     /// The containers of a pod have stopped for good, and its volumes are unmounted at an instant.
     /// Ended containers of a pod that is deleted or evicted are removed, those of others stay.
     pub(super) fn storage_stops(&mut self, slot: Slot, at: SimTime) {
+        if self.state.disk.is_none() {
+            return;
+        }
         self.volumes_go(slot, at);
         let Some(row) = self.state.row(slot) else { return };
         let is_deleted = self.cluster.pod(row.pod).is_none_or(|pod| pod.deletion.is_some());
@@ -352,9 +355,10 @@ impl Port<'_, '_> {
 
     /// The kubelet forgets a pod: what is left of it goes with the next look at ended containers.
     pub(super) fn storage_forgotten(&mut self, slot: Slot) {
+        let Some(disk) = self.state.disk.as_deref() else { return };
+        let next = disk.next_clearance(self.now);
         self.volumes_go(slot, self.now);
-        let next = self.state.disk.as_deref().map(|disk| disk.next_clearance(self.now));
-        self.containers_go(slot, next.unwrap_or(self.now));
+        self.containers_go(slot, next);
     }
 
     /// Whether an image that was pulled has room on the node; it takes it then.
@@ -363,6 +367,10 @@ impl Port<'_, '_> {
         let size = self.state.row(slot).map_or(Bytes(0), |row| row.behavior(c).image_size);
         let Some(disk) = self.state.disk.as_deref_mut() else { return true };
         let has_room = disk.pulled(image, size, now);
+        let is_again = has_room && disk.was_removed(image);
+        if let Some(tally) = self.ctx.recorder.pressure().filter(|_| is_again) {
+            tally.pulled_again += 1;
+        }
         self.disk_changed();
         has_room
     }
@@ -382,6 +390,9 @@ impl Port<'_, '_> {
             return;
         };
         self.tell_storage(slot, *what, *limit);
+        if let Some(tally) = self.ctx.recorder.pressure() {
+            tally.over_limit += 1;
+        }
         self.evict(slot, EVICTED, AT_ONCE, machine);
     }
 

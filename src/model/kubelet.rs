@@ -190,7 +190,7 @@ impl std::fmt::Display for Limit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bytes(amount) => amount.fmt(f),
-            Self::Share(part) => write!(f, "{}%", part * 100.0),
+            Self::Share(part) => write!(f, "{}%", (f64::from(*part) * 1e6).round() / 1e4),
         }
     }
 }
@@ -244,5 +244,7 @@ mod tests {
         assert!((set.allocatable_of(&disk).0 - Bytes::gib(90).0).abs() < 1 << 10);
         assert_eq!(set.disk_of(Bytes(0)), None);
         assert_eq!(set.memory_hard(), Bytes::mib(100));
+        let shown = Signal::ALL.map(|signal| set.on(signal).hard.map(|hard| hard.to_string()));
+        assert_eq!(shown.map(Option::unwrap), ["100Mi", "10%", "15%"]);
     }
 }

@@ -10,7 +10,7 @@ use crate::record::{
     PodRecord, RolloutRecord, ScaleRecord, ScriptRecord, VerticalRecord,
 };
 
-use super::{JobTally, MachineFacts, PodFacts, Samples, ServiceCalls};
+use super::{JobTally, MachineFacts, PodFacts, PressureTally, Samples, ServiceCalls};
 
 /// What a run leaves in memory: bounded by its length and the number of workloads.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Facts {
     pub deletions: Vec<(u64, SimTime)>,
     /// Pods.
     pub pods: PodFacts,
+    /// What nodes ran out of.
+    pub pressure: PressureTally,
     /// Machines, and what they cost.
     pub machines: MachineFacts,
     /// Steps of autoscalers.

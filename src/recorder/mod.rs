@@ -14,6 +14,7 @@ mod facts;
 mod jobs;
 mod machines;
 mod pods;
+mod pressure;
 mod rows;
 mod samples;
 
@@ -33,6 +34,7 @@ pub use facts::{Facts, Rollout};
 pub use jobs::JobTally;
 pub use machines::{FINE, MachineFacts, MachineTally, Spent};
 pub use pods::{DiskTally, PodFacts, PodTally};
+pub use pressure::PressureTally;
 pub use rows::{RowSinks, secs};
 pub use samples::{Gauge, PoolPoint, ReplicaPoint, SamplePoint, Samples, Spread};
 
@@ -80,6 +82,7 @@ struct Kept {
     failures_dropped: u64,
     deletions: VecDeque<(u64, SimTime)>,
     pods: PodFacts,
+    pressure: PressureTally,
     machines: MachineFacts,
     scales: Vec<ScaleRecord>,
     verticals: Vec<VerticalRecord>,
@@ -193,6 +196,11 @@ impl Recorder {
             Some(count) => *count += 1,
             None => drop(sandboxes.insert(node.to_owned(), 1)),
         }
+    }
+
+    /// Where is counted what nodes run out of, if anything is kept.
+    pub fn pressure(&mut self) -> Option<&mut PressureTally> {
+        self.kept.as_mut().map(|kept| &mut kept.pressure)
     }
 
     /// A disk is attached to the node of a pod.
@@ -396,6 +404,7 @@ impl Kept {
             failures_dropped: 0,
             deletions: VecDeque::new(),
             pods: PodFacts::default(),
+            pressure: PressureTally::default(),
             machines: MachineFacts::default(),
             scales: Vec::new(),
             verticals: Vec::new(),
@@ -428,6 +437,7 @@ impl Kept {
             failures_dropped: self.failures_dropped,
             deletions,
             pods: self.pods,
+            pressure: self.pressure,
             machines: self.machines,
             scales: self.scales,
             verticals: self.verticals,

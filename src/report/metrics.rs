@@ -237,6 +237,7 @@ fn put_pods(facts: &Facts, out: &mut Metrics) {
         );
     }
     put_disks(&facts.pods.disks, out);
+    super::metrics_pressure::put(facts, out);
     let pending = (all.pending.count() > 0).then(|| all.pending.mean_secs());
     out.put(&["pods", "pending_mean"], pending, Unit::Seconds, "mean pending time");
     out.put(&["scheduler", "placed"], count(all.placed), Unit::Pods, "pods that were placed");

@@ -31,6 +31,7 @@ mod metrics;
 mod metrics_groups;
 mod metrics_jobs;
 mod metrics_money;
+mod metrics_pressure;
 mod metrics_scaling;
 mod metrics_vertical;
 mod names;

@@ -36,6 +36,7 @@ pub fn print(summary: &Summary, facts: &Facts, verdicts: &[Verdict]) -> String {
     middle.extend(page.pods());
     middle.extend(page.pending());
     middle.extend(page.disks());
+    middle.extend(page.pressure());
     middle.extend(page.network());
     middle.extend(page.cost());
     middle.extend(page.pools());
@@ -507,6 +508,12 @@ impl Page<'_> {
             text += &format!(", {held} still attached to another node (max {max})");
         }
         labelled("DISKS", vec![text], None)
+    }
+
+    /// What nodes ran out of.
+    fn pressure(&self) -> Vec<String> {
+        let line = super::metrics_pressure::line(self.summary);
+        line.map_or_else(Vec::new, |line| labelled("PRESSURE", vec![line], None))
     }
 
     /// What calls took over the network, the farthest first.

@@ -42,6 +42,8 @@ fn causes_and_what_helps() {
         "kubelet-upgrade",
         "metrics-outage",
         "fan-out",
+        "noisy-disk",
+        "image-gc",
     ] {
         check(name);
     }

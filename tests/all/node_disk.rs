@@ -267,6 +267,23 @@ spec: { selector: { app: web }, ports: [{ port: 80 }] }
     assert_eq!(seconds(&more, "exceeds the total limit").first(), Some(&55), "{:#?}", more.events);
 }
 
+/// Rules N44 and C164: the kubelet turns pods away from the moment on at which it knows, and the
+/// scheduler hears of it with the next report of the node, up to 10 s later: until then it places
+/// one replacement after another there. The numbers tell.
+#[test]
+fn pods_are_turned_away_until_the_taint_is_there() {
+    let all = deployment("noisy", "requests: { cpu: 1 }", "");
+    let behaviors =
+        "{ imageSize: 0, start: 0s }, { for: deployment/noisy, writes: { rate: 60Mi } }";
+    let told = node(DISK, "measured-small", &all, behaviors, "");
+    let number = |last: &str| told.number(&["pressure", last]);
+    assert!(number("evicted_disk") >= 2.0 && number("turned_away") >= 2.0, "{:#?}", told.events);
+    let first = told.times("The node had condition: [DiskPressure]. ")[0];
+    let taint = told.times("NodeHasDiskPressure")[0];
+    assert!(taint - first < 11.0, "{first} {taint}");
+    assert!(number("disk_time") >= 600.0 && number("memory_time") < 1.0);
+}
+
 /// A disk that is full takes no image (rule N63).
 #[test]
 fn a_pull_needs_room() {
