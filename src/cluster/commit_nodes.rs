@@ -34,7 +34,7 @@ impl Cluster {
             price_per_hour: before.price_per_hour,
             images: Arc::clone(images),
             proxy: before.proxy,
-            kubelet: before.kubelet,
+            kubelet: before.kubelet.clone(),
             ..spec
         };
         let (unschedulable, wanted) = (before.unschedulable, row.spec.unschedulable);

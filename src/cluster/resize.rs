@@ -118,6 +118,7 @@ pub(super) fn with_amounts(
     pairs(&mut spec.init_containers, &made.spec.init_containers);
     spec.requests.clone_from(&made.spec.requests);
     spec.own_requests = made.spec.own_requests;
+    spec.own_limits = made.spec.own_limits;
     spec.nonzero_requests = made.spec.nonzero_requests;
     spec.scored_requests.clone_from(&made.spec.scored_requests);
     spec.qos = made.spec.qos;

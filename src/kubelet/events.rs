@@ -19,7 +19,7 @@ impl Port<'_, '_> {
         }
         let (is_warning, reason, mut message) = worded(say, own, image);
         if say == Say::StartFailed("CreateContainerConfigError")
-            && let Some(config) = self.missing_config(slot, false)
+            && let Some(config) = self.missing_config(slot, container)
         {
             message = self.missing_text(config, row.name.0);
         }
@@ -28,7 +28,7 @@ impl Port<'_, '_> {
         }
         if say == Say::MountFailed {
             // A disk that is not there yet is no failure.
-            let Some(config) = self.missing_config(slot, true) else { return };
+            let Some(config) = self.missing_config(slot, None) else { return };
             let text = self.missing_text(config, row.name.0);
             message = text.replacen("Error", "MountVolume.SetUp failed", 1);
         }
@@ -42,6 +42,9 @@ impl Port<'_, '_> {
     }
 
     /// What is not there: the object, or else the key in it.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/kubelet/kubelet_pods.go `makeEnvironmentVariables`,
+    /// pkg/volume/configmap/configmap.go `MakePayload`.
     fn missing_text(&self, config: ConfigRef, namespace: Symbol) -> String {
         let names = self.cluster.names();
         let name = names.resolve(config.name);
@@ -53,6 +56,10 @@ impl Port<'_, '_> {
         match config.key.filter(|_| self.cluster.tree(kind, object).is_some()) {
             Some(key) => {
                 let (key, namespace) = (names.resolve(key), names.resolve(namespace));
+                if config.is_mounted() {
+                    let what = if config.is_secret { "secret" } else { "config" };
+                    return format!("Error: references non-existent {what} key: {key}");
+                }
                 format!("Error: couldn't find key {key} in {text} {namespace}/{name}")
             }
             None => format!("Error: {lower} \"{name}\" not found"),

@@ -4,8 +4,11 @@
 //! a container, or else the resync that each pod has every 60 to 90 s. Environments and mounts with
 //! `subPath` stay as they are until their container is made anew.
 //!
-//! Differs: optional ConfigMaps and Secrets are not followed; of the syncs of a pod, only starts of
-//! containers and resyncs count.
+//! Of an immutable object the kubelet does not hear again once it has it: not even when another one
+//! of its name comes.
+//!
+//! Source: kubernetes v1.36.3 pkg/kubelet/util/manager/watch_based_manager.go (`Get`,
+//! `stopIfIdle`). Differs: of the syncs of a pod, only starts of containers and resyncs count.
 
 use std::sync::Arc;
 
@@ -63,7 +66,7 @@ impl Kubelet {
                 }
                 let template = Arc::clone(&row.template);
                 let refs = || template.spec.config_refs.iter().filter(is_it);
-                let is_file = |of: &&ConfigRef| of.is_mounted && !of.is_sub_path;
+                let is_file = |of: &&ConfigRef| of.is_mounted() && !of.is_sub_path;
                 if let Some(config) = refs().find(|of| !is_file(of)) {
                     let object = object_text(*config, name.namespace, cluster.names());
                     let pod = row.name;
@@ -71,6 +74,9 @@ impl Kubelet {
                     ctx.recorder.config(row);
                 }
                 let Some(config) = refs().find(is_file).copied() else { continue };
+                if row.sealed.contains(&(config.is_secret, config.name)) {
+                    continue;
+                }
                 let rng = &mut of.state.machinery;
                 let heard = now + latencies.watch.sample_duration(rng);
                 let wait = if latencies.relist.is_zero() {
@@ -91,6 +97,22 @@ impl Kubelet {
 }
 
 impl Port<'_, '_> {
+    /// The pod has its files: those of immutable objects are as they are for good.
+    pub(super) fn seal_files(&mut self, slot: Slot) {
+        let Some(row) = self.state.row(slot) else { return };
+        let is_immutable = |config: &&ConfigRef| {
+            let kind = if config.is_secret { Kind::Secret } else { Kind::ConfigMap };
+            let name = ObjectName { namespace: row.name.0, name: config.name };
+            self.cluster.tree(kind, name).is_some_and(|tree| tree["immutable"] == true)
+        };
+        let refs = row.template.spec.config_refs.iter().filter(|config| config.is_mounted());
+        let sealed = refs.filter(is_immutable).map(|config| (config.is_secret, config.name));
+        let sealed: Vec<_> = sealed.collect();
+        if let Some(row) = self.state.row_mut(slot).filter(|_| !sealed.is_empty()) {
+            row.sealed = sealed;
+        }
+    }
+
     /// The resync of a pod whose files are old.
     pub(super) fn files_are_due(&mut self, slot: Slot) {
         let now = self.now;

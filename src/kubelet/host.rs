@@ -262,6 +262,7 @@ impl Host for Port<'_, '_> {
     fn begin(&mut self, slot: Slot, call: Call) -> Option<Outcome> {
         self.bind(slot);
         match call {
+            Call::RunSandbox { .. } => self.seal_files(slot),
             Call::Probe { container, which, timeout, .. } => {
                 self.begin_probe(slot, container, which, (call, timeout));
                 return None;
@@ -317,10 +318,9 @@ impl Host for Port<'_, '_> {
     fn has_volumes(&mut self, slot: Slot) -> bool {
         self.bind(slot);
         // Every pod has the token of its service account, which takes no time where nothing does.
-        let is_mounted = |config: &ConfigRef| config.is_mounted;
         !self.latencies().volumes.is_zero()
             || self.state.row(slot).is_some_and(|row| row.disks.is_some())
-            || self.spec(slot).is_some_and(|spec| spec.config_refs.iter().any(is_mounted))
+            || self.spec(slot).is_some_and(|spec| spec.config_refs.iter().any(ConfigRef::is_mounted))
     }
 
     fn unmounts(&mut self, slot: Slot, at: SimTime) {
@@ -333,8 +333,8 @@ impl Host for Port<'_, '_> {
         self.draw(&latencies.finalize)
     }
 
-    fn lacks_config(&mut self, slot: Slot, _container: u8) -> bool {
-        self.missing_config(slot, false).is_some()
+    fn lacks_config(&mut self, slot: Slot, container: u8) -> bool {
+        self.missing_config(slot, Some(container)).is_some()
     }
 
     fn lacks_volumes(&mut self, slot: Slot) -> bool {

@@ -130,16 +130,30 @@ impl Row {
         (0_u8..).zip(&self.processes).map(of).sum()
     }
 
-    /// When the kernel kills a container, as things are.
+    /// When the kernel kills a container, as things are: it has all that it may have, or its pod
+    /// has and it is the largest of it.
     fn full_at(&self, c: u8, now: SimTime) -> SimTime {
         let limit = self.spec(c).memory_limit.filter(|limit| limit.0 > 0);
-        let (Some(Bytes(limit)), leak) = (limit, self.appetite(c).leak) else { return NEVER };
-        let used = self.memory(c, now).0;
-        match used.cmp(&limit) {
-            std::cmp::Ordering::Greater => now,
-            std::cmp::Ordering::Equal if leak > 0 => now,
-            _ => time_to(i128::from(limit) - i128::from(used), i128::from(leak), now),
-        }
+        let own = limit.map_or(NEVER, |limit| {
+            fills(self.memory(c, now).0, self.appetite(c).leak, limit, now)
+        });
+        let Some(limit) = self.template.spec.own_limits.memory else { return own };
+        let running =
+            || (0_u8..).zip(&self.processes).filter(|(_, it)| it.is_running).map(|(c, _)| c);
+        let leak = running().map(|c| self.appetite(c).leak).sum();
+        let all = fills(self.memory_used(now).0, leak, limit, now);
+        let is_largest = all < NEVER
+            && running().max_by_key(|c| (self.memory(*c, all), std::cmp::Reverse(*c))) == Some(c);
+        if is_largest { own.min(all) } else { own }
+    }
+}
+
+/// When so much, which grows by `leak` a second, has met a limit.
+fn fills(used: i64, leak: i64, Bytes(limit): Bytes, now: SimTime) -> SimTime {
+    match used.cmp(&limit) {
+        std::cmp::Ordering::Greater => now,
+        std::cmp::Ordering::Equal if leak > 0 => now,
+        _ => time_to(i128::from(limit) - i128::from(used), i128::from(leak), now),
     }
 }
 
@@ -183,10 +197,32 @@ impl Port<'_, '_> {
         self.pressure_changed();
     }
 
-    /// Has a container killed when it has all that it may have.
+    /// Has a container killed when it has all that it may have; with a limit of the pod as a whole
+    /// each may be the one.
     fn watch_limit(&mut self, slot: Slot, c: u8) {
+        let Some(row) = self.state.row(slot) else { return };
+        let count = u8::try_from(row.processes.len()).unwrap_or(u8::MAX);
+        let is_shared = row.template.spec.own_limits.memory.is_some();
+        let all = if is_shared { 0..count } else { c..c + 1 };
+        all.for_each(|c| self.watch_one(slot, c));
+    }
+
+    /// A container has all that it may have, unless others of its pod have ended meanwhile.
+    pub(super) fn is_full(&mut self, slot: Slot, c: u8) {
+        let now = self.now;
+        if self.state.row(slot).is_some_and(|row| row.full_at(c, now) == now) {
+            self.kill_for_memory(slot, c);
+        } else {
+            self.watch_limit(slot, c);
+        }
+    }
+
+    fn watch_one(&mut self, slot: Slot, c: u8) {
         let now = self.now;
         let Some(row) = self.state.row_mut(slot) else { return };
+        if !row.process(c).is_running {
+            return;
+        }
         let due = row.full_at(c, now);
         let process = row.process(c);
         if process.full_due != due {

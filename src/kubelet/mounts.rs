@@ -44,21 +44,23 @@ fn is_missing(config: &ConfigRef, name: ObjectName, cluster: &Cluster) -> bool {
 }
 
 impl Port<'_, '_> {
-    /// The first ConfigMap or Secret that is not there, or lacks a key, of those that volumes need
-    /// or else containers.
-    pub(super) fn missing_config(&self, slot: Slot, is_mounted: bool) -> Option<ConfigRef> {
+    /// The first ConfigMap or Secret that is not there, or lacks a key, of those that the
+    /// environment of a container needs, or else volumes.
+    pub(super) fn missing_config(&self, slot: Slot, container: Option<u8>) -> Option<ConfigRef> {
         let row = self.state.row(slot)?;
         let namespace = row.name.0;
         let is_it = |config: &&ConfigRef| {
             let name = ObjectName { namespace, name: config.name };
-            config.is_mounted == is_mounted && is_missing(config, name, self.cluster)
+            config.container == container
+                && !config.is_optional
+                && is_missing(config, name, self.cluster)
         };
         row.template.spec.config_refs.iter().find(is_it).copied()
     }
 
     /// Whether a volume cannot be mounted; notes since when.
     pub(super) fn cannot_mount(&mut self, slot: Slot) -> bool {
-        let lacks = self.missing_config(slot, true).is_some();
+        let lacks = self.missing_config(slot, None).is_some();
         let now = self.now;
         if lacks && let Some(row) = self.state.row_mut(slot) {
             row.mounts_from.get_or_insert(now);
@@ -86,7 +88,7 @@ impl Kubelet {
                     continue;
                 };
                 let needs = |config: &ConfigRef| {
-                    config.is_mounted
+                    config.is_mounted()
                         && config.name == name.name
                         && config.is_secret == (kind == Kind::Secret)
                 };

@@ -19,7 +19,9 @@ use super::status::Word;
 use super::storage::RowStorage;
 use crate::base::{Duration, Interner, Ip, LookupSet, SimTime, Symbol, cast, dist};
 use crate::cluster::Pod;
-use crate::model::{Behavior, ConfigRef, Container, Latencies, NodeSpec, PodRef, Template};
+use crate::model::{
+    Behavior, ConfigRef, Container, KubeletSpec, Latencies, NodeSpec, PodRef, Template,
+};
 use crate::record::PodName;
 use crate::sim::Streams;
 
@@ -103,6 +105,8 @@ pub(super) struct Row {
     pub mounts_from: Option<SimTime>,
     /// Objects with newer data than its files: which, when they changed, when the kubelet hears.
     pub files: Vec<(ConfigRef, SimTime, SimTime)>,
+    /// Immutable objects whose files it has: whether a Secret, and the name.
+    pub sealed: Vec<(bool, Symbol)>,
     /// When its files are made anew.
     pub files_due: SimTime,
     /// The address of its sandbox, if that has one of its own.
@@ -145,6 +149,7 @@ impl Row {
             started: None,
             mounts_from: None,
             files: Vec::new(),
+            sealed: Vec::new(),
             files_due: NEVER,
             address: None,
             disks: None,
@@ -288,7 +293,7 @@ impl NodeState {
 /// at that instant. Else their phases are drawn.
 ///
 /// Housekeeping does nothing here but forget pods that are gone, and has no period.
-pub(super) fn config(latencies: &Latencies, rng: &mut ChaCha8Rng) -> Config {
+pub(super) fn config(latencies: &Latencies, set: &KubeletSpec, rng: &mut ChaCha8Rng) -> Config {
     let is_ideal = latencies.relist.is_zero();
     let tick = if is_ideal { Duration::ZERO } else { Duration::secs(1) };
     let phase = |period: Duration, rng: &mut ChaCha8Rng| {
@@ -304,10 +309,11 @@ pub(super) fn config(latencies: &Latencies, rng: &mut ChaCha8Rng) -> Config {
         status_tick: if is_ideal { Duration::ZERO } else { Duration::secs(10) },
         volume_loop: if latencies.volumes.is_zero() { Duration::ZERO } else { Duration::ms(100) },
         volume_wait: latencies.volumes,
-        backoff_max: super::machine::backoff::MAX,
-        serialize_pulls: true,
-        parallel_pulls_max: None,
-        limits_pulls: !is_ideal,
+        backoff_max: set.backoff_max,
+        serialize_pulls: set.serialize_pulls,
+        parallel_pulls_max: set.parallel_pulls_max,
+        limits_pulls: (!is_ideal && set.pulls_per_second > 0)
+            .then_some((set.pulls_per_second, set.pulls_burst)),
         resync: false,
     }
 }

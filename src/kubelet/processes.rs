@@ -277,7 +277,7 @@ impl Port<'_, '_> {
             SlotStep::GraceEnds(c) if process(self, c).grace_due == now => {
                 self.die(slot, c, SIGKILL);
             }
-            SlotStep::Full(c) if process(self, c).full_due == now => self.kill_for_memory(slot, c),
+            SlotStep::Full(c) if process(self, c).full_due == now => self.is_full(slot, c),
             SlotStep::Full(_)
             | SlotStep::Exited(_)
             | SlotStep::Hangs(_)

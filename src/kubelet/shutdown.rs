@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! shutdown ─► NotReady, no more pods ─► ordinary pods ─► critical pods ─► power off
+//!                                       (or other groups, by priority)
 //! ```
 //!
 //! Pods end as Failed for the reason `Terminated`, or as they do themselves (rule N133); nobody
@@ -10,11 +11,11 @@
 //! the machine is off at once.
 //!
 //! Source: kubernetes v1.36.3 pkg/kubelet/nodeshutdown (`nodeshutdown_manager_linux.go`
-//! `processShutdownEvent`, `nodeshutdown_manager.go` `killPods`, `groupByPriority`). Differs: no
-//! groups by priority but the two; the machine is off 2 s after its last pod (an assumption).
+//! `processShutdownEvent`, `nodeshutdown_manager.go` `killPods`, `groupByPriority`). Differs: the
+//! machine is off 2 s after its last pod (an assumption).
 
 use super::host::Port;
-use super::machine::{Machine, Slot, admit};
+use super::machine::{Machine, Slot};
 use super::node::NEVER;
 use crate::base::{Duration, SimTime};
 use crate::cluster::Write;
@@ -31,8 +32,10 @@ const POWER_OFF: Duration = Duration::secs(2);
 /// How far a shutdown is.
 #[derive(Debug)]
 pub(super) struct Shutdown {
-    /// Ordinary pods (0), critical ones (1), none (2).
-    group: u8,
+    /// The groups: from which priority on, and how long each has.
+    groups: Vec<(i32, Duration)>,
+    /// Which has its turn; their number: none is left.
+    group: usize,
     /// The pods that are waited for.
     pods: Vec<(Slot, PodRef)>,
     /// Until when; then, when the machine is off.
@@ -47,13 +50,14 @@ impl Port<'_, '_> {
         if !row.is_up || self.state.shutdown.is_some() {
             return;
         }
-        if row.spec.kubelet.shutdown_grace.is_zero() {
+        let groups = row.spec.kubelet.shutdown_groups();
+        if groups.is_empty() {
             self.plan.push(Write::NodeUp { node, is_up: false });
             return;
         }
         let text = || "Shutdown manager detected shutdown event".to_owned();
         self.tell_of_node(false, "NodeShutdown", text);
-        self.state.shutdown = Some(Shutdown { group: 0, pods: Vec::new(), until: NEVER });
+        self.state.shutdown = Some(Shutdown { groups, group: 0, pods: Vec::new(), until: NEVER });
         let write = self.latencies().status_write.sample_duration(&mut self.state.machinery);
         self.report_at(self.now + write);
         self.end_group(machine);
@@ -62,11 +66,11 @@ impl Port<'_, '_> {
     /// The time of a group is over, or that of the machine.
     pub(super) fn shutdown_is_due(&mut self, machine: &mut Machine) {
         let node = self.node;
-        let Some(Shutdown { group, until, .. }) = self.state.shutdown else { return };
-        if until != self.now {
+        let Some(Shutdown { groups, group, until, .. }) = &self.state.shutdown else { return };
+        if *until != self.now {
             return;
         }
-        if group == 2 {
+        if *group == groups.len() {
             self.plan.push(Write::NodeUp { node, is_up: false });
         } else {
             self.next_group(machine);
@@ -75,12 +79,14 @@ impl Port<'_, '_> {
 
     /// Goes on when all pods of a group have stopped. Gives whether it did something.
     pub(super) fn shutdown_goes_on(&mut self, machine: &mut Machine) -> bool {
-        let Some(Shutdown { group, pods, .. }) = &self.state.shutdown else { return false };
+        let Some(Shutdown { groups, group, pods, .. }) = &self.state.shutdown else {
+            return false;
+        };
         let has_stopped = |(slot, pod): &(Slot, PodRef)| {
             let is_there = self.state.row(*slot).is_some_and(|row| row.pod == *pod);
             !is_there || machine.has_stopped(*slot)
         };
-        let is_over = *group < 2 && pods.iter().all(has_stopped);
+        let is_over = *group < groups.len() && pods.iter().all(has_stopped);
         if is_over {
             self.next_group(machine);
         }
@@ -97,23 +103,16 @@ impl Port<'_, '_> {
     /// Ends the pods of the group that has its turn.
     fn end_group(&mut self, machine: &mut Machine) {
         let now = self.now;
-        let set = self.cluster.nodes()[self.node].spec.kubelet;
-        let Some(group) = self.state.shutdown.as_ref().map(|shutdown| shutdown.group) else {
-            return;
-        };
-        let most = match group {
-            0 => set.shutdown_grace.saturating_sub(set.shutdown_grace_critical),
-            1 => set.shutdown_grace_critical,
-            _ => {
-                let is_ideal = self.latencies().relist.is_zero();
-                let off = if is_ideal { now } else { now + POWER_OFF };
-                return self.wait_until(off, Vec::new());
-            }
+        let Some(Shutdown { groups, group, .. }) = &self.state.shutdown else { return };
+        let Some((_, most)) = groups.get(*group).copied() else {
+            let is_ideal = self.latencies().relist.is_zero();
+            let off = if is_ideal { now } else { now + POWER_OFF };
+            return self.wait_until(off, Vec::new());
         };
         let members = machine.active().filter_map(|slot| {
             let row = self.state.row(slot)?;
-            let is_critical = admit::is_critical(&row.template.spec, row.is_static());
-            (is_critical == (group == 1)).then_some((slot, row.pod, row.template.spec.grace))
+            let spec = &row.template.spec;
+            (group_of(groups, spec.priority) == *group).then_some((slot, row.pod, spec.grace))
         });
         let members: Vec<_> = members.collect();
         let pods = members.iter().map(|(slot, pod, _)| (*slot, *pod)).collect();
@@ -129,5 +128,25 @@ impl Port<'_, '_> {
             let step = KubeletNodeStep::ShutdownGoesOn;
             self.ctx.at(until, Event::KubeletNode { node: self.node, step });
         }
+    }
+}
+
+/// The group of a pod: the last one from whose priority on it is; who is below all is in the first.
+fn group_of(groups: &[(i32, Duration)], priority: i32) -> usize {
+    groups.iter().rposition(|(from, _)| *from <= priority).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::group_of;
+    use crate::base::Duration;
+
+    /// Rule N132.
+    #[test]
+    fn pods_go_with_the_group_below_their_priority() {
+        let groups = [0, 1000, 2_000_000_000].map(|from| (from, Duration::secs(9)));
+        let of = |priority| group_of(&groups, priority);
+        assert_eq!([-5, 0, 999, 1000, 1_999_999_999].map(of), [0, 0, 0, 1, 1]);
+        assert_eq!([2_000_000_000, i32::MAX].map(of), [2, 2]);
     }
 }

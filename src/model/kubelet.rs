@@ -2,11 +2,14 @@
 
 use crate::base::{Bytes, Duration};
 
+/// From this priority on a pod is critical.
+const SYSTEM_CRITICAL: i32 = 2_000_000_000;
+
 /// Settings of a kubelet (its `KubeletConfiguration`), as far as they matter here.
 ///
 /// Source: kubernetes v1.36.3 pkg/kubelet/apis/config/v1beta1/defaults.go,
-/// pkg/kubelet/eviction/defaults_linux.go (rules N99, N101, N103, N132).
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// pkg/kubelet/eviction/defaults_linux.go (rules N60, N62, N92, N99, N101, N103, N132).
+#[derive(Clone, Debug, PartialEq)]
 pub struct KubeletSpec {
     /// When pods are evicted, by the place of the [`Signal`].
     pub eviction: [Eviction; Signal::ALL.len()],
@@ -25,6 +28,20 @@ pub struct KubeletSpec {
     pub logs: LogRoom,
     /// The disk; `None`: nothing is said of it, and there is enough.
     pub disk: Option<DiskSpec>,
+    /// In place of both graces: from which priority on pods have how long, lowest first
+    /// (`shutdownGracePeriodByPodPriority`).
+    pub shutdown_by_priority: Vec<(i32, Duration)>,
+    /// Images are pulled one at a time (`serializeImagePulls`).
+    pub serialize_pulls: bool,
+    /// Else so many at a time at most; `None`: no limit (`maxParallelImagePulls`).
+    pub parallel_pulls_max: Option<u32>,
+    /// Pulls a second that are let through; 0: any number (`registryPullQPS`).
+    pub pulls_per_second: u32,
+    /// Pulls that are let through at once (`registryBurst`).
+    pub pulls_burst: u32,
+    /// Longest back-off of a container that crashes
+    /// (`crashLoopBackOff.maxContainerRestartPeriod`).
+    pub backoff_max: Duration,
 }
 
 impl KubeletSpec {
@@ -42,6 +59,12 @@ impl KubeletSpec {
         images: ImageRoom { high: 85, low: 80, age_min: Duration::mins(2) },
         logs: LogRoom { size_max: Bytes::mib(10), files_max: 5 },
         disk: None,
+        shutdown_by_priority: Vec::new(),
+        serialize_pulls: true,
+        parallel_pulls_max: None,
+        pulls_per_second: 5,
+        pulls_burst: 10,
+        backoff_max: Duration::secs(300),
     };
 
     /// When a signal has pods evicted.
@@ -73,6 +96,19 @@ impl KubeletSpec {
     pub fn allocatable_of(&self, disk: &DiskSpec) -> Bytes {
         let kept = self.on(Signal::NodeFs).hard.map_or(0, |limit| limit.of(disk.nodefs));
         Bytes((disk.nodefs.0 - kept).max(0))
+    }
+
+    /// The groups of pods that a shutdown ends one after another: from which priority on, and how
+    /// long the group has. None: nothing is put off.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/kubelet/nodeshutdown/nodeshutdown_manager.go `migrateConfig`.
+    #[must_use]
+    pub fn shutdown_groups(&self) -> Vec<(i32, Duration)> {
+        if !self.shutdown_by_priority.is_empty() || self.shutdown_grace.is_zero() {
+            return self.shutdown_by_priority.clone();
+        }
+        let ordinary = self.shutdown_grace.saturating_sub(self.shutdown_grace_critical);
+        vec![(0, ordinary), (SYSTEM_CRITICAL, self.shutdown_grace_critical)]
     }
 }
 

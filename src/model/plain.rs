@@ -64,6 +64,7 @@ impl PodSpec {
             host_network: false,
             requests: Resources::default(),
             own_requests: OwnRequests::default(),
+            own_limits: OwnRequests::default(),
             nonzero_requests: (MilliCpu(100), Bytes::mib(200)),
             scored_requests: Resources {
                 cpu: MilliCpu(100),

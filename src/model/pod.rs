@@ -114,6 +114,8 @@ pub struct PodSpec {
     pub requests: Resources,
     /// The requests of the pod as a whole, as they are written (rule A33).
     pub own_requests: OwnRequests,
+    /// The limits of the pod as a whole, as they are written.
+    pub own_limits: OwnRequests,
     /// CPU and memory with the scheduler's defaults for containers without (rule S85).
     pub nonzero_requests: (MilliCpu, Bytes),
     /// What NodeResourcesFit scores of an incoming pod: the containers' aggregate and the overhead
@@ -123,7 +125,7 @@ pub struct PodSpec {
     pub host_ports: Vec<HostPort>,
     /// Quality of service.
     pub qos: QosClass,
-    /// ConfigMaps and Secrets that must be there before a container starts: name and kind.
+    /// What it takes of ConfigMaps and Secrets.
     pub config_refs: Vec<ConfigRef>,
     /// Condition types of `readinessGates`.
     pub readiness_gates: Vec<Symbol>,
@@ -169,7 +171,7 @@ impl PodSpec {
     }
 }
 
-/// A ConfigMap or Secret that a pod needs.
+/// A ConfigMap or Secret of which a pod has something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConfigRef {
     /// Whether it is a Secret (else a ConfigMap).
@@ -178,10 +180,20 @@ pub struct ConfigRef {
     pub name: Symbol,
     /// The key that must be in it; `None`: it must be there.
     pub key: Option<Symbol>,
-    /// Whether a volume needs it (else the environment of a container).
-    pub is_mounted: bool,
+    /// Whose environment needs it, init containers first; `None`: it is mounted.
+    pub container: Option<u8>,
+    /// Whether the pod can do without.
+    pub is_optional: bool,
     /// Whether containers mount it with `subPath` alone: such files never change (rule N54).
     pub is_sub_path: bool,
+}
+
+impl ConfigRef {
+    /// Whether a volume has it (else the environment of a container).
+    #[must_use]
+    pub const fn is_mounted(&self) -> bool {
+        self.container.is_none()
+    }
 }
 
 /// What happens when a container exits.

@@ -233,7 +233,7 @@ fn group(
         // What is wrong with it is told once.
         super::kubelet::disk(Some(disk), (&kubelet, &mut Bytes(0)), found);
     }
-    let offers = offers(file, &kinds, (capacity, proxy, kubelet), cloud, names);
+    let offers = offers(file, &kinds, (capacity, proxy, &kubelet), cloud, names);
     Some(GroupSpec {
         name: names.intern(&file.name.value),
         min,
@@ -302,7 +302,7 @@ fn failures(file: &Spanned<FailuresFile>, found: &mut Diagnostics) -> Failures {
 fn offers(
     file: &NodeGroupFile,
     kinds: &[InstanceTypeId],
-    (capacity, proxy, kubelet): (CapacityType, ProxySpec, KubeletSpec),
+    (capacity, proxy, kubelet): (CapacityType, ProxySpec, &KubeletSpec),
     cloud: &CloudSpec,
     names: &mut Interner,
 ) -> Vec<Arc<Offer>> {
@@ -318,7 +318,7 @@ fn offers(
             let declared = &cloud.types[*kind];
             let mut node = template(file, declared, (capacity, zone), names);
             let mut has = declared.capacity.clone();
-            let mut kubelet = kubelet;
+            let mut kubelet = kubelet.clone();
             kubelet.disk = whole_disk(has.ephemeral_storage);
             if let Some(disk) = &file.disk {
                 let storage = &mut node.allocatable.ephemeral_storage;

@@ -48,6 +48,41 @@ pub struct KubeletFile {
     pub container_log_max_size: Option<Spanned<Size>>,
     /// So many files of a container's logs are kept, at least 2; 5 if absent.
     pub container_log_max_files: Option<Spanned<u32>>,
+    /// In place of `shutdownGracePeriod`: groups of pods by priority, each with its time; lower ones end first.
+    pub shutdown_grace_period_by_pod_priority: Option<Spanned<Vec<ShutdownGroupFile>>>,
+    /// Whether images are pulled one at a time; true if absent, unless `maxParallelImagePulls` is
+    /// 2 or more.
+    pub serialize_image_pulls: Option<bool>,
+    /// How many images are pulled at a time at most where they are not pulled one at a time; any
+    /// number if absent.
+    pub max_parallel_image_pulls: Option<Spanned<u32>>,
+    /// How many pulls a second begin at most, others fail; 5 if absent, 0: any number.
+    #[serde(rename = "registryPullQPS")]
+    pub registry_pull_qps: Option<u32>,
+    /// How many of them may begin at once; 10 if absent.
+    pub registry_burst: Option<u32>,
+    /// How long a container that crashes is kept from starting again.
+    pub crash_loop_back_off: Option<CrashLoopFile>,
+}
+
+/// Pods from a priority on, when a machine shuts down.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ShutdownGroupFile {
+    /// From this priority on, up to the next group.
+    pub priority: i32,
+    /// How long they have.
+    pub shutdown_grace_period_seconds: u32,
+}
+
+/// Back-off of containers that crash.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CrashLoopFile {
+    /// The longest back-off, from 1s to 300s; 300s if absent. Below 10s the first one is as long.
+    pub max_container_restart_period: Spanned<Span>,
 }
 
 /// A value for each signal of eviction.

@@ -4,7 +4,7 @@ use crate::base::{Bytes, Duration};
 use crate::model::{DiskSpec, Eviction, KubeletSpec, Limit, LogRoom, Signal};
 use crate::tree::{Diagnostic, Diagnostics, Spanned};
 
-use super::file::{DiskFile, KubeletFile, SignalsFile};
+use super::file::{DiskFile, KubeletFile, ShutdownGroupFile, SignalsFile};
 use super::units::{Room, Span};
 
 /// The settings, checked.
@@ -25,6 +25,17 @@ pub(super) fn lower(file: Option<&Spanned<KubeletFile>>, found: &mut Diagnostics
     shutdown(file, &mut to, found);
     images(file, &mut to, found);
     to.logs = logs(file, found);
+    by_priority(file, &mut to, found);
+    pulls(file, &mut to, found);
+    if let Some(crash) = &file.crash_loop_back_off {
+        let given = &crash.max_container_restart_period;
+        to.backoff_max = given.value.0;
+        if !(Duration::secs(1)..=Duration::secs(300)).contains(&to.backoff_max) {
+            let message =
+                format!("`maxContainerRestartPeriod` is from 1 s to 300 s, not {}", to.backoff_max);
+            found.push(Diagnostic::error(given.span, message).with_hint("a kubelet does not start so"));
+        }
+    }
     to
 }
 
@@ -186,4 +197,39 @@ fn shutdown(file: &KubeletFile, to: &mut KubeletSpec, found: &mut Diagnostics) {
         found.push(error.with_hint("it is the last part of it"));
     }
     (to.shutdown_grace, to.shutdown_grace_critical) = (all, critical.value.0);
+}
+
+/// Rules N60, N62.
+fn pulls(file: &KubeletFile, to: &mut KubeletSpec, found: &mut Diagnostics) {
+    let most = file.max_parallel_image_pulls.as_ref();
+    let is_parallel = most.is_some_and(|most| most.value >= 2);
+    to.serialize_pulls = file.serialize_image_pulls.unwrap_or(!is_parallel);
+    to.parallel_pulls_max = most.map(|most| most.value);
+    to.pulls_per_second = file.registry_pull_qps.unwrap_or(to.pulls_per_second);
+    to.pulls_burst = file.registry_burst.unwrap_or(to.pulls_burst);
+    let Some(most) = most else { return };
+    if most.value == 0 {
+        let error = Diagnostic::error(most.span, "`maxParallelImagePulls` is at least 1");
+        found.push(error.with_hint("a kubelet does not start so"));
+    } else if to.serialize_pulls && is_parallel {
+        let message = "more than one image is pulled at a time, and `serializeImagePulls` is true";
+        let error = Diagnostic::error(most.span, message);
+        found.push(error.with_hint("leave serializeImagePulls out, or set it to false"));
+    }
+}
+
+/// Rule N132.
+fn by_priority(file: &KubeletFile, to: &mut KubeletSpec, found: &mut Diagnostics) {
+    let Some(groups) = &file.shutdown_grace_period_by_pod_priority else { return };
+    if !to.shutdown_grace.is_zero() || !to.shutdown_grace_critical.is_zero() {
+        let message =
+            "`shutdownGracePeriodByPodPriority` and `shutdownGracePeriod` exclude each other";
+        let error = Diagnostic::error(groups.span, message);
+        found.push(error.with_hint("a kubelet does not start so"));
+    }
+    let of = |group: &ShutdownGroupFile| {
+        (group.priority, Duration::secs(group.shutdown_grace_period_seconds.into()))
+    };
+    to.shutdown_by_priority = groups.value.iter().map(of).collect();
+    to.shutdown_by_priority.sort_by_key(|(priority, _)| *priority);
 }

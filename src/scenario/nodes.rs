@@ -79,7 +79,7 @@ pub(super) fn lower(
             images: pool.images.iter().map(|i| (names.intern(i), Bytes(0))).collect::<Arc<[_]>>(),
             zone,
             proxy,
-            kubelet,
+            kubelet: kubelet.clone(),
             keeps,
         }
     };

@@ -459,7 +459,7 @@ fn missing(model: &Model) -> Vec<Value> {
                 json!({ "name": names.resolve(name), "namespace": names.resolve(namespace) });
             json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata })
         };
-        for config in &template.spec.config_refs {
+        for config in template.spec.config_refs.iter().filter(|config| !config.is_optional) {
             let there = if config.is_secret { &model.secrets } else { &model.config_maps };
             let name = ObjectName { namespace, name: config.name };
             let kind = if config.is_secret { "Secret" } else { "ConfigMap" };

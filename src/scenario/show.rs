@@ -148,6 +148,9 @@ fn show_kubelet(kubelet: &KubeletSpec) -> Value {
         let is_some = of.reclaim != Eviction::NONE.reclaim;
         is_some.then(|| of.reclaim.to_string())
     };
+    let groups = kubelet.shutdown_by_priority.iter().map(|(priority, time)| {
+        json!({ "priority": priority, "shutdownGracePeriodSeconds": time.whole_secs() })
+    });
     let mut shown = json!({
         "evictionHard": all(&|of| of.hard.map(|hard| hard.to_string())),
         "evictionSoft": all(&|of| of.soft.map(|(soft, _)| soft.to_string())),
@@ -157,6 +160,12 @@ fn show_kubelet(kubelet: &KubeletSpec) -> Value {
         "evictionPressureTransitionPeriod": kubelet.eviction_transition.go_text(),
         "shutdownGracePeriod": kubelet.shutdown_grace.go_text(),
         "shutdownGracePeriodCriticalPods": kubelet.shutdown_grace_critical.go_text(),
+        "shutdownGracePeriodByPodPriority": groups.collect::<Vec<_>>(),
+        "serializeImagePulls": kubelet.serialize_pulls,
+        "maxParallelImagePulls": kubelet.parallel_pulls_max,
+        "registryPullQPS": kubelet.pulls_per_second,
+        "registryBurst": kubelet.pulls_burst,
+        "crashLoopBackOff": { "maxContainerRestartPeriod": kubelet.backoff_max.go_text() },
         "imageGCHighThresholdPercent": kubelet.images.high,
         "imageGCLowThresholdPercent": kubelet.images.low,
         "imageMinimumGCAge": kubelet.images.age_min.go_text(),

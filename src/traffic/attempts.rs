@@ -383,9 +383,17 @@ impl Traffic {
         }
     }
 
-    /// Lets an event look when the next call of a shared server is done. One that looks too early
-    /// looks again.
+    /// Lets an event look when the next call of a shared server is done, and of those from whom it
+    /// takes CPU.
     pub(super) fn arm(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
+        for other in self.servers.share_out(pod, ctx.now()) {
+            self.arm_one(other, ctx);
+        }
+        self.arm_one(pod, ctx);
+    }
+
+    /// One that looks too early looks again.
+    fn arm_one(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) {
         let Some(shared) = self.servers.get_mut(pod).and_then(|row| row.shared.as_mut()) else {
             return;
         };

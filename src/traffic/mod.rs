@@ -34,8 +34,7 @@
 //! `externalTrafficPolicy: Local` knows at once where the endpoints are unless the scenario has one
 //! (N162); all clients of a source share one answer of DNS;
 //! what is told ahead of time is certain: the hedge of a call whose answer is on the wire does not
-//! start; calls that share a connection do not wait while it is being set up; the calls of one
-//! container share its CPU, containers do not take it from each other.
+//! start; calls that share a connection do not wait while it is being set up.
 
 mod attempts;
 mod backlog;
@@ -46,6 +45,7 @@ mod graph;
 mod hang;
 mod ingress;
 mod inside;
+mod machines;
 mod mesh;
 mod recorded;
 mod resending;

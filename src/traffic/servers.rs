@@ -16,6 +16,7 @@ use super::call::{Call, Caller, ClientId, NO_POD, Purpose};
 use super::clients::{ClientState, Connection, Verdict};
 use super::ingress::is_proxy;
 use super::inside::{Neighbour, size_of};
+use super::machines::Machines;
 use super::shared::{RATE_SHIFT, Rule, Shared};
 
 /// One call that a server makes while it serves one.
@@ -288,11 +289,13 @@ pub(super) struct Servers {
     loads: Vec<PodRef>,
     /// Servers that have taken so many more calls, each of which writes something.
     writers: Vec<(PodRef, u32)>,
+    machines: Machines,
 }
 
-/// The CPU limit of a container, in cores.
+/// The CPU limit of a container, in cores: its own, or that of its pod.
 fn cpu_limit(spec: &crate::model::PodSpec, container: usize) -> Option<f64> {
-    let limit = spec.containers.get(container)?.cpu_limit?;
+    let own = spec.containers.get(container)?.cpu_limit;
+    let limit = own.into_iter().chain(spec.own_limits.cpu).min()?;
     Some(limit.as_cores()).filter(|cores| *cores > 0.0)
 }
 
@@ -386,6 +389,16 @@ impl Servers {
             };
         }
         let row = &mut self.rows[pod.id];
+        if self.kinds[row.kind].discipline == Discipline::Cpu {
+            match cluster.pod(pod).filter(|_| to != Serving::Gone) {
+                Some(of) => {
+                    let cores = cluster.nodes()[row.node].spec.allocatable.cpu;
+                    let units = (u64::try_from(cores.0).unwrap_or(0) << RATE_SHIFT) / 1000;
+                    self.machines.join(row.node, units, pod, cluster.actual(of).requests.cpu);
+                }
+                None => self.machines.leave(row.node, pod),
+            }
+        }
         let says_close = self.kinds[row.kind].says_close;
         // Connections to a pod of a mesh end at its proxy.
         let is_kept_up = row.is_meshed && is_proxied;
@@ -425,6 +438,23 @@ impl Servers {
                 row.pod
             })
             .collect()
+    }
+
+    /// A pod's server wants more or less CPU than before: gives the others on its machine that have
+    /// another part now.
+    pub(super) fn share_out(&mut self, pod: PodRef, now: SimTime) -> Vec<PodRef> {
+        let row = self.get(pod);
+        let found = row.and_then(|row| Some((row.node, row.shared.as_ref()?.demand()?)));
+        let Some((node, demand)) = found else { return Vec::new() };
+        let parts = self.machines.want(node, pod, demand).unwrap_or_default();
+        let mut others = Vec::new();
+        for (member, part) in parts {
+            let shared = self.get_mut(member).and_then(|row| row.shared.as_mut());
+            if shared.is_some_and(|shared| shared.set_cores(part, now)) && member != pod {
+                others.push(member);
+            }
+        }
+        others
     }
 
     /// Takes a call into service; gives how long it will be there if it has a slot of its own.

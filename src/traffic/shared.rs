@@ -27,7 +27,7 @@ pub(super) enum Rule {
     Evenly,
     /// They use the CPU of so many cores, and of a limit if there is one, both in cores.
     Cpu {
-        /// What the machine has.
+        /// What the machine has for them.
         cores: f64,
         /// The container's limit.
         limit: Option<f64>,
@@ -105,6 +105,31 @@ impl Shared {
         if let Some(quota) = self.quota() {
             self.left = quota;
             self.period_ends = now + PERIOD;
+        }
+    }
+
+    /// The machine has so many cores for it from now on. Gives whether that is another number.
+    pub(super) fn set_cores(&mut self, to: f64, now: SimTime) -> bool {
+        let Rule::Cpu { cores, .. } = self.rule else { return false };
+        let is_other = cores.total_cmp(&to).is_ne();
+        if is_other {
+            self.advance(now);
+            if let Rule::Cpu { cores, .. } = &mut self.rule {
+                *cores = to;
+            }
+        }
+        is_other
+    }
+
+    /// The CPU that its calls would use on a machine of their own, in 2⁻¹⁶ of a core; `None`: it
+    /// does not take CPU from others.
+    pub(super) fn demand(&self) -> Option<u64> {
+        match self.rule {
+            Rule::Evenly => None,
+            Rule::Cpu { limit, .. } => {
+                let limit = limit.map(|cores| cast::u64_trunc(cores * f64::from(1_u32 << RATE_SHIFT)));
+                Some(self.wanted.min(limit.unwrap_or(u64::MAX)))
+            }
         }
     }
 

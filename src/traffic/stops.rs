@@ -115,7 +115,7 @@ impl Traffic {
     /// Takes all calls from a server, in the order of their slots.
     ///
     /// It walks over all calls under way: a server stops seldom, and calls need no links then.
-    pub(super) fn cut(&mut self, pod: PodRef, ctx: &Ctx<'_>) -> Vec<Call> {
+    pub(super) fn cut(&mut self, pod: PodRef, ctx: &mut Ctx<'_>) -> Vec<Call> {
         self.ends_hung(pod);
         if self.servers.get(pod).is_none_or(super::servers::Server::is_idle) {
             return Vec::new();
@@ -131,6 +131,7 @@ impl Traffic {
             self.servers.hold_is_cut(call, ctx.now());
         }
         self.servers.clear(pod, ctx.now());
+        self.arm(pod, ctx);
         calls
     }
 }

@@ -56,6 +56,7 @@ mod node_memory;
 mod node_shutdown;
 mod partitions;
 mod placement;
+mod pod_parts;
 mod real_manifests;
 mod real_traffic;
 mod replication_controllers;

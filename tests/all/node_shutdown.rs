@@ -96,3 +96,18 @@ fn without_a_grace_the_power_is_off_at_once() {
     assert!(told.times("NodeShutdown").is_empty());
     assert!(told.number(&["services", "web", "calls", "by_cause", "node_down"]) > 0.0);
 }
+
+/// Rule N132: other groups, by priority: those below 1000 have 5 s, the others 20 s; in a group
+/// without pods nobody waits. Each pod has its own grace at most.
+#[test]
+fn groups_by_priority() {
+    let groups = "[{ priority: 1000, shutdownGracePeriodSeconds: 20 }, \
+                   { priority: 500, shutdownGracePeriodSeconds: 60 }, \
+                   { priority: 0, shutdownGracePeriodSeconds: 5 }]";
+    let told = shutdown(
+        &format!("shutdownGracePeriodByPodPriority: {groups}"),
+        "ignoresSignal: true",
+    );
+    assert_eq!(sorted(&told), [65.0, 85.0]);
+    assert_eq!(told.rows("reason", "Terminated").len(), 2);
+}

@@ -193,6 +193,7 @@ fn lower_spec(
         host_network: spec["hostNetwork"] == true,
         requests: resources(&amounts.requests, names),
         own_requests: lower_asked(&spec["resources"]["requests"]),
+        own_limits: lower_asked(&spec["resources"]["limits"]),
         nonzero_requests: amounts.nonzero,
         scored_requests: scored_requests(pod, names),
         host_ports: host_ports(spec, names),
@@ -317,47 +318,85 @@ fn host_ports(spec: &Value, names: &mut Interner) -> Vec<HostPort> {
     ports
 }
 
-/// ConfigMaps and Secrets, and keys in them, that must be there before a container starts: not
-/// the optional ones.
+/// What a pod takes of ConfigMaps and Secrets: volumes first, then the environments of its
+/// containers, init containers before the others.
 fn config_refs(spec: &Value, names: &mut Interner) -> Vec<ConfigRef> {
-    let mut refs = Vec::new();
-    let mut need = |source: &Value, name: &str, key: Option<&Value>, is_secret, is_sub_path| {
-        let name = text(&source[name]);
-        if is_set(source) && source["optional"] != true && !name.is_empty() {
-            let is_mounted = key.is_none();
-            let key = key.map(text).filter(|key| !key.is_empty());
-            let key = key.map(|key| names.intern(key));
-            let name = names.intern(name);
-            let needed = ConfigRef { is_secret, name, key, is_mounted, is_sub_path };
-            if !refs.contains(&needed) {
-                refs.push(needed);
-            }
-        }
-    };
+    let mut refs = Refs { all: Vec::new(), names };
     for volume in items(&spec["volumes"]) {
-        let sub = is_sub_path(spec, &volume["name"]);
-        need(&volume["configMap"], "name", None, false, sub);
-        need(&volume["secret"], "secretName", None, true, sub);
+        let is_sub_path = is_sub_path(spec, &volume["name"]);
+        let mut mount = |source: &Value, name: &str, is_secret| {
+            refs.mounted(source, text(&source[name]), is_secret, is_sub_path);
+        };
+        mount(&volume["configMap"], "name", false);
+        mount(&volume["secret"], "secretName", true);
         for source in items(&volume["projected"]["sources"]) {
-            need(&source["configMap"], "name", None, false, sub);
-            need(&source["secret"], "name", None, true, sub);
+            mount(&source["configMap"], "name", false);
+            mount(&source["secret"], "name", true);
         }
     }
-    let whole = Some(&Value::Null);
     let all = items(&spec["initContainers"]).iter().chain(items(&spec["containers"]));
-    for container in all {
+    for (at, container) in (0_u8..).zip(all) {
         for source in items(&container["envFrom"]) {
-            need(&source["configMapRef"], "name", whole, false, false);
-            need(&source["secretRef"], "name", whole, true, false);
+            refs.environment(&source["configMapRef"], at, false);
+            refs.environment(&source["secretRef"], at, true);
         }
         for variable in items(&container["env"]) {
             let from = &variable["valueFrom"];
-            let (map, secret) = (&from["configMapKeyRef"], &from["secretKeyRef"]);
-            need(map, "name", Some(&map["key"]), false, false);
-            need(secret, "name", Some(&secret["key"]), true, false);
+            refs.environment(&from["configMapKeyRef"], at, false);
+            refs.environment(&from["secretKeyRef"], at, true);
         }
     }
-    refs
+    refs.all
+}
+
+struct Refs<'a> {
+    all: Vec<ConfigRef>,
+    names: &'a mut Interner,
+}
+
+impl Refs<'_> {
+    /// A source of a volume: the object, and the keys that its `items` name.
+    fn mounted(&mut self, source: &Value, name: &str, is_secret: bool, is_sub_path: bool) {
+        if !is_set(source) {
+            return;
+        }
+        let of = ConfigRef {
+            is_secret,
+            name: self.names.intern(name),
+            key: None,
+            container: None,
+            is_optional: source["optional"] == true,
+            is_sub_path,
+        };
+        self.push(of);
+        for item in items(&source["items"]) {
+            let key = Some(self.names.intern(text(&item["key"])));
+            self.push(ConfigRef { key, ..of });
+        }
+    }
+
+    /// A source of a container's environment.
+    fn environment(&mut self, source: &Value, container: u8, is_secret: bool) {
+        if !is_set(source) {
+            return;
+        }
+        let key = Some(text(&source["key"])).filter(|key| !key.is_empty());
+        let of = ConfigRef {
+            is_secret,
+            name: self.names.intern(text(&source["name"])),
+            key: key.map(|key| self.names.intern(key)),
+            container: Some(container),
+            is_optional: source["optional"] == true,
+            is_sub_path: false,
+        };
+        self.push(of);
+    }
+
+    fn push(&mut self, of: ConfigRef) {
+        if !self.names.resolve(of.name).is_empty() && !self.all.contains(&of) {
+            self.all.push(of);
+        }
+    }
 }
 
 /// Whether containers mount a volume, and all of them with a `subPath`.

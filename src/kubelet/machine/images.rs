@@ -10,11 +10,6 @@ use super::backoff::{self, Backoff};
 use crate::base::{Duration, SimTime, Symbol};
 use crate::model::PullPolicy;
 
-/// Pulls a second that the registry limit lets through (rule N62).
-const PULLS_PER_SEC: u64 = 5;
-/// Pulls at once that it lets through.
-const BURST: u64 = 10;
-
 /// What the start of a container finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ensured {
@@ -59,8 +54,9 @@ pub struct Images {
     backoff: Backoff<(Slot, Symbol)>,
     waiting: VecDeque<Request>,
     running: Vec<Request>,
-    is_limited: bool,
-    /// Tokens of the limit in units of one `PULLS_PER_SEC`-th nanosecond, at an instant.
+    /// Pulls a second that are let through, and at once (rule N62).
+    limit: Option<(u64, u64)>,
+    /// Tokens of the limit, [`TOKEN`] each, at an instant.
     tokens: (u64, SimTime),
 }
 
@@ -70,16 +66,16 @@ const TOKEN: u64 = 1_000_000_000;
 impl Images {
     /// Of a node with this configuration.
     #[must_use]
-    #[expect(clippy::fn_params_excessive_bools, reason = "two switches of the configuration")]
-    pub fn new(is_serial: bool, parallel_max: Option<u32>, is_limited: bool) -> Self {
+    pub fn new(is_serial: bool, parallel_max: Option<u32>, limit: Option<(u32, u32)>) -> Self {
+        let limit = limit.map(|(rate, burst)| (u64::from(rate), u64::from(burst)));
         let most = |max: u32| usize::try_from(max).unwrap_or(usize::MAX).max(1);
         Self {
             max: if is_serial { 1 } else { parallel_max.map_or(usize::MAX, most) },
             backoff: Backoff::new(backoff::MAX),
             waiting: VecDeque::new(),
             running: Vec::new(),
-            is_limited,
-            tokens: (BURST * TOKEN, SimTime::default()),
+            limit,
+            tokens: (limit.map_or(0, |(_, burst)| burst * TOKEN), SimTime::default()),
         }
     }
 
@@ -112,7 +108,7 @@ impl Images {
         let mut request = self.waiting.pop_front()?;
         request.began = now;
         let Request { slot, container, image, .. } = request;
-        let is_limited = self.is_limited && !self.take(now);
+        let is_limited = !self.take(now);
         if is_limited {
             self.backoff.push((slot, image), now, now);
         } else {
@@ -121,11 +117,12 @@ impl Images {
         Some(Begin { slot, container, image, is_limited })
     }
 
-    /// Takes a token of the limit, if there is one.
+    /// Takes a token of the limit, if there is one; gives whether the pull is let through.
     fn take(&mut self, now: SimTime) -> bool {
+        let Some((rate, burst)) = self.limit else { return true };
         let (left, then) = self.tokens;
-        let grown = now.saturating_since(then).as_nanos().saturating_mul(PULLS_PER_SEC);
-        let left = left.saturating_add(grown).min(BURST * TOKEN);
+        let grown = now.saturating_since(then).as_nanos().saturating_mul(rate);
+        let left = left.saturating_add(grown).min(burst * TOKEN);
         let taken = left.checked_sub(TOKEN);
         self.tokens = (taken.unwrap_or(left), now);
         taken.is_some()
@@ -180,7 +177,7 @@ mod tests {
     #[test]
     fn pulls_wait_for_each_other() {
         let image = Interner::default().intern("a:1");
-        let mut images = Images::new(true, None, true);
+        let mut images = Images::new(true, None, Some((5, 10)));
         for pod in 0..2 {
             let asked = images.ensure((Slot(pod), 0), image, IF_NOT, false, at(0));
             assert_eq!(asked, Ensured::Asked);
@@ -198,7 +195,7 @@ mod tests {
     #[test]
     fn policies_and_back_off() {
         let image = Interner::default().intern("a:1");
-        let mut images = Images::new(false, Some(2), true);
+        let mut images = Images::new(false, Some(2), Some((5, 10)));
         let key = (Slot(0), 0);
         let mut ensure = |policy, is_present, now| {
             let ensured = images.ensure(key, image, policy, is_present, now);
@@ -220,7 +217,7 @@ mod tests {
     #[test]
     fn the_registry_limit_fails_pulls() {
         let image = Interner::default().intern("a:1");
-        let mut images = Images::new(false, None, true);
+        let mut images = Images::new(false, None, Some((5, 10)));
         let mut limited = |pod, now| {
             images.ensure((Slot(pod), 0), image, IF_NOT, false, now);
             images.next(now).expect("no limit on parallel pulls").is_limited

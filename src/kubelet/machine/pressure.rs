@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::actions::{all, is_sidecar, mains, nth};
+use super::actions::{all, is_init, is_sidecar, mains, nth};
 use super::admit::is_critical;
 use super::types::Slot;
 use crate::base::Bytes;
@@ -38,8 +38,9 @@ pub fn oom_score(spec: &PodSpec, container: u8, memory: Bytes) -> i64 {
         QosClass::BestEffort => return BEST_EFFORT,
         QosClass::Burstable => {}
     }
+    let shared = unallocated(spec);
     let score = |request: Bytes| {
-        let share = i128::from(request.0) * 1000 / i128::from(memory.0.max(1));
+        let share = i128::from(request.0 + shared) * 1000 / i128::from(memory.0.max(1));
         (1000 - i64::try_from(share).unwrap_or(1000)).clamp(3, 999)
     };
     let own = score(nth(spec, container).requests.memory);
@@ -48,6 +49,16 @@ pub fn oom_score(spec: &PodSpec, container: u8, memory: Bytes) -> i64 {
         Some(least) => own.min(score(least)),
         None => own,
     }
+}
+
+/// What a pod asks for as a whole beyond what its containers do, for each of them: equal parts
+/// (rule N95).
+fn unallocated(spec: &PodSpec) -> i64 {
+    let Some(own) = spec.own_requests.memory else { return 0 };
+    let counts = |(container, _): &(u8, _)| !is_init(spec, *container) || is_sidecar(spec, *container);
+    let each = || all(spec).filter(counts).map(|(_, own)| own.requests.memory.0);
+    let count = i64::try_from(each().count()).unwrap_or(1).max(1);
+    (own.0 - each().sum::<i64>()).max(0) / count
 }
 
 /// What a pod uses of the memory or the disk of its node.
@@ -144,6 +155,19 @@ mod tests {
         assert_eq!(score(&spec(&bound)), -997);
         assert!(is_over_limit(&spec(&bound), 0, Bytes(GIB + 1)));
         assert!(!is_over_limit(&spec(&bound), 0, Bytes(GIB)));
+    }
+
+    /// Rule N95: of 4 GiB for the whole pod its containers ask for 1 and 1: each counts as 2.
+    #[test]
+    fn what_a_pod_asks_for_as_a_whole_counts_for_all() {
+        let of = |resources: Value| {
+            let mut pod = asking("1Gi");
+            let one = pod.containers[0].clone();
+            pod.containers.push(one);
+            pod.own_requests.memory = resources.as_i64().map(Bytes);
+            oom_score(&pod, 0, Bytes(8 * GIB))
+        };
+        assert_eq!([of(Value::Null), of(json!(4 * GIB))], [875, 750]);
     }
 
     /// Rule N100: above the request first, then priority, then by how much.

@@ -39,8 +39,8 @@ pub struct Config {
     pub serialize_pulls: bool,
     /// Pulls at the same time at most, if not one at a time.
     pub parallel_pulls_max: Option<u32>,
-    /// Whether the registry's limit of pulls a second counts (rule N62).
-    pub limits_pulls: bool,
+    /// Pulls a second that the kubelet lets through, and at once (rule N62); `None`: any number.
+    pub limits_pulls: Option<(u32, u32)>,
     /// Whether a sync that went well is repeated after 60 to 90 s (rule N8). Off, nothing of a
     /// running pod is ever due without cause: what a repetition finds is known beforehand.
     pub resync: bool,

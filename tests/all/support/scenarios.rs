@@ -183,6 +183,11 @@ impl Told {
         self.found.summary.value(path).unwrap_or_else(|| panic!("{path:?} is counted"))
     }
 
+    /// The same, if there is such a number.
+    pub(crate) fn value(&self, path: &[&str]) -> Option<f64> {
+        self.found.summary.value(path)
+    }
+
     /// All pods, by column.
     pub(crate) fn pods(&self) -> &[std::collections::BTreeMap<String, String>] {
         &self.pods

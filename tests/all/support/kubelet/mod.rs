@@ -227,7 +227,7 @@ fn config(kubelet: &Value) -> Config {
         backoff_max: Duration::secs(restart_max.unwrap_or(300).unsigned_abs()),
         serialize_pulls: kubelet["serialize_image_pulls"] == true,
         parallel_pulls_max: parallel.map(|most| u32::try_from(most).expect("a sane limit")),
-        limits_pulls: true,
+        limits_pulls: Some((5, 10)),
         resync: true,
     }
 }
