@@ -123,13 +123,37 @@ fn worded(say: Say, own: &str, image: &str) -> (bool, &'static str, String) {
         Say::Rejected("NodeShutdown", _) => {
             warning("NodeShutdown", "Pod was rejected as the node is shutting down.".to_owned())
         }
-        Say::Rejected(reason, _) => warning(reason, "Pod was rejected by the kubelet".to_owned()),
+        Say::Rejected(reason, numbers) => warning(reason, rejected(reason, numbers)),
         Say::MountFailed | Say::MountTimedOut => {
             warning("FailedMount", "MountVolume.SetUp failed".to_owned())
         }
         Say::Preempting => {
             warning("Preempting", "Preempted in order to admit critical pod".to_owned())
         }
+    }
+}
+
+/// Source: kubernetes v1.36.3 pkg/kubelet/lifecycle/predicate.go `InsufficientResourceError`,
+/// `PredicateFailureError` (rule N42).
+fn rejected(reason: &str, [asked, used, has]: [i64; 3]) -> String {
+    match (reason, reason.strip_prefix("OutOf")) {
+        (_, Some(name)) => format!(
+            "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, \
+             capacity: {has}"
+        ),
+        ("NodeAffinity", _) => {
+            "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+                .to_owned()
+        }
+        ("NodePorts", _) => {
+            "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+                .to_owned()
+        }
+        ("TaintToleration", _) => {
+            "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+                .to_owned()
+        }
+        _ => "Pod was rejected by the kubelet".to_owned(),
     }
 }
 

@@ -136,7 +136,12 @@ impl<'a> Port<'a, '_> {
                 row.map_or(Duration::ZERO, |row| hook_time(row, container, is_post_start))
             }
             // GET and PATCH together: the PATCH takes effect as it begins.
-            Call::Get => self.draw(&latencies.status_write),
+            Call::Get => {
+                let waits = latencies.limited_clients;
+                let wait =
+                    if waits { self.state.requests_wait(2, self.now) } else { Duration::ZERO };
+                wait + self.draw(&latencies.status_write)
+            }
             Call::Resize => self.resize_time(slot),
             Call::Start { .. }
             | Call::Stop { .. }
@@ -320,7 +325,9 @@ impl Host for Port<'_, '_> {
         // Every pod has the token of its service account, which takes no time where nothing does.
         !self.latencies().volumes.is_zero()
             || self.state.row(slot).is_some_and(|row| row.disks.is_some())
-            || self.spec(slot).is_some_and(|spec| spec.config_refs.iter().any(ConfigRef::is_mounted))
+            || self
+                .spec(slot)
+                .is_some_and(|spec| spec.config_refs.iter().any(ConfigRef::is_mounted))
     }
 
     fn unmounts(&mut self, slot: Slot, at: SimTime) {
@@ -331,6 +338,17 @@ impl Host for Port<'_, '_> {
     fn clean_up(&mut self, _slot: Slot) -> Duration {
         let latencies = self.latencies();
         self.draw(&latencies.finalize)
+    }
+
+    fn poke_sees(&mut self, slot: Slot, container: u8) -> bool {
+        let miss = self.latencies().probe_miss;
+        if miss <= 0.0 {
+            return true;
+        }
+        let Some(row) = self.state.row(slot) else { return true };
+        let runs = u64::from(row.processes[usize::from(container)].runs());
+        let which = dist::mix(u64::from(container) << 32 | runs);
+        dist::open01_of(dist::mix(row.uid ^ which)) >= miss
     }
 
     fn lacks_config(&mut self, slot: Slot, container: u8) -> bool {

@@ -134,9 +134,8 @@ impl Row {
     /// has and it is the largest of it.
     fn full_at(&self, c: u8, now: SimTime) -> SimTime {
         let limit = self.spec(c).memory_limit.filter(|limit| limit.0 > 0);
-        let own = limit.map_or(NEVER, |limit| {
-            fills(self.memory(c, now).0, self.appetite(c).leak, limit, now)
-        });
+        let own = limit
+            .map_or(NEVER, |limit| fills(self.memory(c, now).0, self.appetite(c).leak, limit, now));
         let Some(limit) = self.template.spec.own_limits.memory else { return own };
         let running =
             || (0_u8..).zip(&self.processes).filter(|(_, it)| it.is_running).map(|(c, _)| c);

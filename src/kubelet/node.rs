@@ -76,6 +76,8 @@ pub(super) struct NodeState {
     pub shutdown: Option<Shutdown>,
     /// Calls made so far; wraps around.
     pub calls: u16,
+    /// When the bucket of its client would be full again (rule N11).
+    client_full: SimTime,
     /// Resizes that wait.
     pub resizes: Resizes,
     rows: Vec<Option<Row>>,
@@ -247,9 +249,21 @@ impl NodeState {
             disks_due: NEVER,
             shutdown: None,
             calls: 0,
+            client_full: SimTime::ZERO,
             resizes: Resizes::default(),
             rows: Vec::new(),
         }
+    }
+
+    /// The kubelet makes so many requests to the API server: how long its client has them wait.
+    ///
+    /// Source: kubernetes v1.36.3 pkg/kubelet/apis/config/v1beta1/defaults.go, `kubeAPIQPS` 50,
+    /// `kubeAPIBurst` 100 (rule N11).
+    pub(super) fn requests_wait(&mut self, requests: u64, now: SimTime) -> Duration {
+        const GAP: Duration = Duration::ms(20);
+        const BURST: u64 = 100;
+        self.client_full = self.client_full.max(now) + GAP.saturating_mul(requests);
+        self.client_full.saturating_since(now).saturating_sub(GAP.saturating_mul(BURST))
     }
 
     /// The pod of a slot, if there is one.

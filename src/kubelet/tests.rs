@@ -33,7 +33,8 @@ fn a_generated_pod_costs_two_events_and_is_deleted_when_it_ends() {
     assert_eq!(world.queue.events_popped(), 4);
 }
 
-/// Rule N90: 0, 10, 20, 40, 80, 160, 300, 300 s after the end of each run of 1 s.
+/// Rules N90, N508, N509: 0, 10, 20, 40, 80, 160, 300, 300 s after the end of each run of 1 s, which
+/// ends well.
 #[test]
 fn crash_back_off_doubles_from_the_second_restart_on() {
     let run = |pod: &mut Shape| pod.does().run = Some(constant(1.0));
@@ -77,7 +78,7 @@ fn stop_times(grace: u64, hook: Option<u64>, shutdown: Shutdown) -> (Vec<f64>, f
     (draining, world.removed_at().as_secs_f64() - 100.0)
 }
 
-/// Rules N122, N123: preStop eats the grace, and at least 2 s are left after it.
+/// Rules N122, N123, N511: preStop eats the grace, and at least 2 s are left after it.
 #[test]
 fn pre_stop_eats_the_grace_but_for_two_seconds() {
     let long = Shutdown { accept: secs(60), drain: Duration::ZERO, ignores_signal: false };
@@ -114,7 +115,8 @@ fn ready_at(shape: impl FnOnce(&mut Shape)) -> Option<f64> {
     world.row(0).ready_first.map(SimTime::as_secs_f64)
 }
 
-/// Rules N85, N86: probed at once, then at the ticks of the last poke.
+/// Rules N85, N86, N515, N516: probed at once, then at the ticks of the last poke, the first of them
+/// after the initial delay.
 #[test]
 fn readiness_is_asked_at_once_and_then_once_a_period() {
     let starts = |time: f64, probe: Probe| {
@@ -222,7 +224,7 @@ fn init_containers_and_sidecars_come_first() {
     assert_eq!(world.row(0).ready_first, Some(time(7.0)));
 }
 
-/// Rule N124: sidecars stop after the app, the last one first; all of it within one grace.
+/// Rules N124, N65: sidecars stop after the app, the last one first; all of it within one grace.
 #[test]
 fn sidecars_stop_after_the_app() {
     let slow = |accept: u64| Behavior {
@@ -266,7 +268,7 @@ fn the_deadline_ends_a_pod() {
     assert_eq!(status.finished, Some(time(9.0)));
 }
 
-/// Rules N40 to N42.
+/// Rules N40 to N42, N524.
 #[test]
 fn a_full_node_turns_a_pod_away() {
     let want = |milli: i64| move |pod: &mut Shape| pod.spec.requests.cpu = MilliCpu(milli);
@@ -339,7 +341,7 @@ fn a_port_that_a_sibling_has_cannot_be_bound() {
     assert!(!world.row(0).status.ready);
 }
 
-/// Rule N57: another sandbox, and a new start; the IP is published anew.
+/// Rules N57, N532: another sandbox, and a new start; the IP is published anew.
 #[test]
 fn a_node_that_comes_back_starts_its_pods_again() {
     let mut world = ideal().pod("n", |pod| pod.does().start = constant(2.0)).build(1);
@@ -355,7 +357,7 @@ fn a_node_that_comes_back_starts_its_pods_again() {
     assert_eq!(world.row(0).status.restarts, 1);
 }
 
-/// Rule N9: what has begun to start is started before it is stopped.
+/// Rules N9, N520: what has begun to start is started before it is stopped.
 #[test]
 fn a_pod_deleted_while_it_pulls_starts_first() {
     let latencies = Latencies { pull: constant(20.0), ..Latencies::ideal() };
@@ -388,7 +390,7 @@ fn pulls_of_a_node_stand_in_a_row() {
     assert_eq!(starts, [Some(time(10.0)), Some(time(20.0)), Some(time(21.0))]);
 }
 
-/// Rules N300, N303: bound to Running in the API takes 1.11 s in the mean.
+/// Rules N300, N302, N303: bound to Running in the API takes 1.11 s in the mean.
 #[test]
 fn measured_latencies_start_a_pod_in_the_measured_time() {
     let mut build = Builder::new(measured());
@@ -418,7 +420,7 @@ fn measured_latencies_start_a_pod_in_the_measured_time() {
     close(mean, 1.11, 0.05);
 }
 
-/// Rule N91: mean restart delays after the end of the run, by Monte-Carlo of rules N4, N8, N90.
+/// Rules N91, N510: mean restart delays after the end of the run, by Monte-Carlo of rules N4, N8, N90.
 #[test]
 fn measured_restarts_are_as_late_as_the_rules_say() {
     let latencies = Latencies { relist: secs(1), ..Latencies::ideal() };
@@ -447,7 +449,7 @@ fn measured_restarts_are_as_late_as_the_rules_say() {
     }
 }
 
-/// Rule N130: the object goes after sandbox, relist and clean-up.
+/// Rules N130, N522: the object goes after sandbox, relist and clean-up.
 #[test]
 fn measured_deletion_takes_its_time() {
     let mut world = Builder::new(measured()).node("n").pod("n", |_| {}).build(9);
@@ -519,4 +521,77 @@ fn a_pod_deleted_while_its_node_is_down_goes_when_it_is_back() {
     world.run_to(401.0);
     assert_eq!(world.removed_at(), time(400.0));
     assert!(world.row(1).status.ready);
+}
+
+/// Rules N59, N518: the address is told when the pass that starts containers is over: 3 s of an image
+/// and 5 s of a hook later.
+#[test]
+fn the_address_comes_with_the_end_of_the_first_pass() {
+    let mut model = ideal()
+        .pod("n", |pod| {
+            pod.app().post_start = Some(Hook::Sleep(secs(5)));
+            pod.app().pull_policy = PullPolicy::Always;
+        })
+        .model();
+    model.latencies.pull = constant(3.0);
+    let mut world = World::new(model, 1);
+    world.run_to(20.0);
+    let seen = |wanted: bool| world.statuses.iter().find(|(.., status)| status.has_ip == wanted);
+    assert!(seen(false).is_none_or(|(at, ..)| *at < time(8.0)));
+    assert_eq!(seen(true).map(|(at, ..)| *at), Some(time(8.0)));
+}
+
+/// Rules N82, N517: a container that does not run is not ready, whatever its threshold of failures.
+#[test]
+fn what_does_not_run_is_not_ready_at_once() {
+    let build = ideal().pod("n", |pod| {
+        pod.does().run = Some(constant(7.5));
+        pod.app().readiness = Some(Probe { failure_threshold: 30, ..probe(1) });
+    });
+    let mut world = build.build(1);
+    world.run_to(17.0);
+    let ready: Vec<(f64, bool)> =
+        world.statuses.iter().map(|(at, _, status)| (at.as_secs_f64(), status.ready)).collect();
+    // The first restart follows at once; the second end, at 15 s, is seen.
+    assert!(ready.contains(&(15.0, false)), "{ready:?}");
+}
+
+/// Rules N10, N11, N533: statuses are written one after another, two requests each, 50 a second once
+/// 100 are through: 110 statuses have (220 - 100) / 50 = 2.4 s to wait at least.
+#[test]
+fn statuses_of_a_full_node_take_seconds() {
+    let last = |is_limited: bool| {
+        let mut all = ideal();
+        for _ in 0..110 {
+            all = all.pod("n", |_| {});
+        }
+        let mut model = all.model();
+        model.latencies.limited_clients = is_limited;
+        let mut world = World::new(model, 1);
+        world.run_to(60.0);
+        world.statuses.last().map_or(0.0, |(at, ..)| at.as_secs_f64())
+    };
+    assert_eq!([last(false), last(true)], [0.0, 2.4]);
+}
+
+/// Rule N85: a first question in so many comes before the kubelet knows of the start: then the next
+/// one is a period later.
+#[test]
+fn the_first_question_may_come_too_early() {
+    let late = |miss: f64| {
+        let mut all = ideal();
+        for _ in 0..200 {
+            all = all.pod("n", |pod| pod.app().readiness = Some(probe(10)));
+        }
+        let mut model = all.model();
+        model.latencies.probe_miss = miss;
+        let mut world = World::new(model, 1);
+        world.run_to(60.0);
+        let ready = |index| world.row(index).ready_first.map(SimTime::as_secs_f64);
+        let all: Vec<f64> = (0..200).filter_map(ready).collect();
+        assert!(all.len() == 200 && all.iter().all(|at| [0.0, 10.0].contains(at)), "{all:?}");
+        all.iter().filter(|at| **at > 0.0).count()
+    };
+    assert_eq!(late(0.0), 0);
+    assert!((30..=70).contains(&late(0.25)), "{}", late(0.25));
 }

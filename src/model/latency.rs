@@ -88,6 +88,9 @@ pub struct Latencies {
     /// Part of the nodes that do not answer a scrape, from 0 to 1: their pods are missing until
     /// they do (rule A65).
     pub scrape_loss: f64,
+    /// How often the kubelet asks a container that has just started whether it is ready before it
+    /// knows of its start, so that the next question is a period later (rule N85).
+    pub probe_miss: f64,
     /// From a kubelet's promise of other amounts until running containers have them and the API
     /// shows it (rule N104).
     pub resize: Distribution,
@@ -141,6 +144,7 @@ impl Latencies {
             scrape_spread: Duration::ZERO,
             scrape_timeout: Duration::ZERO,
             scrape_loss: 0.0,
+            probe_miss: 0.0,
             resize: zero.clone(),
             status_write: zero.clone(),
             lease_jitter: zero.clone(),

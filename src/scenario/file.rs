@@ -452,6 +452,9 @@ pub struct LatencyTable {
     pub scrape_timeout: Option<Span>,
     /// Part of the nodes that do not answer a scrape: their pods are missing then.
     pub scrape_loss: Option<Share>,
+    /// How often the kubelet's first question to a new container whether it is ready comes too early
+    /// to count, so that the next one is a period later; 5% if absent.
+    pub probe_miss: Option<Share>,
     /// Period of the metrics pipeline (metrics-server's resolution).
     pub metrics_period: Option<Spanned<Span>>,
     /// A kubelet's status write.

@@ -33,7 +33,9 @@ pub(super) fn lower(file: Option<&Spanned<KubeletFile>>, found: &mut Diagnostics
         if !(Duration::secs(1)..=Duration::secs(300)).contains(&to.backoff_max) {
             let message =
                 format!("`maxContainerRestartPeriod` is from 1 s to 300 s, not {}", to.backoff_max);
-            found.push(Diagnostic::error(given.span, message).with_hint("a kubelet does not start so"));
+            found.push(
+                Diagnostic::error(given.span, message).with_hint("a kubelet does not start so"),
+            );
         }
     }
     to

@@ -70,6 +70,9 @@ fn of_any_size(name: &str) -> Option<&'static str> {
         "kubeletSample" => "A67: 10 s with a back-off to 15 s [S]",
         "scrapeSpread" => "A62: 8 ms a node, 4 s at most [S]",
         "scrapeTimeout" => "A62: --kubelet-request-timeout [S]",
+        "probeMiss" => {
+            "N85: 268 of 276 first probes in time without contention [M]; more with it [A]"
+        }
         "scrapeLoss" => "nothing is lost unless a scenario says so",
         "statusWrite" => "N10, N302: GET (half of a write) and PATCH [A]",
         "resize" => "N300: a resize in place takes 0.164 s [M]",

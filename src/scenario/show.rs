@@ -377,6 +377,7 @@ fn show_latencies(latencies: &Latencies) -> Value {
         put(name, span.go_text());
     }
     put("scrapeLoss", Ratio(latencies.scrape_loss).to_string());
+    put("probeMiss", Ratio(latencies.probe_miss).to_string());
     let rates = [
         ("pullRate", latencies.pull_rate),
         ("pullSlow", latencies.pull_slow),

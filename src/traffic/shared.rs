@@ -127,7 +127,8 @@ impl Shared {
         match self.rule {
             Rule::Evenly => None,
             Rule::Cpu { limit, .. } => {
-                let limit = limit.map(|cores| cast::u64_trunc(cores * f64::from(1_u32 << RATE_SHIFT)));
+                let limit =
+                    limit.map(|cores| cast::u64_trunc(cores * f64::from(1_u32 << RATE_SHIFT)));
                 Some(self.wanted.min(limit.unwrap_or(u64::MAX)))
             }
         }

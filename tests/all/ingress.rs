@@ -61,7 +61,7 @@ fn why(calls: &[CallRecord]) -> BTreeMap<(&'static str, &'static str), usize> {
     counts
 }
 
-/// N184: a process of a proxy gives calls to the pods in turn, exactly; each call is told once, of
+/// N184, N529: a process of a proxy gives calls to the pods in turn, exactly; each call is told once, of
 /// the Service behind the Ingress.
 #[test]
 fn pods_have_their_turns() {

@@ -73,6 +73,7 @@ mod swarm;
 mod theory;
 mod tidy;
 mod traffic;
+mod traps;
 mod trial;
 mod vertical;
 mod volumes;

@@ -236,7 +236,7 @@ fn field_pod(number: u32) -> seatrial::model::PodRef {
     seatrial::base::Ref { id: seatrial::model::PodId::new(number), life: 0 }
 }
 
-/// N160: the proxy decides once a connection: one that is kept goes on to a pod that is no endpoint
+/// N160, N505: the proxy decides once a connection: one that is kept goes on to a pod that is no endpoint
 /// any more, for as long as both ends live.
 #[test]
 fn an_established_connection_goes_on() {

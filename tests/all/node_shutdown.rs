@@ -104,10 +104,8 @@ fn groups_by_priority() {
     let groups = "[{ priority: 1000, shutdownGracePeriodSeconds: 20 }, \
                    { priority: 500, shutdownGracePeriodSeconds: 60 }, \
                    { priority: 0, shutdownGracePeriodSeconds: 5 }]";
-    let told = shutdown(
-        &format!("shutdownGracePeriodByPodPriority: {groups}"),
-        "ignoresSignal: true",
-    );
+    let told =
+        shutdown(&format!("shutdownGracePeriodByPodPriority: {groups}"), "ignoresSignal: true");
     assert_eq!(sorted(&told), [65.0, 85.0]);
     assert_eq!(told.rows("reason", "Terminated").len(), 2);
 }

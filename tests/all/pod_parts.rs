@@ -140,7 +140,7 @@ fn images_are_pulled_one_at_a_time_or_side_by_side() {
     assert_eq!(pulls("maxParallelImagePulls: 1"), [10.0, 20.0, 30.0, 40.0]);
 }
 
-/// Rule N62: what is above the limit of pulls a second fails at once, and is tried again after a
+/// Rules N62, N521: what is above the limit of pulls a second fails at once, and is tried again after a
 /// back-off of 10 s.
 #[test]
 fn too_many_pulls_a_second_fail() {
@@ -234,18 +234,22 @@ spec: {{ selector: {{ app: {name} }}, ports: [{{ port: 80 }}] }}
         )
     };
     let pods = twin("small", "250m") + &twin("large", "750m");
-    let rest = "behaviors:
-  - { for: '*', start: 0s, serve: { hold: 100ms, cpu: 100ms, concurrency: 8, sharing: cpu } }
+    let serve = "start: 0s, serve: { hold: 100ms, cpu: 100ms, concurrency: 8, sharing: cpu }";
+    let rest = format!(
+        "behaviors:
+  - {{ for: pod/small, {serve} }}
+  - {{ for: pod/large, {serve} }}
 traffic:
-  - { name: few, to: service/small, users: { count: 4, think: 0s }, timeout: 30s }
-  - { name: many, to: service/large, users: { count: 4, think: 0s }, timeout: 30s }
-";
+  - {{ name: few, to: service/small, users: {{ count: 4, think: 0s }}, timeout: 30s }}
+  - {{ name: many, to: service/large, users: {{ count: 4, think: 0s }}, timeout: 30s }}
+"
+    );
     let calls = |cores: u32| {
         let cluster = format!(
             "latencies: ideal,
   nodes: [{{ pool: w, count: 1, allocatable: {{ cpu: {cores}, memory: 4Gi }} }}]"
         );
-        let told = run(&pods, &cluster, rest);
+        let told = run(&pods, &cluster, &rest);
         ["small", "large"].map(|of| told.number(&["services", of, "calls", "total"]) / 600.0)
     };
     let near = |one: f64, other: f64| (one / other - 1.0).abs() < 0.01;

@@ -199,7 +199,7 @@ fn retries() {
     check("attempts a call", &loads, 1.56);
 }
 
-/// N460: pods that exit at once, K after their deletion; proxies know after R. Each replaced pod
+/// N460, N501: pods that exit at once, K after their deletion; proxies know after R. Each replaced pod
 /// costs λ_pod · (R − K) refused and λ_pod · E[S] reset calls. Four pods, 400/s: λ_pod = 100/s;
 /// R = 1 s, K = 0.1 s, E[S] = 0.05 s: 90 + 5 = 95 a pod.
 #[test]
@@ -241,7 +241,7 @@ fn exit_at_once() {
     assert!(found.low <= 5.0 && 5.0 <= found.high, "reset a pod: {found:?}");
 }
 
-/// N157: when no endpoint is ready, those that serve while they terminate take the calls; when
+/// N157, N507: when no endpoint is ready, those that serve while they terminate take the calls; when
 /// they serve no more, calls are rejected (N158).
 #[test]
 fn the_last_terminating_pod_serves() {

@@ -285,7 +285,7 @@ fn what_a_call_depends_on() {
     assert!(calls.iter().filter(|c| c.source.is_none()).all(|c| c.fate == Fate::Refused));
 }
 
-/// Traffic policies Local (N158): a pod's call stays on the node or is dropped; calls from outside
+/// Traffic policies Local (N158, N506): a pod's call stays on the node or is dropped; calls from outside
 /// come in where endpoints are.
 #[test]
 fn a_local_policy_keeps_calls_on_the_node() {

@@ -55,7 +55,8 @@ pub fn oom_score(spec: &PodSpec, container: u8, memory: Bytes) -> i64 {
 /// (rule N95).
 fn unallocated(spec: &PodSpec) -> i64 {
     let Some(own) = spec.own_requests.memory else { return 0 };
-    let counts = |(container, _): &(u8, _)| !is_init(spec, *container) || is_sidecar(spec, *container);
+    let counts =
+        |(container, _): &(u8, _)| !is_init(spec, *container) || is_sidecar(spec, *container);
     let each = || all(spec).filter(counts).map(|(_, own)| own.requests.memory.0);
     let count = i64::try_from(each().count()).unwrap_or(1).max(1);
     (own.0 - each().sum::<i64>()).max(0) / count

@@ -194,7 +194,7 @@ fn many_calls_behind_one() {
     }
 }
 
-/// N420, N421: users who wait for answers make fewer calls while nobody answers: the same outage is
+/// N420, N421, N534: users who wait for answers make fewer calls while nobody answers: the same outage is
 /// hidden by a closed loop of the same rate.
 #[test]
 fn a_closed_loop_hides_an_outage() {

@@ -137,7 +137,7 @@ pub(super) const WAYS: &[Row] = &[
 
 /// N483: in a cluster of a hundred nodes a sleep of 5 s is enough for a rollout that is alone. Among
 /// fifty it is not: slices wait for the controller's 20 writes a second (N12) and for its own cache
-/// (N143). Each of the others is behind two Services, as a StatefulSet's or a metrics port's are:
+/// (N143, N527). Each of the others is behind two Services, as a StatefulSet's or a metrics port's are:
 /// the rollouts themselves wait for the 20 writes a second of their controllers, so that with one
 /// Service each slices fall behind less.
 #[test]
