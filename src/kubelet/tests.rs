@@ -557,13 +557,14 @@ fn what_does_not_run_is_not_ready_at_once() {
 }
 
 /// Rules N10, N11, N533: statuses are written one after another, two requests each, 50 a second once
-/// 100 are through: 110 statuses have (220 - 100) / 50 = 2.4 s to wait at least.
+/// 100 are through: the last of 110 statuses waits (220 - 100) / 50 = 2.4 s at least, longer as some
+/// change before they are written.
 #[test]
 fn statuses_of_a_full_node_take_seconds() {
     let last = |is_limited: bool| {
         let mut all = ideal();
         for _ in 0..110 {
-            all = all.pod("n", |_| {});
+            all = all.pod("n", |pod| pod.spec.requests.cpu = MilliCpu(0));
         }
         let mut model = all.model();
         model.latencies.limited_clients = is_limited;
@@ -571,7 +572,8 @@ fn statuses_of_a_full_node_take_seconds() {
         world.run_to(60.0);
         world.statuses.last().map_or(0.0, |(at, ..)| at.as_secs_f64())
     };
-    assert_eq!([last(false), last(true)], [0.0, 2.4]);
+    assert_eq!(last(false), 0.0);
+    assert!((2.4..5.0).contains(&last(true)), "{}", last(true));
 }
 
 /// Rule N85: a first question in so many comes before the kubelet knows of the start: then the next
@@ -580,7 +582,7 @@ fn statuses_of_a_full_node_take_seconds() {
 fn the_first_question_may_come_too_early() {
     let late = |miss: f64| {
         let mut all = ideal();
-        for _ in 0..200 {
+        for _ in 0..40 {
             all = all.pod("n", |pod| pod.app().readiness = Some(probe(10)));
         }
         let mut model = all.model();
@@ -588,10 +590,11 @@ fn the_first_question_may_come_too_early() {
         let mut world = World::new(model, 1);
         world.run_to(60.0);
         let ready = |index| world.row(index).ready_first.map(SimTime::as_secs_f64);
-        let all: Vec<f64> = (0..200).filter_map(ready).collect();
-        assert!(all.len() == 200 && all.iter().all(|at| [0.0, 10.0].contains(at)), "{all:?}");
+        let all: Vec<f64> = (0..40).filter_map(ready).collect();
+        assert!(all.len() == 40 && all.iter().all(|at| [0.0, 10.0].contains(at)), "{all:?}");
         all.iter().filter(|at| **at > 0.0).count()
     };
     assert_eq!(late(0.0), 0);
-    assert!((30..=70).contains(&late(0.25)), "{}", late(0.25));
+    // 20 ± 3 · 3.2
+    assert!((10..=30).contains(&late(0.5)), "{}", late(0.5));
 }
