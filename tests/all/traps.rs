@@ -92,7 +92,8 @@ kind: PodDisruptionBudget
 metadata: { name: web }
 spec: { maxUnavailable: 0, selector: { matchLabels: { app: web } } }
 ");
-    let leak = "behaviors: [{ for: pod/web, memory: 1Gi, leak: 64Mi }]";
+    let leak = "behaviors: [{ for: pod/web, memory: 1Gi, leak: 64Mi,
+      shutdown: { ignoresSignal: true } }]";
     let told = run(&pods, "ideal", leak);
     assert_eq!(told.rows("reason", "Evicted"), ["web"]);
     assert_eq!(told.column("deleted_s"), [0.0; 0]);
