@@ -244,8 +244,8 @@ spec: {{ selector: {{ app: {name} }}, ports: [{{ port: 80 }}] }}
   - {{ for: pod/small, {serve} }}
   - {{ for: pod/large, {serve} }}
 traffic:
-  - {{ name: few, to: service/small, users: {{ count: 4, think: 0s }}, timeout: 30s }}
-  - {{ name: many, to: service/large, users: {{ count: 4, think: 0s }}, timeout: 30s }}
+  - {{ name: few, to: service/small, users: {{ count: 4, think: 10ms }}, timeout: 30s }}
+  - {{ name: many, to: service/large, users: {{ count: 4, think: 10ms }}, timeout: 30s }}
 "
     );
     let calls = |cores: u32| {
@@ -260,5 +260,6 @@ traffic:
     let [small, large] = calls(1);
     assert!(near(small, 2.5) && near(large, 7.5), "{small} and {large} calls a second");
     let [small, large] = calls(8);
-    assert!(near(small, 40.0) && near(large, 40.0), "{small} and {large} calls a second");
+    // 4 / (0.1 s + 0.01 s)
+    assert!(near(small, 36.4) && near(large, 36.4), "{small} and {large} calls a second");
 }
