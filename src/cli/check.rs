@@ -11,13 +11,13 @@ use crate::scenario::{self, Place};
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Scenario files or folders; with --manifests, Kubernetes manifests
+    /// Scenario files or folders; or Kubernetes manifests: files, folders, globs, - for a pipe
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// Print the model after defaults
     #[arg(long)]
     show: bool,
-    /// The files are manifests (files, folders, globs, - for a pipe), not scenarios
+    /// The files are manifests, not scenarios; needed where they look like neither
     #[arg(long, conflicts_with = "show")]
     manifests: bool,
     /// Lay a value over the scenario, as in run.seed=7
@@ -42,10 +42,14 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     worst
 }
 
-/// A folder without a scenario in it holds manifests; so does the pipe.
+/// A folder without a scenario in it holds manifests; so do the pipe and a file of objects.
 fn are_manifests(file: &str) -> bool {
     let path = std::path::Path::new(file);
-    file == "-" || (path.is_dir() && !path.join("scenario.yaml").exists())
+    match path.is_dir() {
+        _ if file == "-" => true,
+        true => !path.join("scenario.yaml").exists(),
+        false => scenario::is_manifests(file),
+    }
 }
 
 fn scenario(file: &str, arguments: &Arguments) -> Exit {

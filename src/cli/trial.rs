@@ -50,7 +50,7 @@ struct Common {
     #[arg(long, value_name = "PER_SECOND", default_value_t = 100.0, value_parser = rate)]
     rate: f64,
     /// How many runs, each with another seed
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, visible_alias = "replications", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     seeds: u32,
     /// Seed of the experiment
     #[arg(long, value_name = "SEED", default_value_t = 1)]
@@ -58,12 +58,16 @@ struct Common {
     /// How many runs at once; results are the same for any number
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
-    /// Exit with 1 if more calls fail in a run on average, or a rollout is not complete
+    /// Exit with 1 if more calls fail in a run on average, a rollout is not complete or a node is
+    /// not drained
     #[arg(long, value_name = "CALLS", value_parser = calls)]
     max_failed: Option<f64>,
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    /// Print as JSON
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Only what is: do not try what would help
     #[arg(long)]
     no_advice: bool,
@@ -162,9 +166,9 @@ fn run(common: &Common, kind: Kind, at: Option<String>, one_by_one: bool) -> Exi
         Ok(report) => report,
         Err(error) => return refused(error),
     };
-    let text = match common.format {
-        Format::Text => report.text(),
-        Format::Json => format!("{:#}\n", report.json()),
+    let text = match common.json || common.format == Format::Json {
+        false => report.text(),
+        true => format!("{:#}\n", report.json()),
     };
     match say(&text) {
         Exit::Done if common.max_failed.is_some_and(|most| !report.holds(most)) => Exit::NotMet,

@@ -11,6 +11,7 @@
 
 pub mod advise;
 mod remedies;
+mod stuck;
 pub mod trial;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -17,12 +17,12 @@ use crate::engine::{SimError, World};
 use crate::model::{Model, Workload};
 use crate::record::Cause;
 use crate::recorder::Recorder;
-use crate::report::trial::{Numbers, Of, Report, Subject, Tried};
+use crate::report::trial::{Drained, Numbers, Of, Report, Subject, Tried};
 use crate::scenario::plain::{Fronted, Plain, Trial};
 use crate::scenario::{Loaded, Refused};
 
 use super::remedies::{Patient, Remedy, remedies, shared_claim};
-use super::{Experiment, Options, run};
+use super::{Experiment, Options, run, stuck};
 
 /// What the trial is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub fn scenario(plain: &Plain, how: &How) -> Result<String, TrialError> {
     if how.one_by_one {
         in_turn(plain, &mut base, HORIZONS[0]);
     }
-    Ok(plain.scenario(&base))
+    Ok(plain.scenario(&base) + &plain.stand_ins_as_comments())
 }
 
 /// Runs it. `progress` is told how many runs have ended, and how many there will be at most as far
@@ -201,7 +201,29 @@ pub fn conduct(
         plain.assumed(),
     );
     let title = if how.kind == Kind::Rollout { "ROLLOUT" } else { "DRILL" }.to_owned();
-    Ok(Report { title, about, seeds: how.seeds, subjects, others: plain.others.clone() })
+    let is_stuck = |subject: &Subject| !subject.now.is_complete() || subject.now.is_dead();
+    let stuck: Vec<&str> = (watched.iter().zip(&subjects))
+        .filter(|(_, subject)| is_stuck(subject))
+        .map(|(own, _)| own.fronted.target.as_str())
+        .collect();
+    let notes = stuck::why_all(&model, stuck)?;
+    let drained = (how.kind == Kind::Drain)
+        .then(|| Drained::of(&experiment.summary, &experiment.facts, drained_nodes(plain, how)));
+    Ok(Report {
+        title,
+        about,
+        seeds: how.seeds,
+        subjects,
+        others: plain.others.clone(),
+        assumed: plain.stand_ins.clone(),
+        drained,
+        notes,
+    })
+}
+
+/// How many machines a drill drains.
+fn drained_nodes(plain: &Plain, how: &How) -> u32 {
+    if how.at.is_some() { 1 } else { plain.nodes() }
 }
 
 const fn noun(kind: Kind) -> &'static str {

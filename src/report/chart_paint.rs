@@ -278,7 +278,8 @@ pub(super) fn png(drawing: &Drawing) -> Vec<u8> {
             }
         }
     }
-    encode(&averaged(&buffer, w, h), w / AVERAGED, h / AVERAGED)
+    let size = (narrow(w / AVERAGED), narrow(h / AVERAGED));
+    super::chart_png::encode(&averaged(&buffer, w, h), size)
 }
 
 fn narrow(v: usize) -> u32 {
@@ -313,23 +314,6 @@ fn averaged(buffer: &[u8], w: usize, h: usize) -> Vec<u8> {
             }
         }
     }
-    out
-}
-
-fn encode(pixels: &[u8], w: usize, h: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, narrow(w), narrow(h));
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    // 192 dots an inch: shown at half its pixels, printed at 26 cm.
-    encoder.set_pixel_dims(Some(png::PixelDimensions {
-        xppu: 7559,
-        yppu: 7559,
-        unit: png::Unit::Meter,
-    }));
-    let mut writer = encoder.write_header().expect("a vector takes all writes");
-    writer.write_image_data(pixels).expect("the buffer has the size of the header");
-    writer.finish().expect("a vector takes all writes");
     out
 }
 

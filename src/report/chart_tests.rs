@@ -23,7 +23,8 @@ fn check(figure: &Figure) -> String {
     assert!(open.is_empty() && !svg.contains("NaN") && !svg.contains("inf"));
     let png = render_png(figure);
     assert!(png == render_png(figure));
-    let decoder = png::Decoder::new(std::io::Cursor::new(&png));
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(&png));
+    decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();

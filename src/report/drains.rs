@@ -179,6 +179,23 @@ fn sentence(block: &DrainBlock) -> String {
     }
 }
 
+/// The names of all nodes that were drained or were to be.
+pub(super) fn names(facts: &Facts) -> Vec<String> {
+    last_of_each(facts).into_iter().map(|(_, node)| node.name.clone()).collect()
+}
+
+/// The nodes that were not drained, and what kept each.
+pub(super) fn undrained(facts: &Facts) -> Vec<(String, String)> {
+    let stuck = last_of_each(facts).into_iter().filter(|(_, node)| {
+        matches!(node.outcome, DrainOutcome::UnderWay | DrainOutcome::Failed(_))
+    });
+    let why = |node: &DrainedNode| match node.blocks.iter().max_by_key(|block| block.last) {
+        Some(block) => format!("{} {}", budget(block), sentence(block)),
+        None => not_drained(node, facts.ended),
+    };
+    stuck.map(|(_, node)| (node.name.clone(), why(node))).collect()
+}
+
 /// The first drain that did not end, why, and what may help.
 pub(super) fn advice(facts: &Facts) -> Option<Advice> {
     let all = last_of_each(facts);

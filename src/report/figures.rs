@@ -39,7 +39,11 @@ pub(super) fn secs(at: SimTime) -> f64 {
 /// What each figure says below its title.
 pub(super) fn subtitle(facts: &Facts) -> String {
     let run = &facts.model.run;
-    format!("{}, seed {}, first of {} runs", facts.model.name, run.seed, run.replications)
+    let of = match run.replications {
+        1 => String::new(),
+        runs => format!(", first of {runs} runs"),
+    };
+    format!("{}, seed {}{of}", facts.model.name, run.seed)
 }
 
 /// With the commands of the timeline between two instants; of those of one instant the one that

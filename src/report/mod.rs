@@ -12,6 +12,7 @@ mod chart_math;
 mod chart_paint;
 mod chart_palette;
 mod chart_plan;
+mod chart_png;
 mod chart_scale;
 mod chart_stack;
 mod chart_text;

@@ -7,12 +7,15 @@ use crate::base::text::counted;
 use crate::base::{cast, stats};
 use crate::model::{Model, ObjectName, Workload};
 use crate::record::Cause;
+use crate::recorder::Facts;
 
 use super::summary::{Number, Summary, json_number};
-use super::{names, words};
+use super::{drains, names, words};
 
 /// Changes without effect that the text names for a subject; the JSON has all.
 const SHOWN: usize = 3;
+/// Objects that are assumed and that the text names; the JSON has all.
+const ASSUMED_SHOWN: usize = 6;
 
 /// What is looked at: the way to its numbers in the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +115,15 @@ impl Numbers {
         self.failed_mean() <= 0.0 && self.is_complete()
     }
 
+    /// Whether most calls found no pod that was ready.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        let value = |number: &Number| number.value.unwrap_or(0.0);
+        let calls = self.calls.as_ref().map_or(0.0, value);
+        let mut causes = self.causes.iter();
+        causes.any(|(cause, number)| *cause == Cause::NoReadyPod && value(number) > 0.5 * calls)
+    }
+
     fn json(&self) -> Value {
         let mut out = Map::new();
         let numbers = [
@@ -186,14 +198,66 @@ pub struct Report {
     pub subjects: Vec<Subject>,
     /// Services that were left out, and why.
     pub others: Vec<(String, &'static str)>,
+    /// Objects that the manifests name and do not bring, and that are assumed to be there.
+    pub assumed: Vec<String>,
+    /// The nodes of a drain.
+    pub drained: Option<Drained>,
+    /// Why workloads do not come to serve.
+    pub notes: Vec<String>,
+}
+
+/// What became of the nodes that a drill drains.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drained {
+    /// How many are drained.
+    pub nodes: u32,
+    /// Those that were not in every run, and what kept them in the first run, if it did there.
+    pub stuck: Vec<(String, Option<String>)>,
+}
+
+impl Drained {
+    /// From the summary of all runs and the facts of the first.
+    #[must_use]
+    pub fn of(summary: &Summary, facts: &Facts, nodes: u32) -> Self {
+        let why = drains::undrained(facts);
+        let mut stuck = Vec::new();
+        for name in drains::names(facts) {
+            let share = summary.value(&["drains", &name, "drained"]);
+            if share.is_some_and(|share| share < 1.0) {
+                let why = why.iter().find(|(node, _)| *node == name).map(|(_, why)| why.clone());
+                stuck.push((name, why));
+            }
+        }
+        Self { nodes, stuck }
+    }
+
+    fn line(&self) -> String {
+        let nodes = counted(u64::from(self.nodes), "node");
+        if self.stuck.is_empty() {
+            return format!("{nodes} drained");
+        }
+        let drained = usize::try_from(self.nodes).unwrap_or(0).saturating_sub(self.stuck.len());
+        let mut line = format!("{drained} of {nodes} drained in every run");
+        for (name, why) in self.stuck.iter().take(SHOWN) {
+            let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            line += &format!("\n  {name} not{why}");
+        }
+        let more = self.stuck.len().saturating_sub(SHOWN);
+        if more > 0 {
+            line += &format!("\n  {more} more");
+        }
+        line
+    }
 }
 
 impl Report {
-    /// Whether no subject has more failed calls on average, and all rollouts were complete.
+    /// Whether no subject has more failed calls on average, all rollouts were complete and all
+    /// nodes drained.
     #[must_use]
     pub fn holds(&self, max_failed: f64) -> bool {
         let now = self.subjects.iter().map(|subject| &subject.now);
         now.into_iter().all(|now| now.failed_mean() <= max_failed && now.is_complete())
+            && self.drained.as_ref().is_none_or(|drained| drained.stuck.is_empty())
     }
 
     /// As programs read it.
@@ -219,19 +283,36 @@ impl Report {
             })
         };
         let other = |(name, why): &(String, &str)| json!({ "name": name, "why": why });
-        json!({
+        let mut out = json!({
             "what": self.title.to_lowercase(),
             "about": self.about,
             "seeds": self.seeds,
             "subjects": self.subjects.iter().map(subject).collect::<Vec<_>>(),
             "leftOut": self.others.iter().map(other).collect::<Vec<_>>(),
-        })
+            "assumed": self.assumed,
+            "notes": self.notes,
+        });
+        if let Some(Drained { nodes, stuck }) = &self.drained {
+            let one = |(name, why): &(String, Option<String>)| json!({ "name": name, "why": why });
+            let stuck: Vec<Value> = stuck.iter().map(one).collect();
+            out["drained"] = json!({ "nodes": nodes, "stuck": stuck });
+        }
+        out
     }
 
     /// As people read it.
     #[must_use]
     pub fn text(&self) -> String {
         let mut lines = vec![format!("{}  {}", self.title, self.about)];
+        if !self.assumed.is_empty() {
+            let more = self.assumed.len().saturating_sub(ASSUMED_SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let first = &self.assumed[..self.assumed.len().min(ASSUMED_SHOWN)];
+            let first = first.join(", ");
+            lines.push(format!(
+                "named by the manifests and not in them, assumed to be there: {first}{more}"
+            ));
+        }
         let has_tried = self.subjects.iter().any(|subject| !subject.tried.is_empty());
         for subject in &self.subjects {
             lines.push(String::new());
@@ -243,6 +324,11 @@ impl Report {
         for (name, why) in &self.others {
             lines.push(format!("{name}  left out: {why}"));
         }
+        if !self.notes.is_empty() || self.drained.is_some() {
+            lines.push(String::new());
+        }
+        lines.extend(self.notes.iter().map(|note| format!("WHY      {note}")));
+        lines.extend(self.drained.as_ref().map(Drained::line));
         let clean = self.subjects.iter().filter(|subject| subject.now.is_clean()).count();
         lines.push(String::new());
         lines.push(format!(

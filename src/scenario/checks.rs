@@ -14,7 +14,7 @@ use super::behaviors::split_target;
 use super::file::{BehaviorFile, ScenarioFile, TrafficFile};
 use super::input::Input;
 use super::known::Gaps;
-use super::{cycles, objects};
+use super::{cycles, object_checks};
 
 /// When the run ends, and what comes after that.
 pub(super) fn ends(model: &Model, file: &ScenarioFile, gaps: Gaps, found: &mut Diagnostics) {
@@ -99,7 +99,7 @@ pub(super) fn whole(
         let name = names.resolve(service.name.name);
         if behind[index].is_empty() {
             let message = format!("no workload stands behind service \"{name}\"");
-            let hint = objects::idle_hint(service, &templates, names);
+            let hint = object_checks::idle_hint(service, &templates, names);
             let error = Diagnostic::error(entry.value.to.span, message).with_hint(hint);
             found.push(match selectors.get(&service.name) {
                 Some(place) => error.with_related(*place, "its selector"),
@@ -123,7 +123,7 @@ pub(super) fn whole(
     let called: Vec<usize> = file.traffic.iter().filter_map(|t| target(t, model, names)).collect();
     let is_called = |name| called.iter().any(|index| model.services[*index].name == name);
     let (services, about) = (&model.services, (names, input));
-    objects::warn_of_idle_services(services, selectors, &templates, is_called, about);
+    object_checks::idle_services(services, selectors, &templates, is_called, about);
 }
 
 /// The service that a source calls, by its index.

@@ -23,6 +23,8 @@ pub(super) struct Input {
     pub sets: Vec<Assignment>,
     /// The gate HPAScaleToZero.
     pub scales_to_zero: bool,
+    /// Whether manifests come without a scenario: what they need of elsewhere is assumed and said.
+    pub is_plain: bool,
 }
 
 impl Input {
@@ -35,6 +37,7 @@ impl Input {
             policies: Vec::new(),
             sets: Vec::new(),
             scales_to_zero: false,
+            is_plain: false,
         }
     }
 

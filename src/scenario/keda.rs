@@ -51,6 +51,7 @@ pub(super) fn lower(
     for document in documents {
         let mut one = One { document, documents, known, metrics, names, input };
         if is_one(document) {
+            let before = one.input.found.len();
             match one.lower() {
                 Some(Lowered::Scales(made)) => {
                     let (spec, hpa) = *made;
@@ -58,10 +59,15 @@ pub(super) fn lower(
                     hpas.push(hpa);
                 }
                 Some(Lowered::Keeps(paused)) => all.paused.push(paused),
+                None if one.input.is_plain => all.paused.extend(one.kept_from(before)),
                 Some(Lowered::Rests) | None => {}
             }
         } else if is_of(document, "ScaledJob") {
+            let before = one.input.found.len();
             all.jobs.extend(one.job());
+            if one.input.is_plain {
+                one.input.found.soften_from(before);
+            }
         }
     }
     let text = |name: ObjectName| {
@@ -136,6 +142,29 @@ impl<'a> One<'a> {
             fallback,
         };
         Some(Lowered::Scales(Box::new((spec, hpa))))
+    }
+
+    /// One that needs what only a scenario says, where there is none: what was wrong with it from
+    /// a message on is told as a warning, and its target keeps its size, or the least that it asks
+    /// for.
+    fn kept_from(&mut self, before: usize) -> Option<PausedScale> {
+        let least = self.count("minReplicaCount").filter(|least| *least > 0);
+        let (_, _, name) = identity(self.document);
+        let size = least.map_or("keeps its size".to_owned(), |least| format!("has {least} pods"));
+        let hint =
+            format!("without a scenario that says it, what ScaledObject \"{name}\" scales {size}");
+        let found = &mut self.input.found;
+        found.soften_from(before);
+        found.edit_from(before, |told| told.hint = Some(hint.clone().into()));
+        let before = found.len();
+        let target = self.target();
+        self.input.found.soften_from(before);
+        let cpu =
+            json!({ "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } });
+        let asked = [json!({ "type": "Resource", "resource": cpu })];
+        let hpa = self.hpa((least?, least?), &target?, &asked)?;
+        let name = self.object_name();
+        Some(PausedScale { name, target: hpa.target, replicas: least? })
     }
 
     /// `minReplicaCount` and `maxReplicaCount`.

@@ -18,8 +18,8 @@ use super::known::Gaps;
 use super::objects::Objects;
 use super::{
     addresses, checks, clients, cloud, commands, custom, horizontal, ingress, keda, latencies,
-    later, loads, mesh, metrics, network, node_monitor, node_pools, nodes, objects, run, scheduler,
-    static_pods, timeline, workloads,
+    later, loads, mesh, metrics, network, node_monitor, node_pools, nodes, object_checks, objects,
+    run, scheduler, static_pods, timeline, workloads,
 };
 
 /// What a scenario becomes.
@@ -94,7 +94,7 @@ pub(super) fn lower(
     let before = input.found.error_count();
     let mut objects = objects::lower(&documents, &behaviors, &mut names, input);
     later::lower(&later, &behaviors, &mut names, &mut objects);
-    objects::check_hpas(&objects, &documents, &names, input);
+    object_checks::hpas(&objects, &documents, &names, input);
     static_pods::lower(&static_pods, &all_nodes, &behaviors, &mut names, &mut objects, input);
     let whole = !gaps.objects && input.found.error_count() == before;
     all_nodes.append(&mut objects.nodes);
@@ -211,6 +211,9 @@ pub(super) fn lower(
     checks::ends(&model, file, gaps, &mut input.found);
     if whole {
         checks::whole(&model, file, &objects.selectors, &names, input);
+        let templates: Vec<_> = model.templates().map(|template| &**template).collect();
+        let ports = (&*model.services, &*objects.named_ports);
+        object_checks::lost_ports(ports, &templates, &names, input);
     }
     model.names = Arc::new(names);
     Some(Lowered { model, objects: objects.trees })

@@ -55,8 +55,10 @@ mod network;
 mod node_monitor;
 mod node_pools;
 mod nodes;
+mod object_checks;
 mod objects;
 pub mod plain;
+mod plain_parts;
 mod proxy;
 mod rates;
 mod run;
@@ -171,10 +173,20 @@ pub fn load_with(
     let limits = ParseOptions::scenario().limits;
     let Input { loader, sources, found, .. } = &mut input;
     let file = manifest::load(loader, &place.path, Span::NONE, &limits, sources, found);
+    if file.is_none() && Path::new(&place.path).parent().is_some_and(Path::is_dir) {
+        let folder = Path::new(&place.path).parent().unwrap_or(Path::new(""));
+        let hint = format!("a folder of manifests? seatrial rollout {}", folder.display());
+        let is_folder = place.path.ends_with("/scenario.yaml");
+        found.edit_from(0, |told| {
+            if is_folder && told.hint.is_none() {
+                told.hint = Some(hint.clone().into());
+            }
+        });
+    }
     finish(file, sets, input)
 }
 
-/// Reads and checks a scenario whose text is at hand; its manifests come from the loader.
+/// Reads and checks the scenario that manifests without one are run in; they come from the loader.
 fn load_text(
     loader: Loader,
     name: &str,
@@ -182,6 +194,7 @@ fn load_text(
     sets: &[String],
 ) -> Result<Loaded, Box<Refused>> {
     let mut input = Input::new(loader);
+    input.is_plain = true;
     let file = input.sources.add(name, text);
     finish(Some(file), sets, input)
 }
@@ -261,7 +274,10 @@ fn check_identity(tree: &tree::Tree, path: &str, found: &mut Diagnostics) -> Opt
         Some((_, "Scenario")) => Some(()),
         Some((kind, other)) => {
             let error = Diagnostic::error(kind.span(), format!("kind \"{other}\" is no scenario"));
-            let manifests = format!("are these manifests? seatrial check --manifests {path}");
+            let manifests = format!(
+                "are these manifests? seatrial check {path} checks them, seatrial rollout {path} \
+                 rolls them"
+            );
             let error = error.with_hint(match root.field("metadata") {
                 Some(_) => manifests,
                 None => "expected kind: Scenario".to_owned(),
@@ -277,12 +293,38 @@ fn check_identity(tree: &tree::Tree, path: &str, found: &mut Diagnostics) -> Opt
     }
 }
 
+/// Whether a file holds Kubernetes objects, and is no scenario. A pattern names manifests.
+#[must_use]
+pub fn is_manifests(path: &str) -> bool {
+    let mut sources = Sources::new();
+    let mut found = Diagnostics::new();
+    let loader = Loader::disk("");
+    let limits = ParseOptions::manifest().limits;
+    if path.contains(['*', '?', '[']) && !std::path::Path::new(path).exists() {
+        return true;
+    }
+    let file = manifest::load(&loader, path, Span::NONE, &limits, &mut sources, &mut found);
+    let Some(file) = file else { return false };
+    let documents = tree::parse(&sources, file, &ParseOptions::manifest(), &mut found);
+    let words = |document: &tree::Parsed, key: &str| {
+        let value = document.tree.root().field(key);
+        value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let is_ours = |document| {
+        words(document, "kind") == "Scenario" || words(document, "apiVersion").contains("seatrial")
+    };
+    let is_object =
+        |document| !words(document, "kind").is_empty() && !words(document, "apiVersion").is_empty();
+    !documents.iter().any(is_ours) && documents.iter().any(is_object)
+}
+
 /// Checks manifests without a scenario: what `apply` would bring.
 ///
 /// # Errors
 /// If anything in them is wrong.
 pub fn check_manifests(loader: &Loader, paths: &[String]) -> Result<Checked, Box<Refused>> {
     let mut input = Input::new(loader.clone());
+    input.is_plain = true;
     let paths: Vec<_> = paths.iter().map(|path| Spanned::nowhere(path.clone())).collect();
     let objects = objects::check(&paths, &mut input);
     let Input { sources, found, .. } = input;

@@ -10,18 +10,19 @@ use crate::base::{Interner, Symbol};
 use crate::kubectl;
 use crate::manifest::Document;
 use crate::model::{
-    Behaviors, CronJobSpec, DaemonSetSpec, DeploymentSpec, DisruptionBudget, HpaSpec, HpaTarget,
-    JobSpec, Later, NamespaceSpec, NodeSpec, ObjectName, PodObject, PriorityClasses,
-    ReplicaSetSpec, ServiceSpec, StatefulSetSpec, Storage, Template, VpaSpec, Workload,
-    WorkloadKind,
+    Behaviors, CronJobSpec, DaemonSetSpec, DeploymentSpec, DisruptionBudget, HpaSpec, JobSpec,
+    Later, NamespaceSpec, NodeSpec, ObjectName, PodObject, PriorityClasses, ReplicaSetSpec,
+    ServiceSpec, StatefulSetSpec, Storage, Template, VpaSpec, Workload, WorkloadKind,
 };
 use crate::tree::{self, Diagnostic, Severity, Span, Spanned};
 
 use super::behaviors::{object_name, split_target};
-use super::cycles;
 use super::input::Input;
 use super::known;
+use super::metrics;
 use super::node_pools;
+use super::object_checks;
+use super::plain_parts;
 use super::verticals;
 use super::{keda, keda_jobs};
 
@@ -53,6 +54,8 @@ pub(super) struct Objects {
     pub later: Later,
     /// Where the selectors of the Services are written.
     pub selectors: BTreeMap<ObjectName, Span>,
+    /// Ports of Services that name a port of a container.
+    pub named_ports: Vec<NamedPort>,
 }
 
 impl Objects {
@@ -65,6 +68,14 @@ impl Objects {
             .chain(self.jobs.iter().map(|j| &j.template))
             .chain(self.pods.iter().map(|p| &p.template))
     }
+}
+
+/// A port of a Service that leads to a named port of its pods.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NamedPort {
+    pub service: ObjectName,
+    pub target: Symbol,
+    pub place: Span,
 }
 
 /// Who is there, before anything is lowered.
@@ -105,10 +116,10 @@ fn without_made(documents: Vec<Document>) -> Vec<Document> {
     documents.into_iter().filter(|document| !is_made(document)).collect()
 }
 
-/// The documents by kind, namespace and name, without what their controllers make again; two of one
-/// identity are an error.
+/// The documents by kind, namespace and name, without what their controllers make again and what
+/// helm does not install; two of one identity are an error.
 pub(super) fn sorted(documents: Vec<Document>, input: &mut Input) -> Vec<Document> {
-    let mut documents = without_made(documents);
+    let mut documents = plain_parts::without_hooks(without_made(documents), input);
     documents.sort_by(|a, b| identity(a).cmp(&identity(b)));
     for pair in documents.windows(2) {
         if identity(&pair[0]) == identity(&pair[1]) && pair[0].api_version == pair[1].api_version {
@@ -250,9 +261,14 @@ pub(super) fn lower(
         left_out.entry(&document.kind.value).or_insert((0, document.kind.span)).0 += 1;
     }
     warn(&not_modelled, "is not modelled yet and left out", input);
+    warn_of_old_and_idle(documents, input);
     warn_unknown(&unknown, documents, input);
     for (_, _, tree) in prepared.iter().filter(|(kind, _, _)| *kind == Kind::PriorityClass) {
         objects.priorities.add(tree);
+    }
+    if input.is_plain {
+        let of = prepared.iter().map(|(_, document, tree)| (*document, tree));
+        plain_parts::assume_classes(of, &mut objects.priorities, input);
     }
     let priorities = objects.priorities.clone();
     for (kind, document, tree) in prepared {
@@ -272,6 +288,26 @@ fn warn(left_out: &LeftOut<'_>, what: &str, input: &mut Input) {
     for (kind, (count, place)) in left_out {
         let times = if *count == 1 { String::new() } else { format!(" ({count} objects)") };
         input.found.warning(*place, format!("kind {kind} {what}{times}"));
+    }
+}
+
+/// What is read as something else than the API server would, and what is read and does nothing.
+fn warn_of_old_and_idle(documents: &[Document], input: &mut Input) {
+    let of = |kind: Kind| {
+        documents.iter().filter(move |document| class(document) == KindClass::Modelled(kind))
+    };
+    for document in of(Kind::HorizontalPodAutoscaler) {
+        let version = &document.api_version;
+        if version.value.contains("beta") {
+            let message = format!("Kubernetes 1.36 does not serve {}", version.value);
+            let warning = Diagnostic::warning(version.span, message);
+            input.found.push(warning.with_hint("it is read as autoscaling/v2"));
+        }
+    }
+    if let Some(first) = of(Kind::NetworkPolicy).next() {
+        let message = "kind NetworkPolicy changes nothing here";
+        let warning = Diagnostic::warning(first.kind.span, message);
+        input.found.push(warning.with_hint("calls that it forbids go through"));
     }
 }
 
@@ -376,6 +412,13 @@ fn add(
             let service = api::lower_service(tree, cx.names);
             let selector = document.root().at(&["spec", "selector"]);
             objects.selectors.extend(selector.map(|value| (service.name, value.span())));
+            let ports = document.root().at(&["spec", "ports"]).into_iter();
+            for target in ports.flat_map(tree::Value::items).filter_map(|p| p.get("targetPort")) {
+                let name = target.as_str().map(|name| cx.names.intern(name));
+                let place = target.span();
+                let named = name.map(|target| NamedPort { service: service.name, target, place });
+                objects.named_ports.extend(named);
+            }
             objects.services.push(service);
         }
         Kind::HorizontalPodAutoscaler => objects.hpas.push(api::lower_hpa(tree, cx.names)),
@@ -425,98 +468,6 @@ fn default_class(storage: &mut Storage) {
     }
 }
 
-/// Autoscalers whose target is not there do nothing, which is hardly meant.
-pub(super) fn check_hpas(
-    objects: &Objects,
-    documents: &[Document],
-    names: &Interner,
-    input: &mut Input,
-) {
-    if input.found.has_errors() {
-        return; // it may be in what could not be read
-    }
-    for hpa in &objects.hpas {
-        let namespace = names.resolve(hpa.name.namespace);
-        let of = |kind: &'static str| {
-            let inside = documents.iter().map(identity);
-            inside.filter(move |(k, n, _)| *k == kind && *n == namespace).map(|(_, _, name)| name)
-        };
-        let (kind, target) = match hpa.target {
-            HpaTarget::Deployment(name) => ("Deployment", names.resolve(name)),
-            HpaTarget::ReplicaSet(name) => ("ReplicaSet", names.resolve(name)),
-            HpaTarget::ReplicationController(name) => {
-                ("ReplicationController", names.resolve(name))
-            }
-            HpaTarget::StatefulSet(name) => ("StatefulSet", names.resolve(name)),
-            HpaTarget::Missing => ("", ""),
-        };
-        let is_later = |name: &ObjectName| {
-            names.resolve(name.name) == target && name.namespace == hpa.name.namespace
-        };
-        let of_kind = |of: &&Workload| of.kind.as_str() == kind.to_lowercase();
-        let mut later = objects.later.workloads.iter().filter(of_kind);
-        if of(kind).any(|name| name == target) || later.any(|of| is_later(&of.name)) {
-            continue;
-        }
-        let own = (HPA, namespace, names.resolve(hpa.name.name));
-        let Some(own) = documents.iter().find(|d| identity(d) == own) else { continue };
-        let at = |keys: &[&str]| own.root().at(keys);
-        let place = at(&["spec", "scaleTargetRef", "name"]).or_else(|| at(&["spec"]));
-        let place = place.map_or(own.span(), |value| value.span());
-        let warning = match kind {
-            "" => Diagnostic::warning(place, "this autoscaler scales nothing that is modelled"),
-            kind => {
-                let message = format!("there is no {kind} \"{target}\" for this autoscaler");
-                Diagnostic::warning(place, message).with_suggestion(target, of(kind))
-            }
-        };
-        let idle = "it does nothing";
-        input.found.push(if warning.hint.is_some() { warning } else { warning.with_hint(idle) });
-    }
-}
-
-const HPA: &str = "HorizontalPodAutoscaler";
-
-/// Services whose selector matches the labels of no template: calls to them find nobody.
-///
-/// Where `except` says so it is told elsewhere.
-pub(super) fn warn_of_idle_services(
-    services: &[ServiceSpec],
-    selectors: &BTreeMap<ObjectName, Span>,
-    templates: &[&Template],
-    except: impl Fn(ObjectName) -> bool,
-    (names, input): (&Interner, &mut Input),
-) {
-    for (service, behind) in services.iter().zip(cycles::behind(services, templates)) {
-        let has_selector = service.selector.as_ref().is_some_and(|s| s.iter().next().is_some());
-        let Some(place) = selectors.get(&service.name).filter(|_| has_selector) else { continue };
-        if !behind.is_empty() || except(service.name) {
-            continue;
-        }
-        let name = names.resolve(service.name.name);
-        let message = format!("no workload stands behind service \"{name}\"");
-        let hint = idle_hint(service, templates, names);
-        input.found.push(Diagnostic::warning(*place, message).with_hint(hint));
-    }
-}
-
-/// What the selector of a Service without pods was perhaps meant to be.
-pub(super) fn idle_hint(
-    service: &ServiceSpec,
-    templates: &[&Template],
-    names: &Interner,
-) -> String {
-    let near = templates.iter().filter(|t| t.workload.name.namespace == service.name.namespace);
-    for (key, value) in service.selector.iter().flat_map(|s| s.iter()) {
-        let values = near.clone().filter_map(|t| t.labels.get(key)).map(|v| names.resolve(v));
-        let (key, value) = (names.resolve(key), names.resolve(value));
-        if let Some(close) = crate::tree::closest(value, values) {
-            return format!("did you mean {key}: {close}?");
-        }
-    }
-    "its selector matches the labels of no pod template".to_owned()
-}
-
 /// The template of a pod that a generator makes.
 pub(super) fn generated(
     mut pod: Value,
@@ -560,13 +511,23 @@ pub(super) fn check(paths: &[Spanned<String>], input: &mut Input) -> Vec<(String
     names.intern("");
     let behaviors =
         Behaviors { standard: super::behaviors::standard(), rules: Vec::new(), mesh: None };
-    let objects = lower(&documents, &behaviors, &mut names, input);
-    check_hpas(&objects, &documents, &names, input);
+    let mut objects = lower(&documents, &behaviors, &mut names, input);
+    metrics::check_asked(&documents, &[], &names, input);
+    keda::lower(&documents, &mut Vec::new(), &mut objects.hpas, &mut names, input);
+    object_checks::hpas(&objects, &documents, &names, input);
     if !input.found.has_errors() {
         let templates: Vec<&Template> = objects.templates().map(|t| &**t).collect();
         let told = |_| false;
         let about = (&names, &mut *input);
-        warn_of_idle_services(&objects.services, &objects.selectors, &templates, told, about);
+        object_checks::idle_services(
+            &objects.services,
+            &objects.selectors,
+            &templates,
+            told,
+            about,
+        );
+        let ports = (&*objects.services, &*objects.named_ports);
+        object_checks::lost_ports(ports, &templates, &names, input);
     }
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for document in &documents {

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use crate::base::{Duration, MilliCpu, Symbol};
 use crate::manifest::Loader;
 use crate::model::{
-    IngressRequest, Model, ObjectName, PodVolume, ServiceKind, Template, Workload, WorkloadKind,
+    HpaTarget, IngressRequest, Model, ObjectName, PodVolume, ServiceKind, Template, Workload,
+    WorkloadKind,
 };
 use crate::tree::json_to_yaml;
 
 use super::behaviors::shown;
 use super::call_graph::{self, Edge};
-use super::{Loaded, Refused, load_text};
+use super::{Loaded, Refused, load_text, plain_parts};
 
 /// Machines of a plain cluster at least: two a zone.
 const NODES_MIN: i64 = 6;
@@ -31,6 +32,8 @@ const PODS: i64 = 110;
 const MISSING: &str = "plain-cluster.yaml";
 /// Where the objects that a trial adds are put.
 const ADDED: &str = "added.yaml";
+/// The storage class of claims that name none.
+const PLAIN_CLASS: &str = "plain";
 /// The name of its zones.
 const ZONES: [&str; 3] = ["a", "b", "c"];
 
@@ -53,6 +56,8 @@ pub struct Plain {
     pub others: Vec<(String, &'static str)>,
     /// Calls between workloads, as their environment and arguments name Services.
     pub edges: Vec<Edge>,
+    /// Objects that the manifests name and do not bring, as `configmap/shop/web`.
+    pub stand_ins: Vec<String>,
 }
 
 /// A workload behind Services.
@@ -132,8 +137,11 @@ impl Plain {
             loaded = look(Loader::from_memory(files.clone()), &apply, &runs)?;
         }
         let model = &loaded.model;
+        let missing = missing(model);
+        let stand_ins =
+            missing.iter().filter(|object| !is_plain_class(object)).map(title).collect();
         let missing: String =
-            missing(model).iter().map(|object| format!("---\n{}", json_to_yaml(object))).collect();
+            missing.iter().map(|object| format!("---\n{}", json_to_yaml(object))).collect();
         if !missing.is_empty() {
             files.insert(MISSING.to_owned(), missing.into_bytes());
             apply.push(MISSING.to_owned());
@@ -142,7 +150,19 @@ impl Plain {
         let (fronted, others) = fronted(model);
         let through = through(model);
         let edges = call_graph::edges(&loaded.objects, &fronted);
-        Ok(Self { files, apply, pool, nodes, runs, loaded, fronted, through, others, edges })
+        Ok(Self {
+            files,
+            apply,
+            pool,
+            nodes,
+            runs,
+            loaded,
+            fronted,
+            through,
+            others,
+            edges,
+            stand_ins,
+        })
     }
 
     /// How many machines it has; they are called `workers-0` and so on.
@@ -234,7 +254,16 @@ impl Plain {
             "warmup": trial.warmup.go_text(),
             "seed": trial.seed,
         });
-        json_to_yaml(&file)
+        json_to_yaml(&file) + "\n"
+    }
+
+    /// The file of objects that stand in, as comments to follow the scenario.
+    #[must_use]
+    pub fn stand_ins_as_comments(&self) -> String {
+        let Some(bytes) = self.files.get(MISSING) else { return String::new() };
+        let text = String::from_utf8_lossy(bytes);
+        let lines: String = text.lines().map(|line| format!("#   {line}\n")).collect();
+        format!("# {MISSING}, a file beside this one:\n{lines}")
     }
 
     /// Entries of `behaviors`: each workload calls each Service that it names once for each call.
@@ -295,7 +324,7 @@ fn fronted(model: &Model) -> (Vec<Fronted>, Vec<(String, &'static str)>) {
         });
         let services: Vec<String> =
             selected.map(|service| shown("service", service.name, names)).collect();
-        if services.is_empty() {
+        if services.is_empty() || is_empty(workload, model) {
             continue;
         }
         let kind = workload.kind.as_str();
@@ -308,19 +337,41 @@ fn fronted(model: &Model) -> (Vec<Fronted>, Vec<(String, &'static str)>) {
         all.push(Fronted { workload, target, kubectl, services });
     }
     for service in &model.services {
-        let mut behind = model
+        let behind: Vec<Workload> = model
             .templates()
             .filter(|template| service.selects(template.workload.name.namespace, &template.labels))
-            .map(|template| template.workload.kind);
-        let why = match behind.next() {
+            .map(|template| template.workload)
+            .collect();
+        let why = match behind.first() {
             _ if service.kind == ServiceKind::ExternalName => "names something outside the cluster",
             None => "no workload of these manifests stands behind it",
-            Some(kind) if is_rolling(kind) || behind.any(is_rolling) => continue,
+            Some(_) if behind.iter().all(|own| is_empty(*own, model)) => {
+                "the workload behind it has 0 replicas"
+            }
+            Some(_) if behind.iter().any(|own| is_rolling(own.kind)) => continue,
             Some(_) => "what stands behind it is no workload that rolls out",
         };
         others.push((shown("service", service.name, names), why));
     }
     (all, others)
+}
+
+/// An object as it is named: `configmap/shop/web`.
+fn title(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let metadata = &object["metadata"];
+    let parts = [
+        text(&object["kind"]).to_lowercase(),
+        text(&metadata["namespace"]),
+        text(&metadata["name"]),
+    ];
+    let is_said = |part: &&String| !part.is_empty() && *part != "default";
+    parts.iter().filter(is_said).cloned().collect::<Vec<_>>().join("/")
+}
+
+/// The storage class of claims that name none: nobody asked for it by name.
+fn is_plain_class(object: &Value) -> bool {
+    object["kind"] == "StorageClass" && object["metadata"]["name"] == PLAIN_CLASS
 }
 
 /// For each Service behind an Ingress a request that leads to it.
@@ -341,6 +392,32 @@ fn through(model: &Model) -> BTreeMap<String, (String, String)> {
         }
     }
     all
+}
+
+/// Whether a workload has no pods, and nothing gives it some.
+fn is_empty(workload: Workload, model: &Model) -> bool {
+    let replicas = match workload.kind {
+        WorkloadKind::Deployment => {
+            model.deployments.iter().find(|own| own.name == workload.name).map(|own| own.replicas)
+        }
+        WorkloadKind::StatefulSet => {
+            model.stateful_sets.iter().find(|own| own.name == workload.name).map(|own| own.replicas)
+        }
+        _ => None,
+    };
+    let is_it = |target: &HpaTarget| match *target {
+        HpaTarget::Deployment(name) => {
+            workload.kind == WorkloadKind::Deployment && name == workload.name.name
+        }
+        HpaTarget::StatefulSet(name) => {
+            workload.kind == WorkloadKind::StatefulSet && name == workload.name.name
+        }
+        _ => false,
+    };
+    let is_kept = model.paused_scales.iter().any(|kept| is_it(&kept.target) && kept.replicas > 0);
+    let mut scaled = model.hpas.iter().filter(|hpa| is_it(&hpa.target));
+    let is_scaled = scaled.any(|hpa| model.scaled_objects.iter().any(|own| own.hpa == hpa.name));
+    replicas == Some(0) && !is_kept && !is_scaled
 }
 
 fn is_called(kind: ServiceKind) -> bool {
@@ -496,6 +573,18 @@ fn missing(model: &Model) -> Vec<Value> {
             }
         }
     }
+    let named = |key, kind| plain_parts::absent(&model.trees, key, kind);
+    let priorities = named("priorityClassName", "PriorityClass").into_iter();
+    let is_own = |name: &String| name.starts_with("system-");
+    all.extend(priorities.filter(|name| !is_own(name)).map(|name| plain_parts::class(&name)));
+    all.extend(named("runtimeClassName", "RuntimeClass").into_iter().map(|name| {
+        json!({
+            "apiVersion": "node.k8s.io/v1",
+            "kind": "RuntimeClass",
+            "metadata": { "name": name },
+            "handler": name,
+        })
+    }));
     classes.extend(model.storage.claims.iter().filter_map(|claim| class_of(claim.class)));
     let is_there =
         |name: &str| model.storage.classes.iter().any(|class| names.resolve(class.name) == name);
@@ -521,7 +610,7 @@ fn missing(model: &Model) -> Vec<Value> {
             && annotations["storageclass.kubernetes.io/is-default-class"] == "true"
     });
     if !has_default {
-        all.push(class("plain", true));
+        all.push(class(PLAIN_CLASS, true));
     }
     all
 }

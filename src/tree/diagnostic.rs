@@ -177,6 +177,14 @@ impl Diagnostics {
         self.errors = self.list.iter().filter(|d| d.severity == Severity::Error).count();
     }
 
+    /// Makes warnings of the errors from an index of [`Self::iter`] on.
+    pub(crate) fn soften_from(&mut self, from: usize) {
+        for diagnostic in &mut self.list[from..] {
+            self.errors -= usize::from(diagnostic.severity == Severity::Error);
+            diagnostic.severity = Severity::Warning;
+        }
+    }
+
     /// Edits those from an index of [`Self::iter`] on; the severity must stay.
     pub(crate) fn edit_from(&mut self, from: usize, edit: impl FnMut(&mut Diagnostic)) {
         self.list[from..].iter_mut().for_each(edit);

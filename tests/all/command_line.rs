@@ -124,6 +124,23 @@ fn exit_codes_say_what_happened() {
     assert_eq!(code(&seatrial(met.path(), &["fly"])), 2);
 }
 
+/// Files of manifests need no flag to be checked, and `run` says what takes them.
+#[test]
+fn manifests_are_known_by_their_looks() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    fs::write(here.path().join("web.yaml"), crate::support::WEB.replace("REPLICAS", "1"))
+        .expect("written");
+    let output = seatrial(here.path(), &["check", "web.yaml"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).contains("1 Deployment"), "{}", stdout(&output));
+    assert_eq!(code(&seatrial(here.path(), &["check", "w*.yaml"])), 0);
+    let output = seatrial(here.path(), &["run", "web.yaml"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("seatrial rollout web.yaml"), "{}", stderr(&output));
+    let output = seatrial(here.path(), &["run", "."]);
+    assert!(stderr(&output).contains("seatrial rollout ."), "{}", stderr(&output));
+}
+
 #[test]
 fn an_expectation_that_cannot_be_is_pointed_at() {
     let wrong = folder("service.web.calls.failed == 0", false);

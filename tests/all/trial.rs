@@ -294,3 +294,93 @@ fn local_policies_are_tried_without() {
         assert!(tried.contains(&"traffic policy Cluster"), "{tried:?}");
     }
 }
+
+/// What manifests need of elsewhere is assumed and said; what has no pods is left out; what helm
+/// does not install is not there.
+#[test]
+fn what_manifests_do_not_bring_is_assumed_and_said() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let needy = web().replace(
+        "      containers:",
+        "      priorityClassName: business\n      runtimeClassName: gvisor\n      containers:",
+    );
+    assert_ne!(needy, web(), "the manifest has containers");
+    let more = "
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: { name: web }
+spec:
+  minReplicaCount: 2
+  scaleTargetRef: { name: web }
+  triggers: [{ type: kafka, metadata: { topic: orders, lagThreshold: '5' } }]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: asleep }
+spec:
+  replicas: 0
+  selector: { matchLabels: { app: asleep } }
+  template:
+    metadata: { labels: { app: asleep } }
+    spec: { containers: [{ name: app, image: app }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: asleep }
+spec: { selector: { app: asleep }, ports: [{ port: 80, targetPort: http }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: test, annotations: { helm.sh/hook: test } }
+spec: { containers: [{ name: app, image: app }] }
+";
+    let all = needy + more;
+    let arguments = ["rollout", "-", "--replications", "2", "--no-advice", "--json"];
+    let output = seatrial_fed(here.path(), &arguments, all.as_bytes());
+    let error = String::from_utf8_lossy(&output.stderr);
+    for told in [
+        "no PriorityClass \"business\" is among these manifests",
+        "a hook of helm for test is left out",
+        "the scenario has no metric for this kafka trigger",
+        "what ScaledObject \"web\" scales has 2 pods",
+        "no container behind service \"asleep\" has a port \"http\"",
+    ] {
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["subjects"][0]["now"]["completed"]["value"], 1);
+    let assumed = &report["assumed"];
+    assert_eq!(assumed[0], "priorityclass/business", "{assumed}");
+    assert_eq!(assumed[1], "runtimeclass/gvisor", "{assumed}");
+    assert_eq!(report["leftOut"][0]["why"], "the workload behind it has 0 replicas");
+}
+
+/// A rollout that is never complete and a node that is never drained say why, and do not pass.
+#[test]
+fn what_does_not_end_says_why() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let one = WEB.replace("REPLICAS", "1");
+    let budget = "
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: { name: web }
+spec: { minAvailable: 1, selector: { matchLabels: { app: web } } }
+";
+    let words = ["drill", "--drain", "-", "--seeds", "1", "--no-advice", "--max-failed", "1000000"];
+    let output = seatrial_fed(here.path(), &words, (one.clone() + budget).as_bytes());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("5 of 6 nodes drained in every run"), "{text}");
+    let why = "not: budget web (minAvailable 1) wants 1 healthy of 1 pods";
+    assert!(text.contains(why), "{text}");
+    let nowhere = one.replace(
+        "      containers:",
+        "      nodeSelector: { topology.kubernetes.io/zone: z }\n      containers:",
+    );
+    let words = ["rollout", "-", "--seeds", "1", "--no-advice"];
+    let output = seatrial_fed(here.path(), &words, nowhere.as_bytes());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("WHY      deployment/web: 1 pod without a node: 0/6 nodes"), "{text}");
+}
