@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use crate::base::{Duration, MilliCpu, Symbol};
 use crate::manifest::Loader;
 use crate::model::{
-    HpaTarget, IngressRequest, Model, ObjectName, PodVolume, ServiceKind, Template, Workload,
-    WorkloadKind,
+    HpaTarget, IngressRequest, Model, ObjectName, ServiceKind, Template, Workload, WorkloadKind,
 };
 use crate::tree::json_to_yaml;
 
 use super::behaviors::shown;
 use super::call_graph::{self, Edge};
-use super::{Loaded, Refused, load_text, plain_parts};
+use super::plain_parts::{is_plain_class, missing, title};
+use super::{Loaded, Refused, load_text};
 
 /// Machines of a plain cluster at least: two a zone.
 const NODES_MIN: i64 = 6;
@@ -32,8 +32,6 @@ const PODS: i64 = 110;
 const MISSING: &str = "plain-cluster.yaml";
 /// Where the objects that a trial adds are put.
 const ADDED: &str = "added.yaml";
-/// The storage class of claims that name none.
-const PLAIN_CLASS: &str = "plain";
 /// The name of its zones.
 const ZONES: [&str; 3] = ["a", "b", "c"];
 
@@ -137,7 +135,7 @@ impl Plain {
             loaded = look(Loader::from_memory(files.clone()), &apply, &runs)?;
         }
         let model = &loaded.model;
-        let missing = missing(model);
+        let missing = missing(model, &counts(model));
         let stand_ins =
             missing.iter().filter(|object| !is_plain_class(object)).map(title).collect();
         let missing: String =
@@ -356,24 +354,6 @@ fn fronted(model: &Model) -> (Vec<Fronted>, Vec<(String, &'static str)>) {
     (all, others)
 }
 
-/// An object as it is named: `configmap/shop/web`.
-fn title(object: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-    let metadata = &object["metadata"];
-    let parts = [
-        text(&object["kind"]).to_lowercase(),
-        text(&metadata["namespace"]),
-        text(&metadata["name"]),
-    ];
-    let is_said = |part: &&String| !part.is_empty() && *part != "default";
-    parts.iter().filter(is_said).cloned().collect::<Vec<_>>().join("/")
-}
-
-/// The storage class of claims that name none: nobody asked for it by name.
-fn is_plain_class(object: &Value) -> bool {
-    object["kind"] == "StorageClass" && object["metadata"]["name"] == PLAIN_CLASS
-}
-
 /// For each Service behind an Ingress a request that leads to it.
 fn through(model: &Model) -> BTreeMap<String, (String, String)> {
     let names = &*model.names;
@@ -515,102 +495,4 @@ fn pool(model: &Model) -> (Value, u32) {
         "labels": labels,
     });
     (pool, u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// What every key of a Secret holds that stands in: `stand-in` in base64.
-const SECRET: &str = "c3RhbmQtaW4=";
-
-/// Objects that the manifests name and do not bring: Secrets, ConfigMaps, claims, and a storage
-/// class for claims that name none.
-fn missing(model: &Model) -> Vec<Value> {
-    let names = &*model.names;
-    let mut all = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut stand_ins = BTreeMap::new();
-    let mut classes: BTreeSet<&str> = BTreeSet::new();
-    let class_of = |class: Option<Symbol>| class.map(|class| names.resolve(class));
-    for (template, _) in counts(model) {
-        let namespace = template.workload.name.namespace;
-        let object = |kind: &str, name: Symbol| {
-            let metadata =
-                json!({ "name": names.resolve(name), "namespace": names.resolve(namespace) });
-            json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata })
-        };
-        for config in template.spec.config_refs.iter().filter(|config| !config.is_optional) {
-            let there = if config.is_secret { &model.secrets } else { &model.config_maps };
-            let name = ObjectName { namespace, name: config.name };
-            let kind = if config.is_secret { "Secret" } else { "ConfigMap" };
-            if there.contains(&name) {
-                continue;
-            }
-            let at = *stand_ins.entry((kind, name)).or_insert_with(|| {
-                all.push(object(kind, config.name));
-                all.len() - 1
-            });
-            if let Some(key) = config.key {
-                let value = if config.is_secret { SECRET } else { "stand-in" };
-                all[at]["data"][names.resolve(key)] = json!(value);
-            }
-        }
-        for volume in &template.spec.volumes {
-            match volume {
-                PodVolume::Claim(claim) => {
-                    let name = ObjectName { namespace, name: *claim };
-                    let is_there = model.storage.claims.iter().any(|claim| claim.name == name);
-                    if !is_there && seen.insert(("PersistentVolumeClaim", name)) {
-                        let mut object = object("PersistentVolumeClaim", *claim);
-                        object["spec"] = json!({
-                            "accessModes": ["ReadWriteMany"],
-                            "resources": { "requests": { "storage": "10Gi" } },
-                        });
-                        all.push(object);
-                    }
-                }
-                PodVolume::Ephemeral { claim, .. } | PodVolume::Templated { claim, .. } => {
-                    classes.extend(class_of(claim.class));
-                }
-                PodVolume::Disk(_) | PodVolume::Csi(_) => {}
-            }
-        }
-    }
-    let named = |key, kind| plain_parts::absent(&model.trees, key, kind);
-    let priorities = named("priorityClassName", "PriorityClass").into_iter();
-    let is_own = |name: &String| name.starts_with("system-");
-    all.extend(priorities.filter(|name| !is_own(name)).map(|name| plain_parts::class(&name)));
-    all.extend(named("runtimeClassName", "RuntimeClass").into_iter().map(|name| {
-        json!({
-            "apiVersion": "node.k8s.io/v1",
-            "kind": "RuntimeClass",
-            "metadata": { "name": name },
-            "handler": name,
-        })
-    }));
-    classes.extend(model.storage.claims.iter().filter_map(|claim| class_of(claim.class)));
-    let is_there =
-        |name: &str| model.storage.classes.iter().any(|class| names.resolve(class.name) == name);
-    let class = |name: &str, is_default: bool| {
-        json!({
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {
-                "name": name,
-                "annotations": {
-                    "storageclass.kubernetes.io/is-default-class": is_default.to_string(),
-                },
-            },
-            "provisioner": "disks.seatrial.example",
-            "volumeBindingMode": "WaitForFirstConsumer",
-        })
-    };
-    let named = classes.into_iter().filter(|name| !name.is_empty() && !is_there(name));
-    all.extend(named.map(|name| class(name, false)));
-    let has_default = model.trees.iter().any(|tree| {
-        let annotations = &tree["metadata"]["annotations"];
-        tree["kind"] == "StorageClass"
-            && annotations["storageclass.kubernetes.io/is-default-class"] == "true"
-    });
-    if !has_default {
-        all.push(class(PLAIN_CLASS, true));
-    }
-    all
 }

@@ -382,5 +382,5 @@ spec: { minAvailable: 1, selector: { matchLabels: { app: web } } }
     let words = ["rollout", "-", "--seeds", "1", "--no-advice"];
     let output = seatrial_fed(here.path(), &words, nowhere.as_bytes());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("WHY      deployment/web: 1 pod without a node: 0/6 nodes"), "{text}");
+    assert!(text.contains("WHY      deployment/web: 2 pods without a node: 0/6 nodes"), "{text}");
 }
