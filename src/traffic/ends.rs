@@ -26,7 +26,7 @@ pub(super) struct End {
 impl Traffic {
     /// Ends an attempt for its caller. The call is in no table any more, or given up there.
     #[inline]
-    pub(super) fn settle(&mut self, call: Call, mut end: End, ctx: &mut Ctx<'_>) {
+    pub(super) fn settle(&mut self, mut call: Call, mut end: End, ctx: &mut Ctx<'_>) {
         if call.is_given_up {
             return;
         }
@@ -44,8 +44,9 @@ impl Traffic {
         let is_ok = end.fate == Fate::Ok;
         let client = &mut self.clients[usize::from(call.client)];
         client.note(call.place, call.server, is_ok, ctx.now());
-        if call.twin != NO_CALL && !self.wins(&call, is_ok, end.at, ctx) {
-            return;
+        if call.twin != NO_CALL {
+            let Some(attempt) = self.wins(&call, is_ok, end.at, ctx) else { return };
+            call.attempt = attempt;
         }
         if !is_ok && self.back_off(&call, end, ctx) {
             return;
@@ -103,20 +104,20 @@ impl Traffic {
     }
 
     /// Whether the end of one of two attempts that race is that of the call: it is if it went well,
-    /// and then the other one is given up, or if it is the last.
+    /// and then the other one is given up, or if it is the last. The number of the last attempt.
     #[cold]
-    fn wins(&mut self, call: &Call, is_ok: bool, at: SimTime, ctx: &mut Ctx<'_>) -> bool {
+    fn wins(&mut self, call: &Call, is_ok: bool, at: SimTime, ctx: &mut Ctx<'_>) -> Option<u8> {
         let Some(other) = self.calls.get_mut(call.twin).filter(|other| !other.is_given_up) else {
-            return true;
+            return Some(call.attempt);
         };
         other.twin = NO_CALL;
         if !is_ok {
-            return false;
+            return None;
         }
         other.is_given_up = true;
         let other = *other;
         self.release(&other, at, ctx);
-        true
+        Some(call.attempt.max(other.attempt))
     }
 
     /// Lets a call know when a second attempt may start beside it.

@@ -71,6 +71,7 @@ mod static_pods;
 mod support;
 mod swarm;
 mod theory;
+mod theory_queues;
 mod tidy;
 mod traffic;
 mod traps;

@@ -17,7 +17,7 @@ use crate::support::servers::{Field, Setup, behavior, serve};
 const REPLICATIONS: u32 = 30;
 
 /// The mean of the samples is the theory's value: 99.9 % interval, half-width at most 2 %.
-fn check(what: &str, samples: &[f64], theory: f64) {
+pub(crate) fn check(what: &str, samples: &[f64], theory: f64) {
     let found = Summary::with_confidence(samples, 0.999);
     let (low, high) = (found.low, found.high);
     assert!(low <= theory && theory <= high, "{what}: {theory} is not in [{low}, {high}]");
@@ -32,12 +32,12 @@ fn field(server: Serve, pods: usize, per_second: f64, replication: u32) -> Field
     Field::new(setup, replication, Recorder::keeping_calls())
 }
 
-fn secs(at: u64) -> SimTime {
+pub(crate) fn secs(at: u64) -> SimTime {
     SimTime::at(Duration::secs(at))
 }
 
 /// The calls that start in a window of `window` seconds after a warm-up of `warmup`.
-fn window(mut field: Field, warmup: u64, window: u64) -> Vec<CallRecord> {
+pub(crate) fn window(mut field: Field, warmup: u64, window: u64) -> Vec<CallRecord> {
     let (from, to) = (secs(warmup), secs(warmup + window));
     field.run_until(to + Duration::secs(500));
     let mut calls = field.take_calls();
@@ -45,22 +45,22 @@ fn window(mut field: Field, warmup: u64, window: u64) -> Vec<CallRecord> {
     calls
 }
 
-fn mean_latency(calls: &[CallRecord]) -> f64 {
+pub(crate) fn mean_latency(calls: &[CallRecord]) -> f64 {
     let sum: f64 = calls.iter().map(|call| call.latency.as_secs_f64()).sum();
     sum / cast::f64_of_usize(calls.len())
 }
 
-fn share(calls: &[CallRecord], of: impl Fn(&CallRecord) -> bool) -> f64 {
+pub(crate) fn share(calls: &[CallRecord], of: impl Fn(&CallRecord) -> bool) -> f64 {
     cast::f64_of_usize(calls.iter().filter(|call| of(call)).count())
         / cast::f64_of_usize(calls.len())
 }
 
 /// One number a replication.
-fn replicate(run: impl Fn(u32) -> f64) -> Vec<f64> {
+pub(crate) fn replicate<T>(run: impl Fn(u32) -> T) -> Vec<T> {
     (0..REPLICATIONS).map(run).collect()
 }
 
-fn exponential() -> Distribution {
+pub(crate) fn exponential() -> Distribution {
     Distribution::exponential(1.0)
 }
 
