@@ -445,10 +445,15 @@ fn of_sandboxes(facts: &Facts) -> Option<Advice> {
         "{tries} could not be made on node {node} in the first run, {most} in all; each is tried \
          again after 10 to 15 s."
     );
-    let try_this = format!(
-        "kubectl cordon {node} until its network plugin works, and delete the \
-                            pods that wait there"
-    );
+    let addresses = &facts.model.addresses;
+    let try_this = if addresses.cluster.is_some() || addresses.node_bits.is_some() {
+        "a larger range of addresses (cluster.addresses), or fewer pods a node".to_owned()
+    } else {
+        format!(
+            "kubectl cordon {node} until its network plugin works, and delete the pods that wait \
+             there"
+        )
+    };
     Some(Advice { why, try_this })
 }
 

@@ -69,7 +69,7 @@ impl Case<'_> {
         let options = Options { replications: 1, wants, checks: true, ..Options::of(&model) };
         let run = experiment::run(&model, options, &|_| {}).expect("within all limits");
         for command in &run.facts.commands {
-            let entry = &model.timeline[usize::try_from(command.entry).unwrap()];
+            let entry = &model.timeline[usize::try_from(command.entry).expect("few lines")];
             assert_eq!(command.refused, None, "{}", entry.text);
         }
         let bytes = events.bytes();
