@@ -2,7 +2,7 @@
 
 use seatrial::base::{Duration, Symbol};
 use seatrial::kubelet::machine::{Call, Host, Outcome, Rejection, Say, Slot, Status, Which, admit};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{ms, render};
 
@@ -151,10 +151,12 @@ impl Host for Runtime<'_> {
         let relist = now + 1 + (phase + 999 - now % 1000) % 1000;
         let draws = self.draws.get(&self.pods[pod].name);
         let at = |when: u64| draws.is_some_and(|d| d.iter().any(|(at, _)| millis(*at) == when));
-        if !ours && !at(now) {
-            return false;
+        if ours {
+            return at(relist) && at(relist + 1000);
         }
-        at(relist) && at(relist + 1000)
+        // The first update is worked on now; another one waits for the relist, and what comes
+        // before that for one more.
+        at(now) && at(relist) && (at(relist + 1000) || !self.hears_more(pod, now, relist))
     }
 
     fn next_relist(&mut self, asking: &[Slot]) -> usize {
@@ -253,5 +255,45 @@ impl Host for Runtime<'_> {
         if let Some(at) = self.slots.remove(&slot) {
             self.pods[at].slot = None;
         }
+    }
+}
+
+impl Runtime<'_> {
+    /// Whether the recording has an update of a pod after `from` until `to`: a container ends, or
+    /// what a probe says settles on something.
+    fn hears_more(&self, pod: usize, from: u64, to: u64) -> bool {
+        let name = &*self.pods[pod].name;
+        let calls = self.outcome["cri"].as_array().map_or(&[][..], Vec::as_slice);
+        let own: Vec<&Value> = calls.iter().filter(|call| call["pod"] == *name).collect();
+        let when = |call: &Value| call["end"].as_u64().or(call["t"].as_u64()).unwrap_or(0);
+        own.iter().enumerate().any(|(index, call)| {
+            let is_between = when(call) > from && when(call) <= to;
+            is_between && (call["call"] == "exit" || self.settles(pod, &own[..=index]))
+        })
+    }
+
+    /// Whether the last of these calls is a probe that has said the same as often as it must.
+    fn settles(&self, pod: usize, calls: &[&Value]) -> bool {
+        let Some((last, before)) = calls.split_last() else { return false };
+        let probe = match last["cmd"].as_str() {
+            Some("ready") => "readinessProbe",
+            Some("live") => "livenessProbe",
+            Some("startup") => "startupProbe",
+            _ => return false,
+        };
+        let spec = &self.pods[pod].manifest["spec"];
+        let lists = ["initContainers", "containers"].iter().filter_map(|k| spec[k].as_array());
+        let mut containers = lists.flatten();
+        let Some(own) = containers.find(|own| own["name"] == last["container"]) else {
+            return false;
+        };
+        let is_good = |call: &Value| call["exit"] == 0;
+        let key = if is_good(last) { "successThreshold" } else { "failureThreshold" };
+        let is_same = |call: &&&Value| {
+            ["cmd", "container", "attempt"].iter().all(|key| call[*key] == last[*key])
+        };
+        let alike = before.iter().rev().filter(is_same);
+        let alike = alike.take_while(|call| is_good(call) == is_good(last)).count() + 1;
+        u64::try_from(alike).ok() == own[probe][key].as_u64()
     }
 }
