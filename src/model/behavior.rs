@@ -134,7 +134,9 @@ pub enum HangWhen {
     Calls(u64),
 }
 
-/// What a container does on the stop signal (rule N426).
+/// What a container does on the stop signal (rule N426). One that first fails its readiness probe and
+/// then drains is one that goes on accepting: a pod that is being deleted is no ready endpoint,
+/// whatever its probe says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shutdown {
     /// It goes on accepting calls for this long.

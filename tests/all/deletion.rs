@@ -45,6 +45,41 @@ fn pods(cluster: &Cluster, is_bound: bool) -> Vec<PodRef> {
     found.map(|(id, _)| cluster.pods().refer(id)).collect()
 }
 
+/// Rules N120, N127, N426: what a process does on SIGTERM decides when its pod is gone: it exits at
+/// once, or when what it has accepted is over (nothing here), or after the time in which it goes on
+/// accepting; one that does not hear the signal lives to the end of the grace of 30 s.
+#[test]
+fn styles_of_shutdown() {
+    let gone_after = |style: &str| {
+        let scenario = format!(
+            "apiVersion: seatrial/v1
+kind: Scenario
+name: styles
+cluster:
+  nodes: [{{ pool: workers, count: 1, allocatable: {{ cpu: 16, memory: 64Gi }} }}]
+  latencies: ideal
+apply: [web.yaml]
+behaviors: [{{ for: deployment/web, shutdown: {style} }}]
+run: {{ until: 10m }}
+"
+        );
+        let web = WEB.replace("REPLICAS", "1");
+        let files = [("scenario.yaml", scenario.as_str()), ("web.yaml", web.as_str())];
+        let mut world = begun(&load_memory(&files).model);
+        world.advance_to(at(30));
+        let pod = pods(world.cluster(), true)[0];
+        world.apply(|_, plan| plan.push(Write::DeletePod { pod, grace: None }));
+        (0..60).find(|seconds| {
+            world.advance_to(at(31 + seconds));
+            world.cluster().pods().get(pod).is_none()
+        })
+    };
+    assert_eq!(gone_after("{}"), Some(0));
+    assert_eq!(gone_after("{ drain: 20s }"), Some(0));
+    assert_eq!(gone_after("{ accept: 10s, drain: 20s }"), Some(10));
+    assert_eq!(gone_after("{ ignoresSignal: true }"), Some(30));
+}
+
 /// Rules C6 and N137: a pod without a node goes at once; another stays until its kubelet is done. A
 /// second DELETE may only shorten the grace, and does not shorten what the kubelet has begun.
 #[test]

@@ -57,6 +57,7 @@ mod node_shutdown;
 mod partitions;
 mod placement;
 mod pod_parts;
+mod profiles;
 mod real_manifests;
 mod real_traffic;
 mod replication_controllers;

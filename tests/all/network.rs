@@ -6,7 +6,8 @@ use seatrial::base::{Distribution, Duration, SimTime};
 use seatrial::cluster::{Serving, Write};
 use seatrial::experiment::{self, Options};
 use seatrial::model::{
-    BalancerSpec, ConnectionKind, Connections, DnsCache, Downstream, NodeId, ServiceId, ServiceKind,
+    BalancerSpec, ConnectionKind, Connections, DnsCache, Downstream, NodeId, ProxyMode, ServiceId,
+    ServiceKind,
 };
 use seatrial::record::{CallRecord, Cause, Fate};
 use seatrial::recorder::Recorder;
@@ -211,6 +212,46 @@ fn a_load_balancer_learns_by_its_checks() {
     // A quarter of 1000 calls a second.
     assert!((900..1600).contains(&count), "{count}");
     assert_eq!(run(true).0, 0);
+}
+
+/// N166: whether a node is Ready is not asked: one whose kubelet says that it is not stays in the
+/// set of a load balancer, and forwards as before.
+#[test]
+fn a_node_that_is_not_ready_stays_with_the_load_balancer() {
+    let mut setup = shop(4);
+    setup.shape = balanced;
+    let mut field = field(setup);
+    field.run_until(at(10_000));
+    field.take_calls();
+    field.apply(|_, plan| {
+        plan.push(Write::NodeReady { node: NodeId::new(1), ready: false });
+    });
+    field.run_until(at(30_000));
+    let calls = field.take_calls();
+    assert!(calls.len() > 15_000, "{}", calls.len());
+    assert!(calls.iter().all(|call| call.fate == Fate::Ok), "{:?}", causes(&calls));
+}
+
+/// N155: the default of 1.36 is iptables; nftables is asked for.
+#[test]
+fn proxies_use_iptables_unless_told_otherwise() {
+    let mode = |proxy: &str| {
+        let scenario = format!(
+            "apiVersion: seatrial/v1
+kind: Scenario
+name: proxies
+cluster: {{ nodes: [{{ pool: workers, count: 1, allocatable: {{ cpu: 4, memory: 4Gi }}{proxy} }}] }}
+apply: [web.yaml]
+run: {{ until: 1m }}
+"
+        );
+        let web = crate::support::WEB.replace("REPLICAS", "1");
+        let files = [("scenario.yaml", scenario.as_str()), ("web.yaml", web.as_str())];
+        let world = crate::support::begun(&crate::support::load_memory(&files).model);
+        world.cluster().nodes()[NodeId::new(0)].spec.proxy.mode
+    };
+    assert_eq!(mode(""), ProxyMode::Iptables);
+    assert_eq!(mode(", proxy: { mode: nftables }"), ProxyMode::Nftables);
 }
 
 /// N163, N190: under the policy Cluster it asks the node's kube-proxy, which a machine that is down

@@ -100,7 +100,7 @@ fn many_servers() {
     }
 }
 
-/// N443: Erlang's B with 5 servers and 4 erlang: B₀ = 1, Bₖ = aBₖ₋₁ / (k + aBₖ₋₁) gives 0.19907.
+/// N423, N443: Erlang's B with 5 servers and 4 erlang: B₀ = 1, Bₖ = aBₖ₋₁ / (k + aBₖ₋₁) gives 0.19907.
 #[test]
 fn loss() {
     let losses = replicate(|replication| {
@@ -111,7 +111,7 @@ fn loss() {
     check("Erlang B", &losses, 0.199_067);
 }
 
-/// N443: M/M/1/K with K = 5 (one in service, four wait) at ρ = 0.8: (1 − ρ)ρᴷ / (1 − ρᴷ⁺¹)
+/// N423, N443: M/M/1/K with K = 5 (one in service, four wait) at ρ = 0.8: (1 − ρ)ρᴷ / (1 − ρᴷ⁺¹)
 /// = 0.2 · 0.32768 / (1 − 0.262144) = 0.088821.
 #[test]
 fn bounded_backlog() {

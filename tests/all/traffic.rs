@@ -126,7 +126,7 @@ fn a_pod_that_never_served_is_named() {
     assert!(all(&field.take_calls(), Fate::Refused, Cause::NotYetServing));
 }
 
-/// A server that stops cuts what is in service and what waits, at that instant and a hop.
+/// N426: a server that stops at once cuts what is in service and what waits, at that instant and a hop.
 #[test]
 fn a_stop_cuts_what_is_there() {
     let mut setup = one_pod(10_000, 3, 100.0);
@@ -144,7 +144,7 @@ fn a_stop_cuts_what_is_there() {
     assert!(field.told.is_empty());
 }
 
-/// A draining server finishes what it has accepted, its backlog too, refuses the rest, and says
+/// N426: a draining server finishes what it has accepted, its backlog too, refuses the rest, and says
 /// when it is done.
 #[test]
 fn a_drain_finishes_what_was_accepted() {
