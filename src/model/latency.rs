@@ -4,7 +4,7 @@ use crate::base::{Distribution, Duration};
 
 /// Every modelled lag by name; distributions are in seconds. In `ideal` all are zero and what
 /// follows from an instant happens at that instant; `measured` has the defaults of rules N300
-/// to N310 by the size of the cluster.
+/// to N303 and N310 by the size of the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Latencies {
     /// `ideal`, `measured` or `custom`, for the report.

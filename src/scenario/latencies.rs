@@ -1,4 +1,4 @@
-//! The profiles of latencies: rules N300 to N310 of the specification of node and network.
+//! The profiles of latencies: rules N300 to N303 and N310 of the specification of node and network.
 
 use std::fmt;
 

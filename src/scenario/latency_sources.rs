@@ -2,7 +2,7 @@
 //!
 //! `[M]` is measured by somebody who published it, `[S]` follows from the source code of the version,
 //! `[A]` is an assumption that fits what is measured. The rules are those of the specification of
-//! node and network (N300 to N313), of controllers (C…) and of autoscaling (A…).
+//! node and network (N300 to N303, N310), of controllers (C…) and of autoscaling (A…).
 
 use crate::model::Latencies;
 

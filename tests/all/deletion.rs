@@ -70,7 +70,7 @@ run: {{ until: 10m }}
         let pod = pods(world.cluster(), true)[0];
         world.apply(|_, plan| plan.push(Write::DeletePod { pod, grace: None }));
         (0..60).find(|seconds| {
-            world.advance_to(at(31 + seconds));
+            world.advance_to(SimTime::at(Duration::ms(30_500 + 1000 * seconds)));
             world.cluster().pods().get(pod).is_none()
         })
     };
