@@ -99,6 +99,12 @@ pub struct SignalsFile<T> {
     /// What is left where images and the layers of containers are.
     #[serde(rename = "imagefs.available")]
     pub imagefs: Option<Spanned<T>>,
+    /// Inodes that are left on the node's disk: read, and not modelled.
+    #[serde(rename = "nodefs.inodesFree")]
+    pub nodefs_inodes: Option<Spanned<T>>,
+    /// The same of the images' file system.
+    #[serde(rename = "imagefs.inodesFree")]
+    pub imagefs_inodes: Option<Spanned<T>>,
 }
 
 /// The disk of each machine.

@@ -18,6 +18,9 @@ pub(super) fn lower(file: Option<&Spanned<KubeletFile>>, found: &mut Diagnostics
     for (eviction, signal) in to.eviction.iter_mut().zip(Signal::ALL) {
         lower_eviction(eviction, signal, file, found);
     }
+    for given in [&file.eviction_hard, &file.eviction_soft, &file.eviction_minimum_reclaim] {
+        warn_of_inodes(given.as_ref(), found);
+    }
     to.eviction_transition =
         file.eviction_pressure_transition_period.as_ref().map_or(to.eviction_transition, span);
     to.eviction_grace_max =
@@ -47,6 +50,18 @@ fn of<T>(given: Option<&Spanned<SignalsFile<T>>>, signal: Signal) -> Option<&Spa
         Signal::Memory => given.memory.as_ref(),
         Signal::NodeFs => given.nodefs.as_ref(),
         Signal::ImageFs => given.imagefs.as_ref(),
+    }
+}
+
+/// Thresholds of inodes have no effect.
+fn warn_of_inodes<T>(given: Option<&Spanned<SignalsFile<T>>>, found: &mut Diagnostics) {
+    let Some(SignalsFile { nodefs_inodes, imagefs_inodes, .. }) = given.map(|given| &given.value)
+    else {
+        return;
+    };
+    for inodes in [nodefs_inodes, imagefs_inodes].into_iter().flatten() {
+        let warning = Diagnostic::warning(inodes.span, "inodes are not modelled");
+        found.push(warning.with_hint("it has no effect"));
     }
 }
 

@@ -300,6 +300,43 @@ fn refused(files: &[(&str, &str)]) -> String {
     refused.found.draw(&refused.sources, &Default::default())
 }
 
+/// Rule N103: what a completed pod has left in its layer stays with it; once it is deleted, the next
+/// look at ended containers removes it, a minute later at most. Without latencies that is at once.
+#[test]
+fn ended_containers_of_deleted_pods_are_removed() {
+    let job = "apiVersion: batch/v1
+kind: Job
+metadata: { name: fill }
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{ name: app, image: 'fill:1' }]
+";
+    let behaviors =
+        "{ imageSize: 0, start: 0s }, { for: job/fill, run: 1m, writes: { start: 8Gi } },
+        { for: deployment/web, writes: { start: 1Mi, rate: 1Mi } }";
+    let all = format!("{job}{}", deployment("web", "", ""));
+    let pressure = |timeline: &str| {
+        let told = node(DISK, "ideal", &all, behaviors, timeline);
+        seconds(&told, "EvictionThresholdMet")
+    };
+    // 8.5 GiB less 8 GiB and 1 MiB at 1 MiB a second: just before 511 s.
+    assert_eq!(pressure(""), [510]);
+    assert!(pressure("{ at: 5m, run: kubectl delete job fill }").is_empty());
+}
+
+/// Rule N105: a pod that is ending keeps its room until its containers have stopped.
+#[test]
+fn an_ending_pod_keeps_its_room() {
+    let all = deployment("web", "requests: { cpu: 10 }", "");
+    let behaviors = "{ imageSize: 0, start: 0s, shutdown: { ignoresSignal: true } }";
+    let timeline = "{ at: 2m, run: kubectl delete pods --all --wait=false }";
+    let told = node(DISK, "ideal", &all, behaviors, timeline);
+    // The replacement is there at once, and waits for the grace of 30 s.
+    assert_eq!(seconds(&told, "Started container app"), [0, 150], "{:#?}", told.events);
+}
+
 /// What is written to must be a volume of the pods.
 #[test]
 fn a_volume_that_is_written_to_is_there() {

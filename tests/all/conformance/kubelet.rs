@@ -1,7 +1,8 @@
 //! The kubelet's machine against recorded time lines of the real one (rules N1 to N139).
 //!
 //! Each recorded outcome is replayed with its own draws; the case agrees when one of the outcomes
-//! comes out again: runtime calls, writes of the status and events, each at its instant.
+//! comes out again: runtime calls, writes of the status and events, each at its instant; what a
+//! status shows while a container waits among them (rule N106).
 
 use serde_json::Value;
 

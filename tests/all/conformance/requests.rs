@@ -1,4 +1,5 @@
-//! What pods ask for: effective requests, limits, non-zero requests, quality of service.
+//! What pods ask for: effective requests, limits, non-zero requests, quality of service (rules N66,
+//! N96, N98).
 
 use seatrial::api::{Amounts, pod_amounts, qos_class, resources};
 use seatrial::base::{Interner, Quantity};
