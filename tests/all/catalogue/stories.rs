@@ -175,11 +175,6 @@ const ELSEWHERE: &[Story] = &[
     ),
     Story(Cause::StaleIngress, &[INGRESS, TO_INGRESS, POST, MANY], &[DELETED, RESTART]),
     Story(
-        Cause::NoRoute,
-        &[INGRESS, TO_INGRESS, "timeline=[{ at: 60s, run: kubectl delete ingress web }]"],
-        &["kubectl delete ingress web"],
-    ),
-    Story(
         Cause::CutByReload,
         &[
             INGRESS,
