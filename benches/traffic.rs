@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench traffic` prints a table and lines `figure NAME VALUE UNIT`. Candidates take
 //! turns over several rounds and the median round counts, so that a busy machine does not decide;
-//! time is that which the process had a core for (Linux; elsewhere the wall's).
+//! time is that which the process had a core for (Linux; elsewhere the wall's). Names of candidates
+//! and a number of rounds choose: `cargo bench --bench traffic -- single_hop graph10 21`.
 //!
 //! Allocations are counted while it is measured, after twenty seconds of warm-up in which pools of
 //! connections, backlogs and the lanes of the event queue reach their size. What is left are the
@@ -369,9 +370,19 @@ fn main() {
         ("two_tiers", "bare, a call behind each call", two_tiers),
         ("plain", "plain loop over a binary heap", plain),
     ];
+    let (mut wanted, mut count) = (Vec::new(), ROUNDS);
+    for word in std::env::args().skip(1).filter(|word| !word.starts_with('-')) {
+        match word.parse() {
+            Ok(rounds) => count = rounds,
+            Err(_) => wanted.push(word),
+        }
+    }
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    let candidates: Vec<Candidate> =
+        candidates.into_iter().filter(|(name, ..)| is_wanted(name)).collect();
     let mut rounds = vec![Vec::new(); candidates.len()];
-    for _ in 0..ROUNDS {
-        for (times, (_, _, run)) in rounds.iter_mut().zip(candidates) {
+    for _ in 0..count {
+        for (times, (_, _, run)) in rounds.iter_mut().zip(&candidates) {
             times.push(run());
         }
     }
@@ -382,7 +393,7 @@ fn main() {
     let mut medians = Vec::new();
     for (times, (name, about, _)) in rounds.iter_mut().zip(candidates) {
         times.sort_by(|a, b| a.ns.total_cmp(&b.ns));
-        let Measured { ns, allocations, kept } = times[ROUNDS / 2];
+        let Measured { ns, allocations, kept } = times[count / 2];
         let (million, kb) = (allocations * 1e6, kept * 1e3);
         println!("{about:34} {ns:>9.1} {:>14.0} {million:>22.0} {kb:>18.0}", 1e9 / ns);
         medians.push((name, ns, million, kb));

@@ -49,6 +49,14 @@ pub const fn u64_trunc(value: f64) -> u64 {
     value as u64
 }
 
+/// To the nearest, from half on upwards; below zero and NaN give 0, above the range the maximum.
+/// What `round` and a cut give, without a call of the platform's library.
+pub const fn u64_round(value: f64) -> u64 {
+    let whole = u64_trunc(value);
+    let is_up = value - f64_of_u64(whole) >= 0.5;
+    whole.saturating_add(is_up as u64)
+}
+
 /// Cut towards zero; below zero and NaN give 0, above the range the maximum.
 #[expect(
     clippy::cast_possible_truncation,
@@ -130,5 +138,31 @@ mod tests {
         assert_eq!(i64_saturating(i128::MAX), i64::MAX);
         assert_eq!(i64_saturating(i128::MIN), i64::MIN);
         assert_eq!(i64_saturating(-5), -5);
+    }
+
+    #[test]
+    fn to_the_nearest() {
+        let large = f64_of_u64(1 << 52);
+        for value in [
+            -1.5,
+            -0.5,
+            0.0,
+            0.5,
+            0.499_999_999_999_999_94,
+            1.5,
+            2.5,
+            1e9 + 0.5,
+            large - 0.5,
+            large,
+            large + 1.0,
+            2.0 * large,
+            1.8e19,
+            1e30,
+            f64::INFINITY,
+            f64::NAN,
+            f64::NEG_INFINITY,
+        ] {
+            assert_eq!(u64_round(value), u64_trunc(value.round()), "{value}");
+        }
     }
 }

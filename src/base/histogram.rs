@@ -26,8 +26,17 @@ impl Histogram {
     }
 
     /// Adds a latency.
+    #[inline]
     pub fn record(&mut self, latency: Duration) {
-        self.record_many(latency, 1);
+        let nanos = latency.as_nanos();
+        let Some(count) = self.counts.get_mut(bucket_of(nanos)).filter(|_| self.count > 0) else {
+            return self.record_many(latency, 1);
+        };
+        *count += 1;
+        self.min = self.min.min(nanos);
+        self.max = self.max.max(nanos);
+        self.count += 1;
+        self.sum += u128::from(nanos);
     }
 
     /// Adds the same latency several times.

@@ -281,14 +281,15 @@ impl<I: Id, T> Slots<I, T> {
 
     /// Puts a thing into the slot freed last, or into a new one.
     pub fn insert(&mut self, value: T) -> Ref<I> {
-        let next = self.next_ref();
-        let slot = Slot { life: next.life, value: Some(value) };
-        if self.free.pop().is_some() {
-            self.slots[next.id.index()] = slot;
-        } else {
-            self.slots.push(slot);
+        if let Some(id) = self.free.pop() {
+            let slot = &mut self.slots[id.index()];
+            slot.life += 1;
+            slot.value = Some(value);
+            return Ref { id, life: slot.life };
         }
-        next
+        let id = I::from_index(self.slots.len());
+        self.slots.push(Slot { life: 0, value: Some(value) });
+        Ref { id, life: 0 }
     }
 
     /// Takes the thing out and frees its slot.

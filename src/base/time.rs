@@ -140,7 +140,7 @@ impl Duration {
 
     /// Seconds, rounded to the nearest nanosecond; below zero and NaN give zero, too much `MAX`.
     pub fn from_secs_f64(secs: f64) -> Self {
-        Self(cast::u64_trunc((secs * 1e9).round()))
+        Self(cast::u64_round(secs * 1e9))
     }
 
     /// Nanoseconds.
@@ -195,7 +195,7 @@ impl Duration {
 
     /// The span times a non-negative factor, rounded to the nearest nanosecond, saturating.
     pub fn scale(self, factor: f64) -> Self {
-        Self(cast::u64_trunc((cast::f64_of_u64(self.0) * factor).round()))
+        Self(cast::u64_round(cast::f64_of_u64(self.0) * factor))
     }
 
     /// How many times `other` goes into this span, as a float.

@@ -96,7 +96,8 @@ impl Node {
         let name = names.resolve(spec.name);
         let is_ideal = model.latencies.relist.is_zero();
         let mut state = NodeState::new(name, spec, names, streams, is_ideal);
-        let machine = Machine::new(node::config(&model.latencies, &spec.kubelet, &mut state.machinery));
+        let machine =
+            Machine::new(node::config(&model.latencies, &spec.kubelet, &mut state.machinery));
         Self { machine, state }
     }
 }

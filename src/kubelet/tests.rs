@@ -536,7 +536,8 @@ fn the_address_comes_with_the_end_of_the_first_pass() {
     model.latencies.pull = constant(3.0);
     let mut world = World::new(model, 1);
     world.run_to(20.0);
-    let seen = |wanted: bool| world.statuses.iter().find(|(.., status)| status.ip.is_some() == wanted);
+    let seen =
+        |wanted: bool| world.statuses.iter().find(|(.., status)| status.ip.is_some() == wanted);
     assert!(seen(false).is_none_or(|(at, ..)| *at < time(8.0)));
     assert_eq!(seen(true).map(|(at, ..)| *at), Some(time(8.0)));
 }

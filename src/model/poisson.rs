@@ -71,7 +71,7 @@ impl PoissonProcess {
                 // need = from·x + slope·x²/2, solved for x without cancellation.
                 let slope = (piece.to - piece.from) / width;
                 let root = (piece.from * piece.from + 2.0 * slope * need).max(0.0).sqrt();
-                let step = cast::u64_trunc((2.0 * need / (piece.from + root)).round());
+                let step = cast::u64_round(2.0 * need / (piece.from + root));
                 return Some(SimTime::from_nanos(end.min(at + step)));
             }
             need -= area;
@@ -123,7 +123,7 @@ impl PoissonProcess {
 
 /// So many nanoseconds later; `None` beyond the end of time.
 fn later(at: SimTime, nanos: f64) -> Option<SimTime> {
-    let at = at.saturating_add(Duration::ns(cast::u64_trunc(nanos.round())));
+    let at = at.saturating_add(Duration::ns(cast::u64_round(nanos)));
     (at < SimTime::MAX).then_some(at)
 }
 

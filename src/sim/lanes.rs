@@ -63,27 +63,26 @@ impl<E: Copy> Sources<E> {
         id
     }
 
-    /// The delay of a lane in nanoseconds.
+    /// Adds to the end of a lane what waits its delay from now on, so that it is never before those
+    /// that wait. False: the lane has no delay, and nothing was added.
+    ///
+    /// # Panics
+    /// If that is past the end of time.
     #[inline]
-    pub(super) fn delay(&self, lane: LaneId) -> u64 {
-        match &self.sources[lane.0 as usize] {
-            Source::Lane { delay, .. } => *delay,
-            Source::Cursor(_) => unreachable!("{lane:?} is a cursor of another queue"),
-        }
-    }
-
-    /// Adds to the end of a lane. `entry.at` is now plus the lane's delay, so it is never before
-    /// the entries that wait.
-    #[inline]
-    pub(super) fn push_lane(&mut self, lane: LaneId, entry: Entry<E>) {
-        let Source::Lane { row, .. } = &mut self.sources[lane.0 as usize] else {
+    pub(super) fn push_lane(&mut self, lane: LaneId, now: u64, seq: u64, event: E) -> bool {
+        let Source::Lane { delay, row } = &mut self.sources[lane.0 as usize] else {
             unreachable!("{lane:?} is a cursor of another queue")
         };
-        if row.is_empty() {
-            self.heads.set(lane.0, entry.at);
+        if *delay == 0 {
+            return false;
         }
-        row.push_back(entry);
+        let at = now.checked_add(*delay).filter(|at| *at < NEVER).expect("a time within 584 years");
+        if row.is_empty() {
+            self.heads.set(Head { at, seq, source: lane.0 });
+        }
+        row.push_back(Entry { at, seq, event });
         self.len += 1;
+        true
     }
 
     #[inline]
@@ -97,40 +96,53 @@ impl<E: Copy> Sources<E> {
             entry.at
         );
         *waiting = Some(entry);
-        self.heads.set(cursor.0, entry.at);
+        self.heads.set(Head { at: entry.at, seq: entry.seq, source: cursor.0 });
         self.len += 1;
     }
 
-    /// Takes an entry whose time is `at`, the earliest. Of several sources any may come first.
-    #[inline]
+    /// Takes the first entry, if its time is `at`, the earliest.
     pub(super) fn pop_at(&mut self, at: u64) -> Option<Entry<E>> {
+        if self.min() == at { self.pop_first() } else { None }
+    }
+
+    /// Takes the first entry, if any waits.
+    #[inline]
+    pub(super) fn pop_first(&mut self) -> Option<Entry<E>> {
         let winner = self.heads.winner();
-        if winner.at != at {
+        if winner.at == NEVER {
             return None;
         }
         self.len -= 1;
         match &mut self.sources[winner.source as usize] {
             Source::Lane { row, .. } => {
                 let entry = row.pop_front();
-                self.heads.set(winner.source, row.front().map_or(NEVER, |next| next.at));
+                let (at, seq) = row.front().map_or((NEVER, 0), |next| (next.at, next.seq));
+                self.heads.set(Head { at, seq, source: winner.source });
                 if row.is_empty() && row.capacity() > KEEP_LEN {
                     row.shrink_to(0);
                 }
                 entry
             }
             Source::Cursor(waiting) => {
-                self.heads.set(winner.source, NEVER);
+                self.heads.set(Head { source: winner.source, ..Tournament::NOBODY });
                 waiting.take()
             }
         }
     }
 }
 
-/// The time of a source's next event, and the source's number.
+/// The time and number of a source's next event, and the source's number.
 #[derive(Clone, Copy, Debug)]
 struct Head {
     at: u64,
+    seq: u64,
     source: u32,
+}
+
+impl Head {
+    fn key(self) -> u128 {
+        u128::from(self.at) << 64 | u128::from(self.seq)
+    }
 }
 
 /// A complete binary tree: node `i` is the earlier of `2i` and `2i + 1`, the leaves are the heads
@@ -141,7 +153,7 @@ struct Tournament {
 }
 
 impl Tournament {
-    const NOBODY: Head = Head { at: NEVER, source: 0 };
+    const NOBODY: Head = Head { at: NEVER, seq: 0, source: 0 };
 
     fn new() -> Self {
         Self { nodes: vec![Self::NOBODY; 2] }
@@ -162,21 +174,22 @@ impl Tournament {
         let heads = self.nodes.split_off(old);
         self.nodes = vec![Self::NOBODY; 2 * leaves];
         for head in heads.into_iter().filter(|head| head.at != NEVER) {
-            self.set(head.source, head.at);
+            self.set(head);
         }
     }
 
     /// Sets a leaf and plays its matches again. No branch depends on a time: it could not be
     /// predicted and would cost more than the few steps that it might save.
     #[inline]
-    fn set(&mut self, source: u32, at: u64) {
-        let mut node = self.nodes.len() / 2 + source as usize;
-        let mut best = Head { at, source };
+    fn set(&mut self, head: Head) {
+        let mut node = self.nodes.len() / 2 + head.source as usize;
+        let mut best = head;
         self.nodes[node] = best;
         while node > 1 {
             let other = self.nodes[node ^ 1];
-            let other_wins = other.at < best.at;
-            best.at = best.at.min(other.at);
+            let other_wins = other.key() < best.key();
+            best.at = select_unpredictable(other_wins, other.at, best.at);
+            best.seq = select_unpredictable(other_wins, other.seq, best.seq);
             best.source = select_unpredictable(other_wins, other.source, best.source);
             node /= 2;
             self.nodes[node] = best;

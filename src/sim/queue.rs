@@ -137,12 +137,10 @@ impl<E: Ranked> EventQueue<E> {
     /// If that is past the end of time, or the lane is not of this queue.
     #[inline]
     pub fn push_lane(&mut self, lane: LaneId, event: E) {
-        let at = self.now.checked_add(self.sources.delay(lane)).expect("a time within 584 years");
-        let entry = self.entry(at, event);
-        if at == self.now {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        if !self.sources.push_lane(lane, self.now, seq, event) {
             self.instant.push(event.rank(), event);
-        } else {
-            self.sources.push_lane(lane, entry);
         }
     }
 
@@ -249,43 +247,54 @@ impl<E: Ranked> EventQueue<E> {
         }
         self.now = at;
         self.popped_max = self.popped.saturating_add(self.instant_limit);
-        if future < sources {
-            let first = self.future.pop().expect("a minimum has an entry");
-            if self.future.near_time() != at {
-                self.popped += 1;
-                return Some((SimTime::from_nanos(at), first.event));
-            }
-            self.instant.push(first.event.rank(), first.event);
-            while let Some(next) = self.future.pop_at(at) {
-                self.instant.push(next.event.rank(), next.event);
-            }
+        let event = if future < sources {
+            let first = self.future.pop().expect("a minimum has an entry").event;
+            if self.future.near_time() == at { self.open_of_future(first) } else { first }
+        } else if sources < future {
+            let first = self.sources.pop_first().expect("a minimum has an entry").event;
+            if self.sources.min() == at { self.open_of_sources(first) } else { first }
         } else {
-            let first = self.sources.pop_at(at).expect("a minimum has an entry");
-            if self.next_time() != at {
-                self.popped += 1;
-                return Some((SimTime::from_nanos(at), first.event));
-            }
-            self.open_instant(first);
-        }
-        self.pop_instant(horizon)
+            self.open_instant();
+            return self.pop_instant(horizon);
+        };
+        self.popped += 1;
+        Some((SimTime::from_nanos(at), event))
     }
 
-    /// Moves all that is due now, from several places, into the instant in the order of its
-    /// sequence. `first` is one of them.
+    /// Moves into the instant what comes after `first` in the future and is due with it; gives
+    /// what is next.
+    fn open_of_future(&mut self, first: E) -> E {
+        let mut least = u8::MAX;
+        while let Some(Entry { event, .. }) = self.future.pop_at(self.now) {
+            least = least.min(event.rank());
+            self.instant.push(event.rank(), event);
+        }
+        self.instant.first_or(first.rank(), first, least)
+    }
+
+    /// The same of lanes and cursors.
+    fn open_of_sources(&mut self, first: E) -> E {
+        let mut least = u8::MAX;
+        while let Some(Entry { event, .. }) = self.sources.pop_at(self.now) {
+            least = least.min(event.rank());
+            self.instant.push(event.rank(), event);
+        }
+        self.instant.first_or(first.rank(), first, least)
+    }
+
+    /// Moves all that is due now, from the future and from other places, into the instant in the
+    /// order of its sequence.
     #[cold]
-    fn open_instant(&mut self, first: Entry<E>) {
+    fn open_instant(&mut self) {
         let at = self.now;
-        self.due.push(first);
         while let Some(entry) = self.sources.pop_at(at) {
             self.due.push(entry);
         }
-        if self.future.min() == at {
-            self.due.extend(self.future.pop());
-            while let Some(entry) = self.future.pop_at(at) {
-                self.due.push(entry);
-            }
+        self.due.extend(self.future.pop());
+        while let Some(entry) = self.future.pop_at(at) {
+            self.due.push(entry);
         }
-        // Each source's part is sorted already: a sort that finds runs is linear here.
+        // Both parts are sorted already: a sort that finds runs is linear here.
         self.due.sort_by_key(|entry| entry.seq);
         for entry in self.due.drain(..) {
             self.instant.push(entry.event.rank(), entry.event);

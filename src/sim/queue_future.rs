@@ -97,6 +97,7 @@ impl<E: Copy> Arena<E> {
         self.free = block;
     }
 
+    #[inline]
     fn append(&mut self, slot: &mut Slot, entry: Entry<E>) {
         let offset = slot.len % BLOCK;
         if offset == 0 {
@@ -130,6 +131,12 @@ fn digit(at: u64, level: u32) -> usize {
     (at >> (level * BITS)).to_le_bytes()[0].into()
 }
 
+/// All slots, on the heap from the start.
+fn empty_slots() -> Box<[[Slot; SLOTS]; LEVELS]> {
+    let slots = vec![[Slot::EMPTY; SLOTS]; LEVELS].into_boxed_slice();
+    slots.try_into().unwrap_or_else(|_| unreachable!("it was made with so many levels"))
+}
+
 /// All later events, by (time, sequence).
 #[derive(Debug)]
 pub(super) struct Future<E> {
@@ -141,7 +148,7 @@ pub(super) struct Future<E> {
     /// A bit for each level in use.
     levels: u16,
     maps: [[u64; WORDS]; LEVELS],
-    slots: Box<[Slot]>,
+    slots: Box<[[Slot; SLOTS]; LEVELS]>,
     wheel_len: usize,
     arena: Arena<E>,
 }
@@ -154,7 +161,7 @@ impl<E: Copy> Future<E> {
             base: 0,
             levels: 0,
             maps: [[0; WORDS]; LEVELS],
-            slots: vec![Slot::EMPTY; LEVELS * SLOTS].into_boxed_slice(),
+            slots: empty_slots(),
             wheel_len: 0,
             arena: Arena::new(),
         }
@@ -209,7 +216,7 @@ impl<E: Copy> Future<E> {
     }
 
     fn slot(&self, level: u32, slot: usize) -> &Slot {
-        &self.slots[level as usize * SLOTS + slot]
+        &self.slots[level as usize][slot]
     }
 
     /// The lowest level in use and its first slot.
@@ -227,7 +234,7 @@ impl<E: Copy> Future<E> {
     fn place(&mut self, entry: Entry<E>) {
         let level = ((entry.at ^ self.base) | 1).ilog2() / BITS;
         let slot = digit(entry.at, level);
-        self.arena.append(&mut self.slots[level as usize * SLOTS + slot], entry);
+        self.arena.append(&mut self.slots[level as usize][slot], entry);
         self.maps[level as usize][slot / 64] |= 1 << (slot % 64);
         self.levels |= 1 << level;
         self.wheel_len += 1;
@@ -235,7 +242,7 @@ impl<E: Copy> Future<E> {
 
     /// Empties a slot of the wheel and hands over its chain.
     fn take_slot(&mut self, level: u32, slot: usize) -> Slot {
-        let chain = std::mem::replace(&mut self.slots[level as usize * SLOTS + slot], Slot::EMPTY);
+        let chain = std::mem::replace(&mut self.slots[level as usize][slot], Slot::EMPTY);
         self.maps[level as usize][slot / 64] &= !(1 << (slot % 64));
         if self.maps[level as usize] == [0; WORDS] {
             self.levels &= !(1 << level);

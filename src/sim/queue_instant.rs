@@ -42,6 +42,18 @@ impl<E: Copy> Instant<E> {
         self.len += 1;
     }
 
+    /// What is next of an event that came before all that wait, the least of whose ranks is given.
+    #[inline]
+    pub(super) fn first_or(&mut self, rank: u8, first: E, least: u8) -> E {
+        if rank <= least {
+            return first;
+        }
+        let next = self.pop().expect("one of the least rank waits");
+        self.push(rank, first);
+        self.rows[usize::from(rank)].rotate_right(1);
+        next
+    }
+
     #[inline]
     pub(super) fn pop(&mut self) -> Option<E> {
         let word = self.waiting.iter().position(|&word| word != 0)?;

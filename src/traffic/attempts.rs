@@ -10,11 +10,11 @@ use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
 use super::call::NO_POD;
-use super::clients::{ClientState, Connection, Verdict};
+use super::clients::{Connection, Verdict};
 use super::ends::End;
 use super::ingress::{caller_of, is_proxy};
+use super::inside::count_bytes;
 use super::route::{high, low};
-use super::servers::Kind;
 use super::{Call, Caller, Purpose, Stage, Traffic, event};
 
 /// What a call that reaches a pod meets.
@@ -39,12 +39,12 @@ impl Traffic {
     #[inline]
     pub(super) fn attempt(
         &mut self,
-        mut call: Call,
+        call: &mut Call,
         cluster: &Cluster,
         ctx: &mut Ctx<'_>,
     ) -> Option<CallRef> {
         let now = ctx.now();
-        self.set_hop(&mut call);
+        self.set_hop(call);
         let client = &mut self.clients[usize::from(call.client)];
         let whole = call.start.saturating_add(client.spec.deadline);
         call.deadline = now.saturating_add(client.spec.timeout).min(whole);
@@ -55,30 +55,32 @@ impl Traffic {
         }
         let connect_timeout = client.spec.connect_timeout;
         if self.mesh.is_there()
-            && let Some(sent) = self.through_own_proxy(&mut call, cluster, ctx)
+            && let Some(sent) = self.through_own_proxy(call, cluster, ctx)
         {
             return sent;
         }
-        if let Err(mut end) = self.connect(&mut call, cluster, now) {
+        if let Err(mut end) = self.connect(call, cluster, now) {
             if end.fate == Fate::TimedOut {
                 end.at = end.at.min(now.saturating_add(connect_timeout)).max(now);
             }
             self.settle(call, end, ctx);
             return None;
         }
-        self.set_distance(&mut call, cluster);
-        self.set_size(&mut call, cluster);
+        self.set_distance(call, cluster);
+        let (bytes, mut is_open_ended) = self.servers.is_about(call.server);
+        if bytes > 0 {
+            self.set_size(call, bytes, cluster);
+        }
         if self.mesh.is_there() {
-            self.set_mesh(&mut call);
+            self.set_mesh(call);
         }
         let hop = call.hop();
-        let is_open_ended =
-            call.is_proxied() || self.servers.kind(call.server).is_some_and(Kind::is_open_ended);
-        let sent = self.calls.insert(call);
+        is_open_ended |= call.is_proxied();
+        let sent = self.calls.insert(*call);
         if is_open_ended {
             self.time_from_start(sent, ctx);
         }
-        self.hedge_later(&call, sent, ctx);
+        self.hedge_later(call, sent, ctx);
         if hop.is_zero() {
             self.arrive(sent, cluster, ctx);
         } else {
@@ -99,13 +101,13 @@ impl Traffic {
             }
         }
         let client = &self.clients[usize::from(call.client)];
+        let keeps = client.keeps();
         if let Some(count) = client.shares() {
             call.slot = one_of_u32(high(call.word(Purpose::Slot)), count);
             if self.shared_connection(call, now) {
                 return Ok(());
             }
         }
-        let keeps = client_keeps(&self.clients, call);
         let word = call.word(Purpose::Route);
         if let Some(proxy) = self.ingress.outside(call, word) {
             if !keeps || !self.idle_connection(call, NodeId::new(0), now) {
@@ -257,7 +259,7 @@ impl Traffic {
         if end.fate == Fate::TimedOut {
             self.blame(&call, end.cause);
         }
-        self.settle(call, end, ctx);
+        self.settle(&call, end, ctx);
     }
 
     /// Until when a call waits whose pod does not answer.
@@ -358,7 +360,7 @@ impl Traffic {
         }
         let at = ctx.now() + call.hop();
         let call = self.calls.remove(id.id);
-        self.settle(call, End { fate: Fate::ServerError, cause: Cause::BacklogFull, at }, ctx);
+        self.settle(&call, End { fate: Fate::ServerError, cause: Cause::BacklogFull, at }, ctx);
     }
 
     /// A call's time in service begins.
@@ -367,19 +369,18 @@ impl Traffic {
         let now = ctx.now();
         let call = &mut self.calls[id.id];
         call.stage = Stage::InService;
-        let pod = call.server;
+        let (pod, back, deadline) = (call.server, call.hop(), call.deadline);
         let hold = self.servers.begin(id.id, call, now);
         if self.can_hang {
             self.hangs_with_it(pod, ctx);
         }
         let Some(hold) = hold else { return self.arm(pod, ctx) };
-        let call = &mut self.calls[id.id];
         let ends = now.saturating_add(hold);
         if ends < SimTime::MAX {
             ctx.at(ends, event(TrafficEvent::HoldEnds(id)));
         }
-        if ends.saturating_add(call.hop()) > call.deadline {
-            time(call, id, ctx);
+        if ends.saturating_add(back) > deadline {
+            time(&mut self.calls[id.id], id, ctx);
         }
     }
 
@@ -435,12 +436,11 @@ impl Traffic {
         }
         let call = &mut self.calls[id.id];
         self.servers.hold_ends(call, ctx.now());
+        let call = &self.calls[id.id];
         if matches!(call.caller, Caller::Probe(_)) {
             return self.leave(id, Fate::Ok, Cause::None, ctx);
         }
-        let call = *call;
-        let client = if call.is_upstream { caller_of(&call, &self.calls) } else { call.client };
-        let call = &mut self.calls[id.id];
+        let client = if call.is_upstream { caller_of(call, &self.calls) } else { call.client };
         let speaks = self.clients[usize::from(client)].speaks;
         let (_, kind) = self.servers.of(call);
         if let Some(cause) = kind.fault(call, speaks) {
@@ -450,7 +450,7 @@ impl Traffic {
         } else if kind.needs.is_empty() {
             self.leave(id, Fate::Ok, Cause::None, ctx);
         } else {
-            call.stage = Stage::Calling;
+            self.calls[id.id].stage = Stage::Calling;
             self.call_next(id, cluster, ctx);
         }
     }
@@ -460,26 +460,34 @@ impl Traffic {
     pub(super) fn leave(&mut self, id: CallRef, fate: Fate, cause: Cause, ctx: &mut Ctx<'_>) {
         let is_lost = self.calls[id.id].is_lost();
         let call = if is_lost { self.calls[id.id] } else { self.calls.remove(id.id) };
-        self.count_bytes(&call, ctx);
         let (row, kind) = self.servers.of(&call);
         row.busy -= 1;
-        let order = kind.order;
-        while let Some(next) = self.servers.of(&call).0.backlog.pop(order) {
+        let (order, is_heavy) = (kind.order, kind.is_heavy);
+        let may_be_idle = row.state == Serving::Draining || self.mesh.is_there();
+        let mut next = row.backlog.pop(order);
+        if kind.bytes > 0 {
+            count_bytes(&call, kind.bytes, ctx);
+        }
+        while let Some(waiting) = next {
             // Its client is gone: the server finds a closed connection.
-            if self.calls[next].is_given_up {
-                self.calls.remove(next);
+            if self.calls[waiting].is_given_up {
+                self.calls.remove(waiting);
+                next = self.servers.of(&call).0.backlog.pop(order);
                 continue;
             }
-            let next = self.calls.refer(next);
-            self.begin_hold(next, ctx);
+            self.begin_hold(self.calls.refer(waiting), ctx);
             break;
         }
-        self.servers.note_load(call.server);
-        self.tell_if_idle(call.server, ctx);
+        if is_heavy {
+            self.servers.note_load(call.server);
+        }
+        if may_be_idle {
+            self.tell_if_idle(call.server, ctx);
+        }
         if is_lost {
             return self.answer_is_lost(id, fate, cause, ctx);
         }
-        self.settle(call, End { fate, cause, at: ctx.now() + call.hop() }, ctx);
+        self.settle(&call, End { fate, cause, at: ctx.now() + call.hop() }, ctx);
     }
 
     /// A draining server that has just become idle is looked at within this instant.
@@ -502,7 +510,8 @@ impl Traffic {
         if call.deadline != ctx.now() + timeout {
             return time(call, id, ctx);
         }
-        let lane = *client.lane.get_or_insert_with(|| ctx.queue.add_lane(timeout));
+        let hops = &mut self.hops;
+        let lane = *client.lane.get_or_insert_with(|| hops.lane_of_timeout(timeout, ctx));
         call.is_timed = true;
         ctx.queue.push_lane(lane, event(TrafficEvent::Timeout(id)));
     }
@@ -511,10 +520,6 @@ impl Traffic {
 /// Which of `count` things a random word chooses.
 fn one_of_u32(word: u32, count: u32) -> u32 {
     crate::base::cast::u32_of(one_of(word, crate::base::cast::usize_of(count)))
-}
-
-fn client_keeps(clients: &[ClientState], call: &Call) -> bool {
-    clients[usize::from(call.client)].keeps()
 }
 
 /// Where the idle connections of a call's client are: a source has some on each node.

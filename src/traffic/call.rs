@@ -202,6 +202,13 @@ impl Call {
         }
     }
 
+    /// The same at another stage.
+    pub(super) const fn at_stage(&self, stage: Stage) -> Self {
+        let mut call = *self;
+        call.stage = stage;
+        call
+    }
+
     /// The attempt after this one; it knows where this one went.
     pub(super) const fn again(&self, now: SimTime) -> Self {
         Self {

@@ -26,7 +26,7 @@ pub(super) struct End {
 impl Traffic {
     /// Ends an attempt for its caller. The call is in no table any more, or given up there.
     #[inline]
-    pub(super) fn settle(&mut self, mut call: Call, mut end: End, ctx: &mut Ctx<'_>) {
+    pub(super) fn settle(&mut self, call: &Call, mut end: End, ctx: &mut Ctx<'_>) {
         if call.is_given_up {
             return;
         }
@@ -37,30 +37,38 @@ impl Traffic {
             let cause = Cause::SlowService;
             end = End { fate: Fate::TimedOut, cause, at: call.deadline.max(ctx.now()) };
         }
-        self.release(&call, end.at, ctx);
-        if self.mesh.makes(&call) {
-            self.mesh.over(&call);
+        self.release(call, end.at, ctx);
+        if self.mesh.makes(call) {
+            self.mesh.over(call);
         }
         let is_ok = end.fate == Fate::Ok;
         let client = &mut self.clients[usize::from(call.client)];
         client.note(call.place, call.server, is_ok, ctx.now());
         if call.twin != NO_CALL {
-            let Some(attempt) = self.wins(&call, is_ok, end.at, ctx) else { return };
-            call.attempt = attempt;
+            let Some(attempt) = self.wins(call, is_ok, end.at, ctx) else { return };
+            let mut counted = *call;
+            counted.attempt = attempt;
+            return self.goes_on(&counted, end, ctx);
         }
-        if !is_ok && self.back_off(&call, end, ctx) {
+        self.goes_on(call, end, ctx);
+    }
+
+    /// An attempt that has ended alone is followed by another one, or its end is that of the call.
+    #[inline]
+    fn goes_on(&mut self, call: &Call, end: End, ctx: &mut Ctx<'_>) {
+        if end.fate != Fate::Ok && self.back_off(call, end, ctx) {
             return;
         }
-        self.keep_connection(&call, end, ctx);
+        self.keep_connection(call, end, ctx);
         self.settle_for_good(call, end, ctx);
     }
 
     /// Ends a call for its caller.
     #[inline]
-    pub(super) fn settle_for_good(&mut self, call: Call, end: End, ctx: &mut Ctx<'_>) {
+    pub(super) fn settle_for_good(&mut self, call: &Call, end: End, ctx: &mut Ctx<'_>) {
         match call.caller {
             Caller::Source(source, _) => {
-                if let Some(think) = self.sources[source].thinks(&call) {
+                if let Some(think) = self.sources[source].thinks(call) {
                     let at = end.at.saturating_add(think);
                     if at < self.horizon {
                         ctx.at(at, event(TrafficEvent::User(source)));
@@ -69,7 +77,7 @@ impl Traffic {
             }
             Caller::Call(parent) => {
                 if call.is_upstream {
-                    self.note_answer(&call, end.at);
+                    self.note_answer(call, end.at);
                 }
                 if let Some(parent_call) = self.calls.get_mut(parent) {
                     let optional = self.clients[usize::from(call.client)].optional;
@@ -77,13 +85,13 @@ impl Traffic {
                     if call.is_upstream {
                         (parent_call.why, parent_call.upstream) = (end.cause, call.server);
                     }
-                    ctx.at(end.at, event(TrafficEvent::Continue(parent)));
+                    self.send_at(end.at, call.hop(), event(TrafficEvent::Continue(parent)), ctx);
                 }
             }
             Caller::Probe(_) => {}
         }
         if !call.is_upstream {
-            self.tell(&call, end, ctx);
+            self.tell(call, end, ctx);
         }
     }
 
@@ -137,7 +145,8 @@ impl Traffic {
         call.is_hedged = true;
         let mut second = call.again(ctx.now());
         (second.twin, second.is_hedged) = (id, true);
-        let sent = self.attempt(second, cluster, ctx).filter(|sent| self.calls.contains(*sent));
+        let sent =
+            self.attempt(&mut second, cluster, ctx).filter(|sent| self.calls.contains(*sent));
         if let (Some(sent), Some(call)) = (sent, self.calls.get_mut(id)) {
             call.twin = sent;
         }
@@ -190,8 +199,8 @@ impl Traffic {
         if !in_time || !client.may_try_again(call.place, call.attempt, end.fate) {
             return false;
         }
-        let mut waiting = *call;
-        (waiting.stage, waiting.twin) = (Stage::BackOff, NO_CALL);
+        let mut waiting = call.at_stage(Stage::BackOff);
+        waiting.twin = NO_CALL;
         let waiting = self.calls.insert(waiting);
         ctx.at(at, event(TrafficEvent::Retry(waiting)));
         true
@@ -201,7 +210,7 @@ impl Traffic {
     pub(super) fn retry(&mut self, id: CallRef, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let call = self.calls.remove(id.id);
         self.blame(&call, Cause::None);
-        self.attempt(call.again(ctx.now()), cluster, ctx);
+        self.attempt(&mut call.again(ctx.now()), cluster, ctx);
     }
 
     /// A connection takes another call if it was answered, by a server that goes on (one that
@@ -212,11 +221,9 @@ impl Traffic {
         let is_answered = matches!(end.fate, Fate::Ok | Fate::ServerError);
         if client.keeps() {
             let is_kept = is_answered && call.server != NO_POD && !is_sidecar(call.server);
-            if is_kept && self.servers.is_open(call.server, self.mesh.is_up(call.server)) {
-                let mut answer = *call;
-                answer.stage = Stage::Answering;
-                let answer = self.calls.insert(answer);
-                ctx.at(end.at, event(TrafficEvent::Answer(answer)));
+            if is_kept && self.servers.is_open(call.server, |pod| self.mesh.is_up(pod)) {
+                let answer = self.calls.insert(call.at_stage(Stage::Answering));
+                self.send_at(end.at, call.hop(), event(TrafficEvent::Answer(answer)), ctx);
             }
         } else if client.shares().is_some() && matches!(end.fate, Fate::Refused | Fate::Reset) {
             let slot = client.shared(call.place, call.slot);
@@ -266,7 +273,7 @@ impl Traffic {
         let cause = if call.why == Cause::None { cause } else { call.why };
         let given_up = *call;
         call.is_given_up = true;
-        self.settle(given_up, End { fate: Fate::TimedOut, cause, at: ctx.now() }, ctx);
+        self.settle(&given_up, End { fate: Fate::TimedOut, cause, at: ctx.now() }, ctx);
     }
 }
 

@@ -76,7 +76,7 @@ impl Traffic {
             began = need.parallel;
             let place = (child.place, call.server.life);
             self.clients[usize::from(need.client)].lives(place.0, place.1);
-            self.attempt(child, cluster, ctx);
+            self.attempt(&mut child, cluster, ctx);
             if !need.parallel {
                 return;
             }

@@ -240,7 +240,7 @@ impl Traffic {
         own.is_upstream = true;
         (own.is_idempotent, own.hold) = (call.is_idempotent, call.hold);
         own.priority = call.priority;
-        self.attempt(own, cluster, ctx);
+        self.attempt(&mut own, cluster, ctx);
     }
 
     /// The Service to which a proxy's configuration leads a call.
@@ -369,7 +369,7 @@ impl Traffic {
         }
         let call = self.calls.remove(id.id);
         let at = ctx.now() + call.hop();
-        self.settle(call, End { fate, cause, at }, ctx);
+        self.settle(&call, End { fate, cause, at }, ctx);
     }
 
     /// Notes for whom a proxy calls what it waits for in vain.

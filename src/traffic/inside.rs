@@ -89,16 +89,8 @@ impl Traffic {
     }
 
     /// How far a call goes, and how much longer it takes for its size: half of that on each way.
-    #[inline]
-    pub(super) fn set_size(&self, call: &mut Call, cluster: &Cluster) {
-        let bytes = self.servers.kind(call.server).map_or(0, |kind| kind.bytes);
-        if bytes > 0 {
-            self.set_size_of(call, bytes, cluster);
-        }
-    }
-
     #[cold]
-    fn set_size_of(&self, call: &mut Call, bytes: u64, cluster: &Cluster) {
+    pub(super) fn set_size(&self, call: &mut Call, bytes: u64, cluster: &Cluster) {
         let from = self.node_of_caller(call);
         let to = self.servers.get(call.server).map(|server| server.node);
         let zone = |node| cluster.nodes()[node].spec.zone;
@@ -112,13 +104,12 @@ impl Traffic {
             call.set_hop(call.hop() + Duration::from_secs_f64(secs));
         }
     }
+}
 
-    /// A server has answered a call.
-    #[inline]
-    pub(super) fn count_bytes(&self, call: &Call, ctx: &mut Ctx<'_>) {
-        let bytes = self.servers.kind(call.server).map_or(0, |kind| kind.bytes);
-        if bytes > 0 && call.service != super::NO_SERVICE {
-            ctx.recorder.bytes(call.about(), call.start, call.distance, bytes);
-        }
+/// A server has answered a call of so many bytes.
+#[cold]
+pub(super) fn count_bytes(call: &Call, bytes: u64, ctx: &mut Ctx<'_>) {
+    if call.service != super::NO_SERVICE {
+        ctx.recorder.bytes(call.about(), call.start, call.distance, bytes);
     }
 }

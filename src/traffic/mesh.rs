@@ -248,7 +248,7 @@ impl Traffic {
         let pod = self.pod_of_caller(call)?;
         if !self.proxy_of(pod)? {
             let end = End { fate: Fate::Refused, cause: Cause::NoMeshProxy, at: ctx.now() };
-            self.settle(*call, end, ctx);
+            self.settle(call, end, ctx);
             return Some(None);
         }
         let kind = cluster.service(call.service).map(|row| row.spec.kind);
@@ -278,7 +278,7 @@ impl Traffic {
         if !self.mesh.callers[cast::usize_of(number)].is_there {
             let call = self.calls.remove(id.id);
             let end = End { fate: Fate::Refused, cause: Cause::NoMeshProxy, at: ctx.now() };
-            return self.settle(call, end, ctx);
+            return self.settle(&call, end, ctx);
         }
         (call.stage, call.began, call.pending) = (Stage::Calling, ctx.now(), 1);
         let (client, luck) = (self.mesh.client, call.child_luck());
@@ -286,7 +286,7 @@ impl Traffic {
         (own.place, own.is_upstream) = (self.mesh.place(number, call.backend), true);
         (own.is_idempotent, own.hold, own.priority) =
             (call.is_idempotent, call.hold, call.priority);
-        self.attempt(own, cluster, ctx);
+        self.attempt(&mut own, cluster, ctx);
     }
 
     /// Finds the pod that a proxy chooses, and a connection to it.
@@ -412,7 +412,7 @@ impl Traffic {
         self.servers.close(pod, ctx.now());
         for call in self.cut(pod, ctx) {
             let at = ctx.now() + call.hop();
-            self.settle(call, End { fate: Fate::Reset, cause: Cause::CutByMeshProxy, at }, ctx);
+            self.settle(&call, End { fate: Fate::Reset, cause: Cause::CutByMeshProxy, at }, ctx);
         }
         self.tell_if_idle(pod, ctx);
     }
@@ -429,7 +429,7 @@ impl Traffic {
         for id in left {
             let call = self.calls.remove(id);
             let end = End { fate: Fate::Reset, cause: Cause::CutByMeshProxy, at: ctx.now() };
-            self.settle(call, end, ctx);
+            self.settle(&call, end, ctx);
         }
     }
 

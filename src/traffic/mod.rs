@@ -178,8 +178,8 @@ impl Traffic {
     /// A source calls.
     #[inline]
     fn start_call(&mut self, source: SourceId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
-        if let Some(call) = self.sources[source].call(source, ctx) {
-            self.attempt(call, cluster, ctx);
+        if let Some(mut call) = self.sources[source].call(source, ctx) {
+            self.attempt(&mut call, cluster, ctx);
         }
     }
 }

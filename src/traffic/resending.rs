@@ -115,7 +115,7 @@ impl Traffic {
         let fate = if call.is_failed { Fate::ServerError } else { Fate::Ok };
         let end = End { fate, cause: call.why, at: ctx.now() + call.hop() };
         (call.is_failed, call.why) = (false, Cause::None);
-        self.settle(call, end, ctx);
+        self.settle(&call, end, ctx);
     }
 
     /// A caller waits in vain for an answer that will not come.
@@ -124,7 +124,7 @@ impl Traffic {
         call.is_failed = false;
         self.blame(&call, Cause::Partitioned);
         let at = call.deadline.max(ctx.now());
-        self.settle(call, End { fate: Fate::TimedOut, cause: Cause::Partitioned, at }, ctx);
+        self.settle(&call, End { fate: Fate::TimedOut, cause: Cause::Partitioned, at }, ctx);
     }
 
     /// The time of a call is over whose answer is sent again and again.

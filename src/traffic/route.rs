@@ -27,6 +27,8 @@ pub(super) struct Hops {
     between_zones: Option<Hop>,
     /// Lanes of calls on their way, one a constant hop.
     lanes: Vec<(Duration, LaneId)>,
+    /// Lanes of time-outs, one a length.
+    timeouts: Vec<(Duration, LaneId)>,
 }
 
 /// One way of one distance.
@@ -63,6 +65,7 @@ impl Hops {
             same_zone: Hop::new(&latencies.hop),
             between_zones: latencies.hop_between_zones.as_ref().map(Hop::new),
             lanes: Vec::new(),
+            timeouts: Vec::new(),
         }
     }
 
@@ -75,6 +78,16 @@ impl Hops {
                 self.lanes.push((*hop, ctx.queue.add_lane(*hop)));
             }
         }
+    }
+
+    /// The lane of all clients with this time-out.
+    pub(super) fn lane_of_timeout(&mut self, timeout: Duration, ctx: &mut Ctx<'_>) -> LaneId {
+        let known = self.timeouts.iter().find(|(all, _)| *all == timeout);
+        known.map(|(_, lane)| *lane).unwrap_or_else(|| {
+            let lane = ctx.queue.add_lane(timeout);
+            self.timeouts.push((timeout, lane));
+            lane
+        })
     }
 
     /// The hop between two nodes, if it is not that of one zone (rule N188).
@@ -117,6 +130,16 @@ impl Traffic {
         match self.hops.lanes.iter().find(|(all, _)| *all == hop) {
             Some((_, lane)) => ctx.queue.push_lane(*lane, event),
             None => ctx.after(hop, event),
+        }
+    }
+
+    /// Lets an event happen at an instant, which is mostly so far away as a hop.
+    #[inline]
+    pub(super) fn send_at(&self, at: SimTime, hop: Duration, event: Event, ctx: &mut Ctx<'_>) {
+        if at.saturating_since(ctx.now()) == hop {
+            self.send(hop, event, ctx);
+        } else {
+            ctx.at(at, event);
         }
     }
 

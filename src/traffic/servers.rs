@@ -54,7 +54,7 @@ pub(super) struct Kind {
     /// Nothing changes the hold that is drawn.
     is_plain: bool,
     /// Its calls take memory.
-    is_heavy: bool,
+    pub(super) is_heavy: bool,
     /// After how many calls that write something it is told; 0: they write nothing.
     told_every: u32,
 }
@@ -309,6 +309,13 @@ impl Servers {
     /// The same, to change it.
     pub(super) fn get_mut(&mut self, pod: PodRef) -> Option<&mut Server> {
         self.rows.get_mut(pod.id).filter(|row| row.pod == pod)
+    }
+
+    /// Of calls to a pod's server: the bytes that each takes, if they are counted, and whether it is
+    /// not known when their service begins how it ends.
+    #[inline]
+    pub(super) fn is_about(&self, pod: PodRef) -> (u64, bool) {
+        self.kind(pod).map_or((0, false), |kind| (kind.bytes, kind.is_open_ended()))
     }
 
     /// The kind of a pod's server.
@@ -572,11 +579,14 @@ impl Servers {
 
     /// Whether a server takes calls on kept connections, behind the proxy of a mesh if one stands
     /// before it.
-    pub(super) fn is_open(&self, pod: PodRef, is_proxied: bool) -> bool {
+    #[inline]
+    pub(super) fn is_open(&self, pod: PodRef, is_proxied: impl FnOnce(PodRef) -> bool) -> bool {
         let row = self.get(pod);
         let is_server_open = |row: &Server| is_open(row.state, self.kinds[row.kind].says_close);
         is_proxy(pod)
-            || row.is_some_and(|row| if row.is_meshed { is_proxied } else { is_server_open(row) })
+            || row.is_some_and(
+                |row| if row.is_meshed { is_proxied(pod) } else { is_server_open(row) },
+            )
     }
 
     /// Whether a server that drains has nothing to wait for. One that does not tell its clients

@@ -39,7 +39,7 @@ impl Traffic {
                         _ => Cause::CutByStop,
                     };
                     let at = ctx.now() + call.hop();
-                    self.settle(call, End { fate, cause, at }, ctx);
+                    self.settle(&call, End { fate, cause, at }, ctx);
                 }
             }
         }
@@ -50,7 +50,7 @@ impl Traffic {
         let fate = self.broken_off(pod);
         for call in self.cut(pod, ctx) {
             let at = ctx.now() + call.hop();
-            self.settle(call, End { fate, cause: Cause::OutOfMemory, at }, ctx);
+            self.settle(&call, End { fate, cause: Cause::OutOfMemory, at }, ctx);
         }
     }
 
@@ -60,7 +60,7 @@ impl Traffic {
             for call in self.cut(pod, ctx) {
                 let at = call.deadline.max(ctx.now());
                 self.blame(&call, Cause::NodeDown);
-                self.settle(call, End { fate: Fate::TimedOut, cause: Cause::NodeDown, at }, ctx);
+                self.settle(&call, End { fate: Fate::TimedOut, cause: Cause::NodeDown, at }, ctx);
             }
         }
     }
