@@ -30,7 +30,7 @@ impl fmt::Debug for RowSinks {
     }
 }
 
-const PODS: [&str; 16] = [
+const PODS: [&str; 17] = [
     "pod",
     "namespace",
     "workload",
@@ -47,6 +47,7 @@ const PODS: [&str; 16] = [
     "reason",
     "message",
     "serial",
+    "ip",
 ];
 const EVENTS: [&str; 5] = ["at_s", "type", "reason", "object", "message"];
 const FAILURES: [&str; 9] =
@@ -166,6 +167,7 @@ fn write_pod(writer: &mut csv::Writer<Sink>, row: &PodRecord, names: &Interner) 
         row.reason,
         row.message.as_deref().unwrap_or(""),
         &row.serial.to_string(),
+        &row.ip.map_or_else(String::new, |ip| ip.to_string()),
     ])
 }
 

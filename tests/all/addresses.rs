@@ -6,7 +6,7 @@ use seatrial::manifest::Loader;
 use seatrial::recorder::{RowSinks, Wants};
 use seatrial::scenario::{Place, load};
 
-use crate::support::{Page, gallery, load_memory};
+use crate::support::{Page, gallery, load_memory, tell};
 
 const SCENARIO: &str = "
 apiVersion: seatrial/v1
@@ -115,6 +115,21 @@ fn a_pod_has_an_address_of_its_nodes_range() {
         has!("1s", "node/node-1", ".status.addresses[0].address", "172.16.0.3"),
     ];
     Case { nodes: "2", pods: "2", timeline: &timeline, ..CASE }.events(&[]);
+}
+
+/// `pods.csv` has the address that each pod had.
+#[test]
+fn rows_of_pods_have_addresses() {
+    let scenario = SCENARIO
+        .replace("NODES", "1")
+        .replace("ADDRESSES", "{ clusterCIDR: 10.9.0.0/16 }")
+        .replace("TIMELINE", "[]")
+        .replace("UNTIL", "1m");
+    let app = APP.replace("PODS", "2").replace("HOST", "false");
+    let told = tell(&[("scenario.yaml", &scenario), ("app.yaml", &app)]);
+    let mut all: Vec<&str> = told.pods().iter().map(|pod| pod["ip"].as_str()).collect();
+    all.sort_unstable();
+    assert_eq!(all, ["10.9.0.2", "10.9.0.3"]);
 }
 
 /// Pods on the host's network have the node's address.
