@@ -338,17 +338,21 @@ impl Patient<'_> {
         let is_scaled = self.model.hpas.iter().any(|hpa| {
             hpa.name.namespace == name.namespace && hpa.target == HpaTarget::Deployment(name.name)
         });
+        let spread = || self.set("spec.template.spec.topologySpreadConstraints", &apart(template));
         if let Some(replicas) = replicas.filter(|_| !is_scaled) {
             let more = (2 * replicas).max(2);
             let mut sets = vec![self.set("spec.replicas", &more.into())];
             let mut about = format!("{more} replicas");
             if is_drill {
                 about.push_str(" spread over zones and nodes");
-                sets.push(
-                    self.set("spec.template.spec.topologySpreadConstraints", &apart(template)),
-                );
+                sets.push(spread());
             }
             all.push(Remedy { about, sets, ..Remedy::default() });
+        }
+        // How many there are is its autoscaler's, where they are is not.
+        if is_scaled && is_drill {
+            let about = "pods spread over zones and nodes".to_owned();
+            all.push(Remedy { about, sets: vec![spread()], ..Remedy::default() });
         }
         all
     }

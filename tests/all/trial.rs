@@ -160,6 +160,19 @@ fn a_drill_strikes_where_pods_are() {
     assert!(text.contains("there is no node b: there are workers-0, workers-1"), "{text}");
 }
 
+/// How many pods there are is an autoscaler's: where they stand is tried against the loss of a zone.
+#[test]
+fn scaled_pods_are_spread() {
+    let here = tempfile::tempdir().expect("a temporary folder");
+    let hpa = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: { name: web }\nspec: { minReplicas: 3, maxReplicas: 6, scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: web }, metrics: [{ type: Resource, resource: { name: cpu, target: { type: Utilization, averageUtilization: 80 } } }] }\n";
+    let report =
+        report(here.path(), "drill --zone-loss - --seeds 1 --rate 5", &format!("{}{hpa}", web()));
+    let tried = report["subjects"][0]["tried"].as_array().expect("a list");
+    let abouts: Vec<&str> = tried.iter().map(|one| one["about"].as_str().expect("text")).collect();
+    assert!(abouts.contains(&"pods spread over zones and nodes"), "{abouts:?}");
+    assert!(!abouts.iter().any(|about| about.contains("replicas")), "{abouts:?}");
+}
+
 /// Every Service of other people's manifests that leads to a workload goes through it.
 #[test]
 fn other_peoples_services_roll() {
