@@ -356,6 +356,7 @@ struct Refs<'a> {
 
 impl Refs<'_> {
     /// A source of a volume: the object, and the keys that its `items` name.
+    #[expect(clippy::fn_params_excessive_bools, reason = "two facts of a mount, asked for once")]
     fn mounted(&mut self, source: &Value, name: &str, is_secret: bool, is_sub_path: bool) {
         if !is_set(source) {
             return;
