@@ -26,7 +26,7 @@ use super::node::{NEVER, Row};
 use super::node_disk::Fs;
 use super::pressure::{AT_ONCE, EVICTED};
 use crate::base::{Bytes, SimTime, Symbol};
-use crate::model::{Behavior, LogRoom};
+use crate::model::{Behavior, Container, LogRoom, PodSpec};
 use crate::record::{About, EventRecord};
 
 /// How often the kubelet looks whether a log is to be rotated, in seconds.
@@ -162,14 +162,31 @@ impl Row {
                 containers.push((Limited::Container(c), limit, own));
             }
         }
-        let limits = self.template.spec.containers.iter().filter_map(|own| own.storage_limit);
-        let limits: Vec<i64> = limits.map(|limit| limit.0).collect();
-        if !limits.is_empty() {
-            all.push((Limited::Pod, Bytes(limits.iter().sum()), pod));
+        if let Some(limit) = total_limit(&self.template.spec) {
+            all.push((Limited::Pod, limit, pod));
         }
         all.extend(containers);
         all
     }
+}
+
+/// The limit of a pod as the sum of its containers': with its sidecars, or that of an init container
+/// beside the sidecars before it, if that is more; `None` where nobody has one (rule N102).
+fn total_limit(spec: &PodSpec) -> Option<Bytes> {
+    let all = || spec.init_containers.iter().chain(&spec.containers);
+    if all().all(|container| container.storage_limit.is_none()) {
+        return None;
+    }
+    let limit = |container: &Container| container.storage_limit.map_or(0, |limit| limit.0);
+    let (mut sidecars, mut most) = (0, 0);
+    for container in &spec.init_containers {
+        let beside = sidecars + limit(container);
+        if container.restart_always {
+            sidecars = beside;
+        }
+        most = most.max(beside);
+    }
+    Some(Bytes(most.max(sidecars + spec.containers.iter().map(limit).sum::<i64>())))
 }
 
 /// The most that a container's logs take: files of the greatest size, or of what comes between two
@@ -437,6 +454,7 @@ impl Port<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Interner;
 
     /// Five files of 10 MiB. A container that logs 4 MiB a second has 40 MiB in each when the
     /// kubelet comes to rotate it, one with 300 KiB a second 11.7 MiB after four looks.
@@ -447,5 +465,28 @@ mod tests {
         assert_eq!(logs_max(&room, 0), 50 * mib);
         assert_eq!(logs_max(&room, 4 * mib), 200 * mib);
         assert_eq!(logs_max(&room, 300 << 10), 5 * 12_000 * 1024);
+    }
+
+    /// Rule N102: sidecars add up with the containers; an init container counts beside the sidecars
+    /// that are started before it, if that is more.
+    #[test]
+    fn the_limit_of_a_pod_counts_its_sidecars() {
+        let mut names = Interner::default();
+        let (own, image) = (names.intern("own"), names.intern("image"));
+        let container = |limit: Option<i64>, restart_always| Container {
+            storage_limit: limit.map(Bytes),
+            restart_always,
+            ..Container::plain(own, image)
+        };
+        let total = |inits: &[(Option<i64>, bool)], limit| {
+            let mut spec = PodSpec::plain(vec![container(limit, false)], own);
+            spec.init_containers = inits.iter().map(|(l, always)| container(*l, *always)).collect();
+            total_limit(&spec).map(|limit| limit.0)
+        };
+        assert_eq!(total(&[(None, false)], None), None);
+        assert_eq!(total(&[(Some(7), true)], Some(50)), Some(57));
+        assert_eq!(total(&[(Some(70), false), (Some(7), true)], Some(50)), Some(70));
+        assert_eq!(total(&[(Some(7), true), (Some(70), false)], Some(50)), Some(77));
+        assert_eq!(total(&[(Some(7), true)], None), Some(7));
     }
 }

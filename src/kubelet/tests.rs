@@ -573,7 +573,7 @@ fn statuses_of_a_full_node_take_seconds() {
         world.run_to(60.0);
         world.statuses.last().map_or(0.0, |(at, ..)| at.as_secs_f64())
     };
-    assert_eq!([last(false)], [0.0]);
+    assert!(last(false) < 1e-9);
     assert!((2.4..5.0).contains(&last(true)), "{}", last(true));
 }
 

@@ -178,9 +178,8 @@ fn ejected_pods_that_go() {
     let failed: Vec<u64> = field
         .take_calls()
         .iter()
-        .filter_map(|call| {
-            (call.fate != Fate::Ok).then(|| call.start.since_start().whole_secs() / 5)
-        })
+        .filter(|call| call.fate != Fate::Ok)
+        .map(|call| call.start.since_start().whole_secs() / 5)
         .collect();
     let of = |turn| failed.iter().filter(|at| **at == turn).count();
     // Two are there and down; one of them is left alone, the other one is called on.

@@ -116,6 +116,6 @@ spec: { selector: { app: web }, ports: [{ port: 80 }] }
 traffic: [{ name: users, to: service/web, steps: [{ at: 0s, rate: 0/s }, { at: 1s, rate: 50/s }, { at: 79s, rate: 0/s }] }]
 ";
     let told = run(&pod, "ideal", &format!("{rest}{DELETE}"));
-    assert_eq!([told.number(&["services", "web", "calls", "failed"])], [0.0]);
+    assert!(told.number(&["services", "web", "calls", "failed"]) < 0.5);
     assert_eq!(told.column("gone_s"), [80.0]);
 }

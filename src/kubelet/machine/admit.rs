@@ -1,5 +1,7 @@
 //! Whether a node takes a pod, and which pods a critical one may drive out (rules N40 to N43).
 //!
+//! Differs: a reason does not name the extended resource that lacks.
+//!
 //! Source: kubernetes v1.36.3 pkg/kubelet/lifecycle/predicate.go `Admit`, `generalFilter`;
 //! pkg/kubelet/preemption/preemption.go; pkg/scheduler `AdmissionCheck`.
 
