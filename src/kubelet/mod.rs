@@ -153,18 +153,23 @@ impl Kubelet {
         what(&mut port, slot);
     }
 
-    /// The object of a pod is gone. A kubelet that was done with it forgets it there and then.
+    /// The object of a pod is gone. A kubelet that was done with it forgets it there and
+    /// then, or in an event of this instant if its address is to be given back.
     fn pod_removed(&mut self, pod: PodRef, node: NodeId, cluster: &Cluster, ctx: &mut Ctx<'_>) {
         let Some(slot) = self.slot_of(pod) else { return };
-        if self.nodes[node].machine.is_over(slot) {
+        let is_over = self.nodes[node].machine.is_over(slot);
+        let holds = self.nodes[node].state.row(slot).is_some_and(|row| row.address.is_some());
+        if is_over && !holds {
             let plan = &mut Plan::default();
             self.with(node, cluster, plan, ctx, |machine, port| {
                 machine.pod_removed(slot, port.now, port);
             });
             assert!(plan.is_empty(), "a kubelet that is done with a pod has nothing to say of it");
-        } else if !cluster.nodes()[node].is_cut() {
+        } else if is_over || !cluster.nodes()[node].is_cut() {
             let state = &mut self.nodes[node].state;
-            let delay = cluster.model().latencies.kill.sample_duration(&mut state.machinery);
+            let kill = &cluster.model().latencies.kill;
+            let delay =
+                if is_over { Duration::ZERO } else { kill.sample_duration(&mut state.machinery) };
             ctx.after(delay, Event::Slot { node, slot: slot.0, step: SlotStep::Gone });
         }
     }

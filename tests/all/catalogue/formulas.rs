@@ -114,12 +114,14 @@ fn a_sleep_against_late_proxies() {
         (1.5, 6.8, 2, 0.4),
         (5.5, 24.5, 0, 0.15),
         (5.5, 24.5, 5, 0.3),
-        (5.5, 24.5, 15, 0.6),
+        (5.5, 24.5, 15, 0.5),
     ];
     for (median, p99, secs, within) in leaks {
         let formula = rate / 4.0 * excess(median, p99, f64::from(secs));
         let what = format!("LN({median}; {p99}), sleep {secs} s");
-        check(&what, &failed(median, p99, secs, 16), formula, within);
+        // Few seeds see the far end of the distribution.
+        let seeds = if secs == 15 { 64 } else { 16 };
+        check(&what, &failed(median, p99, secs, seeds), formula, within);
     }
     // What is left: 0.2 % and 0.3 % of what there is without a sleep.
     for (median, p99, secs) in [(0.3, 1.5, 2), (1.5, 6.8, 10)] {
