@@ -33,6 +33,7 @@ mod job;
 mod metrics;
 mod money;
 mod namespaces;
+mod new_objects;
 mod node;
 mod node_keys;
 mod objects;
@@ -86,9 +87,10 @@ pub use eviction::EvictionRefused;
 pub use ingresses::{IngressVersion, Ingresses};
 pub use job::{Job, JobCondition, JobConditionKind, JobStatus, JobWrite, Uncounted};
 pub use metrics::{PodMetrics, PodReading};
+pub use new_objects::{NewPod, NewReplicaSet, Refusal};
 pub use node::{Node, Readiness};
 pub use node_keys::NodeKeys;
-pub use plan::{NewPod, NewReplicaSet, Plan, Refusal, Write};
+pub use plan::{Plan, Write};
 pub use pod::{
     ContainerExit, Deletion, Disruption, Exits, IndexFailures, Phase, Pod, PodCounts, PodStatus,
 };

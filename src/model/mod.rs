@@ -5,6 +5,7 @@
 //! the order of sorted names: the order of files decides nothing.
 
 mod affinity;
+mod autoscaler_flags;
 mod behavior;
 mod client;
 mod cloud;
@@ -43,6 +44,7 @@ mod vertical;
 mod workload;
 
 pub use affinity::*;
+pub use autoscaler_flags::*;
 pub use behavior::*;
 pub use client::*;
 pub use cloud::*;

@@ -7,7 +7,7 @@ use crate::record::{Cause, Fate};
 use crate::sim::Ctx;
 
 use super::call::Purpose;
-use super::servers::Need;
+use super::kinds::Need;
 use super::{Call, Caller, Traffic};
 
 impl Traffic {

@@ -45,6 +45,7 @@ mod graph;
 mod hang;
 mod ingress;
 mod inside;
+mod kinds;
 mod machines;
 mod mesh;
 mod recorded;
