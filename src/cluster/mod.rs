@@ -18,6 +18,7 @@ mod commit;
 mod commit_nodes;
 mod commit_pods;
 mod commit_workloads;
+mod create_pods;
 mod cron_job;
 mod custom;
 mod daemon_set;
