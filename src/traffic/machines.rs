@@ -120,7 +120,7 @@ mod tests {
         PodRef { id: PodId::new(number), life: 0 }
     }
 
-    /// Rule N97: 4 cores for pods that ask for 100m, 300m and 600m. The last wants 1 core only: the
+    /// Rule N97: 4 cores for pods that ask for 125m, 375m and 625m. The last wants 1 core only: the
     /// others have 3 for 1 : 3.
     #[test]
     fn a_full_machine_is_shared_by_weight() {
