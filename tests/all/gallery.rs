@@ -63,7 +63,15 @@ fn why_pods() {
 
 #[test]
 fn switches() {
-    check("blue-green");
+    ["blue-green", "noisy-neighbour", "sticky", "control"].into_iter().for_each(check);
+}
+
+/// Rule N461: which sleep is enough, in clusters of three sizes.
+#[test]
+fn sleeps() {
+    for name in ["sleep-sweep", "sleep-sweep/medium.yaml", "sleep-sweep/large.yaml"] {
+        check(name);
+    }
 }
 
 #[test]
