@@ -6,6 +6,7 @@
 
 mod address;
 mod big;
+mod bit_set;
 pub mod cast;
 pub mod cron;
 pub mod dist;
@@ -26,6 +27,7 @@ pub mod time;
 pub mod units;
 
 pub use address::{Cidr, Ip};
+pub use bit_set::BitSet;
 pub use cron::{CronError, Schedule, Zone};
 pub use dist::{Distribution, DistributionError, Empirical};
 pub use formula::{Formula, FormulaError};

@@ -11,14 +11,14 @@
 //! Source: kubernetes v1.36.3 pkg/controller/nodeipam/ipam/range_allocator.go `AllocateOrOccupyCIDR`,
 //! `ReleaseCIDR`; cidrset/cidr_set.go `AllocateNext`, `Occupy`. Differs: a node has its range as
 //! soon as it is there; one that found none has the next one that is free again at once, where the
-//! controller tries again after up to 1000 s; one family of addresses, IPv4.
+//! controller tries again after up to 1000 s; a range that another node has is not had twice; one family of addresses, IPv4.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
 
 use crate::api::Kind;
-use crate::base::{Cidr, Ip, LookupMap, cast};
+use crate::base::{BitSet, Cidr, Ip, LookupMap};
 use crate::model::{Model, NodeId, NodeSpec, ObjectName, PodRef};
 
 use super::Cluster;
@@ -33,8 +33,8 @@ const MACHINES: [u32; 2] = [0xac10_0000, 0xc0a8_0000];
 pub(super) struct Addresses {
     cluster: Option<Cidr>,
     node_bits: u8,
-    /// Which ranges are taken, one bit each, as far as any was.
-    taken: Vec<u64>,
+    /// The numbers of the ranges that are taken.
+    taken: BitSet,
     next: u32,
     machines: u32,
     /// Nodes that found no range, in order.
@@ -62,20 +62,6 @@ impl Addresses {
     fn count(&self) -> u32 {
         let fixed = self.cluster.map_or(0, Cidr::bits);
         1_u32.checked_shl(u32::from(self.node_bits.saturating_sub(fixed))).unwrap_or(u32::MAX)
-    }
-
-    fn is_taken(&self, number: u32) -> bool {
-        let word = self.taken.get(cast::usize_of(number / 64));
-        word.is_some_and(|word| word & (1 << (number % 64)) != 0)
-    }
-
-    fn mark(&mut self, number: u32, is_taken: bool) {
-        let at = cast::usize_of(number / 64);
-        if self.taken.len() <= at {
-            self.taken.resize(at + 1, 0);
-        }
-        let bit = 1 << (number % 64);
-        self.taken[at] = if is_taken { self.taken[at] | bit } else { self.taken[at] & !bit };
     }
 
     /// The range of a number. Without a range of the cluster's own the first ones are those of
@@ -122,9 +108,9 @@ impl Addresses {
     fn take(&mut self) -> Option<Cidr> {
         let count = self.count();
         let mut tried = (0..count).map(|step| (self.next.wrapping_add(step)) % count);
-        let number = tried.find(|number| !self.is_taken(*number))?;
+        let number = tried.find(|number| !self.taken.contains(*number))?;
         self.next = (number + 1) % count;
-        self.mark(number, true);
+        self.taken.insert(number);
         Some(self.range(number))
     }
 
@@ -138,15 +124,25 @@ impl Addresses {
         self.given_back.push_back(pod);
     }
 
+    /// The numbers of all ranges that one overlaps, whatever its size (cidr_set.go
+    /// `getBeginningAndEndIndices`).
+    fn numbers(&self, range: Cidr) -> impl Iterator<Item = u32> + use<> {
+        let wider = self.node_bits.saturating_sub(range.bits());
+        let first = self.number(Cidr::around(range.base(), self.node_bits));
+        let count = self.count();
+        let past = move |first: u32| first.saturating_add(1 << wider.min(31)).min(count);
+        first.into_iter().flat_map(move |first| first..past(first))
+    }
+
     fn occupy(&mut self, range: Cidr) {
-        if let Some(number) = self.number(range) {
-            self.mark(number, true);
+        for number in self.numbers(range) {
+            self.taken.insert(number);
         }
     }
 
     fn free(&mut self, range: Cidr) {
-        if let Some(number) = self.number(range) {
-            self.mark(number, false);
+        for number in self.numbers(range) {
+            self.taken.remove(number);
         }
         if !self.holders.is_empty() {
             let all = (0..=range.last()).filter_map(|place| range.at(place));
@@ -176,7 +172,11 @@ impl Cluster {
         let (range, address) = tree.map_or((None, None), |tree| (range_of(tree), address_of(tree)));
         let machines = self.addresses.machines.wrapping_add(node.number().wrapping_add(2));
         let address = address.or_else(|| Ip::new(machines)).unwrap_or(Ip::LOCALHOST);
-        if let Some(range) = range {
+        let is_taken = |range: &Cidr| {
+            self.nodes.iter().any(|node| node.pod_range.is_some_and(|own| own.overlaps(*range)))
+        };
+        // One that another node has is not had twice: this one gets the next that is free.
+        if let Some(range) = range.filter(|range| !is_taken(range)) {
             self.addresses.occupy(range);
             return (Some(range), address);
         }
@@ -192,6 +192,11 @@ impl Cluster {
         self.addresses.waiting.retain(|other| *other != node);
         let Some(range) = self.nodes[node].pod_range.take() else { return };
         self.addresses.free(range);
+        // Smaller ones may share a number with it.
+        let bits = self.addresses.node_bits;
+        let all = &mut self.addresses;
+        let others = self.nodes.iter().filter_map(|node| node.pod_range);
+        others.filter(|own| own.bits() > bits).for_each(|own| all.occupy(own));
         let Some(first) = self.addresses.waiting.first().copied() else { return };
         if let Some(range) = self.addresses.take() {
             self.addresses.waiting.remove(0);
@@ -269,6 +274,18 @@ mod tests {
         }
         let then: Vec<_> = (0..3).map(|_| text(all.take())).collect();
         assert_eq!(then, ["10.1.1.0/24", "10.1.2.0/24", "none"]);
+    }
+
+    /// A node's own range may be of another size: all that it overlaps is taken.
+    #[test]
+    fn a_range_of_another_size_is_occupied() {
+        let mut all = ranges(Some("10.1.0.0/22"), 24);
+        all.occupy(Cidr::parse("10.1.0.0/23").unwrap());
+        all.occupy(Cidr::parse("10.1.2.128/25").unwrap());
+        assert_eq!([text(all.take()), text(all.take())], ["10.1.3.0/24", "none"]);
+        let mut all = ranges(None, 24);
+        all.occupy(Cidr::parse("10.244.0.0/16").unwrap());
+        assert_eq!(text(all.take()), "10.245.0.0/24");
     }
 
     #[test]

@@ -11,14 +11,13 @@ use std::collections::VecDeque;
 
 use super::host::Port;
 use super::machine::Slot;
-use crate::base::{Cidr, Ip, SimTime, cast};
+use crate::base::{BitSet, Cidr, Ip, SimTime};
 use crate::cluster::Write;
 
 /// The plugin's reservations on a node, by the places of addresses in the node's range.
 #[derive(Debug, Default)]
 pub(super) struct Reservations {
-    /// One bit an address, as far as any was reserved.
-    taken: Vec<u64>,
+    taken: BitSet,
     count: u32,
     /// What was reserved last; 0: nothing yet.
     last: u32,
@@ -30,11 +29,6 @@ pub(super) struct Reservations {
 const GATEWAY: u32 = 1;
 
 impl Reservations {
-    fn is_taken(&self, place: u32) -> bool {
-        let word = self.taken.get(cast::usize_of(place / 64));
-        word.is_some_and(|word| word & (1 << (place % 64)) != 0)
-    }
-
     /// Reserves the next address after the last one that was reserved, round and round. The first
     /// address is the network's, the second the gateway's, the last one goes to all.
     pub(super) fn take(&mut self, range: Cidr, now: SimTime) -> Option<Ip> {
@@ -49,23 +43,17 @@ impl Reservations {
         let mut place = self.last.clamp(GATEWAY, end);
         loop {
             place = if place == end { GATEWAY + 1 } else { place + 1 };
-            if !self.is_taken(place) {
+            if self.taken.insert(place) {
                 break;
             }
         }
-        let at = cast::usize_of(place / 64);
-        if self.taken.len() <= at {
-            self.taken.resize(at + 1, 0);
-        }
-        self.taken[at] |= 1 << (place % 64);
         self.count += 1;
         self.last = place;
         range.at(place)
     }
 
     fn clear(&mut self, place: u32) {
-        if self.is_taken(place) {
-            self.taken[cast::usize_of(place / 64)] &= !(1 << (place % 64));
+        if self.taken.remove(place) {
             self.count -= 1;
         }
     }

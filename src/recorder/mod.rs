@@ -181,21 +181,13 @@ impl Recorder {
     /// A pull of this image failed.
     pub fn failed_pull(&mut self, image: &str) {
         let Some(kept) = &mut self.kept else { return };
-        let pulls = &mut kept.pods.failed_pulls;
-        match pulls.get_mut(image) {
-            Some(count) => *count += 1,
-            None => drop(pulls.insert(image.to_owned(), 1)),
-        }
+        count_one(&mut kept.pods.failed_pulls, image);
     }
 
     /// A sandbox could not be made on a node.
     pub fn failed_sandbox(&mut self, node: &str) {
         let Some(kept) = &mut self.kept else { return };
-        let sandboxes = &mut kept.pods.failed_sandboxes;
-        match sandboxes.get_mut(node) {
-            Some(count) => *count += 1,
-            None => drop(sandboxes.insert(node.to_owned(), 1)),
-        }
+        count_one(&mut kept.pods.failed_sandboxes, node);
     }
 
     /// Where is counted what nodes run out of, if anything is kept.
@@ -507,6 +499,14 @@ impl Kept {
             RolloutStep::Completed => rollout.completed = rollout.completed.or(Some(row.at)),
             RolloutStep::DeadlineExceeded => rollout.deadline_exceeded = Some(row.at),
         }
+    }
+}
+
+/// One more of a name.
+fn count_one(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => drop(counts.insert(name.to_owned(), 1)),
     }
 }
 

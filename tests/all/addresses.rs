@@ -322,3 +322,36 @@ fn told_of(files: &[(&str, &str)]) -> String {
         Err(refused) => refused.found.draw(&refused.sources, &Default::default()),
     }
 }
+
+/// Nodes whose manifests claim what another node has: no two pods have one address, whatever the
+/// sizes of the ranges.
+#[test]
+fn ranges_of_nodes_that_overlap() {
+    let node = |name: &str, range: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{ name: {name} }}\nspec: {range}\nstatus: {{ \
+             allocatable: {{ cpu: 4, memory: 8Gi, pods: 110 }}, conditions: [{{ type: Ready, status: \
+             \"True\" }}] }}\n"
+        )
+    };
+    let scenario = "apiVersion: seatrial/v1
+kind: Scenario
+name: overlaps
+cluster: { latencies: ideal }
+apply: [web.yaml, nodes.yaml]
+traffic: [{ name: users, to: service/web, rate: 10/s }]
+run: { until: 30s, warmup: 10s }
+";
+    let web = crate::support::WEB.replace("REPLICAS", "4");
+    for [one, other] in [
+        ["{ podCIDR: 10.0.0.0/24 }", "{ podCIDR: 10.0.0.0/24 }"],
+        ["{ podCIDR: 10.244.0.0/16 }", "{}"],
+        ["{ podCIDR: 10.244.0.0/25 }", "{ podCIDR: 10.244.0.0/24 }"],
+        ["{}", "{ podCIDR: 10.244.0.0/16 }"],
+    ] {
+        let nodes = [node("a", one), node("b", other)].concat();
+        let told = tell(&[("scenario.yaml", scenario), ("web.yaml", &web), ("nodes.yaml", &nodes)]);
+        let failed = told.number(&["services", "web", "calls", "failed"]);
+        assert!(failed < 0.5, "{one} {other}: {failed}");
+    }
+}
