@@ -249,37 +249,22 @@ impl<E: Ranked> EventQueue<E> {
         self.popped_max = self.popped.saturating_add(self.instant_limit);
         let event = if future < sources {
             let first = self.future.pop().expect("a minimum has an entry").event;
-            if self.future.near_time() == at { self.open_of_future(first) } else { first }
+            match self.future.near_time() == at {
+                true => open_after(&mut self.instant, first, || self.future.pop_at(at)),
+                false => first,
+            }
         } else if sources < future {
             let first = self.sources.pop_first().expect("a minimum has an entry").event;
-            if self.sources.min() == at { self.open_of_sources(first) } else { first }
+            match self.sources.min() == at {
+                true => open_after(&mut self.instant, first, || self.sources.pop_at(at)),
+                false => first,
+            }
         } else {
             self.open_instant();
             return self.pop_instant(horizon);
         };
         self.popped += 1;
         Some((SimTime::from_nanos(at), event))
-    }
-
-    /// Moves into the instant what comes after `first` in the future and is due with it; gives
-    /// what is next.
-    fn open_of_future(&mut self, first: E) -> E {
-        let mut least = u8::MAX;
-        while let Some(Entry { event, .. }) = self.future.pop_at(self.now) {
-            least = least.min(event.rank());
-            self.instant.push(event.rank(), event);
-        }
-        self.instant.first_or(first.rank(), first, least)
-    }
-
-    /// The same of lanes and cursors.
-    fn open_of_sources(&mut self, first: E) -> E {
-        let mut least = u8::MAX;
-        while let Some(Entry { event, .. }) = self.sources.pop_at(self.now) {
-            least = least.min(event.rank());
-            self.instant.push(event.rank(), event);
-        }
-        self.instant.first_or(first.rank(), first, least)
     }
 
     /// Moves all that is due now, from the future and from other places, into the instant in the
@@ -315,4 +300,19 @@ impl<E: Ranked> EventQueue<E> {
         self.popped += 1;
         self.instant.pop().map(|event| (SimTime::from_nanos(self.now), event))
     }
+}
+
+/// Moves into the instant what comes after `first` and is due with it; gives what is next.
+#[inline]
+fn open_after<E: Ranked>(
+    instant: &mut Instant<E>,
+    first: E,
+    mut more: impl FnMut() -> Option<Entry<E>>,
+) -> E {
+    let mut least = u8::MAX;
+    while let Some(Entry { event, .. }) = more() {
+        least = least.min(event.rank());
+        instant.push(event.rank(), event);
+    }
+    instant.first_or(first.rank(), first, least)
 }

@@ -4,7 +4,7 @@
 use seatrial::manifest::Loader;
 use seatrial::scenario::{Place, load};
 
-use crate::support::{Told, load_memory, tell};
+use crate::support::{Told, deployment, load_memory, tell};
 
 /// A node with a disk of 10 GiB, and what is on it.
 fn node(extra: &str, latencies: &str, manifests: &str, behaviors: &str, timeline: &str) -> Told {
@@ -26,23 +26,6 @@ run: {{ until: 30m, replications: 1 }}
 }
 
 const DISK: &str = "disk: { nodefs: 10Gi }";
-
-fn deployment(name: &str, resources: &str, volumes: &str) -> String {
-    format!(
-        "---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{ name: {name} }}
-spec:
-  selector: {{ matchLabels: {{ app: {name} }} }}
-  template:
-    metadata: {{ labels: {{ app: {name} }} }}
-    spec:
-      containers: [{{ name: app, image: '{name}:1', resources: {{ {resources} }} }}]
-      volumes: [{volumes}]
-"
-    )
-}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as iterators give it")]
 fn whole(at: &f64) -> u64 {

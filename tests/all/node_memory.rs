@@ -1,7 +1,7 @@
 //! Memory in a run: containers that pass their limits, nodes that run out of it (rules N44, N95,
 //! N99 to N101, N133).
 
-use crate::support::{Told, tell};
+use crate::support::{Told, deployment, tell};
 
 /// A server of 64 MiB with a limit of 256 MiB beside a helper, and what it does.
 fn shop(behavior: &str, timeline: &str) -> Told {
@@ -101,22 +101,8 @@ run: {{ until: 20m, replications: 1 }}
 ",
         behaviors.join(", ")
     );
-    let mut all = String::new();
-    for (name, resources, _) in pods {
-        all.push_str(&format!(
-            "---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{ name: {name} }}
-spec:
-  selector: {{ matchLabels: {{ app: {name} }} }}
-  template:
-    metadata: {{ labels: {{ app: {name} }} }}
-    spec:
-      containers: [{{ name: app, image: {name}:1, resources: {{ {resources} }} }}]
-"
-        ));
-    }
+    let all: String =
+        pods.iter().map(|(name, resources, _)| deployment(name, resources, "")).collect();
     tell(&[("scenario.yaml", &scenario), ("all.yaml", &all)])
 }
 

@@ -22,7 +22,7 @@ pub(crate) use folder::{files_in, gallery_files, gallery_names};
 pub(crate) use noise::{Noise, ODD, rounds};
 pub(crate) use runs::{Stepped, begun, ended, ended_with, images, secs};
 pub(crate) use scenarios::{
-    Page, Told, WEB, gallery, load_bytes, load_memory, model_of, stateful_set, tell,
+    Page, Told, WEB, deployment, gallery, load_bytes, load_memory, model_of, stateful_set, tell,
 };
 
 /// A folder of what is shared beside the checkout or one level further up, if it is here.

@@ -204,3 +204,21 @@ impl Told {
         self.pods.iter().filter_map(|pod| pod[column].parse().ok()).collect()
     }
 }
+
+/// A Deployment of one pod with one container, `app`, of these resources, and these volumes.
+pub(crate) fn deployment(name: &str, resources: &str, volumes: &str) -> String {
+    format!(
+        "---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: {name} }}
+spec:
+  selector: {{ matchLabels: {{ app: {name} }} }}
+  template:
+    metadata: {{ labels: {{ app: {name} }} }}
+    spec:
+      containers: [{{ name: app, image: '{name}:1', resources: {{ {resources} }} }}]
+      volumes: [{volumes}]
+"
+    )
+}
