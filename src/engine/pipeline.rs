@@ -247,9 +247,7 @@ fn read(
     let age = pod.status.started.map_or(Duration::ZERO, |at| ctx.now().saturating_since(at));
     let template = &cluster.template_of(pod).template;
     let idle: i64 = template.running().map(|(_, b)| b.cpu_idle.0).sum();
-    // Where nothing is said of any of its containers there is nothing to ask its kubelet.
-    let node = pod.node.filter(|_| template.behaviors.iter().any(|b| b.tells_memory));
-    let used = node.and_then(|node| roles.kubelet.memory_used(node, pod_ref, ctx.now()));
+    let used = pod.node.and_then(|node| roles.kubelet.memory_used(node, pod_ref, ctx.now()));
     let memory = used.unwrap_or_else(|| template.running().map(|(_, b)| b.memory.0).sum());
     let spent = roles.traffic.cpu_spent(pod_ref, ctx) + age.scale(cast::f64_of_i64(idle) / 1000.0);
     let restarts = pod.status.restarts;

@@ -121,11 +121,13 @@ impl Row {
     }
 
     /// What the metrics pipeline is told of it, in bytes: of a container of which nothing is said
-    /// what all such containers are taken to have.
+    /// what all such containers are taken to have, init containers none.
     pub(super) fn memory_metered(&self, now: SimTime) -> i64 {
+        let inits = self.template.spec.init_containers.len();
         let of = |(c, _): (u8, &Process)| match self.behavior(c) {
             behavior if behavior.tells_memory => self.memory(c, now).0,
-            behavior => behavior.memory.0,
+            behavior if usize::from(c) >= inits || self.spec(c).restart_always => behavior.memory.0,
+            _ => 0,
         };
         (0_u8..).zip(&self.processes).map(of).sum()
     }

@@ -182,8 +182,13 @@ fn most_used(size: i64, high: u8) -> i64 {
 
 /// Whether a container with an image is there.
 fn uses(row: &Row, image: &Image) -> bool {
+    !row.is_cleared && images_of(row).any(|name| image.names.contains(&name))
+}
+
+/// The images of the containers that a pod has had.
+fn images_of(row: &Row) -> impl Iterator<Item = Symbol> {
     let runs = (0_u8..).zip(&row.processes).filter(|(_, process)| process.runs() > 0);
-    !row.is_cleared && { runs }.any(|(c, _)| image.names.contains(&row.spec(c).image))
+    runs.map(|(c, _)| row.spec(c).image)
 }
 
 impl Port<'_, '_> {
@@ -217,8 +222,7 @@ impl Port<'_, '_> {
     /// A container of a pod on the node will be removed: images that only it uses are free then.
     pub(super) fn images_left(&mut self, slot: Slot, at: SimTime) {
         let Some(row) = self.state.row(slot) else { return };
-        let runs = (0_u8..).zip(&row.processes).filter(|(_, process)| process.runs() > 0);
-        let names: SmallVec<[Symbol; 4]> = { runs }.map(|(c, _)| row.spec(c).image).collect();
+        let names: SmallVec<[Symbol; 4]> = images_of(row).collect();
         let Some(disk) = self.state.disk.as_deref_mut() else { return };
         let own = disk.images.iter_mut();
         for image in own.filter(|image| image.names.iter().any(|name| names.contains(name))) {

@@ -7,10 +7,11 @@
 //! ```
 //!
 //! A proxy balances over pods itself; no kube-proxy plays a part. Each of its processes gives calls
-//! to the ready pods in turn, or all to those that have answered sooner of late ([`Ewma`]). A look takes over all that the proxy has been told by then, and any
-//! change of any Service, its endpoints or an Ingress asks for one. Paths, hosts and settings of
-//! Ingresses are the configuration of its processes, as is which of the Services are there: for
-//! another one it starts new processes (a reload), even where it takes over pods without.
+//! to the ready pods in turn, or all to those that have answered sooner of late ([`Ewma`]). A look
+//! takes over all that the proxy has been told by then, and any change of any Service, its endpoints
+//! or an Ingress asks for one. Paths, hosts and settings of Ingresses are the configuration of its
+//! processes, as is which of the Services are there: for another one it starts new processes (a
+//! reload), even where it takes over pods without.
 //!
 //! Differs: the first look at a Service is at the first call to it; changes of Secrets and
 //! ConfigMaps ask for no look; processes do not know of each other's failures; of two Ingresses
